@@ -1,0 +1,6 @@
+//! What every floor needs: time, ids, counters. Knows nothing of packets.
+
+pub mod counters;
+pub mod ids;
+pub mod sync;
+pub mod time;

@@ -1,0 +1,3 @@
+//! Where frames come from: the trait, capture files, and synthetic traffic for tests and benches.
+
+pub mod source;

@@ -1,0 +1,96 @@
+//! What every source of frames offers to rx.
+//!
+//! A source is polled by exactly one rx thread. It hands out frames where they lie; their bytes
+//! are valid only inside the callback.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+
+use crate::{
+    base::time::{Nanos, Stamp},
+    packet::parse::FrameMeta,
+};
+
+/// What one call of [`Source::burst`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Frames were handed out; there may be more.
+    Frames,
+    /// No frame is there now.
+    Idle,
+    /// There will be no more frames.
+    End,
+}
+
+/// What to do with time when frames do not say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// The frames' own time is the only clock: files, standard input, memory. Such a source can
+    /// wait: nothing is lost while nobody polls it.
+    Frames,
+    /// Frames are stamped as they pass: live capture. Frames are lost when nobody polls.
+    Live,
+}
+
+/// A place where frames come from.
+pub trait Source: Send {
+    /// Returns whether the source can wait (files) or loses frames (live).
+    fn clock(&self) -> Clock;
+
+    /// Hands at most `max` frames to `each`, in order, without waiting.
+    ///
+    /// `each` gets the captured bytes and what is known beside them. Links are those of pcap files.
+    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, each: F) -> Progress;
+
+    /// Waits until frames may be there, but at most `timeout`. Returns at once for files.
+    fn wait(&mut self, timeout: Nanos);
+
+    /// Writes what the source knows of itself into `out`. Called once a cut, off the packet path.
+    fn status(&mut self, out: &mut SourceStatus);
+}
+
+/// What a source knows of itself, at one moment. Counts are since the start.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::disallowed_types, reason = "off the packet path: written once a cut")]
+pub struct SourceStatus {
+    /// How the frames are got: `af-packet`, `pcap`, `file`, ...
+    pub method: &'static str,
+    /// One entry for each [`crate::base::ids::IfaceId`], in that order.
+    pub interfaces: Vec<InterfaceStatus>,
+    /// Frames that the kernel dropped before the source could read them.
+    pub kernel_drops: u64,
+    /// Frames that the kernel counted, drops included; 0 where it does not count.
+    pub kernel_frames: u64,
+    /// Stamps that did not fit and were saturated.
+    pub stamps_saturated: u64,
+    /// Blocks or records of a file that were skipped because they hold no frame.
+    pub blocks_skipped: u64,
+    /// A file ended in the middle of a record, or was not readable to its end: why.
+    pub truncated: Option<String>,
+    /// Bytes of the file read so far, and its size if it has one.
+    pub read: Option<(u64, Option<u64>)>,
+    /// Frames for the MAC address of another host.
+    pub other_host_frames: u64,
+}
+
+/// One interface of a source.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::disallowed_types, reason = "off the packet path: written once a cut")]
+pub struct InterfaceStatus {
+    /// Its name, as the system or the file gives it.
+    pub name: String,
+    /// What became of it.
+    pub state: InterfaceState,
+    /// Bits per second, where known.
+    pub speed: Option<u64>,
+}
+
+/// Whether an interface delivers frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InterfaceState {
+    /// It can deliver frames; so can every interface of a file.
+    #[default]
+    Up,
+    /// Its link has been down since then.
+    Down(Stamp),
+    /// It has been gone since then.
+    Gone(Stamp),
+}

@@ -1,0 +1,199 @@
+//! The records of a flow: hot (every packet), facts (some packets, read by screens), wide keys.
+//!
+//! Index 0 of every pair is the key's low end as sender, index 1 the high end.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "records promise that zeros are a value")]
+
+use crate::{
+    base::{
+        ids::IfaceId,
+        time::{Nanos, Stamp, Tick},
+    },
+    flow::{
+        slab::Record,
+        state::{EndReason, FlowState},
+    },
+    packet::key::{Extension, FlowKey, WideKey},
+};
+
+/// What every packet of a flow touches: one cache line. A free slot has an all-zero key.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
+pub struct Hot {
+    /// Ends, ports, protocol.
+    pub key: FlowKey,
+    /// Wire bytes by sender.
+    pub bytes: [u64; 2],
+    /// Frames by sender.
+    pub frames: [u64; 2],
+    /// The largest stamp.
+    pub last: Stamp,
+    /// What the lifetime runs from: the last packet, or the moment a final state was entered.
+    pub tick: Tick,
+    /// The state, from the subject's end.
+    pub state: FlowState,
+    /// Who opened it, and which ends are ours.
+    pub roles: Roles,
+    /// The home interface.
+    pub iface: IfaceId,
+}
+
+const _: () = assert!(size_of::<Hot>() == 64);
+
+impl Hot {
+    /// Returns whether the slot holds a flow.
+    #[inline]
+    pub const fn is_live(&self) -> bool {
+        self.key.kind != 0
+    }
+
+    /// Returns how long the row has been silent, or in its final state, at `now`.
+    pub const fn silence(&self, now: Tick) -> Nanos {
+        Tick::nanos(now.since(self.tick))
+    }
+}
+
+/// Roles of the two ends, in one byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Roles(pub u8);
+
+/// Why an end counts as initiator; a stronger reason may correct a weaker one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Evidence {
+    /// It sent the first packet.
+    FirstPacket = 0,
+    /// Its port alone is not a registered one.
+    Port = 1,
+    /// It received a SYN-ACK.
+    SynAck = 2,
+    /// It sent a SYN.
+    Syn = 3,
+}
+
+impl Roles {
+    const INITIATOR_HIGH: u8 = 1;
+    const EVIDENCE: u8 = 2 | 4;
+    const LOCAL: [u8; 2] = [8, 16];
+    const ANSWERED: u8 = 32;
+    const SEGMENTS_UNKNOWN: u8 = 64;
+
+    /// Returns roles without evidence; `local` says which ends are addresses of this host.
+    pub const fn new(initiator: usize, evidence: Evidence, local: [bool; 2]) -> Self {
+        let mut bits = initiator as u8 | (evidence as u8) << 1;
+        if local[0] {
+            bits |= Self::LOCAL[0];
+        }
+        if local[1] {
+            bits |= Self::LOCAL[1];
+        }
+        Self(bits)
+    }
+
+    /// Returns the initiator: 0 the low end, 1 the high end.
+    pub const fn initiator(self) -> usize {
+        (self.0 & Self::INITIATOR_HIGH) as usize
+    }
+
+    /// Returns how sure the initiator is, as the number of an [`Evidence`].
+    pub const fn evidence(self) -> u8 {
+        (self.0 & Self::EVIDENCE) >> 1
+    }
+
+    /// Corrects the initiator if the evidence is stronger than what there was.
+    pub const fn learn(&mut self, initiator: usize, evidence: Evidence) {
+        if evidence as u8 > self.evidence() {
+            self.0 =
+                self.0 & !(Self::INITIATOR_HIGH | Self::EVIDENCE) | initiator as u8 | (evidence as u8) << 1;
+        }
+    }
+
+    /// Returns whether the end is an address of this host.
+    pub const fn is_local(self, end: usize) -> bool {
+        self.0 & Self::LOCAL[end] != 0
+    }
+
+    /// Returns the end in the Local column: the one that is ours, else the initiator.
+    pub const fn subject(self) -> usize {
+        match (self.is_local(0), self.is_local(1)) {
+            (true, false) => 0,
+            (false, true) => 1,
+            _ => self.initiator(),
+        }
+    }
+
+    /// Returns whether both ends, or a second packet of one end, were seen.
+    pub const fn is_answered(self) -> bool {
+        self.0 & Self::ANSWERED != 0
+    }
+
+    /// Notes that the flow has more than one packet.
+    pub const fn set_answered(&mut self) {
+        self.0 |= Self::ANSWERED;
+    }
+
+    /// Returns whether packets are counted as frames because the source could not tell segments.
+    pub const fn segments_unknown(self) -> bool {
+        self.0 & Self::SEGMENTS_UNKNOWN != 0
+    }
+
+    /// Notes that the source could not tell segments.
+    pub const fn set_segments_unknown(&mut self) {
+        self.0 |= Self::SEGMENTS_UNKNOWN;
+    }
+}
+
+/// What only some packets touch and readers want: 56 bytes.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Facts {
+    /// The smallest stamp.
+    pub first: Stamp,
+    /// Packets beyond one a frame, by sender: segments of super-frames.
+    pub extra_packets: [u64; 2],
+    /// TCP segments with nothing new in them, by sender.
+    pub retransmits: [u32; 2],
+    /// TCP segments that came after a later one, by sender.
+    pub out_of_order: [u32; 2],
+    /// Round trip of the TCP handshake in us; 0 unknown.
+    pub rtt_handshake_us: u32,
+    /// Smoothed round trip of TCP data in us; 0 unknown.
+    pub rtt_data_us: u32,
+    /// Generation of the slot.
+    pub generation: u32,
+    /// Outermost VLAN id of the first packet plus 1; 0 without a tag.
+    pub vlan: u16,
+    /// Unused.
+    pub zero: u16,
+}
+
+const _: () = assert!(size_of::<Facts>() == 56);
+
+/// The ends of an IPv6 flow or of an extended key: 32 bytes beside the record.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct WideEnds(pub [[u8; 16]; 2]);
+
+// SAFETY: integers and arrays of them, `FlowState::Active` (0), and newtypes; zeros are values.
+unsafe impl Record for Hot {}
+// SAFETY: integers only.
+unsafe impl Record for Facts {}
+// SAFETY: bytes only.
+unsafe impl Record for WideEnds {}
+// SAFETY: integers only.
+unsafe impl Record for Extension {}
+
+/// All of a flow in one piece, as it leaves a worker when the flow ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FlowRecord {
+    /// Counters, times, state.
+    pub hot: Hot,
+    /// The rest of the key; zeros for plain IPv4.
+    pub wide: WideKey,
+    /// First stamp, TCP facts.
+    pub facts: Facts,
+    /// Slot and worker.
+    pub id: crate::base::ids::FlowId,
+    /// Why it ended; `None` while it lives.
+    pub end: Option<EndReason>,
+}

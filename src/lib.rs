@@ -1,0 +1,28 @@
+//! rustnet shows every connection of a host in a terminal, exact at 10 Gb/s.
+//!
+//! The modules stand in the order in which data flows; each imports only from floors above its
+//! own in this list (`tests/architecture.rs` holds it):
+//!
+//! | floor | module | what lives there |
+//! |---|---|---|
+//! | 0 | [`base`] | time, ids, counters, the switch between std and loom |
+//! | 1 | [`packet`] | one pass over a frame's headers: descriptor, key, hash |
+//! | 2 | [`capture`] | the [`capture::source::Source`] trait, capture files, synthetic traffic |
+//! | 3 | [`flow`] | the flow table of one worker: index, records, TCP, states, lifetimes |
+//! | 4 | [`snapshot`] | what readers see: rows, totals, the published epoch |
+//! | 5 | [`pipeline`] | rx, rings, workers, epochs, the collector |
+//! | 5 | [`query`] | columns, and the window of rows a screen asks for |
+//! | 6 | [`tui`], [`export`], [`platform`] | the screen, JSON, the operating system |
+//! | 7 | [`config`] | flags; fills the small config structs of the floors below |
+
+pub mod base;
+pub mod capture;
+pub mod config;
+pub mod export;
+pub mod flow;
+pub mod packet;
+pub mod pipeline;
+pub mod platform;
+pub mod query;
+pub mod snapshot;
+pub mod tui;

@@ -1,0 +1,108 @@
+//! What crosses from rx to a worker: one cache line for a frame, a second one for a wide key.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+
+use crate::{
+    base::{
+        ids::{Epoch, IfaceId},
+        time::{Nanos, Stamp, Tick},
+    },
+    packet::key::FlowKey,
+};
+
+/// Bits of [`Descriptor::flags`].
+pub mod flag {
+    /// The frame went from the high end of the key to the low end.
+    pub const FROM_HIGH: u8 = 1;
+    /// This host sent the frame.
+    pub const OUTGOING: u8 = 2;
+    /// A fragment other than the first: it has no transport header of its own.
+    pub const FRAGMENT: u8 = 4;
+    /// The transport header was not there in full: ports, flags and numbers are not to be used.
+    pub const NO_TRANSPORT: u8 = 8;
+    /// The source could not tell the number of segments of a super-frame.
+    pub const SEGMENTS_UNKNOWN: u8 = 16;
+    /// The line is not a frame but the marker of a cut.
+    pub const MARKER: u8 = 128;
+}
+
+/// One frame, as the worker needs it: 64 bytes, `Copy`.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
+pub struct Descriptor {
+    /// The frame's own time.
+    pub wall: Stamp,
+    /// Ends, ports, protocol.
+    pub key: FlowKey,
+    /// The key's hash under the run's seed.
+    pub hash: u32,
+    /// Bytes on the wire: (segments - 1) headers and the tags that the kernel took off included.
+    pub wire_len: u32,
+    /// Engine time.
+    pub tick: Tick,
+    /// Bytes of transport payload on the wire, from the lengths in the headers.
+    pub payload_len: u32,
+    /// TCP: sequence number. ICMP(v6): identifier (echo) or 0. ARP: operation.
+    pub seq_number: u32,
+    /// TCP: acknowledgement number. ICMP(v6): `type << 8 | code`.
+    pub ack_number: u32,
+    /// TCP: the window field as it stands in the header; with SYN, see `window_scale`.
+    pub window: u16,
+    /// Packets on the wire: segments of a super-frame, else 1.
+    pub segments: u16,
+    /// The interface.
+    pub iface: IfaceId,
+    /// Outermost VLAN id plus 1; 0 without a tag.
+    pub vlan: u16,
+    /// TCP: the flags byte (CWR ECE URG ACK PSH RST SYN FIN).
+    pub tcp_flags: u8,
+    /// TCP with SYN: the window scale option plus 1; 0 without the option.
+    pub window_scale: u8,
+    /// Bits of [`flag`].
+    pub flags: u8,
+    /// Unused.
+    pub zero: u8,
+}
+
+const _: () = assert!(size_of::<Descriptor>() == 64);
+
+impl Descriptor {
+    /// Returns the marker of the cut that closes `epoch` at engine time `now`.
+    pub fn marker(epoch: Epoch, now: Nanos, wall: Stamp) -> Self {
+        Self {
+            wall,
+            tick: now.tick(),
+            key: FlowKey { ends: epoch.0, ..FlowKey::default() },
+            seq_number: (now.0 >> 32) as u32,
+            ack_number: now.0 as u32,
+            flags: flag::MARKER,
+            ..Self::default()
+        }
+    }
+
+    /// Returns epoch and engine time of a marker, `None` for a frame.
+    #[inline]
+    pub const fn as_marker(&self) -> Option<(Epoch, Nanos)> {
+        if self.flags & flag::MARKER == 0 {
+            return None;
+        }
+        let now = (self.seq_number as u64) << 32 | self.ack_number as u64;
+        Some((Epoch(self.key.ends), Nanos(now)))
+    }
+
+    /// Returns 0 for a frame from the low end, 1 for one from the high end.
+    #[inline]
+    pub const fn from(&self) -> usize {
+        (self.flags & flag::FROM_HIGH) as usize
+    }
+}
+
+/// Bits of the TCP flags byte (RFC 9293 section 3.1).
+pub mod tcp_flag {
+    #![allow(missing_docs, reason = "the RFC's own names")]
+    pub const FIN: u8 = 1;
+    pub const SYN: u8 = 2;
+    pub const RST: u8 = 4;
+    pub const PSH: u8 = 8;
+    pub const ACK: u8 = 16;
+    pub const URG: u8 = 32;
+}

@@ -1,0 +1,6 @@
+//! What readers see: the published epoch, rows, totals. The only door to the engine's state.
+
+pub mod publication;
+pub mod row;
+pub mod tap;
+pub mod view;

@@ -1,0 +1,157 @@
+//! One connection as readers see it, put together from the records of its worker.
+
+use std::net::IpAddr;
+
+use crate::{
+    base::{
+        ids::{FlowId, IfaceId},
+        time::{Nanos, Stamp, Tick},
+    },
+    flow::{
+        entry::{Facts, FlowRecord, Hot, Roles},
+        state::{EndReason, FlowState},
+    },
+    packet::key::{FlowKey, WideKey},
+};
+
+/// One connection. Index 0 of every pair is the key's low end (as sender), index 1 the high end.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Stays the same for the life of the row.
+    pub id: FlowId,
+    /// Protocol and kind.
+    pub key: FlowKey,
+    /// The rest of the key of IPv6 and tunnelled flows.
+    pub wide: WideKey,
+    /// Addresses.
+    pub addresses: [IpAddr; 2],
+    /// Ports, 0 without.
+    pub ports: [u16; 2],
+    /// Initiator and local ends.
+    pub roles: Roles,
+    /// The state without silence; see [`Row::state_text`].
+    pub state: FlowState,
+    /// Frames by sender.
+    pub frames: [u64; 2],
+    /// Packets by sender.
+    pub packets: [u64; 2],
+    /// Wire bytes by sender.
+    pub bytes: [u64; 2],
+    /// Smallest and largest stamp.
+    pub first: Stamp,
+    /// See `first`.
+    pub last: Stamp,
+    /// TCP segments with nothing new, by sender.
+    pub retransmits: [u32; 2],
+    /// TCP segments after a later one, by sender.
+    pub out_of_order: [u32; 2],
+    /// Round trip of the handshake.
+    pub rtt_handshake: Option<Nanos>,
+    /// Smoothed round trip of data.
+    pub rtt_data: Option<Nanos>,
+    /// Bytes per second by sender; 0 for an ended row.
+    pub rate: [f32; 2],
+    /// Time since the last packet, or since a final state was entered.
+    pub silence: Nanos,
+    /// Home interface.
+    pub iface: IfaceId,
+    /// Outermost VLAN id of the first packet.
+    pub vlan: Option<u16>,
+    /// Why it ended.
+    pub end: Option<EndReason>,
+}
+
+impl Row {
+    /// Puts a row together from its records, as of the cut at `now`.
+    pub fn new(id: FlowId, hot: &Hot, facts: &Facts, wide: &WideKey, rate: [f32; 2], now: Tick) -> Self {
+        let rtt = |us: u32| (us != 0).then_some(Nanos(u64::from(us) * 1000));
+        Self {
+            id,
+            key: hot.key,
+            wide: *wide,
+            addresses: hot.key.addresses(wide),
+            ports: hot.key.ports,
+            roles: hot.roles,
+            state: hot.state,
+            frames: hot.frames,
+            packets: [0, 1].map(|i| hot.frames[i] + facts.extra_packets[i]),
+            bytes: hot.bytes,
+            first: facts.first,
+            last: hot.last,
+            retransmits: facts.retransmits,
+            out_of_order: facts.out_of_order,
+            rtt_handshake: rtt(facts.rtt_handshake_us),
+            rtt_data: rtt(facts.rtt_data_us),
+            rate,
+            silence: hot.silence(now),
+            iface: hot.iface,
+            vlan: facts.vlan.checked_sub(1),
+            end: None,
+        }
+    }
+
+    /// Puts the row of an ended flow together.
+    pub fn from_record(record: &FlowRecord) -> Self {
+        let mut row =
+            Self::new(record.id, &record.hot, &record.facts, &record.wide, [0.0; 2], record.hot.tick);
+        row.end = record.end;
+        row
+    }
+
+    /// Returns the end of the Local column: ours, else the initiator.
+    pub fn local(&self) -> usize {
+        self.roles.subject()
+    }
+
+    /// Returns the end of the Remote column.
+    pub fn remote(&self) -> usize {
+        1 - self.local()
+    }
+
+    /// Returns who opened the connection, as far as this host is concerned.
+    pub fn direction(&self) -> Direction {
+        let ours = [self.roles.is_local(0), self.roles.is_local(1)];
+        match ours {
+            [false, false] => Direction::Forwarded,
+            [true, true] => Direction::Out,
+            _ if self.roles.initiator() == self.local() => Direction::Out,
+            _ => Direction::In,
+        }
+    }
+
+    /// Returns bytes per second towards Local and towards Remote.
+    pub fn down_up(&self) -> (f32, f32) {
+        (self.rate[self.remote()], self.rate[self.local()])
+    }
+
+    /// Returns the text of the State column.
+    pub fn state_text(&self) -> &'static str {
+        self.state.text(self.silence)
+    }
+
+    /// Returns the lifetime that applies now.
+    pub fn lifetime(&self) -> Nanos {
+        self.state.lifetime(self.silence)
+    }
+
+    /// Returns the time left before the row goes.
+    pub fn left(&self) -> Nanos {
+        self.state.expires_after().since(self.silence)
+    }
+
+    /// Returns silence as a share of the lifetime, 0 to 1.
+    pub fn staleness(&self) -> f64 {
+        (self.silence.0 as f64 / self.lifetime().0 as f64).min(1.0)
+    }
+}
+
+/// Who opened a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// This host.
+    Out,
+    /// The other side.
+    In,
+    /// Neither end is this host: forwarded, mirrored or read from a file.
+    Forwarded,
+}

@@ -1,0 +1,19 @@
+//! What an export gets to see: every ended flow, exactly once, and every epoch.
+
+use crate::{flow::entry::FlowRecord, snapshot::view::Snapshot};
+
+/// A reader that must miss nothing: called by the collector, in its thread.
+pub trait Tap: Send {
+    /// Gets the flows that ended up to this cut, in the order of first packet, then key.
+    ///
+    /// # Errors
+    /// When what it writes to failed; the engine then stops.
+    fn ended(&mut self, flows: &[FlowRecord]) -> std::io::Result<()>;
+
+    /// Gets every epoch once, after its ended flows. The last one has `snapshot.ended` set; the
+    /// flows that are still open have then been given to `ended` with reason `eof`.
+    ///
+    /// # Errors
+    /// As [`Tap::ended`].
+    fn epoch(&mut self, snapshot: &Snapshot) -> std::io::Result<()>;
+}

@@ -1,0 +1,203 @@
+//! One epoch: every flow of every worker as of one cut, with totals that add up exactly.
+
+use crate::{
+    base::{
+        counters::Accounts,
+        ids::{CoreId, Epoch, FlowId},
+        time::{Nanos, Stamp},
+    },
+    capture::source::SourceStatus,
+    flow::{
+        entry::{Facts, Hot, WideEnds},
+        slab::{CHUNK, Frozen},
+    },
+    packet::key::{Extension, WideKey, kind},
+    snapshot::row::Row,
+};
+
+/// Where a row stands in a [`Snapshot`]; valid for that snapshot only. Ordered by worker and slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowRef(u32);
+
+impl RowRef {
+    fn new(worker: usize, slot: u32) -> Self {
+        Self((worker as u32) << 24 | slot)
+    }
+
+    fn worker(self) -> usize {
+        (self.0 >> 24) as usize
+    }
+
+    fn slot(self) -> u32 {
+        self.0 & 0xff_ffff
+    }
+}
+
+/// The flows of one worker, frozen.
+pub struct WorkerView {
+    pub(crate) hot: Frozen<Hot>,
+    pub(crate) facts: Frozen<Facts>,
+    pub(crate) ends: Frozen<WideEnds>,
+    pub(crate) extensions: Frozen<Extension>,
+    /// Bytes per second by slot and sender.
+    pub(crate) rates: Vec<[f32; 2]>,
+    /// Flows in the table, expired ones that await removal included.
+    pub(crate) live: u32,
+}
+
+/// One epoch.
+pub struct Snapshot {
+    /// Its number.
+    pub epoch: Epoch,
+    /// Engine time of the cut.
+    pub now: Nanos,
+    /// Wall time of the cut: the last packet's, live the clock's.
+    pub wall: Stamp,
+    /// Where every frame before the cut went. `accounts.conserved()` always.
+    pub accounts: Accounts,
+    /// Totals over rows and ended flows.
+    pub totals: Totals,
+    /// Every capture source, in the order of rx threads.
+    pub sources: Vec<SourceStatus>,
+    /// Every pinned stage.
+    pub stages: Vec<StageStatus>,
+    /// Epochs asked for that could not be taken because a reader still held the last one.
+    pub epochs_skipped: u64,
+    /// The source has no more frames.
+    pub ended: bool,
+    pub(crate) workers: Vec<WorkerView>,
+}
+
+/// Totals over all flows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    /// Rows.
+    pub flows: u64,
+    /// Flows that began since the start.
+    pub opened: u64,
+    /// Flows that ended since the start.
+    pub closed: u64,
+    /// Flows that were evicted since the start, full table.
+    pub evicted: u64,
+    /// Ended flows that did not fit into the queue to the readers.
+    pub ended_unreported: u64,
+    /// TCP segments without anything new, and all TCP segments with payload.
+    pub retransmits: u64,
+    /// Bytes per second towards Local and towards Remote over the last second, all rows.
+    pub down: f64,
+    /// See `down`.
+    pub up: f64,
+    /// Packets per second over the last second.
+    pub packets_per_second: f64,
+    /// Rows opened and closed per second over the last second.
+    pub opened_per_second: f64,
+    /// See `opened_per_second`.
+    pub closed_per_second: f64,
+    /// TCP rows in SYN_SENT or SYN_RECV.
+    pub half_open: u64,
+}
+
+/// One thread of the pipeline.
+#[derive(Clone, Debug, Default)]
+pub struct StageStatus {
+    /// `rx/0`, `worker/3`, `shard/1` (fused).
+    pub name: String,
+    /// The core it is pinned to.
+    pub core: Option<CoreId>,
+    /// Frames it handled since the start.
+    pub frames: u64,
+    /// Flows in its table; 0 for rx.
+    pub flows: u64,
+}
+
+impl Snapshot {
+    /// Returns the number of rows.
+    pub fn len(&self) -> usize {
+        self.totals.flows as usize
+    }
+
+    /// Returns whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `each` for every row's hot record, in the order of worker and slot: the fast way to
+    /// scan. Rows whose lifetime has passed at the cut are left out.
+    pub fn scan(&self, mut each: impl FnMut(RowRef, &Hot, &Facts)) {
+        let now = self.now.tick();
+        for (w, view) in self.workers.iter().enumerate() {
+            for c in 0..view.hot.chunks() {
+                let facts = view.facts.chunk(c);
+                for (i, hot) in view.hot.chunk(c).iter().enumerate() {
+                    if hot.is_live() && hot.silence(now) < hot.state.expires_after() {
+                        each(RowRef::new(w, (c * CHUNK + i) as u32), hot, &facts[i]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns a row.
+    ///
+    /// # Panics
+    /// If `at` comes from another snapshot and there is no such slot here.
+    pub fn row(&self, at: RowRef) -> Row {
+        let (w, slot) = (at.worker(), at.slot());
+        let view = &self.workers[w];
+        let (hot, facts) = (view.hot.get(slot), view.facts.get(slot));
+        let wide = wide_key(hot, |s| view.ends.get(s).0, |s| *view.extensions.get(s), slot);
+        let id = FlowId::new(w as u8, slot, facts.generation);
+        let rate = view.rates.get(slot as usize).copied().unwrap_or_default();
+        Row::new(id, hot, facts, &wide, rate, self.now.tick())
+    }
+
+    /// Returns where the row with this id stands, if it lives.
+    pub fn find(&self, id: FlowId) -> Option<RowRef> {
+        let view = self.workers.get(usize::from(id.worker()))?;
+        if id.slot() as usize >= view.hot.slots() {
+            return None;
+        }
+        let hot = view.hot.get(id.slot());
+        let same = hot.is_live()
+            && view.facts.get(id.slot()).generation == id.generation()
+            && hot.silence(self.now.tick()) < hot.state.expires_after();
+        same.then(|| RowRef::new(usize::from(id.worker()), id.slot()))
+    }
+
+    /// Returns the bytes per second of a row, by sender.
+    pub fn rate(&self, at: RowRef) -> [f32; 2] {
+        self.workers[at.worker()].rates.get(at.slot() as usize).copied().unwrap_or_default()
+    }
+
+    /// Returns frames lost to the kernel, over all sources.
+    pub fn kernel_drops(&self) -> u64 {
+        self.sources.iter().map(|s| s.kernel_drops).sum()
+    }
+
+    /// Returns frames lost: the kernel's and every drop reason that loses data.
+    pub fn lost(&self) -> u64 {
+        self.kernel_drops() + self.accounts.drops.lost()
+    }
+
+    /// Returns all frames that came by: taken and lost to the kernel.
+    pub fn seen(&self) -> u64 {
+        self.accounts.taken.frames + self.kernel_drops()
+    }
+}
+
+/// Puts the rest of a key together from its slabs.
+pub(crate) fn wide_key(
+    hot: &Hot,
+    ends: impl Fn(u32) -> [[u8; 16]; 2],
+    extension: impl Fn(u32) -> Extension,
+    slot: u32,
+) -> WideKey {
+    let mut wide = WideKey::default();
+    if hot.key.kind & kind::WIDE != 0 {
+        wide.ends = ends(slot);
+    }
+    if hot.key.kind & kind::EXTENDED != 0 {
+        wide.extension = extension(slot);
+    }
+    wide
+}
