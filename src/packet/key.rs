@@ -92,7 +92,7 @@ impl WideKey {
 }
 
 /// Key fields beyond ends and protocol: 32 bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
 pub struct Extension {
     /// The outer ends of the tunnel in canonical order: two IPv4 addresses, or a 128-bit digest

@@ -3,5 +3,6 @@
 pub mod descriptor;
 pub mod hash;
 pub mod key;
+pub mod line;
 pub mod link;
 pub mod parse;
