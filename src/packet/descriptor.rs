@@ -17,7 +17,8 @@ pub mod flag {
     pub const OUTGOING: u8 = 2;
     /// A fragment other than the first: it has no transport header of its own.
     pub const FRAGMENT: u8 = 4;
-    /// The transport header was not there in full: ports, flags and numbers are not to be used.
+    /// The transport header was not there in full: flags and numbers are not to be used, ports are
+    /// 0 unless they could be read. Set on fragments too.
     pub const NO_TRANSPORT: u8 = 8;
     /// The source could not tell the number of segments of a super-frame.
     pub const SEGMENTS_UNKNOWN: u8 = 16;
