@@ -298,10 +298,10 @@ impl TcpTrack {
             return;
         }
         let in_order = me.has(bit::KNOWN) && me.next == seg.seq_number;
-        if in_order {
+        let place = me.send(seg.seq_number, seg.payload_len, peer);
+        if place != Place::Foreign {
             me.bits &= !bit::PENDING;
         }
-        let place = me.send(seg.seq_number, seg.payload_len, peer);
         out.out_of_order = place == Place::Late;
         out.retransmit = place == Place::Again && !seg.late;
         if is_reset {

@@ -87,7 +87,7 @@ impl Play {
         let (who, what) = word.split_once(':').unwrap();
         let me = usize::from(who == "s");
         let mut seg = Segment { window: 65535, from: me ^ self.client, ..Segment::default() };
-        let (mut seq_off, mut ack_off, mut ms, mut mark) = (None, 0, 1, ' ');
+        let (mut seq_off, mut ack_off, mut ms) = (None, 0, 1);
         let mut rest = what;
         while let Some(c) = rest.chars().next() {
             let from = usize::from(!c.is_ascii_digit());
@@ -110,16 +110,12 @@ impl Play {
                 't' => ms = number.clone().unwrap(),
                 _ => {}
             }
-            if !c.is_ascii_alphabetic() && c != ' ' {
-                mark = c;
-            }
             let is_payload = c.is_ascii_digit() || c.is_ascii_uppercase();
             if let (true, Ok(n)) = (is_payload, number) {
                 seg.payload_len = n as u32;
             }
             rest = &rest[len..];
         }
-        let _ = mark;
         self.ms = self.ms.wrapping_add_signed(ms);
         seg.wall = Stamp(self.ms * 1_000_000);
         seg.subject_is_local = self.local;
@@ -490,6 +486,16 @@ fn the_subjects_data_is_timed_even_while_the_other_end_sends_without_pause() {
     assert_eq!(play.data_us, 20_000);
 }
 
+/// The same cases in every run.
+fn seeded() -> ProptestConfig {
+    ProptestConfig {
+        cases: 2000,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 fn segments() -> impl Strategy<Value = Vec<Segment>> {
     // Numbers near each other, so that something happens.
     let number = prop_oneof![0u32..40, (u32::MAX - 20)..=u32::MAX, any::<u32>(), 0x7fff_fff0..0x8000_0010u32];
@@ -551,7 +557,7 @@ fn words() -> impl Strategy<Value = Vec<&'static str>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(seeded())]
 
     #[test]
     fn arbitrary_segments_neither_panic_nor_leave_the_tcp_states(segs in segments(), subject in 0usize..2) {
