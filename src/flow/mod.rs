@@ -1,7 +1,9 @@
 //! The flow table of one worker. Owned by one thread, read by others only as frozen epochs.
 
+pub mod classify;
 pub mod entry;
 pub mod locals;
+pub mod services;
 pub mod slab;
 pub mod state;
 pub mod tcp;
