@@ -359,9 +359,9 @@ impl FlowTable {
     fn segment(&mut self, slot: u32, frame: &Descriptor) {
         let hot = self.hot.get(slot);
         let (state, roles) = (hot.state, hot.roles);
-        let segment = segment_of(frame, hot.last);
+        let segment = segment_of(frame, hot.last, roles);
         let track = &mut self.tcp[slot as usize];
-        let outcome = track.segment(&segment, roles.subject(), state);
+        let outcome = track.segment(&segment, roles.subject());
         if outcome.retransmit || outcome.out_of_order || outcome.rtt_handshake_us | outcome.rtt_data_us != 0 {
             let facts = self.facts.get_mut(slot);
             facts.retransmits[segment.from] += u32::from(outcome.retransmit);
@@ -377,7 +377,7 @@ impl FlowTable {
         let mut state_now = outcome.state;
         let mut roles_now = roles;
         if let Some((end, evidence)) = outcome.initiator {
-            roles_now.learn(end, evidence);
+            roles_now.learn(usize::from(end), evidence);
             if roles_now.subject() != roles.subject() {
                 state_now = self.tcp[slot as usize].state(roles_now.subject());
             }
@@ -391,7 +391,7 @@ impl FlowTable {
     #[cold]
     fn other(&mut self, slot: u32, frame: &Descriptor) {
         let hot = self.hot.get(slot);
-        let state = if keeps_state(frame) { hot.state } else { classify::state_of(frame) };
+        let state = if keeps_state(frame) { hot.state } else { classify::state_after(hot.state, frame) };
         self.enter(slot, frame.tick, state, hot.roles);
     }
 
@@ -440,15 +440,15 @@ impl FlowTable {
         }
         if has_segment(frame) {
             let mut track = TcpTrack::default();
-            let outcome = track.segment(&segment_of(frame, frame.wall), hot.roles.subject(), hot.state);
+            let outcome = track.segment(&segment_of(frame, frame.wall, hot.roles), hot.roles.subject());
             hot.state = outcome.state;
             if let Some((end, evidence)) = outcome.initiator {
-                hot.roles.learn(end, evidence);
+                hot.roles.learn(usize::from(end), evidence);
                 hot.state = track.state(hot.roles.subject());
             }
             self.tcp[slot as usize] = track;
         } else {
-            hot.state = classify::state_of(frame);
+            hot.state = classify::state_after(FlowState::Active, frame);
             if frame.key.proto == proto::TCP {
                 self.tcp[slot as usize] = TcpTrack::default();
             }
@@ -576,7 +576,7 @@ impl FlowTable {
         let hot = self.hot.get(slot);
         hot.state.is_over()
             && frame.tcp_flags & tcp_flag::ACK == 0
-            && self.tcp[slot as usize].begins_anew(hot.state, &segment_of(frame, hot.last))
+            && self.tcp[slot as usize].begins_anew(hot.state, &segment_of(frame, hot.last, hot.roles))
     }
 
     /// Moves a flow's home to the frame's interface if it was silent at home; says whether it did.
@@ -638,7 +638,7 @@ fn is_settled(hot: &Hot, frame: &Descriptor) -> bool {
 }
 
 #[inline]
-fn segment_of(frame: &Descriptor, last: Stamp) -> Segment {
+fn segment_of(frame: &Descriptor, last: Stamp, roles: Roles) -> Segment {
     let behind = last.since(frame.wall);
     Segment {
         from: frame.from(),
@@ -650,6 +650,7 @@ fn segment_of(frame: &Descriptor, last: Stamp) -> Segment {
         payload_len: frame.payload_len,
         wall: frame.wall,
         late: behind.0 > 0 && behind <= LATE,
+        subject_is_local: roles.is_local(roles.subject()),
     }
 }
 
