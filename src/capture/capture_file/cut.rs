@@ -81,10 +81,16 @@ impl fmt::Display for Cut {
                 write!(f, "record {next} at byte {at} claims {claims} bytes, more than {MAX_FRAME}")
             }
             Why::BlockLength(claims) => {
-                write!(f, "block at byte {at} after frame {frames} claims an impossible length of {claims} bytes")
+                write!(
+                    f,
+                    "block at byte {at} after frame {frames} claims an impossible length of {claims} bytes"
+                )
             }
             Why::BlockTooLong(claims) => {
-                write!(f, "block at byte {at} after frame {frames} claims {claims} bytes, more than {MAX_BLOCK}")
+                write!(
+                    f,
+                    "block at byte {at} after frame {frames} claims {claims} bytes, more than {MAX_BLOCK}"
+                )
             }
             Why::BlockEnds(head, tail) => write!(
                 f,

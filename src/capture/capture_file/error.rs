@@ -127,7 +127,10 @@ const SIGNATURES: &[(&[u8], Looks)] = &[
     (b"\xcd\x34\xb2\xa1", Looks::OtherCapture("Mesquita's variant of pcap")),
     (b"\xa1\x2b\x3c\x4d", Looks::OtherCapture("Navtel's variant of pcap")),
     (b"\x4d\x3c\x2b\xa1", Looks::OtherCapture("Navtel's variant of pcap")),
-    (b"\x0a\x0d\x0d\x0a", Looks::Known("a pcapng section without a byte-order magic: was it copied as text?")),
+    (
+        b"\x0a\x0d\x0d\x0a",
+        Looks::Known("a pcapng section without a byte-order magic: was it copied as text?"),
+    ),
     (b"\x7fELF", Looks::Known("a program")),
     (b"%PDF", Looks::Known("a PDF document")),
     (b"\x89PNG", Looks::Known("a picture")),

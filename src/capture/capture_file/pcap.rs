@@ -15,12 +15,7 @@
 
 use crate::{
     base::{ids::IfaceId, time::Stamp},
-    capture::capture_file::{
-        MAX_FRAME, Step, Stop,
-        cut::Why,
-        input::Input,
-        map::intact,
-    },
+    capture::capture_file::{MAX_FRAME, Step, Stop, cut::Why, input::Input, map::intact},
     packet::{link::LinkType, parse::FrameMeta},
 };
 
@@ -194,9 +189,9 @@ const fn variant(magic: u32) -> Option<(u64, usize, usize)> {
 /// number for it. Raw IP (12, 14) stays as it is: the parser takes all its numbers.
 const fn link(number: u16) -> LinkType {
     LinkType(match number {
-        11 => 100,  // DLT_ATM_RFC1483 everywhere
-        13 => 102,  // DLT_SLIP_BSDOS of FreeBSD and NetBSD
-        18 => 246,  // DLT_PFSYNC of OpenBSD and NetBSD
+        11 => 100, // DLT_ATM_RFC1483 everywhere
+        13 => 102, // DLT_SLIP_BSDOS of FreeBSD and NetBSD
+        18 => 246, // DLT_PFSYNC of OpenBSD and NetBSD
         other => other,
     })
 }
@@ -205,7 +200,7 @@ const fn link(number: u16) -> LinkType {
 const fn aix_link(if_type: u16) -> Option<LinkType> {
     match if_type {
         6 => Some(LinkType::ETHERNET),
-        9 => Some(LinkType(6)), // token ring
+        9 => Some(LinkType(6)),   // token ring
         15 => Some(LinkType(10)), // FDDI
         24 => Some(LinkType::NULL),
         _ => None,

@@ -9,11 +9,7 @@ use crate::{
     base::ids::IfaceId,
     capture::{
         capture_file::{
-            Facts, MAX_BLOCK, MAX_FRAME, Step, Stop,
-            cut::Why,
-            input::Input,
-            map::intact,
-            scale::Scale,
+            Facts, MAX_BLOCK, MAX_FRAME, Step, Stop, cut::Why, input::Input, map::intact, scale::Scale,
         },
         source::InterfaceStatus,
     },

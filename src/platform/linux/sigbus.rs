@@ -36,9 +36,9 @@ struct Slot {
 /// No mapping begins here.
 const CLAIMED: usize = 1;
 
-static WATCHED: [Slot; SLOTS] = [const {
-    Slot { base: AtomicUsize::new(0), len: AtomicUsize::new(0), gone: AtomicBool::new(false) }
-}; SLOTS];
+static WATCHED: [Slot; SLOTS] =
+    [const { Slot { base: AtomicUsize::new(0), len: AtomicUsize::new(0), gone: AtomicBool::new(false) } };
+        SLOTS];
 
 /// What the handler needs, set before it is installed; `None` if it could not be installed.
 static BEFORE: OnceLock<Option<Before>> = OnceLock::new();
