@@ -1,1 +1,5 @@
-//! config
+//! From the command line to the small config structs that the floors below declare.
+
+pub mod cli;
+pub mod parse;
+pub mod plan;
