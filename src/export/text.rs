@@ -139,19 +139,26 @@ fn ipv6(out: &mut Vec<u8>, address: Ipv6Addr) {
         return ipv4(out, mapped);
     }
     let groups = address.segments();
-    let (start, len) = longest_zeros(&groups);
-    for (i, &group) in groups.iter().enumerate() {
-        if len > 1 && i == start {
-            out.extend_from_slice(b"::");
-        }
-        if len > 1 && (start..start + len).contains(&i) {
+    let (start, zeros) = longest_zeros(&groups);
+    let (mut text, mut len) = ([0; 48], 0);
+    let mut i = 0;
+    while i < groups.len() {
+        if i == start && zeros > 1 {
+            text[len..len + 2].copy_from_slice(b"::");
+            len += 2;
+            i += zeros;
             continue;
         }
-        if i > 0 && !(len > 1 && i == start + len) {
-            out.push(b':');
+        if len > 0 && text[len - 1] != b':' {
+            text[len] = b':';
+            len += 1;
         }
-        hex(out, group);
+        let (digits, width) = hex(groups[i]);
+        text[len..len + 4].copy_from_slice(&digits);
+        len += width;
+        i += 1;
     }
+    append(out, &text, len);
 }
 
 /// Returns start and length of the first longest run of zero groups (RFC 5952 section 4.2.3).
@@ -168,13 +175,12 @@ fn longest_zeros(groups: &[u16; 8]) -> (usize, usize) {
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
+/// Returns the hexadecimal digits without leading zeros, and how many they are.
 #[inline]
-fn hex(out: &mut Vec<u8>, group: u16) {
+fn hex(group: u16) -> ([u8; 4], usize) {
     let digits = [12, 8, 4, 0].map(|shift| HEX[usize::from(group >> shift & 15)]);
-    let zeros = ((group | 1).leading_zeros() / 4) as usize;
-    let mut text = [0; 4];
-    text[..4 - zeros].copy_from_slice(&digits[zeros..]);
-    append(out, &text, 4 - zeros);
+    let zeros = (group | 1).leading_zeros() / 4;
+    ((u32::from_le_bytes(digits) >> (8 * zeros)).to_le_bytes(), 4 - zeros as usize)
 }
 
 /// Appends nanoseconds as exactly 9 digits.
