@@ -113,6 +113,8 @@ pub enum CaptureMethod {
     Auto,
     /// An AF_PACKET ring shared with the kernel
     AfPacket,
+    /// The pcap library, in builds that have it
+    Pcap,
 }
 
 /// `--output`.
@@ -166,6 +168,11 @@ impl Cli {
         }
         if cli.interfaces.len() > 1 && cli.interfaces.iter().any(|i| i == "any") {
             return Err(Self::wrong("--interface any covers all interfaces: give it alone"));
+        }
+        if cli.promiscuous && cli.interfaces.iter().any(|i| i == "any") {
+            return Err(Self::wrong(
+                "--promiscuous is asked of an interface by name, not of --interface any",
+            ));
         }
         if cli.interfaces.iter().any(String::is_empty) {
             return Err(Self::wrong("--interface needs a name"));
@@ -265,6 +272,7 @@ mod tests {
             "--show-plan --list-interfaces",
             "-i eth0 -i eth0",
             "-i any -i eth0",
+            "-i any --promiscuous",
             "-i=",
             "-i",
             "stray",

@@ -1,5 +1,6 @@
 //! From the command line to the small config structs that the floors below declare.
 
 pub mod cli;
+pub mod engine;
 pub mod parse;
 pub mod plan;

@@ -7,10 +7,10 @@
 //!   n, file      1 rx (one reader keeps the order of a file), n - 1 workers
 //! ```
 //!
-//! With two cores or more the stages are apart although a shard on each would save a ring: only
-//! an rx that sees all fragments of a datagram can send them to the flow that they belong to, and
-//! the kernel's fanout puts fragments and whole packets of a flow on different rings. One rx
-//! feeds about two workers: reading a frame's headers costs about half of what its flow does.
+//! With two cores or more the stages are apart although a shard on each would save the ring:
+//! fragments have no ports, so the kernel deals them out by address alone, to one rx. That rx
+//! knows their datagram and sends them on to the flow's worker; a shard could not. One rx feeds
+//! about two workers: reading a frame's headers costs about half of what its flow does.
 
 use std::fmt;
 
@@ -38,37 +38,20 @@ pub enum Feed {
     Dealt,
 }
 
-/// A core of `--cores` that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("--cores: core {} is offline, out of range or not allowed here; usable: {}", .core.0, Ranges(.usable))]
-pub struct UnusableCore {
-    /// The first such core.
-    pub core: CoreId,
-    /// The cores that can be used.
-    pub usable: Vec<CoreId>,
-}
-
 impl Plan {
-    /// Returns the plan for the cores that were asked for (none: no preference), of which each
-    /// must be one of `usable`.
-    ///
-    /// # Errors
-    /// When a core is not usable.
-    pub fn new(asked: &[CoreId], usable: &[CoreId], feed: Feed) -> Result<Self, UnusableCore> {
-        if let Some(&core) = asked.iter().find(|core| !usable.contains(core)) {
-            return Err(UnusableCore { core, usable: usable.to_vec() });
-        }
+    /// Returns the plan for the cores that were asked for; none: no preference.
+    pub fn new(asked: &[CoreId], feed: Feed) -> Self {
         let cores = asked.to_vec();
         if cores.len() < 2 {
-            return Ok(Self { rx: 1, workers: 1, fused: true, cores });
+            return Self { rx: 1, workers: 1, fused: true, cores };
         }
         let rx = match feed {
             Feed::Single => 1,
             Feed::Dealt => (cores.len() / 3).max(1),
         };
-        // Worker numbers are bytes (`FlowId`); 255 are more than any link needs.
+        // Workers are numbered by a byte; more than 255 serve no link.
         let workers = (cores.len() - rx).min(255);
-        Ok(Self { rx, workers, fused: false, cores })
+        Self { rx, workers, fused: false, cores }
     }
 
     /// Returns the names of the pinned threads, in the order of `cores`.
@@ -99,25 +82,6 @@ impl fmt::Display for Plan {
     }
 }
 
-/// Cores as `0,2-5`.
-struct Ranges<'a>(&'a [CoreId]);
-
-impl fmt::Display for Ranges<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut numbers: Vec<u16> = self.0.iter().map(|c| c.0).collect();
-        numbers.sort_unstable();
-        let runs = numbers.chunk_by(|a, b| a + 1 == *b);
-        for (i, run) in runs.enumerate() {
-            f.write_str(if i == 0 { "" } else { "," })?;
-            match (run[0], run[run.len() - 1]) {
-                (first, last) if first == last => write!(f, "{first}")?,
-                (first, last) => write!(f, "{first}-{last}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,24 +101,15 @@ mod tests {
             (6, Feed::Single, 1, 5, false),
             (0, Feed::Single, 1, 1, true),
         ] {
-            let plan = Plan::new(&cores(0..n), &cores(0..8), feed).unwrap();
+            let plan = Plan::new(&cores(0..n), feed);
             assert_eq!((plan.rx, plan.workers, plan.fused), (rx, workers, fused), "{n} cores, {feed:?}");
             assert!(n == 0 || plan.threads().len() == plan.cores.len(), "a core for each thread");
         }
     }
 
     #[test]
-    fn a_core_that_cannot_be_used_is_named() {
-        let error = Plan::new(&cores([0, 99]), &cores([0, 1, 2, 5]), Feed::Dealt).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "--cores: core 99 is offline, out of range or not allowed here; usable: 0-2,5"
-        );
-    }
-
-    #[test]
     fn the_plan_can_be_read() {
-        let plan = Plan::new(&cores([2, 3, 4]), &cores(0..8), Feed::Dealt).unwrap();
+        let plan = Plan::new(&cores([2, 3, 4]), Feed::Dealt);
         let text = plan.to_string();
         let threads: Vec<_> =
             text.lines().map(|l| l.split_whitespace().take(2).collect::<Vec<_>>()).collect();
@@ -169,7 +124,7 @@ mod tests {
                 ["other", "main"]
             ]
         );
-        let unpinned = Plan::new(&[], &cores(0..2), Feed::Single).unwrap();
+        let unpinned = Plan::new(&[], Feed::Single);
         assert!(unpinned.to_string().contains("any    shard/0"));
     }
 }
