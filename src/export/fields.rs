@@ -27,8 +27,6 @@ pub enum Origin {
     },
     /// Network interfaces.
     Live {
-        /// How frames are captured, for example `af-packet`.
-        method: &'static str,
         /// The interfaces that were asked for.
         interfaces: Vec<String>,
         /// Wall time of the start.
@@ -80,9 +78,8 @@ pub fn header(out: &mut Vec<u8>, origin: &Origin) {
             field!(out, "file");
             text::string(out, path);
         }
-        Origin::Live { method, interfaces, start } => {
+        Origin::Live { interfaces, start } => {
             plain!(out, "source", "live");
-            plain!(out, "capture", method);
             field!(out, "interfaces");
             list(out, interfaces.iter().map(String::as_str));
             field!(out, "start");

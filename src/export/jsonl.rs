@@ -195,11 +195,8 @@ mod tests {
     fn a_prompt_stream_writes_each_epoch_and_the_other_waits() {
         for prompt in [true, false] {
             let out = Shared::default();
-            let origin = Origin::Live {
-                method: "af-packet",
-                interfaces: vec!["eth0".into()],
-                start: Stamp(1_700_000_000_000_000_000),
-            };
+            let origin =
+                Origin::Live { interfaces: vec!["eth0".into()], start: Stamp(1_700_000_000_000_000_000) };
             let mut tap = Jsonl::new(out.clone(), &origin, prompt);
             tap.ended(&[fixture::tcp()]).unwrap();
             let open = Snapshot { ended: false, ..fixture::last_epoch() };
