@@ -1,1 +1,6 @@
-//! config
+//! From the command line to the small config structs that the floors below declare.
+
+pub mod cli;
+pub mod engine;
+pub mod parse;
+pub mod plan;

@@ -1,1 +1,13 @@
-//! export
+//! What leaves the program as JSON: `jsonl`, one line per ended connection, and `json`, one
+//! document at the stop. Both are taps of the collector; neither is on the packet path.
+//!
+//! Text is written by hand into a reused buffer: a million flows end when a large file does, and
+//! stamps keep their nanoseconds because no number passes through a float.
+
+pub mod json;
+pub mod jsonl;
+
+mod fields;
+mod text;
+
+pub use fields::{Origin, SCHEMA};

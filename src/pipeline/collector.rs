@@ -166,11 +166,11 @@ impl Collector {
     pub fn run(mut self) -> std::io::Result<()> {
         self.parts.bell.adopt();
         loop {
-            let mut last = false;
             let mut any = self.read_ended(usize::MAX);
-            while let Some(cut) = self.read_reports() {
+            let mut last = false;
+            while !last && let Some(cut) = self.read_reports() {
                 self.merge(cut);
-                last |= cut.last;
+                last = cut.last;
                 any = true;
             }
             if last {

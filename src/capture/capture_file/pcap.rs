@@ -144,6 +144,7 @@ impl Pcap {
                 gso_size: 0,
                 stripped_vlan: None,
                 outgoing: false,
+                loopback: false,
             };
             used += len;
             frames += 1;

@@ -190,6 +190,7 @@ impl PcapNg {
                 gso_size: 0,
                 stripped_vlan: None,
                 outgoing: false,
+                loopback: false,
             };
             used += len;
             frames += 1;

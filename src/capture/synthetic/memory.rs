@@ -57,6 +57,7 @@ impl Frames {
             gso_size: 0,
             stripped_vlan: None,
             outgoing: false,
+            loopback: false,
         };
         self.push(bytes, meta);
     }
@@ -174,6 +175,11 @@ impl MemorySource {
 impl Source for MemorySource {
     fn clock(&self) -> Clock {
         self.clock
+    }
+
+    fn first_stamp(&self) -> Option<Stamp> {
+        let first = self.share.as_ref().map_or(Some(0), |share| share.first().copied());
+        first.and_then(|n| self.frames.records.get(n as usize)).map(|record| record.meta.wall)
     }
 
     #[inline]

@@ -1,0 +1,43 @@
+//! The pipeline's config from flags, plan and host.
+
+use crate::{
+    config::{cli::Cli, plan::Plan},
+    flow::locals::Locals,
+    pipeline::{
+        launch::{EngineConfig, Host},
+        worker::Publish,
+    },
+};
+
+/// Frames taken at once: enough to hide the latency of a table that is not in the cache.
+const BURST: usize = 32;
+/// Descriptors in a ring: 4 ms of 64-byte frames at 1 Mpps a worker, 256 KB.
+const RING: usize = 4096;
+/// Ended flows that wait for the collector: a second of 16,000 that end.
+const ENDED_QUEUE: usize = 16_384;
+
+/// Returns the pipeline's config.
+pub fn config(
+    cli: &Cli,
+    plan: &Plan,
+    host: Host,
+    locals: Locals,
+    memory: Option<u64>,
+    seed: u64,
+) -> EngineConfig {
+    EngineConfig {
+        workers: plan.workers,
+        fused: plan.fused,
+        burst: BURST,
+        ring: RING,
+        ended_queue: ENDED_QUEUE,
+        max_flows: cli.flows(memory),
+        seed,
+        cut_interval: cli.cut_interval(),
+        file_epochs: if cli.headless { Publish::AtEnd } else { Publish::Always },
+        parse: cli.parse_config(),
+        locals,
+        busy_poll: cli.busy_poll,
+        host,
+    }
+}

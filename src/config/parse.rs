@@ -1,0 +1,127 @@
+//! Values of flags that need more than a number: core lists, networks, spans of time.
+
+use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
+
+use crate::base::ids::CoreId;
+
+/// A list of cores as in `0,2-3`: in the order given, without repetition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CoreList(pub Vec<CoreId>);
+
+/// Reads a list of cores.
+///
+/// # Errors
+/// When a part is neither a number nor a range that goes up, or names a core twice.
+pub fn cores(text: &str) -> Result<CoreList, String> {
+    let mut list = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (core(first, part)?, core(last, part)?);
+        if first > last {
+            return Err(format!("the range `{part}` goes down"));
+        }
+        for number in first..=last {
+            if list.contains(&CoreId(number)) {
+                return Err(format!("core {number} is named twice"));
+            }
+            list.push(CoreId(number));
+        }
+    }
+    Ok(CoreList(list))
+}
+
+fn core(text: &str, part: &str) -> Result<u16, String> {
+    // `u16::from_str` alone would take a plus sign.
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let number = text.parse().ok().filter(|n| digits && *n < MAX_CORES);
+    number.ok_or_else(|| format!("`{part}` is neither a core's number nor a range like 2-7"))
+}
+
+/// Linux builds for no more cores than this.
+const MAX_CORES: u16 = 8192;
+
+/// Reads a network: `10.0.0.0/8`, `2001:db8::/32`, or a single address.
+///
+/// # Errors
+/// When the address or the prefix length is none.
+pub fn network(text: &str) -> Result<(IpAddr, u8), String> {
+    let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+    let address: IpAddr = address
+        .parse()
+        .map_err(|_| format!("`{address}` is not an IP address; a network is written like 10.0.0.0/8"))?;
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    let Some(prefix) = prefix else { return Ok((address, longest)) };
+    let length = prefix.parse().ok().filter(|n| *n <= longest);
+    length
+        .map(|n| (address, n))
+        .ok_or_else(|| format!("the prefix length `{prefix}` is not in 0..={longest}"))
+}
+
+/// Reads a span of time in seconds, decimals allowed.
+///
+/// # Errors
+/// When it is not a number above 0 and up to ten years.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    const TEN_YEARS: f64 = 10.0 * 365.0 * 86_400.0;
+    let number = text.parse::<f64>().ok().filter(|n| *n > 0.0 && *n <= TEN_YEARS);
+    number.map(Duration::from_secs_f64).ok_or_else(|| format!("`{text}` is not a number of seconds above 0"))
+}
+
+/// Reads a refresh interval in milliseconds.
+///
+/// # Errors
+/// When it is not a number from 50 to 60000.
+pub fn refresh_ms(text: &str) -> Result<u32, String> {
+    number(text, 50..=60_000)
+}
+
+/// Reads a number of flows. The most is what the slots of one worker's table can be numbered with.
+///
+/// # Errors
+/// When it is not a number from 64 to 16000000.
+pub fn flows(text: &str) -> Result<u32, String> {
+    number(text, 64..=16_000_000)
+}
+
+fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|n| range.contains(n));
+    number.ok_or_else(|| format!("`{text}` is not a number from {} to {}", range.start(), range.end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_cores_are_numbers_and_ranges() {
+        let list = |text| cores(text).map(|l| l.0.iter().map(|c| c.0).collect::<Vec<_>>());
+        assert_eq!(list("2-7"), Ok(vec![2, 3, 4, 5, 6, 7]));
+        assert_eq!(list("0,2-3"), Ok(vec![0, 2, 3]));
+        assert_eq!(list("5,1"), Ok(vec![5, 1]));
+        for bad in
+            ["", ",", "1,", "a", "-1", "1-", "3-2", "1,1", "0-2,1", "+1", "1-2-3", "70000", "0x1", " 1"]
+        {
+            assert!(list(bad).is_err(), "{bad:?}");
+        }
+        assert!(cores("0-65535").is_err(), "a range cannot make a list of any length");
+    }
+
+    #[test]
+    fn networks_have_a_prefix_that_fits() {
+        assert_eq!(network("10.0.0.0/8"), Ok(("10.0.0.0".parse().unwrap(), 8)));
+        assert_eq!(network("192.0.2.1"), Ok(("192.0.2.1".parse().unwrap(), 32)));
+        assert_eq!(network("2001:db8::/32"), Ok(("2001:db8::".parse().unwrap(), 32)));
+        assert_eq!(network("::1"), Ok(("::1".parse().unwrap(), 128)));
+        for bad in ["", "10.0.0.0/33", "10/8", "::/129", "10.0.0.0/", "10.0.0.0/-1", "host", "10.0.0.0/8/8"] {
+            assert!(network(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn spans_are_above_zero_and_finite() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        for bad in ["", "0", "-1", "inf", "NaN", "1e300", "1s"] {
+            assert!(seconds(bad).is_err(), "{bad:?}");
+        }
+    }
+}

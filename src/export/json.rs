@@ -1,0 +1,288 @@
+//! `--output json`: one document at the stop, with totals and the largest connections.
+//!
+//! Costs a few additions for each ended connection and keeps at most [`TOP`] of them.
+
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::BinaryHeap,
+    io::{self, Write},
+};
+
+use crate::{
+    base::time::Nanos,
+    export::{
+        fields::{self, Origin},
+        text,
+    },
+    flow::{entry::FlowRecord, state::EndReason},
+    packet::key::{kind, proto},
+    snapshot::{tap::Tap, view::Snapshot},
+};
+
+/// Connections listed: those with the most bytes; of equals, the ones that ended first.
+pub const TOP: usize = 100;
+
+/// Gathers totals, and writes the document to `out` with the last epoch.
+pub struct Json<W> {
+    out: W,
+    header: Vec<u8>,
+    flows: u64,
+    /// By protocol number; ARP is the last.
+    protocols: Box<[Protocol; 257]>,
+    tcp_states: Tally,
+    ends: Tally,
+    top: BinaryHeap<Reverse<Ranked>>,
+}
+
+const ARP: usize = 256;
+
+impl<W: Write + Send> Json<W> {
+    /// Returns the gatherer.
+    pub fn new(out: W, origin: &Origin) -> Self {
+        let mut header = Vec::new();
+        fields::header(&mut header, origin);
+        Self {
+            out,
+            header,
+            flows: 0,
+            protocols: Box::new([Protocol::default(); 257]),
+            tcp_states: Tally::default(),
+            ends: Tally::default(),
+            top: BinaryHeap::with_capacity(TOP),
+        }
+    }
+
+    fn add(&mut self, record: &FlowRecord) {
+        let key = &record.hot.key;
+        let is_arp = key.kind & kind::ARP != 0;
+        let protocol = &mut self.protocols[if is_arp { ARP } else { usize::from(key.proto) }];
+        protocol.add(record);
+        if key.proto == proto::TCP && !is_arp {
+            self.tcp_states.add(record.hot.state.text(Nanos(0)));
+        }
+        self.ends.add(record.end.map_or("open", EndReason::key));
+        self.rank(record);
+        self.flows += 1;
+    }
+
+    fn rank(&mut self, record: &FlowRecord) {
+        let bytes = record.hot.bytes[0] + record.hot.bytes[1];
+        let ranked = |number| Reverse(Ranked { bytes, number, record: *record });
+        if self.top.len() < TOP {
+            self.top.push(ranked(self.flows));
+        } else if let Some(mut least) = self.top.peek_mut()
+            && least.0.bytes < bytes
+        {
+            *least = ranked(self.flows);
+        }
+    }
+
+    fn document(&self, snapshot: &Snapshot) -> Vec<u8> {
+        let mut out = b"{\"type\":\"report\"".to_vec();
+        out.extend_from_slice(&self.header);
+        out.extend_from_slice(b",\n\"summary\":{\"type\":\"summary\"");
+        fields::summary(&mut out, snapshot, self.flows);
+        out.extend_from_slice(b"},\n\"protocols\":");
+        let mut protocols: Vec<_> = self.protocols.iter().filter(|p| p.flows > 0).collect();
+        protocols.sort_by_key(|p| Reverse(p.bytes));
+        array(&mut out, protocols.into_iter(), Protocol::write);
+        out.extend_from_slice(b",\n\"tcp_states\":");
+        self.tcp_states.write(&mut out);
+        out.extend_from_slice(b",\n\"ends\":");
+        self.ends.write(&mut out);
+        out.extend_from_slice(b",\n\"top_flows\":");
+        let mut top: Vec<_> = self.top.iter().map(|r| &r.0).collect();
+        top.sort_unstable_by(|a, b| b.cmp(a));
+        array(&mut out, top.into_iter(), |ranked, out| fields::flow(out, &ranked.record));
+        out.extend_from_slice(b"}\n");
+        out
+    }
+}
+
+impl<W: Write + Send> Tap for Json<W> {
+    fn ended(&mut self, flows: &[FlowRecord]) -> io::Result<()> {
+        flows.iter().for_each(|record| self.add(record));
+        Ok(())
+    }
+
+    fn epoch(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        if !snapshot.ended {
+            return Ok(());
+        }
+        let document = self.document(snapshot);
+        self.out.write_all(&document)?;
+        self.out.flush()
+    }
+}
+
+/// Totals of one protocol.
+#[derive(Clone, Copy, Default)]
+struct Protocol {
+    flows: u64,
+    packets: u64,
+    bytes: u64,
+    /// Names the protocol.
+    sample: FlowRecord,
+}
+
+impl Protocol {
+    #[inline]
+    fn add(&mut self, record: &FlowRecord) {
+        if self.flows == 0 {
+            self.sample = *record;
+        }
+        let sum = |pair: [u64; 2]| pair[0] + pair[1];
+        self.flows += 1;
+        self.packets += sum(record.hot.frames) + sum(record.facts.extra_packets);
+        self.bytes += sum(record.hot.bytes);
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"flows\":");
+        text::number(out, self.flows);
+        fields::protocol(out, &self.sample);
+        out.extend_from_slice(b",\"packets\":");
+        text::number(out, self.packets);
+        out.extend_from_slice(b",\"bytes\":");
+        text::number(out, self.bytes);
+        out.push(b'}');
+    }
+}
+
+/// Counts by name, in the order in which the names came up; for a handful of static names.
+#[derive(Default)]
+struct Tally(Vec<(&'static str, u64)>);
+
+impl Tally {
+    #[inline]
+    fn add(&mut self, name: &'static str) {
+        match self.0.iter_mut().find(|(n, _)| *n == name) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((name, 1)),
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (i, (name, count)) in self.0.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            text::string(out, name);
+            out.push(b':');
+            text::number(out, *count);
+        }
+        out.push(b'}');
+    }
+}
+
+/// A connection in the list, ordered by bytes, of equals the earlier first.
+struct Ranked {
+    bytes: u64,
+    number: u64,
+    record: FlowRecord,
+}
+
+impl Ranked {
+    fn rank(&self) -> (u64, Reverse<u64>) {
+        (self.bytes, Reverse(self.number))
+    }
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank() == other.rank()
+    }
+}
+
+impl Eq for Ranked {}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+/// Appends a list with one item on each line.
+fn array<T>(out: &mut Vec<u8>, items: impl Iterator<Item = T>, mut write: impl FnMut(T, &mut Vec<u8>)) {
+    out.push(b'[');
+    for (i, item) in items.enumerate() {
+        out.extend_from_slice(if i == 0 { b"\n " } else { b",\n " });
+        write(item, out);
+    }
+    out.push(b']');
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{export::fields::fixture, flow::state::FlowState};
+
+    fn document(flows: &[FlowRecord]) -> Value {
+        let mut tap = Json::new(Vec::new(), &Origin::File { path: "-".into() });
+        // In two cuts: what a document says does not depend on them.
+        let (early, late) = flows.split_at(flows.len() / 2);
+        for part in [early, late] {
+            tap.ended(part).unwrap();
+            tap.epoch(&Snapshot { ended: false, ..fixture::last_epoch() }).unwrap();
+            assert!(tap.out.is_empty(), "nothing is written before the stop");
+        }
+        tap.epoch(&fixture::last_epoch()).unwrap();
+        serde_json::from_slice(&tap.out).unwrap()
+    }
+
+    #[test]
+    fn totals_are_by_protocol_state_and_end() {
+        let reset = {
+            let mut record = fixture::tcp();
+            record.hot.state = FlowState::Reset;
+            record.end = Some(EndReason::Rst);
+            record
+        };
+        let report = document(&[fixture::tcp(), fixture::udp6(), reset]);
+        assert_eq!(report["schema"], 1);
+        assert_eq!(report["summary"]["flows"], 3);
+        assert_eq!(report["summary"]["packets"], 83);
+        assert_eq!(
+            report["protocols"],
+            json!([
+                {"flows": 1, "proto": "UDP", "packets": 61, "bytes": 90_100},
+                {"flows": 2, "proto": "TCP", "packets": 38, "bytes": 18_400},
+            ])
+        );
+        assert_eq!(report["tcp_states"], json!({"ESTABLISHED": 1, "CLOSED": 1}));
+        assert_eq!(report["ends"], json!({"eof": 1, "timeout": 1, "rst": 1}));
+        assert_eq!(report["top_flows"][0]["dst"], "2001:db8::1");
+    }
+
+    #[test]
+    fn the_largest_are_listed_and_of_equals_the_first() {
+        let record = |port: u16| {
+            let mut record = fixture::tcp();
+            record.hot.key.ports[1] = port;
+            record.hot.bytes = [u64::from(port % 7), 0];
+            record
+        };
+        let all: Vec<_> = (0..2000).map(record).collect();
+        let report = document(&all);
+        let top: Vec<u64> =
+            report["top_flows"].as_array().unwrap().iter().map(|f| f["sport"].as_u64().unwrap()).collect();
+        let expected: Vec<u64> = (0..2000).filter(|p| p % 7 == 6).take(TOP).collect();
+        assert_eq!(top, expected);
+    }
+
+    #[test]
+    fn no_flows_give_a_document_all_the_same() {
+        let report = document(&[]);
+        assert_eq!(report["top_flows"], json!([]));
+        assert_eq!(report["summary"]["flows"], 0);
+    }
+}
