@@ -1,4 +1,5 @@
 //! Every detail of the capture formats, right and wrong, through both ways in: mapped and streamed.
+#![allow(clippy::unwrap_used, reason = "tests panic when something is wrong")]
 
 #[path = "common/capture_bytes.rs"]
 mod capture_bytes;
