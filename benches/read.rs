@@ -1,9 +1,15 @@
 //! Frames a second out of capture files, pcap and pcapng, mapped from the page cache.
+#![allow(clippy::unwrap_used, reason = "a bench may panic")]
+#![allow(missing_docs, reason = "criterion's macros")]
 
 #[path = "../tests/common/capture_bytes.rs"]
 mod capture_bytes;
 
-use std::{fs, hint::black_box, path::PathBuf};
+use std::{
+    fs,
+    hint::black_box,
+    path::{Path, PathBuf},
+};
 
 use capture_bytes::{Frame, Order, PcapNg, PcapShape};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -25,7 +31,7 @@ fn write(name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 /// Opens the file, reads all of it, and returns frames and wire bytes.
-fn read_all(path: &PathBuf) -> (u64, u64) {
+fn read_all(path: &Path) -> (u64, u64) {
     let mut file = CaptureFile::open(path, platform::map_guard()).unwrap();
     let (mut frames, mut bytes) = (0, 0);
     while file.burst(64, |frame, meta| {

@@ -1,4 +1,5 @@
 //! Writers for the capture formats, every variant, right or wrong on purpose.
+#![allow(dead_code, reason = "each user needs a part")]
 
 /// One frame as a file holds it.
 #[derive(Clone, Debug)]

@@ -54,7 +54,8 @@ pub struct CaptureFile {
     input: Input,
     format: Format,
     facts: Facts,
-    /// Bytes of a block that is passed over, not there yet.
+    /// A block that is passed over: its length, and how much of it is still to come.
+    long_block: u64,
     skip: u64,
     ended: bool,
 }
@@ -182,7 +183,7 @@ impl CaptureFile {
             },
         };
         let ended = facts.cut.is_some();
-        Ok(Self { input, format, facts, skip: 0, ended })
+        Ok(Self { input, format, facts, long_block: 0, skip: 0, ended })
     }
 
     /// Returns why the file could not be read to its end, once that is known.
@@ -197,8 +198,14 @@ impl CaptureFile {
 
     #[cold]
     fn cut_short(&mut self, why: Why) {
-        self.facts.cut = Some(Cut { at: self.input.offset(), frames: self.facts.frames, why });
+        let at = self.input.offset() - self.passed();
+        self.facts.cut = Some(Cut { at, frames: self.facts.frames, why });
         self.ended = true;
+    }
+
+    /// Returns how much of a block that is passed over lies behind.
+    const fn passed(&self) -> u64 {
+        if self.skip == 0 { 0 } else { self.long_block - self.skip }
     }
 
     /// Gets more bytes. Returns whether reading can go on now; if there will be no more, the file
@@ -209,8 +216,8 @@ impl CaptureFile {
             Refill::Later => {}
             Refill::Failed(kind) => self.cut_short(Why::Io(kind)),
             Refill::End => {
-                let have = self.input.window().len();
-                if have == 0 && self.skip == 0 {
+                let have = self.input.window().len() + self.passed() as usize;
+                if have == 0 {
                     self.ended = true;
                 } else {
                     let why = Why::Ends { have, need };
@@ -232,8 +239,7 @@ impl CaptureFile {
             if self.skip == 0 {
                 return true;
             }
-            let need = usize::try_from(self.skip).unwrap_or(usize::MAX);
-            if !self.refill(need) {
+            if !self.refill(self.long_block as usize) {
                 return false;
             }
         }
@@ -263,7 +269,10 @@ impl Source for CaptureFile {
             left -= step.frames;
             match step.stop {
                 Stop::Full => break,
-                Stop::Skip(len) => self.skip = u64::from(len),
+                Stop::Skip(len) => {
+                    self.long_block = u64::from(len);
+                    self.skip = self.long_block;
+                }
                 Stop::Cut(why) => self.cut_short(why),
                 Stop::Need(need) => {
                     if !self.refill(need) {

@@ -15,7 +15,12 @@
 
 use crate::{
     base::{ids::IfaceId, time::Stamp},
-    capture::capture_file::{MAX_FRAME, Step, Stop, cut::Why, input::Input, map::intact},
+    capture::capture_file::{
+        MAX_FRAME, Step, Stop,
+        cut::Why,
+        input::Input,
+        map::{intact, prefetch},
+    },
     packet::{link::LinkType, parse::FrameMeta},
 };
 
@@ -24,6 +29,9 @@ pub const FILE_HEADER: usize = 24;
 
 /// Bytes of the record header that every variant has.
 const RECORD_HEADER: usize = 16;
+
+/// How far ahead of a record memory is asked for, in bytes.
+const AHEAD: usize = 2048;
 
 /// How the records of one file are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,13 +104,23 @@ impl Pcap {
     }
 
     /// Hands out at most `max` frames from the window of `input`.
+    ///
+    /// NB: `each` becomes part of the loop for what nearly every file is; the other variants call
+    /// it, so that a large `each` is not there four times over.
     #[inline]
-    pub fn read<F: FnMut(&[u8], &FrameMeta)>(&self, input: &Input, max: usize, each: F) -> Step {
+    pub fn read<F: FnMut(&[u8], &FrameMeta)>(&self, input: &Input, max: usize, each: &mut F) -> Step {
+        if !self.swapped && self.lengths == Lengths::CapturedFirst {
+            return self.run::<false, true, _>(input, max, each);
+        }
+        self.read_rare(input, max, each)
+    }
+
+    #[inline(never)]
+    fn read_rare(&self, input: &Input, max: usize, each: &mut dyn FnMut(&[u8], &FrameMeta)) -> Step {
         match (self.swapped, self.lengths) {
-            (false, Lengths::CapturedFirst) => self.run::<false, true, F>(input, max, each),
-            (true, Lengths::CapturedFirst) => self.run::<true, true, F>(input, max, each),
-            (false, _) => self.run::<false, false, F>(input, max, each),
-            (true, _) => self.run::<true, false, F>(input, max, each),
+            (true, Lengths::CapturedFirst) => self.run::<true, true, _>(input, max, each),
+            (true, _) => self.run::<true, false, _>(input, max, each),
+            (false, _) => self.run::<false, false, _>(input, max, each),
         }
     }
 
@@ -131,6 +149,8 @@ impl Pcap {
             }
             let len = self.record_header + captured as usize;
             let Some(record) = rest.get(..len) else { break Stop::Need(len) };
+            // Of long frames, where the next but one begins if they are all as long.
+            prefetch(rest, AHEAD.max(2 * len));
             let zeros = secs | fraction | first | second == 0;
             if !intact(record, gone) || (zeros && input.shortened()) {
                 break Stop::Cut(Why::Shortened);

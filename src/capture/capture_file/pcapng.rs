@@ -5,11 +5,17 @@
 //! make no sense ends the reading: nothing behind it can be found again.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
+use std::sync::atomic::AtomicBool;
+
 use crate::{
-    base::ids::IfaceId,
+    base::{ids::IfaceId, time::Stamp},
     capture::{
         capture_file::{
-            Facts, MAX_BLOCK, MAX_FRAME, Step, Stop, cut::Why, input::Input, map::intact, scale::Scale,
+            Facts, MAX_BLOCK, MAX_FRAME, Step, Stop,
+            cut::Why,
+            input::Input,
+            map::{intact, prefetch},
+            scale::Scale,
         },
         source::InterfaceStatus,
     },
@@ -31,11 +37,14 @@ const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 const HEAD: usize = 8;
 const TAIL: usize = 4;
 
+/// How far ahead of a block memory is asked for, in bytes.
+const AHEAD: usize = 2048;
+
 /// Bytes of an interface's name that are kept.
 const MAX_NAME: usize = 128;
 /// Interfaces of one section that are kept.
 const MAX_INTERFACES: usize = 1 << 16;
-/// Blocks without a frame that one burst passes over at most, so that it always ends soon.
+/// Blocks of other kinds than the usual that one burst takes at most, so that it always ends soon.
 const MAX_PASSED: usize = 1024;
 
 /// The section that is being read.
@@ -54,6 +63,22 @@ struct Interface {
     /// Bytes kept of a frame; 0 for no limit.
     snap_len: u32,
     scale: Scale,
+}
+
+impl Interface {
+    #[inline]
+    const fn meta(&self, wall: Stamp, wire_len: u32) -> FrameMeta {
+        FrameMeta {
+            wall,
+            wire_len,
+            iface: self.id,
+            link: self.link,
+            gso_size: 0,
+            stripped_vlan: None,
+            outgoing: false,
+            loopback: false,
+        }
+    }
 }
 
 /// The byte order of a section, as against this machine's.
@@ -125,7 +150,7 @@ impl PcapNg {
         input: &Input,
         facts: &mut Facts,
         max: usize,
-        mut each: F,
+        each: &mut F,
     ) -> Step {
         let window = input.window();
         let gone = input.gone();
@@ -135,77 +160,111 @@ impl PcapNg {
                 break Stop::Full;
             }
             let rest = &window[used..];
-            let (kind, len) = match self.head(rest) {
-                Ok(head) => head,
-                Err(stop) => break stop,
-            };
-            let whole = matches!(kind, SECTION | INTERFACE | PACKET | SIMPLE_PACKET | ENHANCED_PACKET);
-            if len > MAX_BLOCK {
-                if whole {
-                    break Stop::Cut(Why::BlockTooLong(len));
-                }
-                facts.blocks_skipped += 1;
-                break Stop::Skip(len);
-            }
-            let len = len as usize;
-            let Some(block) = rest.get(..len) else { break Stop::Need(len) };
-            if !intact(block, gone) {
-                break Stop::Cut(Why::Shortened);
-            }
-            let tail = self.order.word(block, len - TAIL);
-            if tail as usize != len {
-                break Stop::Cut(Why::BlockEnds(len as u32, tail));
-            }
-            let body = &block[HEAD..len - TAIL];
-            let packet = match kind {
-                ENHANCED_PACKET => self.enhanced(body),
-                SIMPLE_PACKET => self.simple(body),
-                PACKET => self.obsolete(body),
-                _ => {
-                    if let Err(why) = self.describe(kind, body, facts) {
-                        break Stop::Cut(why);
-                    }
-                    used += len;
-                    passed += 1;
-                    continue;
-                }
-            };
-            let packet = match packet {
-                Ok(packet) => packet,
-                Err(why) => break Stop::Cut(why),
-            };
-            let Some(interface) = self.interfaces.get(packet.interface as usize) else {
-                break Stop::Cut(Why::Interface { index: packet.interface, known: self.interfaces.len() });
-            };
-            if let Some(ticks) = packet.ticks {
-                let (stamp, saturated) = interface.scale.stamp(ticks);
+            prefetch(rest, AHEAD);
+            if let Some((len, packet, interface)) = self.usual(rest)
+                && intact(&rest[..len], gone)
+            {
+                let (stamp, saturated) = interface.scale.stamp(packet.ticks.unwrap_or(0));
                 facts.stamps_saturated += u64::from(saturated);
                 facts.last = stamp;
+                used += len;
+                frames += 1;
+                each(packet.bytes, &interface.meta(stamp, packet.wire_len));
+                continue;
             }
-            let meta = FrameMeta {
-                wall: facts.last,
-                wire_len: packet.wire_len,
-                iface: interface.id,
-                link: interface.link,
-                gso_size: 0,
-                stripped_vlan: None,
-                outgoing: false,
-                loopback: false,
-            };
-            used += len;
-            frames += 1;
-            each(packet.bytes, &meta);
-        };
-        // Zeros where a page was cut look like any kind of nonsense: say what it really was.
-        let stop = match stop {
-            Stop::Cut(_) if input.shortened() => Stop::Cut(Why::Shortened),
-            other => other,
+            match self.unusual(rest, gone, facts, each) {
+                Ok((len, held)) => {
+                    used += len;
+                    frames += held;
+                    passed += 1;
+                }
+                // Zeros where a page was cut look like any kind of nonsense.
+                Err(Stop::Cut(_)) if input.shortened() => break Stop::Cut(Why::Shortened),
+                Err(stop) => break stop,
+            }
         };
         Step { used, frames, stop }
     }
 
-    /// Reads a block's type and length, and with a section's first block its byte order.
-    #[inline]
+    /// Reads any block: returns its length and how many frames it held, 0 or 1.
+    #[inline(never)]
+    fn unusual(
+        &mut self,
+        rest: &[u8],
+        gone: &AtomicBool,
+        facts: &mut Facts,
+        each: &mut dyn FnMut(&[u8], &FrameMeta),
+    ) -> Result<(usize, usize), Stop> {
+        let (kind, len) = self.head(rest)?;
+        let whole = matches!(kind, SECTION | INTERFACE | PACKET | SIMPLE_PACKET | ENHANCED_PACKET);
+        if len > MAX_BLOCK {
+            if whole {
+                return Err(Stop::Cut(Why::BlockTooLong(len)));
+            }
+            facts.blocks_skipped += 1;
+            return Err(Stop::Skip(len));
+        }
+        let len = len as usize;
+        let block = rest.get(..len).ok_or(Stop::Need(len))?;
+        if !intact(block, gone) {
+            return Err(Stop::Cut(Why::Shortened));
+        }
+        let tail = self.order.word(block, len - TAIL);
+        if tail as usize != len {
+            return Err(Stop::Cut(Why::BlockEnds(len as u32, tail)));
+        }
+        let body = &block[HEAD..len - TAIL];
+        let packet = match kind {
+            ENHANCED_PACKET => self.enhanced(body),
+            SIMPLE_PACKET => self.simple(body),
+            PACKET => self.obsolete(body),
+            _ => {
+                self.describe(kind, body, facts).map_err(Stop::Cut)?;
+                return Ok((len, 0));
+            }
+        };
+        let packet = packet.map_err(Stop::Cut)?;
+        let Some(interface) = self.interfaces.get(packet.interface as usize) else {
+            let known = self.interfaces.len();
+            return Err(Stop::Cut(Why::Interface { index: packet.interface, known }));
+        };
+        if let Some(ticks) = packet.ticks {
+            let (stamp, saturated) = interface.scale.stamp(ticks);
+            facts.stamps_saturated += u64::from(saturated);
+            facts.last = stamp;
+        }
+        each(packet.bytes, &interface.meta(facts.last, packet.wire_len));
+        Ok((len, 1))
+    }
+
+    /// Reads what nearly every block is, an enhanced packet without fault: its length, the frame,
+    /// its interface. Anything else is left to the long way, which names what is wrong.
+    #[inline(always)]
+    fn usual<'a>(&self, rest: &'a [u8]) -> Option<(usize, Packet<'a>, &Interface)> {
+        const FIXED: usize = HEAD + 20;
+        let (order, head) = (self.order, rest.first_chunk::<FIXED>()?);
+        let (len, captured) = (order.word(head, 4) as usize, order.word(head, 20) as usize);
+        let fits = captured <= MAX_FRAME as usize && FIXED + captured + TAIL <= len;
+        if order.word(head, 0) != ENHANCED_PACKET
+            || !fits
+            || len > MAX_BLOCK as usize
+            || !len.is_multiple_of(4)
+        {
+            return None;
+        }
+        let block = rest.get(..len)?;
+        if order.word(block, len - TAIL) as usize != len {
+            return None;
+        }
+        let ticks = u64::from(order.word(head, 12)) << 32 | u64::from(order.word(head, 16));
+        let index = order.word(head, 8);
+        let bytes = &block[FIXED..FIXED + captured];
+        let wire_len = order.word(head, 24);
+        let packet = Packet { interface: index, ticks: Some(ticks), wire_len, bytes };
+        Some((len, packet, self.interfaces.get(index as usize)?))
+    }
+
+    /// Reads a block's type and length, and of a section's first block the byte order.
     fn head(&mut self, rest: &[u8]) -> Result<(u32, u32), Stop> {
         if rest.len() < HEAD + TAIL {
             return Err(Stop::Need(HEAD + TAIL));
@@ -223,7 +282,6 @@ impl PcapNg {
     }
 
     /// Enhanced packet block (section 4.3).
-    #[inline]
     fn enhanced<'a>(&self, body: &'a [u8]) -> Result<Packet<'a>, Why> {
         let order = self.order;
         let bytes = content(body, 20, |head| order.word(head, 12))?;
@@ -254,7 +312,6 @@ impl PcapNg {
     }
 
     /// Takes in a block that is no packet.
-    #[cold]
     fn describe(&mut self, kind: u32, body: &[u8], facts: &mut Facts) -> Result<(), Why> {
         match kind {
             SECTION => self.section(body),
@@ -318,7 +375,6 @@ impl PcapNg {
 
 /// Returns the frame behind the `fixed` first bytes of a packet block's body; `captured` reads its
 /// length from them.
-#[inline]
 fn content(body: &[u8], fixed: usize, captured: impl FnOnce(&[u8]) -> u32) -> Result<&[u8], Why> {
     let Some((head, data)) = body.split_at_checked(fixed) else { return Err(room(fixed as u32, body)) };
     let captured = captured(head);
