@@ -82,7 +82,8 @@ fn deal(left: &mut u16, widths: &mut [u16], shown: &[usize], limit: impl Fn(usiz
     let mut dealt = vec![0_u32; widths.len()];
     while *left > 0 {
         let open = (0..shown.len()).filter(|n| COLUMNS[shown[*n]].share > 0 && widths[*n] < limit(shown[*n]));
-        let Some(n) = open.min_by_key(|n| (dealt[*n] + 1) * 1000 / u32::from(COLUMNS[shown[*n]].share)) else {
+        let Some(n) = open.min_by_key(|n| (dealt[*n] + 1) * 1000 / u32::from(COLUMNS[shown[*n]].share))
+        else {
             return;
         };
         widths[n] += 1;
@@ -132,7 +133,7 @@ mod tests {
         let remote = COLUMNS.iter().position(|c| c.id == ColumnId::Remote).unwrap();
         wishes.0[remote].cells = 30;
         let width_of =
-            |w: &Wishes, id| w.places(84).iter().find(|p| p.column.id == id).map(|p| p.width).unwrap();
+            |w: &Wishes, id| w.places(81).iter().find(|p| p.column.id == id).map(|p| p.width).unwrap();
         assert_eq!(width_of(&wishes, ColumnId::Remote), 30);
         assert!(width_of(&Wishes::default(), ColumnId::Remote) < 30);
         assert_eq!(width_of(&wishes, ColumnId::State), 14);

@@ -76,6 +76,8 @@ pub struct Kept {
 pub struct View {
     /// The epoch it shows.
     pub epoch: Epoch,
+    /// The cursor that was asked for.
+    pub cursor: Cursor,
     /// Engine time of its cut.
     pub now: Nanos,
     /// Wall time of its cut.
@@ -160,6 +162,7 @@ impl Finder {
         };
         View {
             epoch: snapshot.epoch,
+            cursor: request.cursor,
             now: snapshot.now,
             wall: snapshot.wall,
             accounts: snapshot.accounts,
