@@ -73,10 +73,15 @@ fn add_life(strip: &mut Strip, app: &App, row: &Row) {
 
 fn add_traffic(strip: &mut Strip, app: &App, row: &Row) {
     let signs = &app.setup.signs;
-    let unit = if row.roles.segments_unknown() { "frames" } else { "pkts" };
+    let unit = |packets| match (row.roles.segments_unknown(), packets) {
+        (true, 1) => "frame",
+        (true, _) => "frames",
+        (false, 1) => "pkt",
+        (false, _) => "pkts",
+    };
     for (sign, end, weight) in [(signs.down, row.remote(), 8), (signs.up, row.local(), 7)] {
         let packets = format::count(row.packets[end] as f64);
-        let text = format!("{sign} {} {packets} {unit}", format::bytes(row.bytes[end]));
+        let text = format!("{sign} {} {packets} {}", format::bytes(row.bytes[end]), unit(row.packets[end]));
         strip.left(weight, [app.run(Role::Plain, text)]);
     }
     if let Some(rtt) = row.rtt_data.or(row.rtt_handshake) {

@@ -93,13 +93,17 @@ fn rates(app: &App, view: &View, width: u16) -> Strip {
     };
     for (which, label, rate) in [(0, "Down", view.totals.down), (1, "Up", view.totals.up)] {
         let label = app.run(Role::Dim, format!("{label} "));
-        strip.left(9 - which, [label, app.run(Role::Strong, format!("{:>9}", format::rate(rate)))]);
-        let trace = bars::trace(&app.history.parts(which.into(), cells), &app.setup.signs);
-        strip.left(4, [app.run(Role::Accent, trace)]);
+        let mut runs = vec![label, app.run(Role::Strong, format!("{:>9}", format::rate(rate)))];
+        if width >= 72 {
+            let trace = bars::trace(&app.history.parts(which, cells), &app.setup.signs);
+            runs.push(app.run(Role::Accent, format!(" {trace}")));
+        }
+        strip.left(9 - which as u8, runs);
     }
     let wide = width >= 100;
-    let pps = format::count(view.totals.packets_per_second);
-    strip.left(5, [app.run(Role::Plain, format!("{pps} {}", if wide { "packets/s" } else { "pkt/s" }))]);
+    if wide {
+        strip.left(5, [app.run(Role::Plain, packets_per_second(view, "packets/s"))]);
+    }
     let flows = format::grouped(view.totals.flows);
     strip.right(
         7,
@@ -114,6 +118,10 @@ fn rates(app: &App, view: &View, width: u16) -> Strip {
     strip
         .right(6, [app.run(Role::Plain, format!("+{opened}{unit} {}{closed}{unit}", app.setup.signs.minus))]);
     strip
+}
+
+fn packets_per_second(view: &View, unit: &str) -> String {
+    format!("{} {unit}", format::count(view.totals.packets_per_second))
 }
 
 fn losses(app: &App, view: &View, width: u16) -> Strip {
@@ -133,6 +141,9 @@ fn losses(app: &App, view: &View, width: u16) -> Strip {
             let remedy = if n == 0 && width >= 100 { format!(": {remedy}") } else { String::new() };
             strip.left(weight, [app.run(Role::Bad, format!("{title} {}{remedy}", format::grouped(lost)))]);
         }
+    }
+    if width < 100 {
+        strip.left(7, [app.run(Role::Plain, packets_per_second(view, "pkt/s"))]);
     }
     if view.totals.retransmits > 0 {
         let count = format::grouped(view.totals.retransmits);

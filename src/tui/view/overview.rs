@@ -140,10 +140,13 @@ fn add_file(strip: &mut Strip, app: &App, width: u16) {
         let opened = format::grouped(view.totals.opened);
         strip.right(5, [app.run(Role::Plain, format!("{} {dot} {opened} flows", format::bytes(read.0)))]);
         let took = app.read_in.unwrap_or_default();
-        strip.right(4, [app.run(Role::Plain, format!("read in {}", seconds(took)))]);
+        strip.right(4, [app.run(Role::Plain, format!("{dot} read in {}", seconds(took)))]);
         let last = format::date_time(view.wall, (app.setup.utc_offset)(view.wall));
-        let stands =
-            if width >= 100 { format!("at the last packet, {last}") } else { "at the last packet".into() };
+        let stands = if width >= 100 {
+            format!("{dot} at the last packet, {last}")
+        } else {
+            format!("{dot} at the last packet")
+        };
         return strip.right(3, [app.run(Role::Dim, stands)]);
     }
     strip.right(

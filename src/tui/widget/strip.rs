@@ -5,7 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use crate::query::text;
 
-/// Blanks between two pieces.
+/// Blanks between the two sides, and between two pieces of a line that is no rule.
 const GAP: usize = 2;
 
 /// A line in the making.
@@ -14,6 +14,8 @@ pub struct Strip {
     right: Vec<Piece>,
     /// What fills the line between the pieces, with its style; a rule has a margin of two.
     fill: Option<(char, Style)>,
+    /// Blanks between two pieces.
+    gap: usize,
     ellipsis: char,
 }
 
@@ -31,12 +33,12 @@ impl Piece {
 impl Strip {
     /// Returns an empty line.
     pub fn new(ellipsis: char) -> Self {
-        Self { left: Vec::new(), right: Vec::new(), fill: None, ellipsis }
+        Self { left: Vec::new(), right: Vec::new(), fill: None, gap: GAP, ellipsis }
     }
 
     /// Returns an empty rule.
     pub fn rule(ellipsis: char, fill: char, style: Style) -> Self {
-        Self { fill: Some((fill, style)), ..Self::new(ellipsis) }
+        Self { fill: Some((fill, style)), gap: 1, ..Self::new(ellipsis) }
     }
 
     /// Adds a piece on the left; what weighs least goes first.
@@ -63,7 +65,7 @@ impl Strip {
         let start = usize::from(area.x) + margin;
         let end = start + room;
         self.put(buf, area.y, &self.left, start, end);
-        let right = side_width(&self.right);
+        let right = self.side_width(&self.right);
         self.put(buf, area.y, &self.right, end.saturating_sub(right).max(start), end);
     }
 
@@ -74,8 +76,8 @@ impl Strip {
         }
         for (n, piece) in pieces.iter().enumerate() {
             if n > 0 {
-                self.blank(buf, y, x, GAP);
-                x += GAP;
+                self.blank(buf, y, x, self.gap);
+                x += self.gap;
             }
             for (run, style) in &piece.runs {
                 let run = text::clip(run, end.saturating_sub(x), self.ellipsis);
@@ -97,9 +99,13 @@ impl Strip {
         }
     }
 
+    fn side_width(&self, pieces: &[Piece]) -> usize {
+        pieces.iter().map(Piece::width).sum::<usize>() + self.gap * pieces.len().saturating_sub(1)
+    }
+
     fn fit(&mut self, room: usize) {
         loop {
-            let [left, right] = [side_width(&self.left), side_width(&self.right)];
+            let [left, right] = [self.side_width(&self.left), self.side_width(&self.right)];
             let both = if left > 0 && right > 0 { GAP } else { 0 };
             if left + right + both <= room || self.left.len() + self.right.len() <= 1 {
                 return;
@@ -115,10 +121,6 @@ impl Strip {
             }
         }
     }
-}
-
-fn side_width(pieces: &[Piece]) -> usize {
-    pieces.iter().map(Piece::width).sum::<usize>() + GAP * pieces.len().saturating_sub(1)
 }
 
 #[cfg(test)]
@@ -143,10 +145,10 @@ mod tests {
 
     #[test]
     fn the_lightest_pieces_go_first() {
-        assert_eq!(drawn(36, strip()), "── Connections  sorted ─── 104,233 ──");
+        assert_eq!(drawn(36, strip()), "── Connections sorted ──── 104,233 ──");
         assert_eq!(
-            drawn(35, strip()),
-            "── Connections  sorted ── 104,233 ──".replacen("  sorted ──", " ─────────", 1)
+            drawn(34, strip()),
+            "── Connections sorted ── 104,233 ──".replace("sorted ──", "────────").replacen('─', "", 1)
         );
         assert_eq!(drawn(20, strip()), "── Connections ─────");
         assert_eq!(drawn(12, strip()), "── Conne… ──");
