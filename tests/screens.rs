@@ -23,7 +23,7 @@ use rustnet::{
     },
     query::{
         signs::Signs,
-        window::{Finder, Localhost},
+        window::{Finder, Localhost, Request},
     },
     snapshot::{sample, view::Snapshot},
     tui::{
@@ -133,6 +133,7 @@ fn live(rows: &[Sample]) -> Snapshot {
 struct Stage {
     app: App,
     finder: Finder,
+    request: Request,
     terminal: Terminal<TestBackend>,
 }
 
@@ -147,23 +148,25 @@ impl Stage {
         app.uptime = Nanos::from_millis(2_100);
         app.usage = Some(SelfUsage { cores: 0.11, memory: 212_000_000 });
         let terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        Self { app, finder: Finder::default(), terminal }
+        Self { app, finder: Finder::default(), request: Request::default(), terminal }
     }
 
-    /// A new epoch, asked for and taken as the loop does it; drawn.
+    /// A new epoch: answers the last question anew, as the query's thread does; drawn.
     fn epoch(&mut self, snapshot: &Snapshot) -> &mut Self {
-        self.draw();
+        self.settle(snapshot);
+        self.app.take(self.finder.find(snapshot, &self.request));
         self.app.ask_again();
-        let request = self.app.ask().map(|(request, _)| request).unwrap_or_default();
-        self.app.take(self.finder.find(snapshot, &request));
         self.settle(snapshot)
     }
 
-    /// Answers what is asked for at once, until nothing is.
+    /// Answers what is asked for at once, until nothing is; draws.
     fn settle(&mut self, snapshot: &Snapshot) -> &mut Self {
         self.draw();
-        while let Some((request, _)) = self.app.ask() {
-            self.app.take(self.finder.find(snapshot, &request));
+        while let Some((request, urgent)) = self.app.ask() {
+            self.request = request;
+            if urgent {
+                self.app.take(self.finder.find(snapshot, &self.request));
+            }
             self.draw();
         }
         self
