@@ -117,7 +117,7 @@ impl Loop {
                 return Ok(());
             }
             if let Some((request, urgent)) = self.app.ask()
-                && self.asks.send(Ask::Rows(request, urgent)).is_err()
+                && self.asks.send(Ask::Rows(Box::new(request), urgent)).is_err()
             {
                 return Err(ScreenError::Queries);
             }

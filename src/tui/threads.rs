@@ -41,7 +41,7 @@ pub enum Ask {
     /// There is a new epoch.
     Epoch,
     /// What to show from now on, and whether the rows are needed before the next epoch.
-    Rows(Request, bool),
+    Rows(Box<Request>, bool),
 }
 
 /// How long the waiting thread sleeps at most, to find out that the screen is closed.
@@ -102,7 +102,7 @@ fn wait_for_epochs(publication: &Publication, asks: &Sender<Ask>, events: &Sende
 
 fn answer(publication: &Publication, asked: &Receiver<Ask>, events: &Sender<Event>) {
     let mut finder = Finder::default();
-    let mut request = Request::default();
+    let mut request = Box::new(Request::default());
     let mut due = false;
     while let Ok(first) = asked.recv() {
         for ask in std::iter::once(first).chain(asked.try_iter()) {
