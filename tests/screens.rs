@@ -1,5 +1,6 @@
 //! Whole screens: rows in a snapshot, through the query, onto a test terminal, compared with
 //! stored text; and what keys do to them.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the answer")]
 
 use std::net::IpAddr;
 
@@ -66,8 +67,8 @@ fn flow(proto: u8, ends: &str, state: FlowState, rates: [f32; 2], age: u64, sile
     let mut by_sender = [0.0; 2];
     by_sender[from_remote] = rates[0];
     by_sender[from_local] = rates[1];
-    for sender in 0..2 {
-        record.hot.bytes[sender] = (f64::from(by_sender[sender]) * age as f64) as u64 + 84;
+    for (sender, rate) in by_sender.iter().enumerate() {
+        record.hot.bytes[sender] = (f64::from(*rate) * age as f64) as u64 + 84;
         record.hot.frames[sender] = record.hot.bytes[sender] / 1400 + 1;
     }
     if proto == 6 {

@@ -145,11 +145,9 @@ mod tests {
 
     #[test]
     fn the_lightest_pieces_go_first() {
-        assert_eq!(drawn(36, strip()), "── Connections sorted ──── 104,233 ──");
-        assert_eq!(
-            drawn(34, strip()),
-            "── Connections sorted ── 104,233 ──".replace("sorted ──", "────────").replacen('─', "", 1)
-        );
+        assert_eq!(drawn(36, strip()), "── Connections sorted ─── 104,233 ──");
+        assert_eq!(drawn(33, strip()), "── Connections sorted  104,233 ──");
+        assert_eq!(drawn(32, strip()), "── Connections ────── 104,233 ──");
         assert_eq!(drawn(20, strip()), "── Connections ─────");
         assert_eq!(drawn(12, strip()), "── Conne… ──");
         for width in 0..40 {
