@@ -2,5 +2,7 @@
 
 pub mod publication;
 pub mod row;
+#[doc(hidden)]
+pub mod sample;
 pub mod tap;
 pub mod view;

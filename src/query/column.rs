@@ -1,0 +1,298 @@
+//! The one table of columns: header, from which width of the screen it is shown, how wide it may
+//! be, and how a cell is made from a row.
+
+use std::borrow::Cow;
+
+use crate::{
+    base::time::Stamp,
+    packet::key::{kind, proto},
+    query::{
+        format::{self, Digits},
+        signs::Signs,
+        text,
+    },
+    snapshot::row::Row,
+};
+
+/// Which side of a column its text is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// Text.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// Gives the registered name of a port of a protocol (IANA numbers).
+pub type ServiceName = fn(proto: u8, port: u16) -> Option<&'static str>;
+
+/// What cells depend on besides their row.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// The signs to use.
+    pub signs: Signs,
+    /// Significant digits of rates.
+    pub digits: Digits,
+    /// Names of services; without it their numbers are shown.
+    pub services: Option<ServiceName>,
+    /// The rows come from a file, which knows no processes.
+    pub file: bool,
+    /// Wall time of the rows' epoch.
+    pub wall: Stamp,
+}
+
+/// One column.
+#[derive(Debug)]
+pub struct Column {
+    /// What the program calls it.
+    pub id: ColumnId,
+    /// The header, and a shorter one for narrow columns.
+    pub header: &'static str,
+    /// See `header`.
+    pub short: &'static str,
+    /// Width of the screen in cells from which the column is shown.
+    pub shown_from: u16,
+    /// Cells it has at least.
+    pub min: u16,
+    /// Cells it takes at most for what stands in it.
+    pub max: u16,
+    /// How much of the width that is left over goes to it, relative to the others.
+    pub share: u16,
+    /// Which side its text is on.
+    pub align: Align,
+    /// Makes the text of a cell, in at most so many cells where it can be shortened with sense.
+    pub cell: fn(&Row, &Look, usize) -> Cow<'static, str>,
+}
+
+/// Names the columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as their headers")]
+pub enum ColumnId {
+    Protocol,
+    Local,
+    Remote,
+    State,
+    Service,
+    Application,
+    Bandwidth,
+    Rtt,
+    Age,
+    Total,
+    Retransmits,
+    Left,
+    Process,
+}
+
+const WIDE: u16 = u16::MAX;
+
+/// All columns, in the order in which they stand.
+pub const COLUMNS: &[Column] = &[
+    Column {
+        id: ColumnId::Protocol,
+        header: "Pro",
+        short: "Pro",
+        shown_from: 40,
+        min: 4,
+        max: 5,
+        share: 100,
+        align: Align::Left,
+        cell: |row, _, _| protocol(row),
+    },
+    Column {
+        id: ColumnId::Local,
+        header: "Local Address",
+        short: "Local",
+        shown_from: 104,
+        min: 14,
+        max: WIDE,
+        share: 1,
+        align: Align::Left,
+        cell: |row, look, max| end(row, row.local(), look, max).into(),
+    },
+    Column {
+        id: ColumnId::Remote,
+        header: "Remote Address",
+        short: "Remote",
+        shown_from: 40,
+        min: 16,
+        max: WIDE,
+        share: 3,
+        align: Align::Left,
+        cell: |row, look, max| {
+            let sign = look.signs.direction(row.direction());
+            format!("{sign} {}", end(row, row.remote(), look, max.saturating_sub(2))).into()
+        },
+    },
+    Column {
+        id: ColumnId::State,
+        header: "State",
+        short: "State",
+        shown_from: 80,
+        // The longest state (`AUTHENTICATION`, `QUIC_CONNECTED`): never cut, never moving.
+        min: 14,
+        max: 14,
+        share: 0,
+        align: Align::Left,
+        cell: |row, _, _| row.state_text().into(),
+    },
+    Column {
+        id: ColumnId::Service,
+        header: "Service",
+        short: "Service",
+        shown_from: 120,
+        min: 7,
+        max: 12,
+        share: 1,
+        align: Align::Left,
+        cell: |row, look, _| service(row, look),
+    },
+    Column {
+        id: ColumnId::Application,
+        header: "Application / Host",
+        short: "Application",
+        shown_from: 80,
+        min: 11,
+        max: WIDE,
+        share: 4,
+        align: Align::Left,
+        cell: |_, _, _| "".into(),
+    },
+    Column {
+        id: ColumnId::Bandwidth,
+        header: "Down/Up",
+        short: "Down/Up",
+        shown_from: 40,
+        min: 9,
+        max: 11,
+        share: 100,
+        align: Align::Right,
+        cell: |row, look, _| bandwidth(row, look).into(),
+    },
+    Column {
+        id: ColumnId::Rtt,
+        header: "RTT",
+        short: "RTT",
+        shown_from: 160,
+        min: 7,
+        max: 7,
+        share: 0,
+        align: Align::Right,
+        cell: |row, _, _| {
+            row.rtt_data.or(row.rtt_handshake).map_or("-".into(), |rtt| format::span(rtt).into())
+        },
+    },
+    Column {
+        id: ColumnId::Age,
+        header: "Age",
+        short: "Age",
+        shown_from: 160,
+        min: 9,
+        max: 9,
+        share: 0,
+        align: Align::Right,
+        cell: |row, look, _| format::span(look.wall.since(row.first)).into(),
+    },
+    Column {
+        id: ColumnId::Total,
+        header: "Total",
+        short: "Total",
+        shown_from: 160,
+        min: 7,
+        max: 7,
+        share: 0,
+        align: Align::Right,
+        cell: |row, _, _| format::bytes(row.bytes[0].saturating_add(row.bytes[1])).into(),
+    },
+    Column {
+        id: ColumnId::Retransmits,
+        header: "Retr",
+        short: "Retr",
+        shown_from: 200,
+        min: 5,
+        max: 5,
+        share: 0,
+        align: Align::Right,
+        cell: |row, look, _| match row.key.proto {
+            proto::TCP => {
+                let sum: f64 = row.retransmits.iter().map(|n| f64::from(*n)).sum();
+                if sum < 1.0 { "0".into() } else { format::compact(sum, look.digits).into() }
+            }
+            _ => "-".into(),
+        },
+    },
+    Column {
+        id: ColumnId::Left,
+        header: "Left",
+        short: "Left",
+        shown_from: 200,
+        min: 5,
+        max: 5,
+        share: 0,
+        align: Align::Right,
+        cell: |row, _, _| format::countdown(row.left()).into(),
+    },
+    Column {
+        id: ColumnId::Process,
+        header: "Process",
+        short: "Process",
+        shown_from: 40,
+        min: 7,
+        max: WIDE,
+        share: 2,
+        align: Align::Left,
+        cell: |_, look, _| if look.file { "n/a".into() } else { "".into() },
+    },
+];
+
+/// Returns the text of the `Pro` column: a name, or the protocol's number.
+pub fn protocol(row: &Row) -> Cow<'static, str> {
+    if row.key.kind & kind::ARP != 0 {
+        return "ARP".into();
+    }
+    match row.key.proto {
+        proto::TCP => "TCP".into(),
+        proto::UDP => "UDP".into(),
+        proto::ICMP => "ICMP".into(),
+        proto::ICMPV6 => "ICMP6".into(),
+        proto::SCTP => "SCTP".into(),
+        proto::IGMP => "IGMP".into(),
+        proto::GRE => "GRE".into(),
+        proto::ESP => "ESP".into(),
+        number => number.to_string().into(),
+    }
+}
+
+/// Returns one end of a row in at most `max` cells.
+pub fn end(row: &Row, end: usize, look: &Look, max: usize) -> String {
+    text::endpoint_within(row.addresses[end], port(row, end), max, look.signs.ellipsis)
+}
+
+/// Returns the port of one end, `None` where the protocol has none or none was seen.
+pub fn port(row: &Row, end: usize) -> Option<u16> {
+    let has_ports = row.key.kind & kind::ARP == 0 && proto::has_ports(row.key.proto);
+    (has_ports && row.ports != [0, 0]).then_some(row.ports[end])
+}
+
+/// Returns the service: that of the port that was called, by name or number.
+pub fn service(row: &Row, look: &Look) -> Cow<'static, str> {
+    let Some(called) = port(row, 1 - row.roles.initiator()) else { return "".into() };
+    match look.services.and_then(|name| name(row.key.proto, called)) {
+        Some(name) => name.into(),
+        None => called.to_string().into(),
+    }
+}
+
+fn bandwidth(row: &Row, look: &Look) -> String {
+    let (down, up) = row.down_up();
+    let [down, up] = [down, up].map(|rate| format::compact(f64::from(rate), look.digits));
+    match look.digits {
+        Digits::Three => format!("{down:>5}/{up:>5}"),
+        Digits::Two => format!("{down:>4}/{up:>4}"),
+    }
+}
+
+/// Returns whether a row's rate only fades: nothing came in the last second.
+pub fn is_fading(row: &Row) -> bool {
+    let (down, up) = row.down_up();
+    row.silence.0 > 1_000_000_000 && (down >= 1.0 || up >= 1.0)
+}

@@ -1,0 +1,167 @@
+//! Which columns a width has room for, and how wide each is.
+//!
+//! A column grows at once to what stands in it and shrinks only after five seconds, so that a
+//! table does not twitch. Width that is left over goes out cell by cell to the column that has
+//! the least for its share: first to those whose text is cut, then to all that can use it.
+
+use crate::{
+    base::time::Nanos,
+    query::column::{COLUMNS, Column, Look},
+    query::text,
+    snapshot::row::Row,
+};
+
+/// How long a column stays wider than what stands in it.
+const SHRINK_AFTER: Nanos = Nanos::from_secs(5);
+
+/// What each column would like to have, by index in [`COLUMNS`].
+#[derive(Clone, Debug, Default)]
+pub struct Wishes([Wish; COLUMNS.len()]);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Wish {
+    cells: u16,
+    /// When something that wide was last seen.
+    seen: Nanos,
+}
+
+/// A column and its place on a line.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The column.
+    pub column: &'static Column,
+    /// Its first cell.
+    pub x: u16,
+    /// Its cells.
+    pub width: u16,
+}
+
+impl Wishes {
+    /// Takes the rows that are on screen at `now` (any clock that does not go back).
+    pub fn learn<'a>(&mut self, rows: impl Iterator<Item = &'a Row> + Clone, look: &Look, now: Nanos) {
+        for (column, wish) in COLUMNS.iter().zip(&mut self.0) {
+            let cells = rows
+                .clone()
+                .map(|row| text::width(&(column.cell)(row, look, usize::MAX)))
+                .max()
+                .unwrap_or(0)
+                .max(column.short.len()) as u16;
+            if cells >= wish.cells || now.since(wish.seen) > SHRINK_AFTER {
+                *wish = Wish { cells, seen: now };
+            }
+        }
+    }
+
+    /// Returns the columns for a screen of `width` cells, side by side; the first cell of a line
+    /// is left to the sign.
+    pub fn places(&self, width: u16) -> Vec<Place> {
+        let shown: Vec<usize> = (0..COLUMNS.len()).filter(|i| COLUMNS[*i].shown_from <= width).collect();
+        let mut widths: Vec<u16> = shown.iter().map(|i| COLUMNS[*i].min).collect();
+        let taken: u16 = widths.iter().sum::<u16>() + shown.len() as u16;
+        let mut left = width.saturating_sub(taken);
+        let wanted = |i: usize| self.0[i].cells.clamp(COLUMNS[i].min, COLUMNS[i].max);
+        deal(&mut left, &mut widths, &shown, wanted);
+        deal(&mut left, &mut widths, &shown, |i| COLUMNS[i].max * u16::from(COLUMNS[i].max == u16::MAX));
+        let mut x = 1;
+        let place = |(i, width): (&usize, &u16)| {
+            let place = Place { column: &COLUMNS[*i], x, width: *width };
+            x += width + 1;
+            place
+        };
+        shown.iter().zip(&widths).map(place).filter(|p| p.x + p.width <= width).collect()
+    }
+}
+
+/// Returns the headers of the main columns that a screen of this width leaves out.
+pub fn left_out(width: u16) -> impl Iterator<Item = &'static Column> {
+    COLUMNS.iter().filter(move |c| c.shown_from > width && c.shown_from <= 120)
+}
+
+/// Deals `left` cells out to columns below their limit, by share.
+fn deal(left: &mut u16, widths: &mut [u16], shown: &[usize], limit: impl Fn(usize) -> u16) {
+    let mut dealt = vec![0_u32; widths.len()];
+    while *left > 0 {
+        let open = (0..shown.len()).filter(|n| COLUMNS[shown[*n]].share > 0 && widths[*n] < limit(shown[*n]));
+        let Some(n) = open.min_by_key(|n| (dealt[*n] + 1) * 1000 / u32::from(COLUMNS[shown[*n]].share))
+        else {
+            return;
+        };
+        widths[n] += 1;
+        dealt[n] += 1;
+        *left -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::column::ColumnId;
+
+    fn headers(width: u16) -> Vec<&'static str> {
+        Wishes::default().places(width).iter().map(|p| p.column.header).collect()
+    }
+
+    #[test]
+    fn columns_come_with_width() {
+        assert_eq!(headers(40), ["Pro", "Remote Address", "Down/Up", "Process"]);
+        assert_eq!(headers(79), headers(40));
+        assert_eq!(
+            headers(80),
+            ["Pro", "Remote Address", "State", "Application / Host", "Down/Up", "Process"]
+        );
+        assert_eq!(headers(104)[1], "Local Address");
+        assert_eq!(headers(120).len(), 8);
+        assert_eq!(headers(160).len(), 11);
+        assert_eq!(headers(200).len(), 13);
+        assert_eq!(left_out(80).map(|c| c.short).collect::<Vec<_>>(), ["Local", "Service"]);
+    }
+
+    #[test]
+    fn every_width_is_used_to_the_last_cell() {
+        for width in 40..400 {
+            let places = Wishes::default().places(width);
+            let last = places.last().unwrap();
+            assert_eq!(last.x + last.width, width);
+            assert!(places.windows(2).all(|w| w[0].x + w[0].width + 1 == w[1].x));
+            assert!(places.iter().all(|p| p.width >= p.column.min));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_grows_before_what_is_not() {
+        let mut wishes = Wishes::default();
+        let remote = COLUMNS.iter().position(|c| c.id == ColumnId::Remote).unwrap();
+        wishes.0[remote].cells = 30;
+        let width_of =
+            |w: &Wishes, id| w.places(81).iter().find(|p| p.column.id == id).map(|p| p.width).unwrap();
+        assert_eq!(width_of(&wishes, ColumnId::Remote), 30);
+        assert!(width_of(&Wishes::default(), ColumnId::Remote) < 30);
+        assert_eq!(width_of(&wishes, ColumnId::State), 14);
+    }
+
+    #[test]
+    fn columns_grow_at_once_and_shrink_after_five_seconds() {
+        let mut wish = Wishes::default();
+        let look = Look {
+            signs: crate::query::signs::Signs::UNICODE,
+            digits: crate::query::format::Digits::Three,
+            services: None,
+            file: false,
+            wall: crate::base::time::Stamp(0),
+        };
+        let end = |s: &str| (s.parse().unwrap(), 443);
+        let long = crate::snapshot::sample::record([end("192.168.100.100"), end("192.168.100.101")], 6);
+        let long = Row::from_record(&long);
+        let short = crate::snapshot::sample::record([end("10.0.0.1"), end("10.0.0.2")], 6);
+        let short = Row::from_record(&short);
+        wish.learn([&short].into_iter(), &look, Nanos::from_secs(1));
+        let narrow = wish.0[1].cells;
+        wish.learn([&long].into_iter(), &look, Nanos::from_secs(2));
+        let wide = wish.0[1].cells;
+        assert!(wide > narrow);
+        wish.learn([&short].into_iter(), &look, Nanos::from_secs(6));
+        assert_eq!(wish.0[1].cells, wide);
+        wish.learn([&short].into_iter(), &look, Nanos::from_millis(7_100));
+        assert_eq!(wish.0[1].cells, narrow);
+    }
+}

@@ -1,0 +1,87 @@
+//! The signs beyond ASCII that tables and screens use, and what stands for them without Unicode.
+
+use crate::snapshot::row::Direction;
+
+/// One set of signs. All are one cell wide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named after what they mean")]
+pub struct Signs {
+    pub ellipsis: char,
+    /// Opened by us, by the other side, by neither.
+    pub out: char,
+    pub inward: char,
+    pub forwarded: char,
+    pub down: char,
+    pub up: char,
+    pub selected: char,
+    /// From 75 % and over 90 % of a row's lifetime.
+    pub aging: char,
+    pub dying: char,
+    /// A rate that only fades.
+    pub fading: char,
+    pub rule: char,
+    pub dot: char,
+    pub good: char,
+    pub minus: char,
+    pub link_up: char,
+    pub link_down: char,
+    /// From a little to all of a cell.
+    pub levels: [char; 8],
+    /// An empty part of a progress bar.
+    pub empty: char,
+}
+
+impl Signs {
+    /// For terminals that show Unicode.
+    pub const UNICODE: Self = Self {
+        ellipsis: '…',
+        out: '→',
+        inward: '←',
+        forwarded: '⇄',
+        down: '↓',
+        up: '↑',
+        selected: '▌',
+        aging: '!',
+        dying: '‼',
+        fading: '~',
+        rule: '─',
+        dot: '·',
+        good: '✓',
+        minus: '−',
+        link_up: '●',
+        link_down: '○',
+        levels: ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'],
+        empty: '░',
+    };
+
+    /// For all others.
+    pub const ASCII: Self = Self {
+        ellipsis: '.',
+        out: '>',
+        inward: '<',
+        forwarded: '=',
+        down: 'v',
+        up: '^',
+        selected: '>',
+        aging: '!',
+        dying: 'X',
+        fading: '~',
+        rule: '-',
+        dot: '-',
+        good: ' ',
+        minus: '-',
+        link_up: '*',
+        link_down: 'o',
+        levels: ['_', '_', '.', '.', '-', '=', '*', '#'],
+        empty: '.',
+    };
+
+    /// Returns the sign between Local and Remote.
+    pub const fn direction(&self, direction: Direction) -> char {
+        match direction {
+            Direction::Out => self.out,
+            Direction::In => self.inward,
+            Direction::Forwarded => self.forwarded,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Text in terminal cells: width, cutting, and making foreign text harmless.
+//!
+//! Widths are those of single characters summed up. Sequences that a terminal joins (emoji with
+//! modifiers) come out narrower than counted, never wider.
+
+use std::{borrow::Cow, fmt::Write as _, net::IpAddr};
+
+use unicode_width::UnicodeWidthChar as _;
+
+/// Returns the cells that `text` takes.
+pub fn width(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+}
+
+/// Returns `text` cut to `max` cells; what was cut shows as `ellipsis`.
+pub fn clip(text: &str, max: usize, ellipsis: char) -> Cow<'_, str> {
+    if width(text) <= max {
+        return Cow::Borrowed(text);
+    }
+    let Some(room) = max.checked_sub(1) else { return Cow::Borrowed("") };
+    let mut out = head(text, room).to_owned();
+    out.push(ellipsis);
+    Cow::Owned(out)
+}
+
+/// Returns text that came from outside with everything escaped (`\u{1b}`) that could steer a
+/// terminal, change the direction of writing, or take no cell of its own.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    let harmless = |c: char| !c.is_control() && c.width().unwrap_or(0) > 0;
+    if text.chars().all(harmless) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if harmless(c) {
+            out.push(c);
+        } else {
+            let _ = write!(out, "{}", c.escape_unicode());
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// One end of a connection as text: `10.0.0.1:443`, `[2001:db8::1]:443`, or the address alone.
+pub fn endpoint(address: IpAddr, port: Option<u16>) -> String {
+    match (address, port) {
+        (address, None) => address.to_string(),
+        (IpAddr::V4(address), Some(port)) => format!("{address}:{port}"),
+        (IpAddr::V6(address), Some(port)) => format!("[{address}]:{port}"),
+    }
+}
+
+/// Returns an [`endpoint`] in at most `max` cells: shortened in the middle of its address, never
+/// in its port, as long as the port and one character on either side of the cut have room.
+pub fn endpoint_within(address: IpAddr, port: Option<u16>, max: usize, ellipsis: char) -> String {
+    let full = endpoint(address, port);
+    if full.len() <= max {
+        return full;
+    }
+    let tail_len = match (address, port) {
+        (_, None) => 0,
+        (IpAddr::V4(_), Some(_)) => full.len() - full.rfind(':').unwrap_or(full.len()),
+        (IpAddr::V6(_), Some(_)) => full.len() - full.rfind(']').unwrap_or(full.len()),
+    };
+    let (address, port) = full.split_at(full.len() - tail_len);
+    let Some(room) = max.checked_sub(port.len() + 1).filter(|room| *room >= 2) else {
+        return clip(&full, max, ellipsis).into_owned();
+    };
+    let behind = room / 2;
+    format!("{}{ellipsis}{}{port}", &address[..room - behind], &address[address.len() - behind..])
+}
+
+/// Returns the longest beginning of `text` that fits into `max` cells.
+fn head(text: &str, max: usize) -> &str {
+    let mut used = 0;
+    for (at, c) in text.char_indices() {
+        used += c.width().unwrap_or(0);
+        if used > max {
+            return &text[..at];
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cutting_counts_cells_and_not_bytes() {
+        assert_eq!(clip("eth0", 4, '…'), "eth0");
+        assert_eq!(clip("enp0s31f6", 5, '…'), "enp0…");
+        assert_eq!(clip("網路介面", 5, '…'), "網路…");
+        assert_eq!(clip("網路介面", 4, '…'), "網…");
+        assert_eq!(clip("eth0", 0, '…'), "");
+        assert_eq!(clip("eth0", 1, '…'), "…");
+    }
+
+    #[test]
+    fn foreign_text_cannot_steer_the_terminal() {
+        assert_eq!(escape("eth0"), "eth0");
+        assert_eq!(escape("\x1b[2J"), "\\u{1b}[2J");
+        assert_eq!(escape("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(escape("e\u{301}\u{301}"), "e\\u{301}\\u{301}");
+        assert_eq!(escape("\u{9b}31m\n"), "\\u{9b}31m\\u{a}");
+        assert_eq!(escape("網路"), "網路");
+    }
+
+    #[test]
+    fn addresses_are_shortened_in_the_middle_and_keep_their_port() {
+        let v6: IpAddr = "2a00:1450:4001:82b::200e".parse().unwrap();
+        assert_eq!(endpoint(v6, Some(443)), "[2a00:1450:4001:82b::200e]:443");
+        assert_eq!(endpoint(v6, None), "2a00:1450:4001:82b::200e");
+        for max in 8..30 {
+            let text = endpoint_within(v6, Some(443), max, '…');
+            assert!(width(&text) <= max && text.ends_with("]:443"), "{max}: {text}");
+        }
+        assert_eq!(endpoint_within(v6, Some(443), 20, '…'), "[2a00:1…b::200e]:443");
+        let v4: IpAddr = "203.0.113.254".parse().unwrap();
+        assert_eq!(endpoint_within(v4, Some(51022), 19, '…'), "203.0.113.254:51022");
+        assert_eq!(endpoint_within(v4, Some(51022), 14, '…'), "203.…254:51022");
+        assert_eq!(endpoint_within(v4, None, 9, '…'), "203.….254");
+        assert_eq!(endpoint_within(v4, Some(51022), 5, '…'), "203.…");
+    }
+}

@@ -1,0 +1,109 @@
+//! The selected row in full, in two lines below the table.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use crate::{
+    base::time::{Nanos, Stamp},
+    flow::state::EndReason,
+    packet::key::proto,
+    query::{column, format, text},
+    snapshot::row::Row,
+    tui::{app::App, theme::Role, widget::strip::Strip},
+};
+
+/// Draws the lines, as far as there is room and a row.
+pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
+    let Some(row) = app.selected_row().filter(|_| area.height >= 2) else { return };
+    let ellipsis = app.setup.signs.ellipsis;
+    let [mut first, mut second] = [Strip::new(ellipsis), Strip::new(ellipsis)];
+    add_ends(&mut first, &mut second, app, row, area.width);
+    add_life(&mut first, app, row);
+    add_traffic(&mut second, app, row);
+    first.draw(buf, Rect { height: 1, ..area });
+    second.draw(buf, Rect { y: area.y + 1, height: 1, ..area });
+}
+
+/// Adds both ends in full: on one line, or one on each where they are too long.
+fn add_ends(first: &mut Strip, second: &mut Strip, app: &App, row: &Row, width: u16) {
+    let sign = app.setup.signs.direction(row.direction());
+    let [local, remote] =
+        [row.local(), row.remote()].map(|end| text::endpoint(row.addresses[end], column::port(row, end)));
+    if local.len() + remote.len() + 5 <= usize::from(width) {
+        return first.left(9, [app.run(Role::Strong, format!("{local} {sign} {remote}"))]);
+    }
+    first.left(9, [app.run(Role::Strong, format!("{local} {sign}"))]);
+    second.left(9, [app.run(Role::Strong, remote)]);
+}
+
+fn add_life(strip: &mut Strip, app: &App, row: &Row) {
+    let state = format!("{} {}", column::protocol(row), row.state_text());
+    strip.left(6, [app.run(Role::Plain, state)]);
+    if let Some((at, reason)) = app.gone().filter(|k| k.row.id == row.id).and_then(|k| k.ended) {
+        let why = match reason {
+            Some(EndReason::Fin) => " (FIN)",
+            Some(EndReason::Rst) => " (RST)",
+            Some(EndReason::Timeout) => " (timeout)",
+            _ => "",
+        };
+        strip.left(8, [app.run(Role::Warn, format!("ended {}{why}", clock(app, at)))]);
+    }
+    let wall = app.view.as_ref().map_or(row.last, |v| v.wall);
+    let age = wall.since(row.first);
+    let since = if app.is_file() || age >= Nanos::from_secs(86_400) {
+        format::date_time(row.first, (app.setup.utc_offset)(row.first))
+    } else {
+        clock(app, row.first)
+    };
+    strip.left(
+        5,
+        [
+            app.run(Role::Dim, "since "),
+            app.run(Role::Plain, format!("{since} ({})", format::whole_span(age))),
+        ],
+    );
+    let interfaces = app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces);
+    if let Some(interface) = interfaces.into_iter().nth(row.iface.0.into()) {
+        let name = text::escape(&interface.name);
+        strip.right(3, [app.run(Role::Dim, text::clip(&name, 24, app.setup.signs.ellipsis))]);
+    }
+    if let Some(vlan) = row.vlan {
+        strip.right(4, [app.run(Role::Plain, format!("vlan {vlan}"))]);
+    }
+}
+
+fn add_traffic(strip: &mut Strip, app: &App, row: &Row) {
+    let signs = &app.setup.signs;
+    let unit = |packets| match (row.roles.segments_unknown(), packets) {
+        (true, 1) => "frame",
+        (true, _) => "frames",
+        (false, 1) => "pkt",
+        (false, _) => "pkts",
+    };
+    for (sign, end, weight) in [(signs.down, row.remote(), 8), (signs.up, row.local(), 7)] {
+        let packets = format::count(row.packets[end] as f64);
+        let text = format!("{sign} {} {packets} {}", format::bytes(row.bytes[end]), unit(row.packets[end]));
+        strip.left(weight, [app.run(Role::Plain, text)]);
+    }
+    if let Some(rtt) = row.rtt_data.or(row.rtt_handshake) {
+        strip.left(6, [app.run(Role::Dim, "RTT "), app.run(Role::Plain, format::span(rtt))]);
+    }
+    if row.key.proto == proto::TCP {
+        let again: u64 = row.retransmits.iter().map(|n| u64::from(*n)).sum();
+        let share = format::percent(again, row.packets[0].saturating_add(row.packets[1]));
+        let text = format!("{} ({share})", format::grouped(again));
+        strip.left(5, [app.run(Role::Dim, "retrans "), app.run(Role::Plain, text)]);
+        let late: u64 = row.out_of_order.iter().map(|n| u64::from(*n)).sum();
+        if late > 0 {
+            let text = format::grouped(late);
+            strip.left(4, [app.run(Role::Dim, "out of order "), app.run(Role::Plain, text)]);
+        }
+    }
+    if app.gone().is_none_or(|k| k.row.id != row.id) {
+        let left = format::countdown(row.left());
+        strip.right(5, [app.run(Role::Dim, "left "), app.run(Role::Plain, left)]);
+    }
+}
+
+fn clock(app: &App, at: Stamp) -> String {
+    format::clock(at, (app.setup.utc_offset)(at))
+}

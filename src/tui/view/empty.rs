@@ -1,0 +1,67 @@
+//! What stands in a table without rows: why, and what one can do.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use crate::{
+    capture::source::InterfaceState,
+    query::{format, text, window::View},
+    tui::{app::App, theme::Role},
+};
+
+/// Draws the words into the middle of the table.
+pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
+    let lines = match &app.view {
+        None => vec!["Waiting for the first packets to be counted".to_owned()],
+        Some(view) => words(app, view),
+    };
+    let y = area.y + area.height.saturating_sub(lines.len() as u16) / 3;
+    for (n, line) in lines.iter().enumerate().take(area.height.into()) {
+        let role = if n == 0 { Role::Strong } else { Role::Dim };
+        let line = text::clip(line, usize::from(area.width).saturating_sub(2), app.setup.signs.ellipsis);
+        let x = area.x + area.width.saturating_sub(text::width(&line) as u16) / 2;
+        buf.set_stringn(x, y + n as u16, &*line, area.width.into(), app.setup.theme.style(role));
+    }
+}
+
+fn words(app: &App, view: &View) -> Vec<String> {
+    if view.hidden > 0 {
+        let hidden = format::grouped(view.hidden as u64);
+        return vec![
+            format!("All {hidden} connections are hidden"),
+            "Both ends of each are this host itself".into(),
+            "L shows them".into(),
+        ];
+    }
+    match (app.is_file(), view.ended, view.seen) {
+        (true, false, 0) => vec!["Reading".into()],
+        (true, true, 0) => vec!["There are no frames in this file".into()],
+        (false, _, 0) => nothing_heard(app, view),
+        (_, _, seen) => {
+            let frames = format::grouped(seen);
+            let closed = format::grouped(view.totals.closed);
+            vec![
+                "No connections now".into(),
+                format!("{frames} frames heard, {closed} connections ended"),
+                format!("{} frames carry neither IP nor ARP", format::grouped(view.accounts.not_flow.frames)),
+            ]
+        }
+    }
+}
+
+fn nothing_heard(app: &App, view: &View) -> Vec<String> {
+    let mut lines = vec![format!("Nothing heard yet for {}", format::whole_span(view.now))];
+    for interface in view.sources.iter().flat_map(|s| &s.interfaces) {
+        let state = match interface.state {
+            InterfaceState::Up => "up, and silent".to_owned(),
+            InterfaceState::Down(since) => format!("down for {}", format::whole_span(app.clock.since(since))),
+            InterfaceState::Gone(since) => format!("gone for {}", format::whole_span(app.clock.since(since))),
+        };
+        let line =
+            format!("{}: {state}", text::clip(&text::escape(&interface.name), 15, app.setup.signs.ellipsis));
+        if !lines.contains(&line) && lines.len() < 5 {
+            lines.push(line);
+        }
+    }
+    lines.push("Connections show by themselves; rustnet -i any listens on all interfaces".into());
+    lines
+}

@@ -1,0 +1,61 @@
+//! The page Help: every key, read off the table of keys, and what signs and colours mean.
+
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+
+use crate::{
+    query::text,
+    tui::{app::App, keys::KEYS, theme::Role},
+};
+
+type Line = Vec<(String, Style)>;
+
+/// Draws the page from its line of scroll on.
+pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App) {
+    let lines = lines(app);
+    let last = lines.len().saturating_sub(area.height.into());
+    let scroll = app.help.unwrap_or(0).min(last);
+    app.help = app.help.map(|_| scroll);
+    for (y, line) in (area.y..area.bottom()).zip(lines.iter().skip(scroll)) {
+        let (mut x, end) = (area.x + 1, area.right().saturating_sub(1));
+        for (run, style) in line {
+            let room = usize::from(end.saturating_sub(x));
+            let run = text::clip(run, room, app.setup.signs.ellipsis);
+            buf.set_stringn(x, y, &*run, room, *style);
+            x += text::width(&run) as u16;
+        }
+    }
+}
+
+fn lines(app: &App) -> Vec<Line> {
+    let signs = &app.setup.signs;
+    let item = |role, name: String, text: String| {
+        vec![app.run(role, format!("  {name:<10}")), app.run(Role::Plain, text)]
+    };
+    let mut lines = vec![vec![app.run(Role::Strong, "Keys")]];
+    for key in KEYS.iter().filter(|k| (k.works)(app)) {
+        lines.push(item(Role::Accent, key.name.into(), key.text.into()));
+    }
+    lines.push(Vec::new());
+    lines.push(vec![app.run(Role::Strong, "Signs")]);
+    for (role, sign, text) in [
+        (Role::Plain, signs.out, "this host opened the connection"),
+        (Role::Plain, signs.inward, "the other side opened it"),
+        (Role::Plain, signs.forwarded, "neither end is this host; the one that opened it is Local"),
+        (Role::Plain, signs.selected, "the selected row, told in full below the table"),
+        (Role::Warn, signs.aging, "silent for 75 % of the time after which the row goes (yellow)"),
+        (Role::Bad, signs.dying, "silent for more than 90 % of it (red)"),
+        (Role::Warn, signs.fading, "nothing came in the last second, the rate fades (yellow)"),
+    ] {
+        lines.push(item(role, sign.into(), text.into()));
+    }
+    lines.push(Vec::new());
+    lines.push(vec![app.run(Role::Strong, "Figures")]);
+    for (name, text) in [
+        ("Down/Up", "bytes per second towards Local and towards Remote; K is 1,000, - is none"),
+        ("Lost", "frames that passed and were not counted, of all that passed"),
+        ("+ and -", "connections that began and ended in the last second"),
+    ] {
+        lines.push(item(Role::Plain, name.into(), text.into()));
+    }
+    lines
+}

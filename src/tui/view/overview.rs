@@ -1,0 +1,179 @@
+//! The page Overview: head, table, and two lines on the selected row.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use crate::{
+    base::time::Nanos,
+    query::{format, layout, text},
+    tui::{
+        app::App,
+        theme::Role,
+        view::{detail_lines, empty, head, table},
+        widget::{bars, strip::Strip},
+    },
+};
+
+/// Where things are on the page; what has no room has no height.
+#[derive(Clone, Copy, Debug)]
+pub struct Areas {
+    /// Program, page, interfaces.
+    pub tabs: Rect,
+    /// Totals: one or two lines.
+    pub head: Rect,
+    /// The rule with the title.
+    pub title: Rect,
+    /// Headers of columns.
+    pub header: Rect,
+    /// Rows.
+    pub table: Rect,
+    /// The rule with the place.
+    pub place: Rect,
+    /// The selected row in full.
+    pub detail: Rect,
+    /// Keys.
+    pub bottom: Rect,
+}
+
+impl Areas {
+    /// Divides a screen: below 20 lines the selected row's lines go first, then the rule above
+    /// them and the second line of the head.
+    pub fn of(area: Rect) -> Self {
+        let roomy = area.height >= 14;
+        let mut y = area.y;
+        let mut take = |height: u16| {
+            let part = Rect { y, height, ..area };
+            y += height;
+            part
+        };
+        let detail_height = if area.height >= 20 { 2 } else { 0 };
+        let [tabs, head, title, header] = [take(1), take(1 + u16::from(roomy)), take(1), take(1)];
+        let below = u16::from(roomy) + detail_height + 1;
+        let used = tabs.height + head.height + title.height + header.height + below;
+        let table = take(area.height.saturating_sub(used));
+        let [place, detail, bottom] = [take(u16::from(roomy)), take(detail_height), take(1)];
+        Self { tabs, head, title, header, table, place, detail, bottom }
+    }
+
+    /// Returns everything between the first and the last line.
+    pub fn below_tabs(&self) -> Rect {
+        Rect { height: self.bottom.y - self.head.y, ..self.head }
+    }
+}
+
+/// Draws the page.
+pub fn draw(buf: &mut Buffer, areas: &Areas, app: &App) {
+    head::draw_totals(buf, areas.head, app);
+    draw_title(buf, areas, app);
+    let places = app.wishes.places(areas.header.width);
+    table::draw_header(buf, areas.header, app, &places);
+    match &app.view {
+        Some(view) if view.places() > 0 => table::draw_rows(buf, areas.table, app, view, &places),
+        _ => empty::draw(buf, areas.table, app),
+    }
+    draw_place(buf, areas.place, app);
+    detail_lines::draw(buf, areas.detail, app);
+}
+
+fn rule(app: &App) -> Strip {
+    let signs = &app.setup.signs;
+    Strip::rule(signs.ellipsis, signs.rule, app.setup.theme.style(Role::Dim))
+}
+
+fn draw_title(buf: &mut Buffer, areas: &Areas, app: &App) {
+    let mut strip = rule(app);
+    strip.left(9, [app.run(Role::Strong, "Active Connections")]);
+    let dot = app.setup.signs.dot;
+    if let Some(view) = &app.view {
+        let all = view.len + view.hidden;
+        let mut counts = format::grouped(view.len as u64);
+        if view.hidden > 0 {
+            counts += &format!(" of {}", format::grouped(all as u64));
+            let hidden = format!("{dot} {} localhost hidden (L)", format::grouped(view.hidden as u64));
+            strip.right(6, [app.run(Role::Plain, counts)]);
+            strip.right(5, [app.run(Role::Dim, hidden)]);
+        } else {
+            strip.right(6, [app.run(Role::Plain, counts)]);
+        }
+    }
+    if areas.place.height == 0 {
+        strip.right(7, [app.run(Role::Dim, place_text(app))]);
+    }
+    let narrow: Vec<_> = layout::left_out(areas.title.width).map(|c| c.short).collect();
+    if !narrow.is_empty() && areas.title.width >= 80 {
+        strip.right(3, [app.run(Role::Dim, format!("{dot} {}: wider", narrow.join(", ")))]);
+    }
+    strip.draw(buf, areas.title);
+}
+
+fn place_text(app: &App) -> String {
+    let places = app.view.as_ref().map_or(0, |v| v.places());
+    let place = if places == 0 { 0 } else { app.place() + 1 };
+    format!("{}/{}", format::grouped(place as u64), format::grouped(places as u64))
+}
+
+fn draw_place(buf: &mut Buffer, area: Rect, app: &App) {
+    let mut strip = rule(app);
+    strip.left(9, [app.run(Role::Plain, place_text(app))]);
+    if app.follows() {
+        strip.left(5, [app.run(Role::Accent, if app.is_file() { "last row" } else { "follows the newest" })]);
+    }
+    if app.is_file() {
+        add_file(&mut strip, app, area.width);
+    } else {
+        strip.right(4, [app.run(Role::Dim, "oldest first")]);
+    }
+    strip.draw(buf, area);
+}
+
+/// Adds how far the file is read; then its size, flows and the time it took.
+fn add_file(strip: &mut Strip, app: &App, width: u16) {
+    let Some(view) = &app.view else { return };
+    let read = view.sources.iter().filter_map(|s| s.read).fold((0, Some(0)), |sum, (read, size)| {
+        (sum.0 + read, sum.1.zip(size).map(|(a, b): (u64, u64)| a + b))
+    });
+    let name = text::escape(app.setup.file.as_deref().unwrap_or("file")).into_owned();
+    if view.sources.iter().any(|s| s.truncated.is_some()) {
+        strip.right(8, [app.run(Role::Warn, "cut short")]);
+    }
+    if view.ended {
+        let dot = app.setup.signs.dot;
+        let opened = format::grouped(view.totals.opened);
+        strip.right(5, [app.run(Role::Plain, format!("{} {dot} {opened} flows", format::bytes(read.0)))]);
+        let took = app.read_in.unwrap_or_default();
+        strip.right(4, [app.run(Role::Plain, format!("{dot} read in {}", seconds(took)))]);
+        let last = format::date_time(view.wall, (app.setup.utc_offset)(view.wall));
+        let stands = if width >= 100 {
+            format!("{dot} at the last packet, {last}")
+        } else {
+            format!("{dot} at the last packet")
+        };
+        return strip.right(3, [app.run(Role::Dim, stands)]);
+    }
+    strip.right(
+        3,
+        [app.run(Role::Plain, format!("reading {}", text::clip(&name, 30, app.setup.signs.ellipsis)))],
+    );
+    match read {
+        (part, Some(size)) => {
+            let bar = bars::progress(part, size, 16, &app.setup.signs);
+            strip.right(
+                7,
+                [
+                    app.run(Role::Accent, bar),
+                    app.run(Role::Plain, format!(" {:>4}", format::percent(part, size))),
+                ],
+            );
+            let sizes = format!("{} of {}", format::bytes(part), format::bytes(size));
+            strip.right(4, [app.run(Role::Dim, sizes)]);
+        }
+        (part, None) => strip.right(7, [app.run(Role::Plain, format::bytes(part))]),
+    }
+}
+
+fn seconds(span: Nanos) -> String {
+    if span < Nanos::from_secs(60) {
+        format!("{:.1} s", span.as_secs_f64())
+    } else {
+        format::whole_span(span)
+    }
+}

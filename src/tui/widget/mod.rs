@@ -1,0 +1,4 @@
+//! Small things that views are made of.
+
+pub mod bars;
+pub mod strip;

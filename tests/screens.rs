@@ -1,0 +1,593 @@
+//! Whole screens: rows in a snapshot, through the query, onto a test terminal, compared with
+//! stored text; and what keys do to them.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the answer")]
+
+use std::net::IpAddr;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use proptest::prelude::*;
+use ratatui::{
+    Terminal,
+    backend::TestBackend,
+    buffer::Buffer,
+    style::{Color, Modifier},
+};
+use rustnet::{
+    base::{
+        counters::DropReason,
+        time::{Nanos, Stamp, Tick},
+    },
+    capture::source::{InterfaceState, InterfaceStatus, SourceStatus},
+    flow::{
+        entry::{Evidence, FlowRecord, Roles},
+        state::FlowState,
+    },
+    query::{
+        signs::Signs,
+        window::{Finder, Localhost, Request},
+    },
+    snapshot::{sample, view::Snapshot},
+    tui::{
+        app::{App, Next, SelfUsage, Setup},
+        keys,
+        theme::Theme,
+        view,
+    },
+};
+
+/// 2026-11-22 14:03:22 UTC.
+const WALL: Stamp = Stamp(1_795_356_202_000_000_000);
+/// An hour after the start.
+const NOW: Nanos = Nanos::from_secs(3600);
+
+type Sample = (FlowRecord, [f32; 2]);
+
+/// One connection: local end, sign, remote end; bytes per second down and up; seconds since its
+/// first and since its last packet.
+fn flow(proto: u8, ends: &str, state: FlowState, rates: [f32; 2], age: u64, silence: u64) -> Sample {
+    let parts: Vec<&str> = ends.split(' ').collect();
+    let end = |text: &str| -> (IpAddr, u16) {
+        match text.parse::<std::net::SocketAddr>() {
+            Ok(socket) => (socket.ip(), socket.port()),
+            Err(_) => (text.parse().unwrap(), 0),
+        }
+    };
+    let (local, remote) = (end(parts[0]), end(parts[2]));
+    let at = usize::from(local > remote);
+    let ordered = if at == 0 { [local, remote] } else { [remote, local] };
+    let mut record = sample::record(ordered, proto);
+    let initiator = if parts[1] == "←" { 1 - at } else { at };
+    let ours = parts[1] != "⇄";
+    record.hot.roles = Roles::new(initiator, Evidence::Syn, [ours && at == 0, ours && at == 1]);
+    record.hot.state = state;
+    record.hot.tick = Tick(NOW.tick().0 - Tick::span(Nanos::from_secs(silence)));
+    record.hot.last = Stamp(WALL.0 - silence * 1_000_000_000);
+    record.facts.first = Stamp(WALL.0 - age * 1_000_000_000);
+    let (from_remote, from_local) = (1 - at, at);
+    let mut by_sender = [0.0; 2];
+    by_sender[from_remote] = rates[0];
+    by_sender[from_local] = rates[1];
+    for (sender, rate) in by_sender.iter().enumerate() {
+        record.hot.bytes[sender] = (f64::from(*rate) * age as f64) as u64 + 84;
+        record.hot.frames[sender] = record.hot.bytes[sender] / 1400 + 1;
+    }
+    if proto == 6 {
+        record.facts.rtt_handshake_us = 11_800;
+        record.facts.retransmits = [12, 0];
+    }
+    (record, by_sender)
+}
+
+fn rows() -> Vec<Sample> {
+    use FlowState::*;
+    let mut rows = vec![
+        flow(6, "10.0.3.14:443 ← 203.0.113.77:51022", Established, [184.2e6, 1.2e6], 318, 0),
+        flow(6, "10.0.3.14:443 ← 198.51.100.9:40211", Established, [61.7e6, 410e3], 300, 0),
+        flow(6, "10.0.3.14:51882 → 10.0.7.2:5432", Established, [44e6, 2.1e6], 280, 0),
+        flow(17, "10.0.3.14:38211 → 142.250.185.78:443", Udp, [12.1e6, 220e3], 270, 0),
+        flow(6, "172.17.0.5:41890 ⇄ 10.0.9.1:9092", Established, [8.81e6, 8.02e6], 260, 0),
+        flow(6, "10.0.3.14:443 ← 198.18.4.201:1029", SynRecv, [0.0, 0.0], 2, 1),
+        flow(17, "10.0.3.14:53122 → 10.0.0.2:53", Udp, [0.0, 0.0], 31, 20),
+        flow(6, "10.0.3.14:60120 → 93.184.216.34:80", TimeWait, [0.0, 0.0], 200, 10),
+        flow(6, "10.0.3.14:47770 → 10.0.8.8:6379", Established, [0.0, 0.0], 900, 240),
+        flow(17, "10.0.3.14:41641 → 10.0.0.3:514", Udp, [0.0, 0.0], 800, 57),
+        flow(1, "10.0.3.14 → 1.1.1.1", EchoReply, [84.0, 84.0], 60, 0),
+        flow(58, "fe80::1 → ff02::1:ff00:14", NdSolicit, [0.0, 72.0], 5, 1),
+        flow(
+            6,
+            "[2001:db8::14]:51000 → [2a00:1450:4001:82b:9f1c::200e]:443",
+            Established,
+            [3.3e6, 5e4],
+            250,
+            0,
+        ),
+        flow(132, "10.0.3.14:38412 ← 10.0.6.6:38412", Sctp, [12e3, 11.8e3], 249, 0),
+        flow(6, "10.0.3.14:33100 → 10.0.7.9:443", CloseWait, [0.0, 900.0], 120, 3),
+        flow(89, "10.0.3.1 ⇄ 224.0.0.5", Active, [0.4, 0.0], 1000, 9),
+    ];
+    let mut arp = flow(0, "10.0.3.14 → 10.0.3.1", ArpReply, [0.0, 0.0], 40, 12);
+    arp.0.hot.key.kind |= rustnet::packet::key::kind::ARP;
+    rows.push(arp);
+    for n in 0..40 {
+        let ends = format!("10.0.3.14:443 ← 198.51.100.{}:{}", 20 + n, 41000 + 77 * n);
+        rows.push(flow(6, &ends, Established, [(800 - 15 * n as i32) as f32 * 1e3, 10_200.0], 100 - n, 0));
+    }
+    rows
+}
+
+fn live(rows: &[Sample]) -> Snapshot {
+    let mut snapshot = sample::of_rows(rows, NOW, WALL);
+    snapshot.totals.packets_per_second = 812_000.0;
+    snapshot.totals.opened_per_second = 1_204.0;
+    snapshot.totals.closed_per_second = 1_100.0;
+    snapshot.totals.retransmits = 1_204;
+    snapshot.totals.half_open = 3;
+    snapshot.accounts.taken.frames = 412_662_118;
+    snapshot.accounts.flows.frames = 412_662_118;
+    let eth0 = InterfaceStatus { name: "eth0".into(), speed: Some(10_000_000_000), ..Default::default() };
+    snapshot.sources =
+        vec![SourceStatus { method: "af-packet", interfaces: vec![eth0], ..Default::default() }];
+    snapshot
+}
+
+/// A screen without its threads.
+struct Stage {
+    app: App,
+    finder: Finder,
+    request: Request,
+    terminal: Terminal<TestBackend>,
+}
+
+impl Stage {
+    fn new(width: u16, height: u16) -> Self {
+        Self::with(width, height, Setup::default())
+    }
+
+    fn with(width: u16, height: u16, setup: Setup) -> Self {
+        let mut app = App::new(setup);
+        app.clock = Stamp(WALL.0 + 300_000_000);
+        app.uptime = Nanos::from_millis(2_100);
+        app.usage = Some(SelfUsage { cores: 0.11, memory: 212_000_000 });
+        let terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        Self { app, finder: Finder::default(), request: Request::default(), terminal }
+    }
+
+    /// A new epoch: answers the last question anew, as the query's thread does; drawn.
+    fn epoch(&mut self, snapshot: &Snapshot) -> &mut Self {
+        self.settle(snapshot);
+        self.app.take(self.finder.find(snapshot, &self.request));
+        self.app.ask_again();
+        self.settle(snapshot)
+    }
+
+    /// Answers what is asked for at once, until nothing is; draws.
+    fn settle(&mut self, snapshot: &Snapshot) -> &mut Self {
+        self.draw();
+        while let Some((request, urgent)) = self.app.ask() {
+            self.request = request;
+            if urgent {
+                self.app.take(self.finder.find(snapshot, &self.request));
+            }
+            self.draw();
+        }
+        self
+    }
+
+    fn key(&mut self, code: KeyCode) -> Next {
+        self.press(KeyEvent::new(code, KeyModifiers::NONE))
+    }
+
+    fn press(&mut self, key: KeyEvent) -> Next {
+        match keys::action_of(key, &self.app) {
+            Some(action) => self.app.act(action),
+            None => {
+                self.app.other_key();
+                Next::Draw
+            }
+        }
+    }
+
+    fn draw(&mut self) {
+        self.terminal.draw(|frame| view::draw(frame, &mut self.app)).unwrap();
+    }
+
+    fn buffer(&self) -> &Buffer {
+        self.terminal.backend().buffer()
+    }
+
+    fn text(&mut self) -> String {
+        self.draw();
+        let buffer = self.buffer();
+        let lines = (0..buffer.area.height).map(|y| {
+            let mut line = String::new();
+            let mut x = 0;
+            while x < buffer.area.width {
+                let symbol = buffer[(x, y)].symbol();
+                line += symbol;
+                x += unicode_width::UnicodeWidthStr::width(symbol).max(1) as u16;
+            }
+            line.trim_end().to_owned()
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    fn line(&mut self, containing: &str) -> String {
+        let text = self.text();
+        let line = text.lines().find(|l| l.contains(containing));
+        line.unwrap_or_else(|| panic!("no line with {containing:?} in\n{text}")).to_owned()
+    }
+}
+
+#[test]
+fn screens_of_every_size() {
+    let snapshot = live(&rows());
+    for (width, height) in [(20, 5), (40, 10), (60, 15), (80, 24), (104, 19), (120, 40), (160, 30), (200, 50)]
+    {
+        let mut stage = Stage::new(width, height);
+        for second in 0..90 {
+            let mut traffic = live(&rows());
+            traffic.now = Nanos(NOW.0 - (90 - second) * 1_000_000_000);
+            traffic.totals.down = 2e8 + 2e8 * (second as f64 / 7.0).sin();
+            traffic.totals.up = 4e7 + 3e7 * (second as f64 / 5.0).cos();
+            stage.app.history.push(traffic.now, [traffic.totals.down, traffic.totals.up]);
+        }
+        let text = stage.epoch(&snapshot).text();
+        insta::assert_snapshot!(format!("{width}x{height}"), text);
+    }
+}
+
+#[test]
+fn before_the_first_epoch_the_screen_says_so() {
+    insta::assert_snapshot!(Stage::new(80, 24).text());
+}
+
+#[test]
+fn silence_names_the_interfaces_and_their_state() {
+    let mut snapshot = live(&[]);
+    snapshot.now = Nanos::from_secs(12);
+    snapshot.totals = Default::default();
+    snapshot.accounts = Default::default();
+    let names = [
+        ("eth0", InterfaceState::Up),
+        ("eth1", InterfaceState::Down(Stamp(WALL.0 - 12_000_000_000))),
+        ("wg0", InterfaceState::Gone(Stamp(WALL.0 - 700_000_000_000))),
+    ];
+    snapshot.sources[0].interfaces =
+        names.map(|(name, state)| InterfaceStatus { name: name.into(), state, speed: None }).into();
+    insta::assert_snapshot!(Stage::new(100, 24).epoch(&snapshot).text());
+}
+
+#[test]
+fn losses_are_red_with_their_reasons() {
+    let mut snapshot = live(&rows());
+    snapshot.sources[0].kernel_drops = 34_900;
+    snapshot.accounts.drops[DropReason::RingFull] = 900;
+    snapshot.accounts.drops[DropReason::SeenElsewhere] = 5_000_000;
+    let mut stage = Stage::new(120, 24);
+    let line = stage.epoch(&snapshot).line("Lost");
+    insta::assert_snapshot!(line);
+    assert_eq!(stage.buffer()[(1, 2)].fg, Color::Red);
+    let mut narrow = Stage::new(80, 24);
+    insta::assert_snapshot!(narrow.epoch(&snapshot).line("Lost"));
+    let mut clean = Stage::new(80, 24);
+    clean.epoch(&live(&rows())).draw();
+    assert_eq!(clean.buffer()[(1, 2)].fg, Color::Green);
+}
+
+#[test]
+fn hostile_names_and_huge_numbers_stay_in_their_places() {
+    let mut rows = rows();
+    let huge = &mut rows[0];
+    huge.0.hot.bytes = [u64::MAX; 2];
+    huge.0.hot.frames = [u64::MAX / 4; 2];
+    huge.0.facts.first = Stamp(0);
+    huge.0.facts.retransmits = [u32::MAX; 2];
+    huge.1 = [f32::MAX, f32::INFINITY];
+    let mut snapshot = live(&rows);
+    snapshot.totals.down = f64::INFINITY;
+    snapshot.totals.up = f64::NAN;
+    snapshot.totals.packets_per_second = 1e30;
+    snapshot.accounts.taken.frames = u64::MAX / 2;
+    snapshot.sources[0].interfaces = ["網路介面卡\u{202e}evil", "e\u{301}\u{301}th\x1b[2J\x07"]
+        .map(|name| InterfaceStatus { name: name.into(), ..Default::default() })
+        .into();
+    for (width, height) in [(80, 24), (200, 50)] {
+        let mut stage = Stage::new(width, height);
+        insta::assert_snapshot!(format!("hostile_{width}x{height}"), stage.epoch(&snapshot).text());
+    }
+}
+
+#[test]
+fn files_tell_progress_and_then_size_flows_and_time() {
+    let mut snapshot = live(&rows());
+    snapshot.sources[0].method = "file";
+    snapshot.sources[0].read = Some((1_200_000_000, Some(2_800_000_000)));
+    let setup = Setup { file: Some("big\x1b[31m.pcapng".into()), ..Setup::default() };
+    let mut stage = Stage::with(120, 24, setup);
+    insta::assert_snapshot!("file_reading", stage.epoch(&snapshot).text());
+    snapshot.ended = true;
+    snapshot.sources[0].read = Some((2_800_000_000, Some(2_800_000_000)));
+    snapshot.sources[0].truncated = Some("the last record ends early".into());
+    insta::assert_snapshot!("file_read", stage.epoch(&snapshot).text());
+}
+
+#[test]
+fn without_unicode_and_colour_signs_tell_all() {
+    let setup = Setup { signs: Signs::ASCII, theme: Theme { color: false }, ..Setup::default() };
+    let mut rows = rows();
+    rows[0].0.hot.tick = Tick(rows[0].0.hot.tick.0 - Tick::span(Nanos::from_secs(4)));
+    let mut stage = Stage::with(80, 24, setup);
+    let text = stage.epoch(&live(&rows)).text();
+    assert!(text.is_ascii(), "{text}");
+    insta::assert_snapshot!(text);
+    assert!(stage.buffer().content().iter().all(|c| c.fg == Color::Reset && c.bg == Color::Reset));
+}
+
+#[test]
+fn rows_turn_yellow_at_three_quarters_of_their_lifetime_and_red_over_nine_tenths() {
+    let cases = [
+        (FlowState::Udp, 44, Color::Reset, " "),
+        (FlowState::Udp, 46, Color::Yellow, "!"),
+        (FlowState::Udp, 53, Color::Yellow, "!"),
+        (FlowState::Udp, 55, Color::Red, "‼"),
+        (FlowState::Established, 59, Color::Reset, " "),
+        (FlowState::Established, 224, Color::Reset, " "),
+        (FlowState::Established, 226, Color::Yellow, "!"),
+        (FlowState::Established, 271, Color::Red, "‼"),
+    ];
+    let first = flow(6, "10.0.0.1:1 → 10.0.0.2:2", FlowState::Established, [0.0; 2], 2000, 0);
+    for (state, silence, color, sign) in cases {
+        let row = flow(17, "10.0.0.3:3 → 10.0.0.4:4", state, [0.0; 2], 1000, silence);
+        let mut stage = Stage::new(80, 24);
+        stage.epoch(&live(&[first, row])).draw();
+        let buffer = stage.buffer();
+        assert_eq!(buffer[(0, 6)].symbol(), sign, "{state:?} silent for {silence} s");
+        assert_eq!(buffer[(1, 6)].fg, color, "{state:?} silent for {silence} s");
+        assert!(buffer[(5, 5)].modifier.contains(Modifier::REVERSED), "the band of the selected row");
+    }
+}
+
+/// `count` connections, oldest first.
+fn numbered(count: u32) -> Vec<Sample> {
+    (0..count)
+        .map(|n| {
+            let ends = format!("10.0.0.1:443 ← 172.16.{}.{}:1000", n / 250, n % 250);
+            flow(6, &ends, FlowState::Established, [0.0; 2], u64::from(count - n), 0)
+        })
+        .collect()
+}
+
+fn selected_remote(stage: &mut Stage) -> String {
+    stage.draw();
+    stage.app.selected_row().map_or("none".into(), |r| r.addresses[r.remote()].to_string())
+}
+
+#[test]
+fn keys_move_the_selection() {
+    let snapshot = live(&numbered(1000));
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&snapshot);
+    let ctrl = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL);
+    let plain = |code| KeyEvent::new(code, KeyModifiers::NONE);
+    // 15 rows are on the screen.
+    for (key, place) in [
+        (plain(KeyCode::Up), 0),
+        (plain(KeyCode::Down), 1),
+        (plain(KeyCode::Char('j')), 2),
+        (plain(KeyCode::Char('k')), 1),
+        (plain(KeyCode::PageDown), 11),
+        (plain(KeyCode::PageUp), 1),
+        (plain(KeyCode::PageUp), 0),
+        (ctrl('f'), 15),
+        (ctrl('d'), 22),
+        (ctrl('u'), 15),
+        (ctrl('b'), 0),
+        (plain(KeyCode::Char('G')), 999),
+        (plain(KeyCode::Down), 999),
+        (plain(KeyCode::PageUp), 989),
+        (plain(KeyCode::Char('g')), 0),
+        (plain(KeyCode::End), 999),
+        (plain(KeyCode::Home), 0),
+    ] {
+        stage.press(key);
+        stage.settle(&snapshot);
+        let expected = format!("172.16.{}.{}", place / 250, place % 250);
+        assert_eq!(selected_remote(&mut stage), expected, "{key:?}");
+        let number = if place == 999 { "1,000".to_owned() } else { (place + 1).to_string() };
+        let shown = format!("── {number}/1,000 ");
+        assert!(stage.text().contains(&shown), "{shown}");
+        let row = stage.line(&format!("{expected}:1000 "));
+        assert!(row.starts_with('▌'), "{row}");
+    }
+}
+
+#[test]
+fn scrolling_within_what_is_known_needs_no_query() {
+    let snapshot = live(&numbered(1000));
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&snapshot);
+    for place in 1..=90 {
+        stage.key(KeyCode::Down);
+        stage.draw();
+        let asked = stage.app.ask();
+        assert!(asked.is_none_or(|(_, urgent)| !urgent), "at {place}");
+        assert_eq!(selected_remote(&mut stage), format!("172.16.0.{place}"));
+    }
+    // Far away rows are asked for at once; until they come the old ones stay.
+    stage.key(KeyCode::Char('G'));
+    stage.draw();
+    assert!(stage.app.ask().is_some_and(|(_, urgent)| urgent));
+    assert!(stage.line("172.16.0.90:1000 ").starts_with('▌'));
+    assert!(stage.text().contains("1,000/1,000"));
+}
+
+#[test]
+fn the_selection_stays_on_its_connection() {
+    let mut rows = numbered(100);
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&live(&rows));
+    for _ in 0..20 {
+        stage.key(KeyCode::Down);
+    }
+    stage.settle(&live(&rows));
+    let line = |s: &mut Stage| s.text().lines().position(|l| l.starts_with('▌'));
+    let before = line(&mut stage);
+    for row in &mut rows[..5] {
+        row.0 = FlowRecord::default();
+    }
+    stage.epoch(&live(&rows));
+    assert_eq!(selected_remote(&mut stage), "172.16.0.20");
+    assert_eq!(line(&mut stage), before, "it stays on its line");
+    assert!(stage.text().contains("── 16/95 ──"));
+}
+
+#[test]
+fn a_selected_row_that_ends_stays_until_one_moves() {
+    let mut rows = numbered(30);
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&live(&rows));
+    stage.key(KeyCode::Down);
+    stage.settle(&live(&rows));
+    rows[1].0 = FlowRecord::default();
+    stage.epoch(&live(&rows));
+    let mut later = live(&rows);
+    later.wall = Stamp(WALL.0 + 5_000_000_000);
+    stage.epoch(&later);
+    let row = stage.line("ended 14:03:22");
+    assert!(row.starts_with('▌') && row.contains("172.16.0.1:1000"));
+    assert!(stage.text().contains("29 · Local, Service"), "it is no connection any more");
+    stage.key(KeyCode::Down);
+    stage.settle(&later);
+    stage.epoch(&later);
+    assert!(!stage.text().contains("ended"));
+    assert_eq!(selected_remote(&mut stage), "172.16.0.2");
+}
+
+#[test]
+fn the_first_row_is_selected_until_one_moves_and_the_newest_after_g() {
+    let mut rows = numbered(30);
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&live(&rows));
+    rows[0].0 = FlowRecord::default();
+    stage.epoch(&live(&rows));
+    assert_eq!(selected_remote(&mut stage), "172.16.0.1");
+    stage.key(KeyCode::Char('G'));
+    stage.epoch(&live(&rows));
+    assert!(stage.text().contains("follows the newest"));
+    rows.push(flow(6, "10.0.0.1:443 ← 172.17.0.1:1", FlowState::SynRecv, [0.0; 2], 0, 0));
+    stage.epoch(&live(&rows));
+    assert_eq!(selected_remote(&mut stage), "172.17.0.1");
+    stage.key(KeyCode::Up);
+    assert!(!stage.text().contains("follows the newest"));
+}
+
+#[test]
+fn localhost_is_hidden_counted_and_shown_by_its_key() {
+    let rows = [
+        flow(6, "127.0.0.1:5000 → 127.0.0.1:80", FlowState::Established, [1e3, 1e3], 9, 0),
+        flow(6, "127.0.0.1:5001 → 127.0.0.1:80", FlowState::Established, [1e3, 1e3], 8, 0),
+    ];
+    let snapshot = live(&rows);
+    let mut stage = Stage::with(80, 24, Setup { localhost: Localhost::Hide, ..Setup::default() });
+    stage.epoch(&snapshot);
+    insta::assert_snapshot!(stage.text());
+    stage.key(KeyCode::Char('L'));
+    assert!(stage.settle(&snapshot).text().contains("127.0.0.1:80"));
+}
+
+#[test]
+fn quitting_takes_two_keys_and_any_other_stays() {
+    let mut stage = Stage::new(80, 24);
+    let snapshot = live(&numbered(5));
+    stage.epoch(&snapshot);
+    assert_eq!(stage.key(KeyCode::Char('q')), Next::Draw);
+    assert!(stage.line("Quit?").contains("q again quits"));
+    assert_eq!(stage.key(KeyCode::Down), Next::Draw);
+    assert_eq!(selected_remote(&mut stage), "172.16.0.0", "the key that cancels does nothing else");
+    stage.key(KeyCode::Char('q'));
+    stage.key(KeyCode::F(5));
+    assert!(!stage.text().contains("Quit?"));
+    stage.key(KeyCode::Char('q'));
+    assert_eq!(stage.key(KeyCode::Char('q')), Next::Quit);
+    let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+    assert_eq!(Stage::new(80, 24).press(ctrl_c), Next::Quit);
+}
+
+#[test]
+fn help_lists_every_key_and_scrolls() {
+    let snapshot = live(&numbered(5));
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('h'));
+    insta::assert_snapshot!("help", stage.text());
+    stage.key(KeyCode::Char('G'));
+    assert!(stage.text().contains("connections that began and ended"));
+    stage.key(KeyCode::Char('k'));
+    stage.key(KeyCode::Char('g'));
+    assert!(stage.text().contains("the row above"));
+    stage.key(KeyCode::Esc);
+    assert!(stage.text().contains("Active Connections"));
+    assert_eq!(selected_remote(&mut stage), "172.16.0.0");
+}
+
+#[test]
+fn services_have_names_only_where_they_are_known() {
+    let snapshot = live(&rows());
+    let name: rustnet::query::column::ServiceName = |_, port| (port == 443).then_some("https");
+    let mut stage = Stage::with(120, 40, Setup { services: Some(name), ..Setup::default() });
+    assert!(stage.epoch(&snapshot).line("203.0.113.77:51022 ").contains(" https "));
+    stage.key(KeyCode::Char('p'));
+    assert!(stage.line("203.0.113.77:51022 ").contains(" 443 "));
+    let mut without = Stage::new(120, 40);
+    without.epoch(&snapshot);
+    without.key(KeyCode::Char('h'));
+    assert!(!without.text().contains("service names"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_size_and_no_name_breaks_the_screen(
+        width in 1_u16..=300,
+        height in 1_u16..=100,
+        count in 0_u32..400,
+        name in ".{0,40}",
+        keys in proptest::collection::vec(0_usize..12, 0..12),
+        seed in any::<u64>(),
+    ) {
+        let mut rows = numbered(count);
+        for (n, row) in rows.iter_mut().enumerate() {
+            let bits = seed.rotate_left(n as u32);
+            row.0.hot.bytes = [bits, bits >> 20];
+            row.1 = [f32::from_bits(bits as u32), (bits >> 40) as f32];
+            row.0.hot.key.proto = bits as u8;
+        }
+        let mut snapshot = live(&rows);
+        snapshot.sources[0].interfaces[0].name = name.clone();
+        snapshot.totals.down = f64::from_bits(seed);
+        let file = (seed % 3 == 0).then_some(name);
+        let mut stage = Stage::with(width, height, Setup { file, ..Setup::default() });
+        stage.epoch(&snapshot);
+        let codes = [
+            KeyCode::Down, KeyCode::Up, KeyCode::Char('G'), KeyCode::Char('g'), KeyCode::PageDown,
+            KeyCode::PageUp, KeyCode::Char('h'), KeyCode::Char('L'), KeyCode::Esc, KeyCode::End,
+            KeyCode::Char('q'), KeyCode::Char('j'),
+        ];
+        for key in keys {
+            if stage.key(codes[key]) == Next::Quit {
+                break;
+            }
+            stage.settle(&snapshot);
+        }
+        stage.terminal.backend_mut().resize(width / 2 + 1, height.div_ceil(3));
+        stage.epoch(&snapshot);
+        for line in stage.text().lines() {
+            let cells = unicode_width::UnicodeWidthStr::width(line);
+            prop_assert!(cells <= usize::from(width / 2 + 1), "{cells}: {line}");
+        }
+        if width / 2 + 1 >= 40 && height.div_ceil(3) >= 14 && !stage.app.asks_to_quit {
+            prop_assert!(stage.text().contains("quit"), "the way out is always shown");
+        }
+    }
+}
