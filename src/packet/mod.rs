@@ -26,6 +26,7 @@ mod ip;
 mod ipv4;
 mod ipv6;
 mod mpls;
+mod order;
 mod ppp;
 mod sll;
 mod tcp;

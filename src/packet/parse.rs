@@ -16,6 +16,7 @@ use crate::{
         ipv4, ipv6,
         key::{Extension, FlowKey, WideKey, kind, proto},
         link::{self, LinkType},
+        order::{is_link_local, narrow, wide_ends},
         tcp,
         transport::{self, Transport},
         tunnel, udp,
@@ -181,13 +182,7 @@ impl Parser {
 
     /// Reads a frame of any kind, header by header.
     #[inline(never)]
-    fn walk(
-        &mut self,
-        frame: &[u8],
-        meta: &FrameMeta,
-        out: &mut Descriptor,
-        wide: &mut WideKey,
-    ) -> Verdict {
+    fn walk(&mut self, frame: &[u8], meta: &FrameMeta, out: &mut Descriptor, wide: &mut WideKey) -> Verdict {
         let vlan = meta.stripped_vlan.map_or(0, |(_, tci)| vlan_key(tci));
         let mut walk = Walk::new(frame, meta.wire_len, vlan);
         let row = link::first(&mut walk, meta.link).and_then(|next| self.layer(&mut walk, next, meta.wall));
@@ -286,11 +281,8 @@ impl Parser {
     fn outer(&self, ends: &Ends) -> [u64; 2] {
         match *ends {
             Ends::V4([a, b]) => [a.min(b), a.max(b)].map(u64::from),
-            Ends::V6([a, b]) => {
-                let wide = WideKey { ends: [a.min(b), a.max(b)], extension: Extension::default() };
-                let swapped = WideKey { ends: [a.max(b), a.min(b)], extension: Extension::default() };
-                [self.seed.digest(&wide), self.seed.digest(&swapped)]
-            }
+            Ends::V6([a, b]) => [[a.min(b), a.max(b)], [a.max(b), a.min(b)]]
+                .map(|ends| self.seed.digest(&WideKey { ends, extension: Extension::default() })),
         }
     }
 
@@ -314,7 +306,7 @@ impl Parser {
                 if extension.depth == 0 && ends.iter().any(is_link_local) {
                     extension.iface = meta.iface.0.saturating_add(1);
                 }
-                let (ordered, ports, from_high) = in_order(ends, row.transport.ports);
+                let (ordered, ports, from_high) = wide_ends(ends, row.transport.ports);
                 wide.ends = ordered;
                 (FlowKey { ports, ..FlowKey::default() }, from_high)
             }
@@ -332,37 +324,6 @@ impl Parser {
         out.hash = self.seed.hash(&key);
         out.flags = row.transport.flags | from_high | outgoing(meta);
     }
-}
-
-/// Orders two IPv4 ends: the narrow key without protocol and kind, and [`flag::FROM_HIGH`] or 0.
-#[inline(always)]
-fn narrow([from, to]: [u32; 2], ports: [u16; 2]) -> (FlowKey, u8) {
-    let from = u64::from(from) << 16 | u64::from(ports[0]);
-    let to = u64::from(to) << 16 | u64::from(ports[1]);
-    let (low, high) = (from.min(to), from.max(to));
-    let key = FlowKey {
-        ends: (low >> 16) << 32 | high >> 16,
-        ports: [low as u16, high as u16],
-        ..FlowKey::default()
-    };
-    (key, u8::from(from > to) * flag::FROM_HIGH)
-}
-
-/// Orders two IPv6 ends and their ports.
-#[inline]
-fn in_order(ends: [[u8; 16]; 2], ports: [u16; 2]) -> ([[u8; 16]; 2], [u16; 2], u8) {
-    let [from, to] = ends.map(u128::from_be_bytes);
-    if (from, ports[0]) > (to, ports[1]) {
-        ([ends[1], ends[0]], [ports[1], ports[0]], flag::FROM_HIGH)
-    } else {
-        (ends, ports, 0)
-    }
-}
-
-/// Whether an address is in fe80::/10 (RFC 4291 section 2.5.6).
-#[inline]
-fn is_link_local(address: &[u8; 16]) -> bool {
-    address[0] == 0xfe && address[1] & 0xc0 == 0x80
 }
 
 #[inline]
@@ -403,3 +364,7 @@ fn count_segments(whole: &Row, meta: &FrameMeta, out: &mut Descriptor) {
     out.segments = segments as u16;
     out.wire_len = meta.wire_len.saturating_add(u32::try_from(headers).unwrap_or(u32::MAX));
 }
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;
