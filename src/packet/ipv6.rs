@@ -67,10 +67,11 @@ fn extensions(walk: &mut Walk, ip: &mut Ip) {
 fn options(walk: &mut Walk, ip: &mut Ip) -> Result<u8, Stop> {
     let [next, len] = *walk.peek::<2>()?;
     let len = (usize::from(len) + 1) * 8;
-    if ip.oversize && ip.proto == proto::HOPOPT {
-        if let Some(jumbo) = walk.rest().get(2..len).and_then(jumbo_len) {
-            walk.limit(jumbo);
-        }
+    if ip.oversize
+        && ip.proto == proto::HOPOPT
+        && let Some(jumbo) = walk.rest().get(2..len).and_then(jumbo_len)
+    {
+        walk.limit(jumbo);
     }
     walk.at += len;
     Ok(next)

@@ -144,7 +144,7 @@ fn fragments(src: &str, dst: &str, id: u16) -> [Vec<u8>; 3] {
     let first = Frame::new(ip(src), ip(dst), Body::Udp(5000, 53)).payload(&[1; 64]);
     let later = Frame::new(ip(src), ip(dst), Body::Other(proto::UDP)).payload(&[2; 72]);
     [(first, 0, true), (later, 72, true), (later, 144, false)].map(|(mut frame, offset, more)| {
-        frame.fragment = (id, offset / 8 | if more { ipv4::MORE } else { 0 });
+        frame.fragment = (id, (offset / 8) | if more { ipv4::MORE } else { 0 });
         let mut bytes = built(frame);
         if frame.src.is_ipv6() {
             let len = bytes.len();
