@@ -29,6 +29,7 @@ mod mpls;
 mod order;
 mod ppp;
 mod sll;
+mod straight;
 mod tcp;
 mod transport;
 mod tunnel;

@@ -1,7 +1,7 @@
 //! One pass over a frame's headers, from the link layer to the transport's ports.
 //!
-//! Two ways lead to the same descriptor (a test holds it): [`Parser::fast`], a straight line for
-//! whole IPv4 packets with TCP or UDP on Ethernet, and the walk for everything.
+//! Two ways lead to the same descriptor: the straight line for what nearly every frame is, and the
+//! walk, header by header, for everything.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::{
@@ -9,18 +9,18 @@ use crate::{
     packet::{
         arp,
         descriptor::{Descriptor, flag},
-        ethernet::{ethertype, vlan_key},
+        ethernet::vlan_key,
         fragment::{First, FragmentTable},
         hash::Seed,
         ip::Ends,
         ipv4, ipv6,
-        key::{Extension, FlowKey, WideKey, kind, proto},
+        key::{Extension, FlowKey, WideKey, kind},
         link::{self, LinkType},
         order::{is_link_local, narrow, wide_ends},
-        tcp,
+        straight::Straight,
         transport::{self, Transport},
-        tunnel, udp,
-        walk::{Next, Stop, Walk, be16, be32, network},
+        tunnel,
+        walk::{Next, Stop, Walk, network},
     },
 };
 
@@ -77,6 +77,7 @@ pub enum Verdict {
 pub struct Parser {
     config: ParseConfig,
     seed: Seed,
+    straight: Straight,
     fragments: FragmentTable,
 }
 
@@ -95,13 +96,12 @@ struct Row {
     /// Offset of the payload, which is the length of all headers before it.
     payload_at: usize,
     payload_len: usize,
-    extension: Extension,
 }
 
 impl Parser {
     /// Returns a parser. Allocates the fragment table, once.
     pub fn new(config: ParseConfig, seed: Seed) -> Self {
-        Self { config, seed, fragments: FragmentTable::new(seed) }
+        Self { config, seed, straight: Straight::new(config, seed), fragments: FragmentTable::new(seed) }
     }
 
     /// Reads the headers of one frame into `out` (all fields but `tick`), and into `wide` if the
@@ -114,70 +114,10 @@ impl Parser {
         out: &mut Descriptor,
         wide: &mut WideKey,
     ) -> Verdict {
-        if self.fast(frame, meta, out) {
+        if self.straight.read(frame, meta, out, wide) {
             return Verdict::Flow;
         }
         self.walk(frame, meta, out, wide)
-    }
-
-    /// Reads a whole IPv4 packet without options, with TCP or UDP, on Ethernet without a tag;
-    /// returns false, having written nothing, if the frame is anything else.
-    #[inline(always)]
-    fn fast(&self, frame: &[u8], meta: &FrameMeta, out: &mut Descriptor) -> bool {
-        const IP: usize = 14;
-        const L4: usize = IP + ipv4::HEADER;
-        const UDP_PAYLOAD: usize = L4 + udp::HEADER;
-        const TCP_PAYLOAD: usize = L4 + tcp::HEADER;
-        let Some(head) = frame.first_chunk::<UDP_PAYLOAD>() else { return false };
-        let plain = be16(head, 12) == ethertype::IPV4
-            && head[IP] == 0x45
-            && be16(head, IP + 6) & (ipv4::MORE | ipv4::OFFSET) == 0;
-        let usual = meta.link == LinkType::ETHERNET && meta.gso_size == 0 && meta.stripped_vlan.is_none();
-        if !(plain && usual) {
-            return false;
-        }
-        let ip_end = IP + usize::from(be16(head, IP + 2));
-        if ip_end > frame.len().max(meta.wire_len as usize) {
-            return false;
-        }
-        let number = head[IP + 9];
-        let (transport, payload_len) = match number {
-            proto::TCP => {
-                let Some(segment) = frame[L4..].first_chunk::<{ tcp::HEADER }>() else { return false };
-                let payload_at = L4 + usize::from(segment[12] >> 4) * 4;
-                if payload_at < TCP_PAYLOAD || payload_at > ip_end {
-                    return false;
-                }
-                (tcp::fields(segment, &frame[L4..]), ip_end - payload_at)
-            }
-            proto::UDP if self.config.layer == Layer::Outer && ip_end >= UDP_PAYLOAD => {
-                let ports = [be16(head, L4), be16(head, L4 + 2)];
-                (Transport { ports, ..Transport::default() }, ip_end - UDP_PAYLOAD)
-            }
-            _ => return false,
-        };
-        let (mut key, from_high) = narrow([be32(head, IP + 12), be32(head, IP + 16)], transport.ports);
-        key.proto = number;
-        key.kind = kind::LIVE;
-        *out = Descriptor {
-            wall: meta.wall,
-            key,
-            hash: self.seed.hash(&key),
-            wire_len: meta.wire_len,
-            tick: out.tick,
-            payload_len: payload_len as u32,
-            seq_number: transport.seq_number,
-            ack_number: transport.ack_number,
-            window: transport.window,
-            segments: 1,
-            iface: meta.iface,
-            vlan: 0,
-            tcp_flags: transport.tcp_flags,
-            window_scale: transport.window_scale,
-            flags: from_high | outgoing(meta),
-            zero: 0,
-        };
-        true
     }
 
     /// Reads a frame of any kind, header by header.
@@ -190,14 +130,19 @@ impl Parser {
             Ok(row) => row,
             Err(stop) => return stop.verdict(frame.len() < meta.wire_len as usize),
         };
-        let mut whole = row;
+        let mut span = Span::of(&row);
+        let mut extension = Extension::default();
         if self.config.layer == Layer::Inner || meta.gso_size != 0 {
-            whole = self.innermost(walk, row, meta.wall);
+            let (inner, around) = self.innermost(walk, row, meta.wall);
+            span = Span::of(&inner);
             if self.config.layer == Layer::Inner {
-                row = whole;
+                (row, extension) = (inner, around);
             }
         }
-        self.write_key(&row, walk.vlan, meta, out, wide);
+        if self.config.vlan_in_key {
+            extension.vlan = walk.vlan;
+        }
+        self.write_key(&row, extension, meta, out, wide);
         out.wall = meta.wall;
         out.payload_len = row.payload_len as u32;
         out.seq_number = row.transport.seq_number;
@@ -208,7 +153,7 @@ impl Parser {
         out.tcp_flags = row.transport.tcp_flags;
         out.window_scale = row.transport.window_scale;
         out.zero = 0;
-        count_segments(&whole, meta, out);
+        span.count_segments(meta, out);
         Verdict::Flow
     }
 
@@ -226,7 +171,6 @@ impl Parser {
             transport: Transport::default(),
             payload_at: walk.at,
             payload_len: 0,
-            extension: Extension::default(),
         };
         match ip.fragment {
             Some(fragment) if fragment.later => {
@@ -252,20 +196,22 @@ impl Parser {
         Ok(row)
     }
 
-    /// Follows tunnels inwards as long as they lead to IP; returns the last row found.
+    /// Follows tunnels inwards as long as they lead to IP; returns the last row found, and what lies
+    /// around it.
     #[cold]
-    fn innermost(&mut self, mut walk: Walk, mut row: Row, now: Stamp) -> Row {
+    fn innermost(&mut self, mut walk: Walk, mut row: Row, now: Stamp) -> (Row, Extension) {
+        let mut around = Extension::default();
         for depth in 1..=MAX_TUNNELS {
             if row.kind & kind::ARP != 0 || row.transport.flags & flag::NO_TRANSPORT != 0 {
                 break;
             }
             let found = tunnel::enter(&mut walk, row.proto, row.transport.ports)
                 .and_then(|inside| Ok((inside, self.layer(&mut walk, inside.next, now)?)));
-            let Ok((inside, mut inner)) = found else { break };
+            let Ok((inside, inner)) = found else { break };
             if inner.kind & kind::ARP != 0 {
                 break;
             }
-            inner.extension = Extension {
+            around = Extension {
                 outer: self.outer(&row.ends),
                 tunnel_id: inside.id,
                 tunnel: 1 + inside.kind as u8,
@@ -274,7 +220,7 @@ impl Parser {
             };
             row = inner;
         }
-        row
+        (row, around)
     }
 
     /// Returns a tunnel's ends in the form of [`Extension::outer`].
@@ -288,11 +234,14 @@ impl Parser {
 
     /// Writes key, hash and flags, and the wide key if there is one.
     #[inline]
-    fn write_key(&self, row: &Row, vlan: u16, meta: &FrameMeta, out: &mut Descriptor, wide: &mut WideKey) {
-        let mut extension = row.extension;
-        if self.config.vlan_in_key {
-            extension.vlan = vlan;
-        }
+    fn write_key(
+        &self,
+        row: &Row,
+        mut extension: Extension,
+        meta: &FrameMeta,
+        out: &mut Descriptor,
+        wide: &mut WideKey,
+    ) {
         let (mut key, from_high) = match row.ends {
             Ends::V4(ends) => {
                 let (key, from_high) = narrow(ends, row.transport.ports);
@@ -322,13 +271,9 @@ impl Parser {
         }
         out.key = key;
         out.hash = self.seed.hash(&key);
-        out.flags = row.transport.flags | from_high | outgoing(meta);
+        let outgoing = if meta.outgoing { flag::OUTGOING } else { 0 };
+        out.flags = row.transport.flags | from_high | outgoing;
     }
-}
-
-#[inline]
-fn outgoing(meta: &FrameMeta) -> u8 {
-    u8::from(meta.outgoing) * flag::OUTGOING
 }
 
 #[cold]
@@ -341,28 +286,44 @@ fn arp_row(walk: &mut Walk) -> Result<Row, Stop> {
         transport: Transport { seq_number: u32::from(arp.operation), ..Transport::default() },
         payload_at: walk.at,
         payload_len: 0,
-        extension: Extension::default(),
     })
 }
 
-/// Writes segments and wire length; `whole` is the innermost row, whose payload a super-frame
-/// splits: each segment has all headers before it, and the tag that the kernel took off.
-#[inline]
-fn count_segments(whole: &Row, meta: &FrameMeta, out: &mut Descriptor) {
-    let tag = if meta.stripped_vlan.is_some() { TAG } else { 0 };
-    let mut segments = 1;
-    if meta.gso_size != 0 {
-        if whole.transport.flags & flag::NO_TRANSPORT == 0 {
-            let all = whole.payload_len.div_ceil(usize::from(meta.gso_size));
-            segments = all.clamp(1, usize::from(u16::MAX));
-            out.flags &= !flag::SEGMENTS_UNKNOWN;
-        } else {
-            out.flags |= flag::SEGMENTS_UNKNOWN;
-        }
+/// Headers and payload of the innermost row, whose payload a super-frame splits.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    headers: usize,
+    payload: usize,
+    /// The headers were read to their end.
+    whole: bool,
+}
+
+impl Span {
+    #[inline]
+    const fn of(row: &Row) -> Self {
+        let whole = row.transport.flags & flag::NO_TRANSPORT == 0;
+        Self { headers: row.payload_at, payload: row.payload_len, whole }
     }
-    let headers = (segments - 1) * (whole.payload_at + tag) + tag;
-    out.segments = segments as u16;
-    out.wire_len = meta.wire_len.saturating_add(u32::try_from(headers).unwrap_or(u32::MAX));
+
+    /// Writes segments and wire length. Each segment has all headers, and the tag that the kernel
+    /// took off.
+    #[inline]
+    fn count_segments(&self, meta: &FrameMeta, out: &mut Descriptor) {
+        let tag = if meta.stripped_vlan.is_some() { TAG } else { 0 };
+        let mut segments = 1;
+        if meta.gso_size != 0 {
+            if self.whole {
+                let all = self.payload.div_ceil(usize::from(meta.gso_size));
+                segments = all.clamp(1, usize::from(u16::MAX));
+                out.flags &= !flag::SEGMENTS_UNKNOWN;
+            } else {
+                out.flags |= flag::SEGMENTS_UNKNOWN;
+            }
+        }
+        let more = (segments - 1) * (self.headers + tag) + tag;
+        out.segments = segments as u16;
+        out.wire_len = meta.wire_len.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use super::*;
 use crate::packet::{
     build::{Body, Frame, Tcp, insert_fragment_header},
     descriptor::tcp_flag,
+    ipv4,
+    key::proto,
 };
 
 const SYN: Tcp = Tcp {
@@ -330,6 +332,9 @@ fn unknown_links_are_named() {
     assert_eq!(verdict, Verdict::Drop(DropReason::UnknownLink));
 }
 
+/// VLAN tags; the walk alone reads the last.
+const TAGS: &[&[u16]] = &[&[], &[0], &[5], &[5, 6], &[5, 6, 7]];
+
 proptest! {
     #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::with_cases(4096) })]
 
@@ -338,32 +343,63 @@ proptest! {
     fn straight_line_and_walk_agree(
         protocol in prop_oneof![Just(6_u8), Just(17_u8)],
         payload in 0_usize..40,
-        changes in prop::collection::vec((12_usize..90, any::<u8>()), 0..4),
-        cut in 0_usize..100,
+        changes in prop::collection::vec((12_usize..110, any::<u8>()), 0..4),
+        cut in 0_usize..130,
         more_wire in 0_u32..3,
-        ends in any::<([u8; 4], [u8; 4], u16, u16)>(),
+        v4 in any::<([u8; 4], [u8; 4])>(),
+        v6 in prop::option::of(any::<([u8; 16], [u8; 16])>()),
+        ports in any::<(u16, u16)>(),
+        vlans in prop::sample::select(TAGS),
+        stripped in prop::option::of(any::<(u16, u16)>()),
+        flags in any::<(bool, bool, bool)>(),
     ) {
-        let (src, dst, src_port, dst_port) = ends;
-        let body = match protocol {
-            6 => Body::Tcp(Tcp { src_port, dst_port, ..SYN }),
-            _ => Body::Udp(src_port, dst_port),
+        let (src, dst): (IpAddr, IpAddr) = match v6 {
+            Some((src, dst)) => (src.into(), dst.into()),
+            None => (v4.0.into(), v4.1.into()),
         };
-        let mut bytes = built(Frame::new(src.into(), dst.into(), body).payload(&[0; 40][..payload]));
+        let body = match protocol {
+            6 => Body::Tcp(Tcp { src_port: ports.0, dst_port: ports.1, ..SYN }),
+            _ => Body::Udp(ports.0, ports.1),
+        };
+        let mut bytes = built(Frame::new(src, dst, body).payload(&[0; 40][..payload]).vlans(vlans));
         for (at, byte) in changes {
             if let Some(b) = bytes.get_mut(at) {
                 *b = byte;
             }
         }
-        let frame = &bytes[..cut.max(30).min(bytes.len())];
-        let meta = FrameMeta { wire_len: bytes.len() as u32 + more_wire, ..meta(frame) };
-        let mut parser = parser(ParseConfig::default());
-        let mut straight = Descriptor::default();
-        if parser.fast(frame, &meta, &mut straight) {
-            let (mut walked, mut wide) = (Descriptor::default(), WideKey::default());
-            prop_assert_eq!(parser.walk(frame, &meta, &mut walked, &mut wide), Verdict::Flow);
+        let frame = &bytes[..cut.max(10).min(bytes.len())];
+        let (outgoing, inner, vlan_in_key) = flags;
+        let wire_len = bytes.len() as u32 + more_wire;
+        let meta = FrameMeta { wire_len, stripped_vlan: stripped, outgoing, ..meta(frame) };
+        let layer = if inner { Layer::Inner } else { Layer::Outer };
+        let mut parser = parser(ParseConfig { layer, vlan_in_key });
+        let mut straight = (Descriptor::default(), WideKey::default());
+        if parser.straight.read(frame, &meta, &mut straight.0, &mut straight.1) {
+            let mut walked = (Descriptor::default(), WideKey::default());
+            prop_assert_eq!(parser.walk(frame, &meta, &mut walked.0, &mut walked.1), Verdict::Flow);
             prop_assert_eq!(format!("{straight:?}"), format!("{walked:?}"));
         } else {
-            prop_assert_eq!(format!("{straight:?}"), format!("{:?}", Descriptor::default()));
+            let untouched = (Descriptor::default(), WideKey::default());
+            prop_assert_eq!(format!("{straight:?}"), format!("{untouched:?}"));
         }
+    }
+
+    /// The usual frames do take the straight line.
+    #[test]
+    fn usual_frames_need_no_walk(
+        v4 in any::<([u8; 4], [u8; 4])>(),
+        v6 in prop::option::of(any::<([u8; 15], [u8; 15])>()),
+        vlans in prop::sample::select(&TAGS[..4]),
+        udp in any::<bool>(),
+    ) {
+        let global = |tail: [u8; 15]| IpAddr::from(std::array::from_fn::<u8, 16, _>(|i| if i == 0 { 0x20 } else { tail[i - 1] }));
+        let (src, dst) = match v6 {
+            Some((src, dst)) => (global(src), global(dst)),
+            None => (v4.0.into(), v4.1.into()),
+        };
+        let body = if udp { Body::Udp(5, 53) } else { Body::Tcp(SYN) };
+        let frame = built(Frame::new(src, dst, body).vlans(vlans));
+        let straight = parser(ParseConfig::default()).straight;
+        prop_assert!(straight.read(&frame, &meta(&frame), &mut Descriptor::default(), &mut WideKey::default()));
     }
 }
