@@ -3,6 +3,7 @@
 
 use crate::packet::{
     link::{self, LinkType},
+    ppp,
     walk::{Next, Stop, Walk, be32},
 };
 
@@ -12,12 +13,22 @@ fn family(number: u32) -> Result<Next, Stop> {
         2 => Ok(Next::Ipv4),
         // Linux; NetBSD and OpenBSD; FreeBSD; Darwin.
         10 | 24 | 28 | 30 => Ok(Next::Ipv6),
+        // Some write an EtherType where the family belongs.
+        0x0600..=0xffff => Ok(Next::EtherType(number as u16)),
         _ => Err(Stop::NotFlow),
     }
 }
 
 /// Reads the family of a BSD loopback, in the byte order of whoever captured it.
+///
+/// Some BSD serial drivers give their frames the same link type: those begin with an HDLC address.
 pub(crate) fn loopback(walk: &mut Walk) -> Result<Next, Stop> {
+    match *walk.peek::<4>()? {
+        // Cisco HDLC; with an EtherType, since in this order no family is that large.
+        [0x0f | 0x8f, 0, high, _] if high != 0 => return ppp::serial(walk),
+        [0xff, 0x03, ..] => return Ok(Next::Ppp),
+        _ => {}
+    }
     let number = be32(walk.take::<4>()?, 0);
     family(if number > 0xffff { number.swap_bytes() } else { number })
 }
@@ -96,6 +107,9 @@ mod tests {
             assert_eq!(run(loopback, &[v6, 0, 0, 0]).0, Ok(Next::Ipv6));
             assert_eq!(run(loopback, &[0, 0, 0, v6]).0, Ok(Next::Ipv6));
         }
+        assert_eq!(run(loopback, &[0, 8, 0, 0]).0, Ok(Next::EtherType(0x0800)));
+        assert_eq!(run(loopback, &[0x0f, 0, 8, 0]).0, Ok(Next::EtherType(0x0800)));
+        assert_eq!(run(loopback, &[0xff, 3, 0, 0x21]), (Ok(Next::Ppp), 0));
         assert_eq!(run(loopback, &[7, 0, 0, 0]).0, Err(Stop::NotFlow));
     }
 

@@ -23,9 +23,7 @@ pub(crate) mod ethertype {
     pub const BACKBONE: u16 = 0x88e7;
     /// Stacked tags from before 802.1ad.
     pub const OLD_QINQ: [u16; 3] = [0x9100, 0x9200, 0x9300];
-    /// The first number that is a type and not a length (IEEE 802.3 clause 3.2.6).
-    pub const FIRST: u16 = 0x0600;
-    /// The largest number that is a length.
+    /// The largest number that is a length and not a type (IEEE 802.3 clause 3.2.6).
     pub const MAX_LENGTH: u16 = 1500;
 }
 
@@ -158,11 +156,7 @@ mod tests {
 
     #[test]
     fn endless_tags_are_too_deep() {
-        let bytes = [0x81; 400].map(|_| 0x81_u8);
-        let mut tags = [0; 400];
-        for (i, byte) in tags.iter_mut().enumerate() {
-            *byte = if i % 2 == 0 { bytes[i] } else { 0 };
-        }
+        let tags = [0, 0, 0x81, 0].repeat(100);
         let mut walk = Walk::new(&tags, 400, 0);
         assert_eq!(network(&mut walk, Next::EtherType(0x8100)), Err(Stop::TooDeep));
     }

@@ -29,15 +29,21 @@ pub(crate) fn read(walk: &mut Walk) -> Result<Ip, Stop> {
     if payload_len != 0 {
         walk.limit(payload_len);
     }
-    let (low, high) = header[8..].split_at(16);
-    let mut ends = [[0; 16]; 2];
-    ends[0].copy_from_slice(low);
-    ends[1].copy_from_slice(high);
-    let mut ip = Ip { ends: Ends::V6(ends), proto: header[6], fragment: None, oversize: payload_len == 0 };
+    let ends = Ends::V6(ends(header));
+    let mut ip = Ip { ends, proto: header[6], fragment: None, oversize: payload_len == 0 };
     if is_extension(ip.proto) {
         extensions(walk, &mut ip);
     }
     Ok(ip)
+}
+
+/// Returns source and destination.
+#[inline]
+pub(crate) fn ends(header: &[u8; HEADER]) -> [[u8; 16]; 2] {
+    let mut ends = [[0; 16]; 2];
+    ends[0].copy_from_slice(&header[8..24]);
+    ends[1].copy_from_slice(&header[24..]);
+    ends
 }
 
 #[inline]
@@ -67,10 +73,11 @@ fn extensions(walk: &mut Walk, ip: &mut Ip) {
 fn options(walk: &mut Walk, ip: &mut Ip) -> Result<u8, Stop> {
     let [next, len] = *walk.peek::<2>()?;
     let len = (usize::from(len) + 1) * 8;
-    if ip.oversize && ip.proto == proto::HOPOPT {
-        if let Some(jumbo) = walk.rest().get(2..len).and_then(jumbo_len) {
-            walk.limit(jumbo);
-        }
+    if ip.oversize
+        && ip.proto == proto::HOPOPT
+        && let Some(jumbo) = walk.rest().get(2..len).and_then(jumbo_len)
+    {
+        walk.limit(jumbo);
     }
     walk.at += len;
     Ok(next)

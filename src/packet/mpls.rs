@@ -29,23 +29,28 @@ pub(crate) fn stack(walk: &mut Walk) -> Result<Next, Stop> {
 fn beneath(walk: &mut Walk) -> Result<Next, Stop> {
     const CONTROL_WORD: usize = 4;
     let first = walk.peek::<1>()?[0];
-    match first >> 4 {
+    let places: &[usize] = match first >> 4 {
         4 if first & 0xf >= 5 => return Ok(Next::Ipv4),
         6 => return Ok(Next::Ipv6),
-        0 if looks_like_ethernet(walk, CONTROL_WORD) => {
-            walk.at += CONTROL_WORD;
-            return Ok(Next::Mac);
+        0 => &[CONTROL_WORD, 0],
+        _ => &[0],
+    };
+    // A known type says more than a length, which zeros look like.
+    for looks_right in [has_type, has_length] {
+        for skip in places {
+            let mut inner = *walk;
+            inner.at += skip;
+            if inner.peek::<15>().is_ok_and(|header| looks_right(&inner, header)) {
+                walk.at += skip;
+                return Ok(Next::Mac);
+            }
         }
-        _ => {}
     }
-    if looks_like_ethernet(walk, 0) { Ok(Next::Mac) } else { Err(Stop::NotFlow) }
+    Err(Stop::NotFlow)
 }
 
-/// Whether a type that may stand behind two MAC addresses stands there.
-fn looks_like_ethernet(walk: &Walk, skip: usize) -> bool {
-    let mut inner = *walk;
-    inner.at += skip;
-    let Ok(header) = inner.peek::<15>() else { return false };
+/// Whether a type that may stand behind two MAC addresses stands there, IP of the right version.
+fn has_type(_: &Walk, header: &[u8; 15]) -> bool {
     match be16(header, 12) {
         ethertype::IPV4 => header[14] >> 4 == 4,
         ethertype::IPV6 => header[14] >> 4 == 6,
@@ -54,8 +59,14 @@ fn looks_like_ethernet(walk: &Walk, skip: usize) -> bool {
         | ethertype::SERVICE_VLAN
         | ethertype::MPLS
         | ethertype::PPPOE_SESSION => true,
-        length => length < ethertype::FIRST && usize::from(length) + 14 <= inner.left(),
+        _ => false,
     }
+}
+
+/// Whether a length stands there that holds an LLC header and lies within the frame.
+fn has_length(walk: &Walk, header: &[u8; 15]) -> bool {
+    let length = be16(header, 12);
+    (3..=ethertype::MAX_LENGTH).contains(&length) && usize::from(length) + 14 <= walk.left()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One pass over a frame's headers, from the link layer to the transport's ports.
 //!
-//! Two ways lead to the same descriptor (a test holds it): [`Parser::fast`], a straight line for
-//! whole IPv4 packets with TCP or UDP on Ethernet, and the walk for everything.
+//! Two ways lead to the same descriptor: the straight line for what nearly every frame is, and the
+//! walk, header by header, for everything.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::{
@@ -9,17 +9,18 @@ use crate::{
     packet::{
         arp,
         descriptor::{Descriptor, flag},
-        ethernet::{ethertype, vlan_key},
+        ethernet::vlan_key,
         fragment::{First, FragmentTable},
         hash::Seed,
         ip::Ends,
         ipv4, ipv6,
-        key::{Extension, FlowKey, WideKey, kind, proto},
+        key::{Extension, FlowKey, WideKey, kind},
         link::{self, LinkType},
-        tcp,
+        order::{is_link_local, narrow, wide_ends},
+        straight::Straight,
         transport::{self, Transport},
-        tunnel, udp,
-        walk::{Next, Stop, Walk, be16, be32, network},
+        tunnel,
+        walk::{Next, Stop, Walk, network},
     },
 };
 
@@ -78,6 +79,7 @@ pub enum Verdict {
 pub struct Parser {
     config: ParseConfig,
     seed: Seed,
+    straight: Straight,
     fragments: FragmentTable,
 }
 
@@ -96,13 +98,12 @@ struct Row {
     /// Offset of the payload, which is the length of all headers before it.
     payload_at: usize,
     payload_len: usize,
-    extension: Extension,
 }
 
 impl Parser {
     /// Returns a parser. Allocates the fragment table, once.
     pub fn new(config: ParseConfig, seed: Seed) -> Self {
-        Self { config, seed, fragments: FragmentTable::new(seed) }
+        Self { config, seed, straight: Straight::new(config, seed), fragments: FragmentTable::new(seed) }
     }
 
     /// Reads the headers of one frame into `out` (all fields but `tick`), and into `wide` if the
@@ -115,81 +116,15 @@ impl Parser {
         out: &mut Descriptor,
         wide: &mut WideKey,
     ) -> Verdict {
-        if self.fast(frame, meta, out) {
+        if self.straight.read(frame, meta, out, wide) {
             return Verdict::Flow;
         }
         self.walk(frame, meta, out, wide)
     }
 
-    /// Reads a whole IPv4 packet without options, with TCP or UDP, on Ethernet without a tag;
-    /// returns false, having written nothing, if the frame is anything else.
-    #[inline(always)]
-    fn fast(&self, frame: &[u8], meta: &FrameMeta, out: &mut Descriptor) -> bool {
-        const IP: usize = 14;
-        const L4: usize = IP + ipv4::HEADER;
-        const UDP_PAYLOAD: usize = L4 + udp::HEADER;
-        const TCP_PAYLOAD: usize = L4 + tcp::HEADER;
-        let Some(head) = frame.first_chunk::<UDP_PAYLOAD>() else { return false };
-        let plain = be16(head, 12) == ethertype::IPV4
-            && head[IP] == 0x45
-            && be16(head, IP + 6) & (ipv4::MORE | ipv4::OFFSET) == 0;
-        let usual = meta.link == LinkType::ETHERNET && meta.gso_size == 0 && meta.stripped_vlan.is_none();
-        if !(plain && usual) {
-            return false;
-        }
-        let ip_end = IP + usize::from(be16(head, IP + 2));
-        if ip_end > frame.len().max(meta.wire_len as usize) {
-            return false;
-        }
-        let number = head[IP + 9];
-        let (transport, payload_len) = match number {
-            proto::TCP => {
-                let Some(segment) = frame[L4..].first_chunk::<{ tcp::HEADER }>() else { return false };
-                let payload_at = L4 + usize::from(segment[12] >> 4) * 4;
-                if payload_at < TCP_PAYLOAD || payload_at > ip_end {
-                    return false;
-                }
-                (tcp::fields(segment, &frame[L4..]), ip_end - payload_at)
-            }
-            proto::UDP if self.config.layer == Layer::Outer && ip_end >= UDP_PAYLOAD => {
-                let ports = [be16(head, L4), be16(head, L4 + 2)];
-                (Transport { ports, ..Transport::default() }, ip_end - UDP_PAYLOAD)
-            }
-            _ => return false,
-        };
-        let (mut key, from_high) = narrow([be32(head, IP + 12), be32(head, IP + 16)], transport.ports);
-        key.proto = number;
-        key.kind = kind::LIVE;
-        *out = Descriptor {
-            wall: meta.wall,
-            key,
-            hash: self.seed.hash(&key),
-            wire_len: meta.wire_len,
-            tick: out.tick,
-            payload_len: payload_len as u32,
-            seq_number: transport.seq_number,
-            ack_number: transport.ack_number,
-            window: transport.window,
-            segments: 1,
-            iface: meta.iface,
-            vlan: 0,
-            tcp_flags: transport.tcp_flags,
-            window_scale: transport.window_scale,
-            flags: from_high | outgoing(meta),
-            zero: 0,
-        };
-        true
-    }
-
     /// Reads a frame of any kind, header by header.
     #[inline(never)]
-    fn walk(
-        &mut self,
-        frame: &[u8],
-        meta: &FrameMeta,
-        out: &mut Descriptor,
-        wide: &mut WideKey,
-    ) -> Verdict {
+    fn walk(&mut self, frame: &[u8], meta: &FrameMeta, out: &mut Descriptor, wide: &mut WideKey) -> Verdict {
         let vlan = meta.stripped_vlan.map_or(0, |(_, tci)| vlan_key(tci));
         let mut walk = Walk::new(frame, meta.wire_len, vlan);
         let row = link::first(&mut walk, meta.link).and_then(|next| self.layer(&mut walk, next, meta.wall));
@@ -197,14 +132,19 @@ impl Parser {
             Ok(row) => row,
             Err(stop) => return stop.verdict(frame.len() < meta.wire_len as usize),
         };
-        let mut whole = row;
+        let mut span = Span::of(&row);
+        let mut extension = Extension::default();
         if self.config.layer == Layer::Inner || meta.gso_size != 0 {
-            whole = self.innermost(walk, row, meta.wall);
+            let (inner, around) = self.innermost(walk, row, meta.wall);
+            span = Span::of(&inner);
             if self.config.layer == Layer::Inner {
-                row = whole;
+                (row, extension) = (inner, around);
             }
         }
-        self.write_key(&row, walk.vlan, meta, out, wide);
+        if self.config.vlan_in_key {
+            extension.vlan = walk.vlan;
+        }
+        self.write_key(&row, extension, meta, out, wide);
         out.wall = meta.wall;
         out.payload_len = row.payload_len as u32;
         out.seq_number = row.transport.seq_number;
@@ -215,7 +155,7 @@ impl Parser {
         out.tcp_flags = row.transport.tcp_flags;
         out.window_scale = row.transport.window_scale;
         out.zero = 0;
-        count_segments(&whole, meta, out);
+        span.count_segments(meta, out);
         Verdict::Flow
     }
 
@@ -233,7 +173,6 @@ impl Parser {
             transport: Transport::default(),
             payload_at: walk.at,
             payload_len: 0,
-            extension: Extension::default(),
         };
         match ip.fragment {
             Some(fragment) if fragment.later => {
@@ -259,20 +198,22 @@ impl Parser {
         Ok(row)
     }
 
-    /// Follows tunnels inwards as long as they lead to IP; returns the last row found.
+    /// Follows tunnels inwards as long as they lead to IP; returns the last row found, and what lies
+    /// around it.
     #[cold]
-    fn innermost(&mut self, mut walk: Walk, mut row: Row, now: Stamp) -> Row {
+    fn innermost(&mut self, mut walk: Walk, mut row: Row, now: Stamp) -> (Row, Extension) {
+        let mut around = Extension::default();
         for depth in 1..=MAX_TUNNELS {
             if row.kind & kind::ARP != 0 || row.transport.flags & flag::NO_TRANSPORT != 0 {
                 break;
             }
             let found = tunnel::enter(&mut walk, row.proto, row.transport.ports)
                 .and_then(|inside| Ok((inside, self.layer(&mut walk, inside.next, now)?)));
-            let Ok((inside, mut inner)) = found else { break };
+            let Ok((inside, inner)) = found else { break };
             if inner.kind & kind::ARP != 0 {
                 break;
             }
-            inner.extension = Extension {
+            around = Extension {
                 outer: self.outer(&row.ends),
                 tunnel_id: inside.id,
                 tunnel: 1 + inside.kind as u8,
@@ -281,28 +222,28 @@ impl Parser {
             };
             row = inner;
         }
-        row
+        (row, around)
     }
 
     /// Returns a tunnel's ends in the form of [`Extension::outer`].
     fn outer(&self, ends: &Ends) -> [u64; 2] {
         match *ends {
             Ends::V4([a, b]) => [a.min(b), a.max(b)].map(u64::from),
-            Ends::V6([a, b]) => {
-                let wide = WideKey { ends: [a.min(b), a.max(b)], extension: Extension::default() };
-                let swapped = WideKey { ends: [a.max(b), a.min(b)], extension: Extension::default() };
-                [self.seed.digest(&wide), self.seed.digest(&swapped)]
-            }
+            Ends::V6([a, b]) => [[a.min(b), a.max(b)], [a.max(b), a.min(b)]]
+                .map(|ends| self.seed.digest(&WideKey { ends, extension: Extension::default() })),
         }
     }
 
     /// Writes key, hash and flags, and the wide key if there is one.
     #[inline]
-    fn write_key(&self, row: &Row, vlan: u16, meta: &FrameMeta, out: &mut Descriptor, wide: &mut WideKey) {
-        let mut extension = row.extension;
-        if self.config.vlan_in_key {
-            extension.vlan = vlan;
-        }
+    fn write_key(
+        &self,
+        row: &Row,
+        mut extension: Extension,
+        meta: &FrameMeta,
+        out: &mut Descriptor,
+        wide: &mut WideKey,
+    ) {
         let (mut key, from_high) = match row.ends {
             Ends::V4(ends) => {
                 let (key, from_high) = narrow(ends, row.transport.ports);
@@ -316,7 +257,7 @@ impl Parser {
                 if extension.depth == 0 && ends.iter().any(is_link_local) {
                     extension.iface = meta.iface.0.saturating_add(1);
                 }
-                let (ordered, ports, from_high) = in_order(ends, row.transport.ports);
+                let (ordered, ports, from_high) = wide_ends(ends, row.transport.ports);
                 wide.ends = ordered;
                 (FlowKey { ports, ..FlowKey::default() }, from_high)
             }
@@ -332,44 +273,9 @@ impl Parser {
         }
         out.key = key;
         out.hash = self.seed.hash(&key);
-        out.flags = row.transport.flags | from_high | outgoing(meta);
+        let outgoing = if meta.outgoing { flag::OUTGOING } else { 0 };
+        out.flags = row.transport.flags | from_high | outgoing;
     }
-}
-
-/// Orders two IPv4 ends: the narrow key without protocol and kind, and [`flag::FROM_HIGH`] or 0.
-#[inline(always)]
-fn narrow([from, to]: [u32; 2], ports: [u16; 2]) -> (FlowKey, u8) {
-    let from = u64::from(from) << 16 | u64::from(ports[0]);
-    let to = u64::from(to) << 16 | u64::from(ports[1]);
-    let (low, high) = (from.min(to), from.max(to));
-    let key = FlowKey {
-        ends: (low >> 16) << 32 | high >> 16,
-        ports: [low as u16, high as u16],
-        ..FlowKey::default()
-    };
-    (key, u8::from(from > to) * flag::FROM_HIGH)
-}
-
-/// Orders two IPv6 ends and their ports.
-#[inline]
-fn in_order(ends: [[u8; 16]; 2], ports: [u16; 2]) -> ([[u8; 16]; 2], [u16; 2], u8) {
-    let [from, to] = ends.map(u128::from_be_bytes);
-    if (from, ports[0]) > (to, ports[1]) {
-        ([ends[1], ends[0]], [ports[1], ports[0]], flag::FROM_HIGH)
-    } else {
-        (ends, ports, 0)
-    }
-}
-
-/// Whether an address is in fe80::/10 (RFC 4291 section 2.5.6).
-#[inline]
-fn is_link_local(address: &[u8; 16]) -> bool {
-    address[0] == 0xfe && address[1] & 0xc0 == 0x80
-}
-
-#[inline]
-fn outgoing(meta: &FrameMeta) -> u8 {
-    u8::from(meta.outgoing) * flag::OUTGOING
 }
 
 #[cold]
@@ -382,26 +288,46 @@ fn arp_row(walk: &mut Walk) -> Result<Row, Stop> {
         transport: Transport { seq_number: u32::from(arp.operation), ..Transport::default() },
         payload_at: walk.at,
         payload_len: 0,
-        extension: Extension::default(),
     })
 }
 
-/// Writes segments and wire length; `whole` is the innermost row, whose payload a super-frame
-/// splits: each segment has all headers before it, and the tag that the kernel took off.
-#[inline]
-fn count_segments(whole: &Row, meta: &FrameMeta, out: &mut Descriptor) {
-    let tag = if meta.stripped_vlan.is_some() { TAG } else { 0 };
-    let mut segments = 1;
-    if meta.gso_size != 0 {
-        if whole.transport.flags & flag::NO_TRANSPORT == 0 {
-            let all = whole.payload_len.div_ceil(usize::from(meta.gso_size));
-            segments = all.clamp(1, usize::from(u16::MAX));
-            out.flags &= !flag::SEGMENTS_UNKNOWN;
-        } else {
-            out.flags |= flag::SEGMENTS_UNKNOWN;
-        }
-    }
-    let headers = (segments - 1) * (whole.payload_at + tag) + tag;
-    out.segments = segments as u16;
-    out.wire_len = meta.wire_len.saturating_add(u32::try_from(headers).unwrap_or(u32::MAX));
+/// Headers and payload of the innermost row, whose payload a super-frame splits.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    headers: usize,
+    payload: usize,
+    /// The headers were read to their end.
+    whole: bool,
 }
+
+impl Span {
+    #[inline]
+    const fn of(row: &Row) -> Self {
+        let whole = row.transport.flags & flag::NO_TRANSPORT == 0;
+        Self { headers: row.payload_at, payload: row.payload_len, whole }
+    }
+
+    /// Writes segments and wire length. Each segment has all headers, and the tag that the kernel
+    /// took off.
+    #[inline]
+    fn count_segments(&self, meta: &FrameMeta, out: &mut Descriptor) {
+        let tag = if meta.stripped_vlan.is_some() { TAG } else { 0 };
+        let mut segments = 1;
+        if meta.gso_size != 0 {
+            if self.whole {
+                let all = self.payload.div_ceil(usize::from(meta.gso_size));
+                segments = all.clamp(1, usize::from(u16::MAX));
+                out.flags &= !flag::SEGMENTS_UNKNOWN;
+            } else {
+                out.flags |= flag::SEGMENTS_UNKNOWN;
+            }
+        }
+        let more = (segments - 1) * (self.headers + tag) + tag;
+        out.segments = segments as u16;
+        out.wire_len = meta.wire_len.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+    }
+}
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;
