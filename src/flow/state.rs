@@ -70,6 +70,19 @@ impl EndReason {
     }
 }
 
+/// How near a row is to its end (themes map these to colours and marks).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Staleness {
+    /// Below 75 % of the lifetime.
+    Fresh,
+    /// From 75 %.
+    Stale,
+    /// Over 90 %.
+    Dying,
+    /// At 100 %: the row goes.
+    Gone,
+}
+
 const SECOND: u64 = 1_000_000_000;
 /// Silence from which an established TCP row is idle.
 const TCP_IDLE: Nanos = Nanos(60 * SECOND);
@@ -111,7 +124,7 @@ impl FlowState {
         }
     }
 
-    /// Returns how long a row in this state lives, measured from its [`FlowState::counts_from`],
+    /// Returns how long a row in this state lives, measured as [`FlowState::counts_from_entry`] says,
     /// when it has been silent for `silence`.
     pub const fn lifetime(self, silence: Nanos) -> Nanos {
         let secs = match self {
@@ -144,6 +157,22 @@ impl FlowState {
         self.lifetime(Nanos(u64::MAX))
     }
 
+    /// Returns how near the row is to its end after `silence`, measured as
+    /// [`FlowState::counts_from_entry`] says.
+    pub const fn staleness(self, silence: Nanos) -> Staleness {
+        // Lifetimes are whole seconds, so the divisions are exact.
+        let life = self.lifetime(silence).0;
+        if silence.0 >= life {
+            Staleness::Gone
+        } else if silence.0 > life / 10 * 9 {
+            Staleness::Dying
+        } else if silence.0 >= life / 4 * 3 {
+            Staleness::Stale
+        } else {
+            Staleness::Fresh
+        }
+    }
+
     /// Returns whether the lifetime runs from entering the state instead of from the last packet.
     pub const fn counts_from_entry(self) -> bool {
         matches!(self, Self::TimeWait | Self::Closed | Self::Reset)
@@ -161,5 +190,199 @@ impl FlowState {
             Self::Reset => EndReason::Rst,
             _ => EndReason::Timeout,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use FlowState::*;
+
+    const ALL: [FlowState; 23] = [
+        Active,
+        SynSent,
+        SynRecv,
+        Established,
+        FinWait1,
+        FinWait2,
+        TimeWait,
+        CloseWait,
+        LastAck,
+        Closing,
+        Closed,
+        Reset,
+        Udp,
+        EchoRequest,
+        EchoReply,
+        DestUnreach,
+        TimeExceeded,
+        NdSolicit,
+        NdAdvert,
+        Icmp,
+        ArpRequest,
+        ArpReply,
+        Sctp,
+    ];
+
+    fn secs(s: f64) -> Nanos {
+        Nanos((s * 1e9) as u64)
+    }
+
+    #[test]
+    fn st1_tcp_states_have_their_names_however_silent() {
+        let cases = [
+            (SynSent, "SYN_SENT"),
+            (SynRecv, "SYN_RECV"),
+            (Established, "ESTABLISHED"),
+            (FinWait1, "FIN_WAIT1"),
+            (FinWait2, "FIN_WAIT2"),
+            (TimeWait, "TIME_WAIT"),
+            (CloseWait, "CLOSE_WAIT"),
+            (LastAck, "LAST_ACK"),
+            (Closing, "CLOSING"),
+            (Closed, "CLOSED"),
+            (Reset, "CLOSED"),
+        ];
+        for (state, want) in cases {
+            for silence in [0.0, 61.0, 600.0] {
+                assert_eq!(state.text(secs(silence)), want);
+            }
+        }
+    }
+
+    #[test]
+    fn st6_udp_is_named_by_its_silence() {
+        let cases = [
+            (0.0, "UDP_ACTIVE"),
+            (14.999, "UDP_ACTIVE"),
+            (15.0, "UDP_IDLE"),
+            (44.999, "UDP_IDLE"),
+            (45.0, "UDP_STALE"),
+            (59.999, "UDP_STALE"),
+        ];
+        for (silence, want) in cases {
+            assert_eq!(Udp.text(secs(silence)), want, "{silence}");
+        }
+        // It turns yellow where it becomes stale.
+        assert_eq!(Udp.staleness(secs(44.999)), Staleness::Fresh);
+        assert_eq!(Udp.staleness(secs(45.0)), Staleness::Stale);
+    }
+
+    #[test]
+    fn st7_and_st8_messages_have_names_and_the_rest_is_active_up_to_15_s() {
+        let cases = [
+            (EchoRequest, "ECHO_REQUEST"),
+            (EchoReply, "ECHO_REPLY"),
+            (DestUnreach, "DEST_UNREACH"),
+            (TimeExceeded, "TIME_EXCEEDED"),
+            (ArpRequest, "ARP_REQUEST"),
+            (ArpReply, "ARP_REPLY"),
+            (NdSolicit, "ND_SOLICIT"),
+            (NdAdvert, "ND_ADVERT"),
+        ];
+        for (state, want) in cases {
+            assert_eq!(state.text(secs(0.0)), want);
+            assert_eq!(state.text(secs(29.0)), want);
+        }
+        for state in [Active, Icmp, Sctp] {
+            assert_eq!(state.text(secs(15.0)), "ACTIVE");
+            assert_eq!(state.text(secs(15.001)), "IDLE");
+        }
+    }
+
+    /// State, seconds without a packet (or since the state was entered) when the row goes.
+    const LIVES: [(&str, FlowState, u64); 23] = [
+        ("L4", Established, 300),
+        ("L5", TimeWait, 30),
+        ("L6", Closed, 5),
+        ("L6", Reset, 5),
+        ("L7", SynSent, 60),
+        ("L7", SynRecv, 60),
+        ("L7", FinWait1, 60),
+        ("L7", FinWait2, 60),
+        ("L7", CloseWait, 60),
+        ("L7", LastAck, 60),
+        ("L7", Closing, 30),
+        ("L9", Udp, 60),
+        ("L15", EchoRequest, 10),
+        ("L15", EchoReply, 10),
+        ("L15", DestUnreach, 10),
+        ("L15", TimeExceeded, 10),
+        ("L15", NdSolicit, 10),
+        ("L15", NdAdvert, 10),
+        ("L15", Icmp, 10),
+        ("L16", ArpRequest, 30),
+        ("L16", ArpReply, 30),
+        ("L16", Sctp, 300),
+        ("L16", Active, 60),
+    ];
+
+    #[test]
+    fn each_state_lives_its_time() {
+        for (row, state, life) in LIVES {
+            assert_eq!(state.expires_after(), Nanos::from_secs(life), "{row} {state:?}");
+            let last = secs(life as f64 - 0.001);
+            assert_eq!(state.staleness(last), Staleness::Dying, "{row} {state:?}");
+            assert_eq!(state.staleness(secs(life as f64)), Staleness::Gone, "{row} {state:?}");
+        }
+        for state in ALL {
+            assert!(LIVES.iter().any(|row| row.1 == state), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn l3_an_established_row_lives_10_min_while_active_and_5_when_idle() {
+        assert_eq!(Established.lifetime(secs(0.0)), Nanos::from_secs(600));
+        assert_eq!(Established.lifetime(secs(59.999)), Nanos::from_secs(600));
+        assert_eq!(Established.lifetime(secs(60.001)), Nanos::from_secs(300));
+        assert_eq!(Established.staleness(secs(59.0)), Staleness::Fresh);
+        assert_eq!(Established.staleness(secs(224.999)), Staleness::Fresh);
+        assert_eq!(Established.staleness(secs(225.0)), Staleness::Stale);
+    }
+
+    #[test]
+    fn l16_only_final_states_count_from_their_beginning() {
+        for state in ALL {
+            let is_final = matches!(state, TimeWait | Closed | Reset);
+            assert_eq!(state.counts_from_entry(), is_final, "{state:?}");
+            assert_eq!(state.is_over(), is_final, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn l17_staleness_has_its_steps_at_75_90_and_100_percent() {
+        for (_, state, life) in LIVES {
+            let at = |share: f64| state.staleness(secs(life as f64 * share));
+            let steps = [
+                (0.5, Staleness::Fresh),
+                (0.7499, Staleness::Fresh),
+                (0.7501, Staleness::Stale),
+                (0.8999, Staleness::Stale),
+                (0.9001, Staleness::Dying),
+                (1.0, Staleness::Gone),
+                (9.0, Staleness::Gone),
+            ];
+            for (share, want) in steps {
+                assert_eq!(at(share), want, "{state:?} {share}");
+            }
+        }
+        assert_eq!(Udp.staleness(Nanos(u64::MAX)), Staleness::Gone);
+    }
+
+    #[test]
+    fn a_row_ends_for_the_reason_that_its_state_gives() {
+        for state in ALL {
+            let want = match state {
+                TimeWait | Closed => "fin",
+                Reset => "rst",
+                _ => "timeout",
+            };
+            assert_eq!(state.end_reason().key(), want, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn zeros_are_the_default_state() {
+        assert_eq!(FlowState::default() as u8, 0);
     }
 }

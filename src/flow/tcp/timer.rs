@@ -1,0 +1,74 @@
+//! Round trips: of the handshake, and of data.
+//!
+//! The handshake is timed from the SYN to the ACK that ends it. Wherever on the path the tap is,
+//! that is one round trip. Data is timed by leg, from a segment to the first acknowledgement of all
+//! of it; the two legs together are one round trip:
+//!
+//! ```text
+//!   low end ──────────── tap ───────────── high end
+//!      ◀── leg of the high end's data ──▶◀── leg of the low end's data ──▶
+//! ```
+//!
+//! One segment is timed at a time. What was sent again, or answered out of order, gives no sample
+//! (Karn's rule, RFC 6298 section 3).
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+
+use crate::base::time::Stamp;
+
+/// The one running timer, and the smoothed legs: 16 bytes. Whose timer it is stand in the ends' bits.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(super) struct Timer {
+    /// The acknowledgement number that stops it.
+    pub until: u32,
+    /// When it was started, in us; wraps after 71 min, which no timer runs.
+    since_us: u32,
+    /// Smoothed time from data of the low and the high end to its acknowledgement, in us; 0 unknown.
+    leg_us: [u32; 2],
+}
+
+impl Timer {
+    /// Starts the timer, to be stopped by `until`.
+    #[inline]
+    pub fn start(&mut self, until: u32, now: Stamp) {
+        self.until = until;
+        self.since_us = micros(now);
+    }
+
+    /// Returns the time since the start in us, at least 1; `None` if `now` is before the start.
+    pub fn elapsed_us(&self, now: Stamp) -> Option<u32> {
+        let us = micros(now).wrapping_sub(self.since_us);
+        (us <= i32::MAX as u32).then_some(us.max(1))
+    }
+
+    /// Adds a sample for the data of end `from`: 7/8 old, 1/8 new (RFC 6298 section 2).
+    pub fn sample(&mut self, from: usize, now: Stamp) {
+        let Some(us) = self.elapsed_us(now) else { return };
+        let leg = &mut self.leg_us[from];
+        *leg = match *leg {
+            0 => us,
+            // us <= 2^31, so the sum stays below 2^35.
+            old => ((7 * u64::from(old) + u64::from(us) + 4) / 8).max(1) as u32,
+        };
+    }
+
+    /// Returns whether no sample of data of end `from` was ever taken.
+    pub const fn is_untimed(&self, from: usize) -> bool {
+        self.leg_us[from] == 0
+    }
+
+    /// Returns the round trip seen by `subject` in us, 0 if unknown: if the tap is on its host, the
+    /// leg of its data (the other leg is only how long this host waits before it acknowledges);
+    /// else both legs, or as a lower bound the one that is known.
+    pub const fn round_trip_us(&self, subject: usize, subject_is_local: bool) -> u32 {
+        if subject_is_local {
+            return self.leg_us[subject];
+        }
+        self.leg_us[0].saturating_add(self.leg_us[1])
+    }
+}
+
+#[inline]
+const fn micros(at: Stamp) -> u32 {
+    (at.0 / 1000) as u32
+}
