@@ -329,8 +329,9 @@ fn signals_end_with_everything_written() {
     for signal in ["INT", "TERM"] {
         let mut child = spawn(["--headless", "--read", "-"], Stdio::piped(), Stdio::piped());
         let mut input = child.stdin.take().unwrap();
-        // Frames more than a cut apart, so that the header is written while the input is open.
-        input.write_all(&capture(&(0..5).map(|n| frame(3 * n, 1)).collect::<Vec<_>>())).unwrap();
+        // So far apart that flows end, which writes the first lines while the input is open.
+        let frames: Vec<_> = (0..5).map(|n| frame(100 * n, n as u16)).collect();
+        input.write_all(&capture(&frames)).unwrap();
         let guard = Guard::over(&child);
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut header = String::new();

@@ -15,8 +15,7 @@ const HEADER: usize = 8;
 /// identifier where it has its sequence number.
 pub(crate) fn read(walk: &mut Walk, number: u8) -> Transport {
     let Ok(&[kind, code]) = walk.peek::<2>() else { return transport::cut() };
-    let mut icmp =
-        Transport { ack_number: u32::from(kind) << 8 | u32::from(code), ..Transport::default() };
+    let mut icmp = Transport { ack_number: u32::from(kind) << 8 | u32::from(code), ..Transport::default() };
     match walk.take::<HEADER>() {
         Ok(header) if is_echo(number, kind) => icmp.seq_number = u32::from(be16(header, 4)),
         Ok(_) => {}

@@ -183,13 +183,7 @@ impl Parser {
 
     /// Reads a frame of any kind, header by header.
     #[inline(never)]
-    fn walk(
-        &mut self,
-        frame: &[u8],
-        meta: &FrameMeta,
-        out: &mut Descriptor,
-        wide: &mut WideKey,
-    ) -> Verdict {
+    fn walk(&mut self, frame: &[u8], meta: &FrameMeta, out: &mut Descriptor, wide: &mut WideKey) -> Verdict {
         let vlan = meta.stripped_vlan.map_or(0, |(_, tci)| vlan_key(tci));
         let mut walk = Walk::new(frame, meta.wire_len, vlan);
         let row = link::first(&mut walk, meta.link).and_then(|next| self.layer(&mut walk, next, meta.wall));

@@ -109,8 +109,7 @@ mod tests {
     fn cut_header_keeps_ports_and_nothing_else() {
         for len in 4..20 {
             let (tcp, _) = run(&SYN[..len], 28, false);
-            let want =
-                Transport { ports: [50000, 443], flags: flag::NO_TRANSPORT, ..Transport::default() };
+            let want = Transport { ports: [50000, 443], flags: flag::NO_TRANSPORT, ..Transport::default() };
             assert_eq!(tcp, want, "{len}");
         }
         assert_eq!(run(&SYN[..3], 28, false).0, transport::cut());

@@ -272,12 +272,7 @@ mod tests {
                 &[1, 0, 0x65, 0x58, 0, 0, 7, 0, 1, 2, 3, 4],
                 Ok((Tunnel::Geneve, 7, BRIDGED, 12)),
             ),
-            (
-                "GTP-U",
-                [2152, 2152],
-                &[0x30, 255, 0, 20, 0, 0, 0, 1, 0x45],
-                Ok((Tunnel::Gtp, 0, Next::Ip, 8)),
-            ),
+            ("GTP-U", [2152, 2152], &[0x30, 255, 0, 20, 0, 0, 0, 1, 0x45], Ok((Tunnel::Gtp, 0, Next::Ip, 8))),
             (
                 "GTP-U, sequence number and PDU session container",
                 [9, 2152],
