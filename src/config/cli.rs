@@ -61,6 +61,18 @@ pub struct Cli {
         value_parser = parse::refresh_ms, help_heading = "Output")]
     pub refresh_interval: u32,
 
+    /// Show connections of this host with itself at first; `L` shows and hides them
+    #[arg(long, conflicts_with = "headless", help_heading = "Screen")]
+    pub show_localhost: bool,
+
+    /// Hide them at first, as is usual while live; they are counted all the same
+    #[arg(long, conflicts_with = "headless", help_heading = "Screen")]
+    pub no_localhost: bool,
+
+    /// Leave the mouse to the terminal
+    #[arg(long, conflicts_with = "headless", help_heading = "Screen")]
+    pub no_mouse: bool,
+
     /// Run without a screen, and write to standard output
     #[arg(long, help_heading = "Output")]
     pub headless: bool,
@@ -190,6 +202,18 @@ impl Cli {
             Some(path) if path.as_os_str() == "-" => Input::Stdin,
             Some(path) => Input::File(path),
             None => Input::Live(&self.interfaces),
+        }
+    }
+
+    /// Returns whether the screen shows connections of this host with itself at first. A file has
+    /// none that are less worth seeing than others, and who watches the loopback alone wants them.
+    pub fn shows_localhost(&self) -> bool {
+        match self.input() {
+            _ if self.show_localhost => true,
+            _ if self.no_localhost => false,
+            Input::File(_) | Input::Stdin => true,
+            Input::Live([only]) => only == "lo" || only == "lo0",
+            Input::Live(_) => false,
         }
     }
 
@@ -328,6 +352,23 @@ mod tests {
             ("--read - -r 60000", 1000),
         ] {
             assert_eq!(cli(args).unwrap().cut_interval(), Nanos::from_millis(ms), "{args}");
+        }
+    }
+
+    #[test]
+    fn localhost_is_hidden_while_live_unless_asked_for() {
+        for (args, shown) in [
+            ("", false),
+            ("-i eth0", false),
+            ("-i lo", true),
+            ("-i lo -i eth0", false),
+            ("--read f", true),
+            ("--read f --no-localhost", false),
+            ("--show-localhost", true),
+            ("--no-localhost --show-localhost", true),
+            ("--show-localhost --no-localhost", true),
+        ] {
+            assert_eq!(cli(args).unwrap().shows_localhost(), shown, "{args}");
         }
     }
 

@@ -28,9 +28,8 @@ pub struct Jsonl<W> {
 }
 
 impl<W: Write + Send> Jsonl<W> {
-    /// Returns the writer, with the header in its buffer. With `prompt` the lines of an epoch are
-    /// written when it is complete, as a reader of live traffic wants it, else when many are
-    /// there.
+    /// Returns the writer, with the header in its buffer. With `prompt` lines are written as they
+    /// come, as a reader of live traffic wants it, else when many are there.
     pub fn new(out: W, origin: &Origin, prompt: bool) -> Self {
         let mut buffer = Vec::with_capacity(BUFFER + LINE);
         buffer.extend_from_slice(b"{\"type\":\"header\"");
@@ -40,7 +39,7 @@ impl<W: Write + Send> Jsonl<W> {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        let written = self.out.write_all(&self.buffer);
+        let written = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
         self.buffer.clear();
         written
     }
@@ -57,7 +56,7 @@ impl<W: Write + Send> Tap for Jsonl<W> {
             self.buffer.push(b'\n');
         }
         self.flows += flows.len() as u64;
-        Ok(())
+        if self.prompt { self.write() } else { Ok(()) }
     }
 
     fn epoch(&mut self, snapshot: &Snapshot) -> io::Result<()> {
@@ -68,7 +67,6 @@ impl<W: Write + Send> Tap for Jsonl<W> {
         }
         if (snapshot.ended || self.prompt) && !self.buffer.is_empty() {
             self.write()?;
-            self.out.flush()?;
         }
         Ok(())
     }
@@ -192,16 +190,17 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_stream_writes_each_epoch_and_the_other_waits() {
+    fn a_prompt_stream_does_not_keep_lines_back_and_the_other_does() {
         for prompt in [true, false] {
             let out = Shared::default();
             let origin =
                 Origin::Live { interfaces: vec!["eth0".into()], start: Stamp(1_700_000_000_000_000_000) };
             let mut tap = Jsonl::new(out.clone(), &origin, prompt);
-            tap.ended(&[fixture::tcp()]).unwrap();
             let open = Snapshot { ended: false, ..fixture::last_epoch() };
             tap.epoch(&open).unwrap();
-            assert_eq!(out.text().lines().count(), if prompt { 2 } else { 0 });
+            assert_eq!(out.text().lines().count(), if prompt { 1 } else { 0 }, "the header");
+            tap.ended(&[fixture::tcp()]).unwrap();
+            assert_eq!(out.text().lines().count(), if prompt { 2 } else { 0 }, "a flow");
         }
     }
 

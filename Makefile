@@ -1,0 +1,41 @@
+# make run ARGS="-i eth0"   builds and starts rustnet
+# make test                 runs every test
+# make bench                runs the benches
+# make check                what a change must pass: format, lints, documents, tests
+#
+# Each installs the system packages that are missing, and asks for sudo only then.
+
+# Also where rustup has just put it, before the next login finds it.
+CARGO ?= $(shell command -v cargo || echo $(HOME)/.cargo/bin/cargo)
+ARGS ?=
+BINARY = $${CARGO_TARGET_DIR:-target}/release/rustnet
+
+.PHONY: run build test bench check packages cargo
+
+# Capture needs CAP_NET_RAW. Files, help and listings do not: only a live run asks for sudo.
+run: build
+	@exec scripts/run.sh "$(BINARY)" $(ARGS)
+
+build: packages cargo
+	$(CARGO) build --release --locked
+
+test: packages cargo
+	$(CARGO) test --locked
+
+bench: packages cargo
+	$(CARGO) bench --locked
+
+check: packages cargo
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
+	$(CARGO) test --locked
+
+packages:
+	@scripts/system-packages.sh
+
+cargo:
+	@command -v $(CARGO) >/dev/null || { \
+		echo "cargo is missing: install Rust 1.88 or later, for example from https://rustup.rs," >&2; \
+		echo "and open a new shell, or run: . \"\$$HOME/.cargo/env\"" >&2; \
+		exit 1; }
