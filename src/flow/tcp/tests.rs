@@ -12,6 +12,7 @@
 //! | `wN`, `kN` | window field N (else 65535), window scale option N (else none) |
 //! | `tN` | N ms after the one before (else 1) |
 //! | `!` | older than the newest by a little: another interface |
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 
 use proptest::prelude::*;
 
