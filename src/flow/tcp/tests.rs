@@ -195,6 +195,7 @@ const STATES: &[(&str, &str)] = &[
     ("c:A10 s:A10 c:S~ s:SA~",              "SYN_SENT SYN_RECV"),
     ("c:A10 s:A10 c:S~ s:SA~ c:A",          "ESTABLISHED ESTABLISHED"),
     ("c:A10 s:A10 c:S~ c:S@-1",             "SYN_SENT SYN_SENT"),
+    ("c:A10 s:A10 c:S~ s:RA@-9000",         "CLOSED CLOSED"),
     ("c:A10 s:A10 c:S@5000 s:A c:A10 s:A",  "ESTABLISHED ESTABLISHED"),
     ("c:A10 s:A10 c:S@5000 c:A10 c:S@5000", "ESTABLISHED ESTABLISHED"),
     // Established, and remaining so.
