@@ -37,8 +37,6 @@ macro_rules! drop_reasons {
 drop_reasons! {
     /// The ring from rx to its worker was full and the source could not wait.
     RingFull = "ring_full", "rx to worker ring full", "a worker's core is too slow or shared";
-    /// The flow table was full and nothing in it could be evicted.
-    TableFull = "table_full", "flow table full", "raise --max-flows";
     /// Fewer bytes were captured than the addresses need.
     Snapped = "snapped", "snapped before the addresses", "capture with a larger snap length";
     /// A header contradicts itself (version, header length) before the addresses.

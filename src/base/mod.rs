@@ -2,5 +2,6 @@
 
 pub mod counters;
 pub mod ids;
+pub mod memory;
 pub mod sync;
 pub mod time;

@@ -1,3 +1,5 @@
 //! Where frames come from: the trait, capture files, and synthetic traffic for tests and benches.
 
+pub mod capture_file;
 pub mod source;
+pub mod synthetic;

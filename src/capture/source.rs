@@ -43,6 +43,12 @@ pub trait Source: Send {
     /// Waits until frames may be there, but at most `timeout`. Returns at once for files.
     fn wait(&mut self, timeout: Nanos);
 
+    /// Returns the stamp of the first frame if that is known before it is asked for: where engine
+    /// time begins when several sources share it.
+    fn first_stamp(&self) -> Option<Stamp> {
+        None
+    }
+
     /// Writes what the source knows of itself into `out`. Called once a cut, off the packet path.
     fn status(&mut self, out: &mut SourceStatus);
 }

@@ -1,9 +1,12 @@
 //! The flow table of one worker. Owned by one thread, read by others only as frozen epochs.
 
+mod bits;
 pub mod classify;
 pub mod entry;
+pub mod index;
 pub mod locals;
 pub mod services;
 pub mod slab;
 pub mod state;
+pub mod table;
 pub mod tcp;

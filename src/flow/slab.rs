@@ -13,68 +13,15 @@
 //! [`Slab::release`], that the reader let go of it. That a freeze never runs out of spares is
 //! ensured by asking [`Slab::can_freeze`] first. One `Frozen` is out at a time.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
-#![expect(unsafe_code, reason = "chunks are shared with readers without a lock; see `Region`")]
+#![expect(unsafe_code, reason = "chunks are shared with readers without a lock; see the protocol below")]
 
 use std::{marker::PhantomData, mem::size_of};
 
-use crate::base::sync::Arc;
+pub use crate::base::memory::{Advise, Record, no_advice};
+use crate::base::{memory::Region, sync::Arc};
 
 /// Records in a chunk.
 pub const CHUNK: usize = 64;
-
-/// A type whose all-zero bytes are a value, and that holds neither pointers nor padding that
-/// matters.
-///
-/// # Safety
-/// Any bit pattern made of zeros must be a valid value of the type, and the type must be `Copy`.
-pub unsafe trait Record: Copy + Send + Sync + 'static {}
-
-/// Zeroed memory for chunks, taken from the system page by page as it is touched.
-///
-/// Invariant: a chunk is written only by the slab that owns the region, and only while no `Frozen`
-/// that is still out lists it.
-struct Region {
-    base: *mut u8,
-    layout: std::alloc::Layout,
-    start: *mut u8,
-}
-
-// SAFETY: the region is plain memory; the slab's protocol (module docs) keeps writers and readers
-// on different chunks.
-unsafe impl Send for Region {}
-// SAFETY: as above.
-unsafe impl Sync for Region {}
-
-const HUGE: usize = 2 << 20;
-
-impl Region {
-    fn new(bytes: usize, advise: Advise) -> Self {
-        let layout = std::alloc::Layout::from_size_align(bytes.max(1) + HUGE, 64)
-            .expect("capacities are bounded by 2^24 records");
-        // SAFETY: the layout's size is not zero.
-        let base = unsafe { std::alloc::alloc_zeroed(layout) };
-        if base.is_null() {
-            std::alloc::handle_alloc_error(layout);
-        }
-        // SAFETY: `layout` has HUGE bytes to spare, so the aligned start lies within it.
-        let start = unsafe { base.add(base.align_offset(HUGE)) };
-        advise(start, bytes);
-        Self { base, layout, start }
-    }
-}
-
-impl Drop for Region {
-    fn drop(&mut self) {
-        // SAFETY: `base` came from `alloc_zeroed` with this layout and is freed once.
-        unsafe { std::alloc::dealloc(self.base, self.layout) };
-    }
-}
-
-/// Tells the system that a piece of memory wants large pages; does nothing where there are none.
-pub type Advise = fn(start: *mut u8, bytes: usize);
-
-/// An [`Advise`] that does nothing.
-pub fn no_advice(_start: *mut u8, _bytes: usize) {}
 
 #[derive(Clone, Copy, Default)]
 struct Place {
@@ -220,7 +167,7 @@ impl<T: Record> Slab<T> {
     #[inline]
     fn chunk_ptr(&self, chunk: u32) -> *mut T {
         // SAFETY: chunk numbers are below `self.chunks`, which the region has room for.
-        unsafe { self.region.start.cast::<T>().add(chunk as usize * CHUNK) }
+        unsafe { self.region.start().cast::<T>().add(chunk as usize * CHUNK) }
     }
 }
 
@@ -261,7 +208,7 @@ impl<T: Record> Frozen<T> {
         let region = self.region.as_ref().expect("a Frozen with chunks has a region");
         // SAFETY: the chunk number came from the region's own slab, which does not write to it
         // until this `Frozen`, borrowed here, was released.
-        unsafe { &*region.start.cast::<T>().add(self.chunks[index] as usize * CHUNK).cast() }
+        unsafe { &*region.start().cast::<T>().add(self.chunks[index] as usize * CHUNK).cast() }
     }
 
     /// Returns a number that changes whenever the chunk's records do, from one freeze to the next.
@@ -291,7 +238,7 @@ mod tests {
     fn a_frozen_epoch_does_not_see_later_writes() {
         let mut slab = Slab::<Cell>::new(1000, no_advice);
         slab.extend_to(1000);
-        for slot in 0..1000 {
+        for slot in 0..1000u32 {
             slab.get_mut(slot).0 = u64::from(slot);
         }
         let mut frozen = Frozen::with_capacity(1000);

@@ -17,7 +17,8 @@ pub mod flag {
     pub const OUTGOING: u8 = 2;
     /// A fragment other than the first: it has no transport header of its own.
     pub const FRAGMENT: u8 = 4;
-    /// The transport header was not there in full: ports, flags and numbers are not to be used.
+    /// The transport header was not there in full: flags and numbers are not to be used, ports are
+    /// 0 unless they could be read. Set on fragments too.
     pub const NO_TRANSPORT: u8 = 8;
     /// The source could not tell the number of segments of a super-frame.
     pub const SEGMENTS_UNKNOWN: u8 = 16;
@@ -66,10 +67,12 @@ pub struct Descriptor {
 const _: () = assert!(size_of::<Descriptor>() == 64);
 
 impl Descriptor {
-    /// Returns the marker of the cut that closes `epoch` at engine time `now`.
-    pub fn marker(epoch: Epoch, now: Nanos, wall: Stamp) -> Self {
+    /// Returns the marker of a cut.
+    pub fn marker(cut: Cut) -> Self {
+        let Cut { epoch, now, wall, last } = cut;
         Self {
             wall,
+            segments: u16::from(last),
             tick: now.tick(),
             key: FlowKey { ends: epoch.0, ..FlowKey::default() },
             seq_number: (now.0 >> 32) as u32,
@@ -79,20 +82,46 @@ impl Descriptor {
         }
     }
 
-    /// Returns epoch and engine time of a marker, `None` for a frame.
+    /// Returns the cut of a marker, `None` for a frame.
     #[inline]
-    pub const fn as_marker(&self) -> Option<(Epoch, Nanos)> {
+    pub const fn as_marker(&self) -> Option<Cut> {
         if self.flags & flag::MARKER == 0 {
             return None;
         }
-        let now = (self.seq_number as u64) << 32 | self.ack_number as u64;
-        Some((Epoch(self.key.ends), Nanos(now)))
+        let now = Nanos((self.seq_number as u64) << 32 | self.ack_number as u64);
+        Some(Cut { epoch: Epoch(self.key.ends), now, wall: self.wall, last: self.segments != 0 })
     }
 
     /// Returns 0 for a frame from the low end, 1 for one from the high end.
     #[inline]
     pub const fn from(&self) -> usize {
         (self.flags & flag::FROM_HIGH) as usize
+    }
+}
+
+/// A cut through the stream, as its markers carry it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// The epoch that it closes.
+    pub epoch: Epoch,
+    /// Engine time of the cut.
+    pub now: Nanos,
+    /// Wall time of the cut.
+    pub wall: Stamp,
+    /// No frame follows.
+    pub last: bool,
+}
+
+impl Cut {
+    /// Returns the cut that two rx threads' markers make together: the later one, and the last one
+    /// only if it is for both.
+    pub fn merge(self, other: Self) -> Self {
+        Self {
+            epoch: self.epoch.max(other.epoch),
+            now: self.now.max(other.now),
+            wall: self.wall.max(other.wall),
+            last: self.last && other.last,
+        }
     }
 }
 

@@ -92,13 +92,13 @@ impl WideKey {
 }
 
 /// Key fields beyond ends and protocol: 32 bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
 pub struct Extension {
     /// The outer ends of the tunnel in canonical order: two IPv4 addresses, or a 128-bit digest
     /// of two IPv6 addresses.
     pub outer: [u64; 2],
-    /// VNI, TEID, GRE key, ...; 0 without one.
+    /// VNI, GRE key, ERSPAN session; 0 for numbers that differ by direction (TEID, call id).
     pub tunnel_id: u32,
     /// Tunnel kind: 0 none, else 1 + the number of [`Tunnel`].
     pub tunnel: u8,

@@ -1,9 +1,26 @@
 //! One pass over a frame's headers, from the link layer to the transport's ports.
+//!
+//! Two ways lead to the same descriptor (a test holds it): [`Parser::fast`], a straight line for
+//! whole IPv4 packets with TCP or UDP on Ethernet, and the walk for everything.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::{
     base::{counters::DropReason, ids::IfaceId, time::Stamp},
-    packet::{descriptor::Descriptor, hash::Seed, key::WideKey, link::LinkType},
+    packet::{
+        arp,
+        descriptor::{Descriptor, flag},
+        ethernet::{ethertype, vlan_key},
+        fragment::{First, FragmentTable},
+        hash::Seed,
+        ip::Ends,
+        ipv4, ipv6,
+        key::{Extension, FlowKey, WideKey, kind, proto},
+        link::{self, LinkType},
+        tcp,
+        transport::{self, Transport},
+        tunnel, udp,
+        walk::{Next, Stop, Walk, be16, be32, network},
+    },
 };
 
 /// Which flow a frame with tunnels counts for, and what belongs to the key.
@@ -42,6 +59,8 @@ pub struct FrameMeta {
     pub stripped_vlan: Option<(u16, u16)>,
     /// This host sent the frame.
     pub outgoing: bool,
+    /// The interface is a loopback: every frame is delivered twice.
+    pub loopback: bool,
 }
 
 /// Where a frame belongs.
@@ -59,16 +78,35 @@ pub enum Verdict {
 pub struct Parser {
     config: ParseConfig,
     seed: Seed,
+    fragments: FragmentTable,
+}
+
+/// Tunnels that are followed, one in the other.
+const MAX_TUNNELS: u8 = 8;
+/// Bytes of one VLAN tag.
+const TAG: usize = 4;
+
+/// What one layer of a frame said: the row it would make.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    ends: Ends,
+    kind: u8,
+    proto: u8,
+    transport: Transport,
+    /// Offset of the payload, which is the length of all headers before it.
+    payload_at: usize,
+    payload_len: usize,
+    extension: Extension,
 }
 
 impl Parser {
     /// Returns a parser. Allocates the fragment table, once.
     pub fn new(config: ParseConfig, seed: Seed) -> Self {
-        Self { config, seed }
+        Self { config, seed, fragments: FragmentTable::new(seed) }
     }
 
     /// Reads the headers of one frame into `out` (all fields but `tick`), and into `wide` if the
-    /// key is wide.
+    /// key is wide. Both stay as they are unless the verdict is [`Verdict::Flow`].
     #[inline]
     pub fn parse(
         &mut self,
@@ -77,7 +115,293 @@ impl Parser {
         out: &mut Descriptor,
         wide: &mut WideKey,
     ) -> Verdict {
-        let _ = (frame, meta, out, wide, self.config, self.seed);
-        Verdict::NotFlow
+        if self.fast(frame, meta, out) {
+            return Verdict::Flow;
+        }
+        self.walk(frame, meta, out, wide)
     }
+
+    /// Reads a whole IPv4 packet without options, with TCP or UDP, on Ethernet without a tag;
+    /// returns false, having written nothing, if the frame is anything else.
+    #[inline(always)]
+    fn fast(&self, frame: &[u8], meta: &FrameMeta, out: &mut Descriptor) -> bool {
+        const IP: usize = 14;
+        const L4: usize = IP + ipv4::HEADER;
+        const UDP_PAYLOAD: usize = L4 + udp::HEADER;
+        const TCP_PAYLOAD: usize = L4 + tcp::HEADER;
+        let Some(head) = frame.first_chunk::<UDP_PAYLOAD>() else { return false };
+        let plain = be16(head, 12) == ethertype::IPV4
+            && head[IP] == 0x45
+            && be16(head, IP + 6) & (ipv4::MORE | ipv4::OFFSET) == 0;
+        let usual = meta.link == LinkType::ETHERNET && meta.gso_size == 0 && meta.stripped_vlan.is_none();
+        if !(plain && usual) {
+            return false;
+        }
+        let ip_end = IP + usize::from(be16(head, IP + 2));
+        if ip_end > frame.len().max(meta.wire_len as usize) {
+            return false;
+        }
+        let number = head[IP + 9];
+        let (transport, payload_len) = match number {
+            proto::TCP => {
+                let Some(segment) = frame[L4..].first_chunk::<{ tcp::HEADER }>() else { return false };
+                let payload_at = L4 + usize::from(segment[12] >> 4) * 4;
+                if payload_at < TCP_PAYLOAD || payload_at > ip_end {
+                    return false;
+                }
+                (tcp::fields(segment, &frame[L4..]), ip_end - payload_at)
+            }
+            proto::UDP if self.config.layer == Layer::Outer && ip_end >= UDP_PAYLOAD => {
+                let ports = [be16(head, L4), be16(head, L4 + 2)];
+                (Transport { ports, ..Transport::default() }, ip_end - UDP_PAYLOAD)
+            }
+            _ => return false,
+        };
+        let (mut key, from_high) = narrow([be32(head, IP + 12), be32(head, IP + 16)], transport.ports);
+        key.proto = number;
+        key.kind = kind::LIVE;
+        *out = Descriptor {
+            wall: meta.wall,
+            key,
+            hash: self.seed.hash(&key),
+            wire_len: meta.wire_len,
+            tick: out.tick,
+            payload_len: payload_len as u32,
+            seq_number: transport.seq_number,
+            ack_number: transport.ack_number,
+            window: transport.window,
+            segments: 1,
+            iface: meta.iface,
+            vlan: 0,
+            tcp_flags: transport.tcp_flags,
+            window_scale: transport.window_scale,
+            flags: from_high | outgoing(meta),
+            zero: 0,
+        };
+        true
+    }
+
+    /// Reads a frame of any kind, header by header.
+    #[inline(never)]
+    fn walk(
+        &mut self,
+        frame: &[u8],
+        meta: &FrameMeta,
+        out: &mut Descriptor,
+        wide: &mut WideKey,
+    ) -> Verdict {
+        let vlan = meta.stripped_vlan.map_or(0, |(_, tci)| vlan_key(tci));
+        let mut walk = Walk::new(frame, meta.wire_len, vlan);
+        let row = link::first(&mut walk, meta.link).and_then(|next| self.layer(&mut walk, next, meta.wall));
+        let mut row = match row {
+            Ok(row) => row,
+            Err(stop) => return stop.verdict(frame.len() < meta.wire_len as usize),
+        };
+        let mut whole = row;
+        if self.config.layer == Layer::Inner || meta.gso_size != 0 {
+            whole = self.innermost(walk, row, meta.wall);
+            if self.config.layer == Layer::Inner {
+                row = whole;
+            }
+        }
+        self.write_key(&row, walk.vlan, meta, out, wide);
+        out.wall = meta.wall;
+        out.payload_len = row.payload_len as u32;
+        out.seq_number = row.transport.seq_number;
+        out.ack_number = row.transport.ack_number;
+        out.window = row.transport.window;
+        out.iface = meta.iface;
+        out.vlan = walk.vlan;
+        out.tcp_flags = row.transport.tcp_flags;
+        out.window_scale = row.transport.window_scale;
+        out.zero = 0;
+        count_segments(&whole, meta, out);
+        Verdict::Flow
+    }
+
+    /// Reads on to the next IP or ARP header, and what it carries.
+    fn layer(&mut self, walk: &mut Walk, next: Next, now: Stamp) -> Result<Row, Stop> {
+        let ip = match network(walk, next)? {
+            Next::Ipv6 => ipv6::read(walk)?,
+            Next::Arp => return arp_row(walk),
+            _ => ipv4::read(walk)?,
+        };
+        let mut row = Row {
+            ends: ip.ends,
+            kind: if matches!(ip.ends, Ends::V6(_)) { kind::V6 } else { 0 },
+            proto: ip.proto,
+            transport: Transport::default(),
+            payload_at: walk.at,
+            payload_len: 0,
+            extension: Extension::default(),
+        };
+        match ip.fragment {
+            Some(fragment) if fragment.later => {
+                row.transport.flags = flag::FRAGMENT | flag::NO_TRANSPORT;
+                if let Some(first) = self.fragments.find(&ip.ends, fragment, now) {
+                    row.proto = first.proto;
+                    row.transport.ports = first.ports;
+                }
+            }
+            fragment => {
+                row.transport = transport::read(walk, ip.proto, fragment.is_some());
+                let ports = row.transport.ports;
+                if let Some(fragment) = fragment.filter(|_| ports != [0, 0]) {
+                    self.fragments.learn(&ip.ends, fragment, First { ports, proto: ip.proto }, now);
+                }
+            }
+        }
+        if ip.oversize {
+            row.transport.flags |= flag::SEGMENTS_UNKNOWN;
+        }
+        row.payload_at = walk.at;
+        row.payload_len = walk.left();
+        Ok(row)
+    }
+
+    /// Follows tunnels inwards as long as they lead to IP; returns the last row found.
+    #[cold]
+    fn innermost(&mut self, mut walk: Walk, mut row: Row, now: Stamp) -> Row {
+        for depth in 1..=MAX_TUNNELS {
+            if row.kind & kind::ARP != 0 || row.transport.flags & flag::NO_TRANSPORT != 0 {
+                break;
+            }
+            let found = tunnel::enter(&mut walk, row.proto, row.transport.ports)
+                .and_then(|inside| Ok((inside, self.layer(&mut walk, inside.next, now)?)));
+            let Ok((inside, mut inner)) = found else { break };
+            if inner.kind & kind::ARP != 0 {
+                break;
+            }
+            inner.extension = Extension {
+                outer: self.outer(&row.ends),
+                tunnel_id: inside.id,
+                tunnel: 1 + inside.kind as u8,
+                depth,
+                ..Extension::default()
+            };
+            row = inner;
+        }
+        row
+    }
+
+    /// Returns a tunnel's ends in the form of [`Extension::outer`].
+    fn outer(&self, ends: &Ends) -> [u64; 2] {
+        match *ends {
+            Ends::V4([a, b]) => [a.min(b), a.max(b)].map(u64::from),
+            Ends::V6([a, b]) => {
+                let wide = WideKey { ends: [a.min(b), a.max(b)], extension: Extension::default() };
+                let swapped = WideKey { ends: [a.max(b), a.min(b)], extension: Extension::default() };
+                [self.seed.digest(&wide), self.seed.digest(&swapped)]
+            }
+        }
+    }
+
+    /// Writes key, hash and flags, and the wide key if there is one.
+    #[inline]
+    fn write_key(&self, row: &Row, vlan: u16, meta: &FrameMeta, out: &mut Descriptor, wide: &mut WideKey) {
+        let mut extension = row.extension;
+        if self.config.vlan_in_key {
+            extension.vlan = vlan;
+        }
+        let (mut key, from_high) = match row.ends {
+            Ends::V4(ends) => {
+                let (key, from_high) = narrow(ends, row.transport.ports);
+                if extension != Extension::default() {
+                    let [low, high] = [(key.ends >> 32) as u32, key.ends as u32];
+                    wide.ends = [low, high].map(|end| u128::from(end).to_be_bytes());
+                }
+                (key, from_high)
+            }
+            Ends::V6(ends) => {
+                if extension.depth == 0 && ends.iter().any(is_link_local) {
+                    extension.iface = meta.iface.0.saturating_add(1);
+                }
+                let (ordered, ports, from_high) = in_order(ends, row.transport.ports);
+                wide.ends = ordered;
+                (FlowKey { ports, ..FlowKey::default() }, from_high)
+            }
+        };
+        key.proto = row.proto;
+        key.kind = kind::LIVE | row.kind;
+        if extension != Extension::default() {
+            key.kind |= kind::EXTENDED;
+        }
+        if key.is_wide() {
+            wide.extension = extension;
+            key.ends = self.seed.digest(wide);
+        }
+        out.key = key;
+        out.hash = self.seed.hash(&key);
+        out.flags = row.transport.flags | from_high | outgoing(meta);
+    }
+}
+
+/// Orders two IPv4 ends: the narrow key without protocol and kind, and [`flag::FROM_HIGH`] or 0.
+#[inline(always)]
+fn narrow([from, to]: [u32; 2], ports: [u16; 2]) -> (FlowKey, u8) {
+    let from = u64::from(from) << 16 | u64::from(ports[0]);
+    let to = u64::from(to) << 16 | u64::from(ports[1]);
+    let (low, high) = (from.min(to), from.max(to));
+    let key = FlowKey {
+        ends: (low >> 16) << 32 | high >> 16,
+        ports: [low as u16, high as u16],
+        ..FlowKey::default()
+    };
+    (key, u8::from(from > to) * flag::FROM_HIGH)
+}
+
+/// Orders two IPv6 ends and their ports.
+#[inline]
+fn in_order(ends: [[u8; 16]; 2], ports: [u16; 2]) -> ([[u8; 16]; 2], [u16; 2], u8) {
+    let [from, to] = ends.map(u128::from_be_bytes);
+    if (from, ports[0]) > (to, ports[1]) {
+        ([ends[1], ends[0]], [ports[1], ports[0]], flag::FROM_HIGH)
+    } else {
+        (ends, ports, 0)
+    }
+}
+
+/// Whether an address is in fe80::/10 (RFC 4291 section 2.5.6).
+#[inline]
+fn is_link_local(address: &[u8; 16]) -> bool {
+    address[0] == 0xfe && address[1] & 0xc0 == 0x80
+}
+
+#[inline]
+fn outgoing(meta: &FrameMeta) -> u8 {
+    u8::from(meta.outgoing) * flag::OUTGOING
+}
+
+#[cold]
+fn arp_row(walk: &mut Walk) -> Result<Row, Stop> {
+    let arp = arp::read(walk)?;
+    Ok(Row {
+        ends: Ends::V4(arp.ends),
+        kind: kind::ARP,
+        proto: 0,
+        transport: Transport { seq_number: u32::from(arp.operation), ..Transport::default() },
+        payload_at: walk.at,
+        payload_len: 0,
+        extension: Extension::default(),
+    })
+}
+
+/// Writes segments and wire length; `whole` is the innermost row, whose payload a super-frame
+/// splits: each segment has all headers before it, and the tag that the kernel took off.
+#[inline]
+fn count_segments(whole: &Row, meta: &FrameMeta, out: &mut Descriptor) {
+    let tag = if meta.stripped_vlan.is_some() { TAG } else { 0 };
+    let mut segments = 1;
+    if meta.gso_size != 0 {
+        if whole.transport.flags & flag::NO_TRANSPORT == 0 {
+            let all = whole.payload_len.div_ceil(usize::from(meta.gso_size));
+            segments = all.clamp(1, usize::from(u16::MAX));
+            out.flags &= !flag::SEGMENTS_UNKNOWN;
+        } else {
+            out.flags |= flag::SEGMENTS_UNKNOWN;
+        }
+    }
+    let headers = (segments - 1) * (whole.payload_at + tag) + tag;
+    out.segments = segments as u16;
+    out.wire_len = meta.wire_len.saturating_add(u32::try_from(headers).unwrap_or(u32::MAX));
 }

@@ -1,14 +1,45 @@
 //! Starts the stages and their threads, and stops them.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
 
 use crate::{
-    base::{ids::CoreId, time::Nanos},
-    capture::source::Source,
-    flow::{locals::Locals, slab::Advise},
-    packet::parse::ParseConfig,
+    base::{
+        ids::CoreId,
+        time::{Nanos, Stamp},
+    },
+    capture::source::{Clock, Source},
+    flow::{
+        locals::Locals,
+        slab::Advise,
+        table::{FlowTable, FrozenFlows, TableConfig},
+    },
+    packet::{
+        hash::Seed,
+        parse::{ParseConfig, Parser},
+    },
+    pipeline::{
+        clock::EngineClock,
+        collector::{Collector, CollectorParts, RxLink, WorkerLink},
+        report::EndedQueue,
+        ring,
+        rx::{Control, Rx, RxParts, Together},
+        steer::{Fused, Outlet, Steered},
+        wake::Bell,
+        worker::{Publish, Worker, WorkerParts, WorkerThread},
+    },
     snapshot::{publication::Publication, tap::Tap},
 };
+
+/// Live cuts come at least so often, whatever was asked for.
+const LONGEST_INTERVAL: Nanos = Nanos::from_secs(1);
+/// Reports of a thread that the collector may be behind.
+const REPORTS: usize = 4;
 
 /// How the pipeline is built. Tests set every field; the command line fills it from flags.
 #[derive(Clone)]
@@ -29,6 +60,8 @@ pub struct EngineConfig {
     pub seed: u64,
     /// Time between cuts: of the clock while live, of the frames with files.
     pub cut_interval: Nanos,
+    /// Which epochs of a file are handed out: all for a screen, the last one for exports.
+    pub file_epochs: Publish,
     /// How frames are read.
     pub parse: ParseConfig,
     /// Which addresses are ours.
@@ -57,6 +90,11 @@ pub struct Host {
 /// A running pipeline.
 pub struct Engine {
     publication: Arc<Publication>,
+    control: Arc<Control>,
+    interval: Arc<AtomicU64>,
+    bell: Arc<Bell>,
+    stages: Vec<(String, JoinHandle<()>)>,
+    collector: JoinHandle<std::io::Result<()>>,
 }
 
 /// Why a pipeline stopped early.
@@ -84,13 +122,15 @@ impl Engine {
     ///
     /// # Errors
     /// When a thread cannot be started.
+    ///
+    /// # Panics
+    /// When there is no source.
     pub fn launch<S: Source + 'static>(
         config: EngineConfig,
         sources: Vec<S>,
         taps: Vec<Box<dyn Tap>>,
     ) -> Result<Self, EngineError> {
-        let _ = (config, sources, taps);
-        Ok(Self { publication: Arc::default() })
+        Launch::new(config, &sources, taps).start(sources)
     }
 
     /// Returns where epochs are published.
@@ -98,13 +138,22 @@ impl Engine {
         &self.publication
     }
 
-    /// Changes the time between live cuts.
+    /// Changes the time between live cuts; at least one a second is made.
     pub fn set_cut_interval(&self, interval: Nanos) {
-        let _ = interval;
+        self.interval.store(interval.min(LONGEST_INTERVAL).0, Ordering::Relaxed);
+        self.bell.ring();
     }
 
     /// Asks every stage to end after a last cut; returns at once.
-    pub fn stop(&self) {}
+    pub fn stop(&self) {
+        self.control.stop();
+        self.bell.ring();
+    }
+
+    /// Returns whether the last epoch is published.
+    pub fn is_over(&self) -> bool {
+        self.collector.is_finished()
+    }
 
     /// Waits until the source has ended or [`Engine::stop`] was called, and the last epoch is
     /// published and all taps have had everything.
@@ -112,6 +161,257 @@ impl Engine {
     /// # Errors
     /// When a tap failed or a thread panicked.
     pub fn join(self) -> Result<(), EngineError> {
-        Ok(())
+        let collected = self.collector.join();
+        for (name, stage) in self.stages {
+            stage.join().map_err(|_| EngineError::Panicked(name))?;
+        }
+        collected.map_err(|_| EngineError::Panicked("collector".into()))?.map_err(EngineError::Tap)
+    }
+}
+
+/// What is shared by all threads while the pipeline is put together.
+struct Launch {
+    config: EngineConfig,
+    publication: Arc<Publication>,
+    control: Arc<Control>,
+    interval: Arc<AtomicU64>,
+    bell: Arc<Bell>,
+    failed: Arc<AtomicBool>,
+    together: Arc<Together>,
+    clock: Clock,
+    start: Option<Stamp>,
+    monotonic_start: u64,
+    rx_links: Vec<RxLink>,
+    worker_links: Vec<WorkerLink>,
+    taps: Vec<Box<dyn Tap>>,
+    stages: Vec<(String, JoinHandle<()>)>,
+}
+
+impl Launch {
+    fn new<S: Source>(config: EngineConfig, sources: &[S], taps: Vec<Box<dyn Tap>>) -> Self {
+        let clock = sources.first().expect("a pipeline has a source").clock();
+        let start = match clock {
+            Clock::Live => Some(Stamp((config.host.wall)())),
+            Clock::Frames if sources.len() == 1 => None,
+            Clock::Frames => sources.iter().filter_map(Source::first_stamp).min(),
+        };
+        Self {
+            publication: Arc::default(),
+            control: Arc::default(),
+            interval: Arc::new(AtomicU64::new(config.cut_interval.min(LONGEST_INTERVAL).0)),
+            bell: Arc::default(),
+            failed: Arc::default(),
+            together: Arc::new(Together::new(sources.len())),
+            clock,
+            start,
+            monotonic_start: (config.host.monotonic)(),
+            rx_links: Vec::new(),
+            worker_links: Vec::new(),
+            taps,
+            stages: Vec::new(),
+            config,
+        }
+    }
+
+    fn start<S: Source + 'static>(mut self, sources: Vec<S>) -> Result<Engine, EngineError> {
+        let rings = sources.len();
+        let shared = sources.len() > 1;
+        if self.config.fused {
+            for (i, source) in sources.into_iter().enumerate() {
+                let name = format!("shard/{i}");
+                let worker = self.worker(i, rings, &name, self.core(i));
+                let outlet = Fused::new(worker, self.config.burst);
+                let rx = self.rx(&name, self.core(i), source, outlet, shared);
+                self.spawn(name, self.core(i), move || rx.run())?;
+            }
+        } else {
+            let mut senders: Vec<Vec<_>> = (0..rings).map(|_| Vec::new()).collect();
+            let mut receivers = Vec::new();
+            for w in 0..self.config.workers {
+                let name = format!("worker/{w}");
+                let core = self.core(rings + w);
+                let worker = self.worker(w, self.config.workers, &name, core);
+                let bell = Arc::clone(&self.worker_links[w].bell);
+                let mut inlets = Vec::new();
+                for sender in &mut senders {
+                    let (tx, rx) = ring::lines(self.config.ring, Arc::clone(&bell));
+                    sender.push(tx);
+                    inlets.push(rx);
+                }
+                receivers.push((name, core, worker, inlets, bell));
+            }
+            for (name, core, worker, inlets, bell) in receivers {
+                let failed = Arc::clone(&self.failed);
+                let thread = WorkerThread::new(worker, inlets, bell, self.config.busy_poll, failed);
+                self.spawn(name, core, move || thread.run())?;
+            }
+            for (i, (source, senders)) in sources.into_iter().zip(senders).enumerate() {
+                let name = format!("rx/{i}");
+                let outlet = Steered::new(senders, self.config.burst);
+                let rx = self.rx(&name, self.core(i), source, outlet, shared);
+                self.spawn(name, self.core(i), move || rx.run())?;
+            }
+        }
+        self.collector()
+    }
+
+    fn core(&self, thread: usize) -> Option<CoreId> {
+        self.config.host.cores.get(thread).copied()
+    }
+
+    fn worker(&mut self, number: usize, of: usize, name: &str, core: Option<CoreId>) -> Worker {
+        let (to_collector, reports) = rtrb::RingBuffer::new(REPORTS);
+        let (mut back, from_collector) = rtrb::RingBuffer::new(2);
+        let (ended_tx, ended) = rtrb::RingBuffer::new(self.config.ended_queue.max(1));
+        // Every worker owns its share of the flows, rounded up.
+        let capacity = self.config.max_flows.div_ceil(of).max(1);
+        // A worker with one table to hand out has no second one: it circulates.
+        let _ = back.push(Box::new(FrozenFlows::with_capacity(capacity)));
+        let live = self.clock == Clock::Live;
+        let seed = Seed::new(self.config.seed);
+        let table = FlowTable::new(TableConfig {
+            capacity,
+            seed,
+            locals: self.config.locals.clone(),
+            home_interfaces: live,
+            advise: self.config.host.advise,
+            worker: number as u8,
+        });
+        self.worker_links.push(WorkerLink {
+            name: name.into(),
+            core,
+            reports,
+            ended,
+            back,
+            bell: Arc::default(),
+        });
+        Worker::new(WorkerParts {
+            table,
+            ended: EndedQueue::new(ended_tx, Arc::clone(&self.bell), !live, false),
+            to_collector,
+            from_collector,
+            collector: Arc::clone(&self.bell),
+            publish: if live { Publish::WhenReturned } else { self.config.file_epochs },
+            spread_sweep: live,
+        })
+    }
+
+    fn rx<S: Source, O: Outlet>(
+        &mut self,
+        name: &str,
+        core: Option<CoreId>,
+        source: S,
+        outlet: O,
+        shared: bool,
+    ) -> Rx<S, O> {
+        let (to_collector, reports) = rtrb::RingBuffer::new(REPORTS);
+        let (mut back, from_collector) = rtrb::RingBuffer::new(REPORTS);
+        for _ in 0..REPORTS {
+            let _ = back.push(Box::default());
+        }
+        self.rx_links.push(RxLink { name: name.into(), core, reports, back });
+        Rx::new(RxParts {
+            source,
+            outlet,
+            parser: Parser::new(self.config.parse, Seed::new(self.config.seed)),
+            burst: self.config.burst.max(1),
+            control: Arc::clone(&self.control),
+            clock: EngineClock::new(self.start),
+            cut_interval: self.config.cut_interval.min(LONGEST_INTERVAL),
+            cut_by_frames: !shared,
+            monotonic: self.config.host.monotonic,
+            monotonic_start: self.monotonic_start,
+            wall: self.config.host.wall,
+            to_collector,
+            from_collector,
+            collector: Arc::clone(&self.bell),
+            together: Arc::clone(&self.together),
+            failed: Arc::clone(&self.failed),
+            busy_poll: self.config.busy_poll,
+        })
+    }
+
+    fn spawn(
+        &mut self,
+        name: String,
+        core: Option<CoreId>,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), EngineError> {
+        let (enter, failed, bell) =
+            (self.config.host.enter_thread, Arc::clone(&self.failed), Arc::clone(&self.bell));
+        let thread_name = name.clone();
+        let body = move || {
+            enter(&thread_name, core);
+            // The others must not wait for one that is gone.
+            let guard = FailGuard { failed, bell };
+            run();
+            std::mem::forget(guard);
+        };
+        let handle = thread::Builder::new()
+            .name(name.clone())
+            .spawn(body)
+            .map_err(|source| EngineError::Spawn { name: name.clone(), source });
+        match handle {
+            Ok(handle) => {
+                self.stages.push((name, handle));
+                Ok(())
+            }
+            Err(error) => {
+                self.failed.store(true, Ordering::Relaxed);
+                Err(error)
+            }
+        }
+    }
+
+    fn collector(self) -> Result<Engine, EngineError> {
+        let Self { config, publication, control, interval, bell, failed, clock, .. } = self;
+        let collector = Collector::new(CollectorParts {
+            rx: self.rx_links,
+            workers: self.worker_links,
+            taps: self.taps,
+            publication: Arc::clone(&publication),
+            control: Arc::clone(&control),
+            interval: Arc::clone(&interval),
+            clock,
+            bell: Arc::clone(&bell),
+            monotonic: config.host.monotonic,
+            failed: Arc::clone(&failed),
+        });
+        let enter = config.host.enter_thread;
+        let over = Arc::clone(&publication);
+        let collector = thread::Builder::new()
+            .name("collector".into())
+            .spawn(move || {
+                enter("collector", None);
+                // Readers must not wait for a collector that is gone.
+                let _over = OverGuard(over);
+                collector.run()
+            })
+            .map_err(|source| {
+                failed.store(true, Ordering::Relaxed);
+                EngineError::Spawn { name: "collector".into(), source }
+            })?;
+        Ok(Engine { publication, control, interval, bell, stages: self.stages, collector })
+    }
+}
+
+/// Tells everybody when its thread ends by a panic.
+struct FailGuard {
+    failed: Arc<AtomicBool>,
+    bell: Arc<Bell>,
+}
+
+impl Drop for FailGuard {
+    fn drop(&mut self) {
+        self.failed.store(true, Ordering::Relaxed);
+        self.bell.ring();
+    }
+}
+
+struct OverGuard(Arc<Publication>);
+
+impl Drop for OverGuard {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }

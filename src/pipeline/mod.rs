@@ -1,3 +1,12 @@
 //! From frames to epochs: rx, rings, workers, and the collector that merges them.
 
+pub mod clock;
+pub mod collector;
 pub mod launch;
+pub mod rates;
+pub mod report;
+pub mod ring;
+pub mod rx;
+pub mod steer;
+pub mod wake;
+pub mod worker;

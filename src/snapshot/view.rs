@@ -8,10 +8,10 @@ use crate::{
     },
     capture::source::SourceStatus,
     flow::{
-        entry::{Facts, Hot, WideEnds},
-        slab::{CHUNK, Frozen},
+        entry::{Facts, FlowRecord, Hot},
+        slab::CHUNK,
+        table::FrozenFlows,
     },
-    packet::key::{Extension, WideKey, kind},
     snapshot::row::Row,
 };
 
@@ -35,14 +35,9 @@ impl RowRef {
 
 /// The flows of one worker, frozen.
 pub struct WorkerView {
-    pub(crate) hot: Frozen<Hot>,
-    pub(crate) facts: Frozen<Facts>,
-    pub(crate) ends: Frozen<WideEnds>,
-    pub(crate) extensions: Frozen<Extension>,
+    pub(crate) flows: Box<FrozenFlows>,
     /// Bytes per second by slot and sender.
     pub(crate) rates: Vec<[f32; 2]>,
-    /// Flows in the table, expired ones that await removal included.
-    pub(crate) live: u32,
 }
 
 /// One epoch.
@@ -126,9 +121,9 @@ impl Snapshot {
     pub fn scan(&self, mut each: impl FnMut(RowRef, &Hot, &Facts)) {
         let now = self.now.tick();
         for (w, view) in self.workers.iter().enumerate() {
-            for c in 0..view.hot.chunks() {
-                let facts = view.facts.chunk(c);
-                for (i, hot) in view.hot.chunk(c).iter().enumerate() {
+            for c in 0..view.flows.hot.chunks() {
+                let facts = view.flows.facts.chunk(c);
+                for (i, hot) in view.flows.hot.chunk(c).iter().enumerate() {
                     if hot.is_live() && hot.silence(now) < hot.state.expires_after() {
                         each(RowRef::new(w, (c * CHUNK + i) as u32), hot, &facts[i]);
                     }
@@ -144,22 +139,39 @@ impl Snapshot {
     pub fn row(&self, at: RowRef) -> Row {
         let (w, slot) = (at.worker(), at.slot());
         let view = &self.workers[w];
-        let (hot, facts) = (view.hot.get(slot), view.facts.get(slot));
-        let wide = wide_key(hot, |s| view.ends.get(s).0, |s| *view.extensions.get(s), slot);
+        let (hot, facts) = (view.flows.hot.get(slot), view.flows.facts.get(slot));
+        let wide = view.flows.wide_key(slot);
         let id = FlowId::new(w as u8, slot, facts.generation);
         let rate = view.rates.get(slot as usize).copied().unwrap_or_default();
         Row::new(id, hot, facts, &wide, rate, self.now.tick())
     }
 
+    /// Returns all of a flow in one piece.
+    ///
+    /// # Panics
+    /// As [`Snapshot::row`].
+    pub fn record(&self, at: RowRef) -> FlowRecord {
+        let slot = at.slot();
+        let flows = &self.workers[at.worker()].flows;
+        let facts = *flows.facts.get(slot);
+        FlowRecord {
+            hot: *flows.hot.get(slot),
+            facts,
+            wide: flows.wide_key(slot),
+            id: FlowId::new(at.worker() as u8, slot, facts.generation),
+            end: None,
+        }
+    }
+
     /// Returns where the row with this id stands, if it lives.
     pub fn find(&self, id: FlowId) -> Option<RowRef> {
         let view = self.workers.get(usize::from(id.worker()))?;
-        if id.slot() as usize >= view.hot.slots() {
+        if id.slot() as usize >= view.flows.hot.slots() {
             return None;
         }
-        let hot = view.hot.get(id.slot());
+        let hot = view.flows.hot.get(id.slot());
         let same = hot.is_live()
-            && view.facts.get(id.slot()).generation == id.generation()
+            && view.flows.facts.get(id.slot()).generation == id.generation()
             && hot.silence(self.now.tick()) < hot.state.expires_after();
         same.then(|| RowRef::new(usize::from(id.worker()), id.slot()))
     }
@@ -183,21 +195,4 @@ impl Snapshot {
     pub fn seen(&self) -> u64 {
         self.accounts.taken.frames + self.kernel_drops()
     }
-}
-
-/// Puts the rest of a key together from its slabs.
-pub(crate) fn wide_key(
-    hot: &Hot,
-    ends: impl Fn(u32) -> [[u8; 16]; 2],
-    extension: impl Fn(u32) -> Extension,
-    slot: u32,
-) -> WideKey {
-    let mut wide = WideKey::default();
-    if hot.key.kind & kind::WIDE != 0 {
-        wide.ends = ends(slot);
-    }
-    if hot.key.kind & kind::EXTENDED != 0 {
-        wide.extension = extension(slot);
-    }
-    wide
 }

@@ -1,0 +1,67 @@
+//! Frames a second out of capture files, pcap and pcapng, mapped from the page cache.
+
+#[path = "../tests/common/capture_bytes.rs"]
+mod capture_bytes;
+
+use std::{fs, hint::black_box, path::PathBuf};
+
+use capture_bytes::{Frame, Order, PcapNg, PcapShape};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rustnet::{
+    capture::{
+        capture_file::CaptureFile,
+        source::{Progress, Source},
+    },
+    platform,
+};
+
+/// Frames in each file: 76 MB of the shortest frames in a pcap.
+const FRAMES: usize = 1_000_000;
+
+fn write(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("rustnet-bench-{}-{name}", std::process::id()));
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// Opens the file, reads all of it, and returns frames and wire bytes.
+fn read_all(path: &PathBuf) -> (u64, u64) {
+    let mut file = CaptureFile::open(path, platform::map_guard()).unwrap();
+    let (mut frames, mut bytes) = (0, 0);
+    while file.burst(64, |frame, meta| {
+        frames += 1;
+        bytes += u64::from(meta.wire_len);
+        black_box(frame.first());
+    }) != Progress::End
+    {}
+    (frames, bytes)
+}
+
+fn read(c: &mut Criterion) {
+    let mut group = c.benchmark_group("read");
+    group.throughput(Throughput::Elements(FRAMES as u64)).sample_size(10);
+    let frame = Frame { secs: 1, fraction: 1, bytes: vec![0x45; 60], wire_len: 60 };
+    let frames = vec![frame; FRAMES];
+
+    let mut pcapng = PcapNg::new(Order::Little);
+    pcapng.interface(1, 0, &[]);
+    for frame in &frames {
+        pcapng.enhanced(0, 1_000_001, &frame.bytes, frame.wire_len);
+    }
+    let files = [
+        ("pcap", PcapShape::USUAL.write(&frames)),
+        ("pcap-big-endian", PcapShape { order: Order::Big, ..PcapShape::USUAL }.write(&frames)),
+        ("pcapng", pcapng.bytes),
+    ];
+    for (name, bytes) in files {
+        let path = write(name, &bytes);
+        drop(bytes);
+        assert_eq!(read_all(&path), (FRAMES as u64, 60 * FRAMES as u64));
+        group.bench_function(name, |b| b.iter(|| read_all(&path)));
+        fs::remove_file(&path).unwrap();
+    }
+    group.finish();
+}
+
+criterion_group!(benches, read);
+criterion_main!(benches);

@@ -1,0 +1,129 @@
+//! Zeroed memory taken from the system page by page as it is touched, aligned for large pages.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "one allocation is cut up by its owner; see `Region`")]
+
+use std::{
+    alloc::Layout,
+    marker::PhantomData,
+    ops::{Index, IndexMut},
+};
+
+/// A type whose all-zero bytes are a value.
+///
+/// # Safety
+/// A value made of zero bytes must be valid, and the type must hold no pointers.
+pub unsafe trait Record: Copy + Send + Sync + 'static {}
+
+/// Tells the system that a piece of memory wants large pages; does nothing where there are none.
+pub type Advise = fn(start: *mut u8, bytes: usize);
+
+/// An [`Advise`] that does nothing.
+pub fn no_advice(_start: *mut u8, _bytes: usize) {}
+
+/// Large pages of x86-64 and arm64 (with 4 KB base pages).
+const LARGE_PAGE: usize = 2 << 20;
+
+/// One zeroed allocation. Address space is reserved at once; memory comes with the first touch.
+pub struct Region {
+    base: *mut u8,
+    layout: Layout,
+    start: *mut u8,
+}
+
+// SAFETY: the region is plain memory. Who may write where is the business of its owner, which is
+// the only one to hand out references into it.
+unsafe impl Send for Region {}
+// SAFETY: as above.
+unsafe impl Sync for Region {}
+
+impl Region {
+    /// Reserves `bytes` bytes, starting at a large page's boundary.
+    pub fn new(bytes: usize, advise: Advise) -> Self {
+        // Alignment above the allocator's own would make it write the zeros itself.
+        let layout = Layout::from_size_align(bytes + LARGE_PAGE, 16).expect("table sizes fit into isize");
+        // SAFETY: the layout's size is not zero.
+        let base = unsafe { std::alloc::alloc_zeroed(layout) };
+        if base.is_null() {
+            std::alloc::handle_alloc_error(layout);
+        }
+        // SAFETY: `layout` has LARGE_PAGE bytes to spare, so the aligned start lies within it.
+        let start = unsafe { base.add(base.align_offset(LARGE_PAGE)) };
+        advise(start, bytes);
+        Self { base, layout, start }
+    }
+
+    /// Returns the first byte; `bytes` bytes from there belong to the region.
+    #[inline]
+    pub fn start(&self) -> *mut u8 {
+        self.start
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: `base` came from `alloc_zeroed` with this layout and is freed once.
+        unsafe { std::alloc::dealloc(self.base, self.layout) };
+    }
+}
+
+/// A fixed array of records, all zeros at first.
+pub struct Array<T: Record> {
+    region: Region,
+    len: usize,
+    record: PhantomData<T>,
+}
+
+impl<T: Record> Array<T> {
+    /// Returns `len` records of zeros.
+    pub fn new(len: usize, advise: Advise) -> Self {
+        Self { region: Region::new(len * size_of::<T>(), advise), len, record: PhantomData }
+    }
+
+    /// Returns the number of records.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl<T: Record> Index<usize> for Array<T> {
+    type Output = T;
+    #[inline]
+    fn index(&self, index: usize) -> &T {
+        assert!(index < self.len);
+        // SAFETY: the index is in range, the start is aligned to a page, zeros are a value, and
+        // the array owns its region.
+        unsafe { &*self.region.start.cast::<T>().add(index) }
+    }
+}
+
+impl<T: Record> IndexMut<usize> for Array<T> {
+    #[inline]
+    fn index_mut(&mut self, index: usize) -> &mut T {
+        assert!(index < self.len);
+        // SAFETY: as in `index`; `&mut self` makes the reference the only one.
+        unsafe { &mut *self.region.start.cast::<T>().add(index) }
+    }
+}
+
+/// Asks the processor to load a cache line that will be written soon.
+#[inline(always)]
+pub fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch never faults, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        // SAFETY: a prefetch never faults, whatever the address.
+        unsafe { std::arch::asm!("prfm pstl1keep, [{0}]", in(reg) at, options(nostack, preserves_flags)) };
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = at;
+}

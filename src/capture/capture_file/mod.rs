@@ -1,0 +1,307 @@
+//! Capture files as a source: pcap and pcapng, mapped into memory or read as a stream.
+//!
+//! ```text
+//! a regular file  ── map    ─┐          ┌─ pcap   ─┐
+//!                            ├─ input ──┤          ├── frames where they lie, no copy
+//! pipe, stdin, …  ── stream ─┘ (window) └─ pcapng ─┘
+//! ```
+//!
+//! Both formats read from a window of bytes and say why they stopped; whatever the input is, the
+//! same code reads it. Nothing is written, and nothing is held beyond the window: a frame has at
+//! most [`MAX_FRAME`] bytes, a block that must be read in one piece at most [`MAX_BLOCK`], longer
+//! ones are passed over piece by piece.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    time::Duration,
+};
+
+use crate::{
+    base::time::{Nanos, Stamp},
+    capture::source::{Clock, InterfaceStatus, Progress, Source, SourceStatus},
+    packet::parse::FrameMeta,
+};
+
+mod cut;
+mod error;
+mod input;
+mod map;
+mod pcap;
+mod pcapng;
+mod scale;
+mod stream;
+
+use input::{Input, Refill};
+use pcap::{Opening, Pcap};
+use pcapng::PcapNg;
+
+pub use cut::{Cut, Why};
+pub use error::{Looks, OpenError};
+pub use map::{MapGuard, NoMaps};
+
+/// The longest frame, in bytes: what libpcap allows at most, and a quarter more than the largest
+/// super-frame of today's kernels.
+pub const MAX_FRAME: u32 = 256 * 1024;
+
+/// The longest block of a pcapng that is read in one piece: a frame and as much again of options.
+pub const MAX_BLOCK: u32 = 2 * MAX_FRAME;
+
+/// A capture file that is being read.
+pub struct CaptureFile {
+    input: Input,
+    format: Format,
+    facts: Facts,
+    /// Bytes of a block that is passed over, not there yet.
+    skip: u64,
+    ended: bool,
+}
+
+/// How the file is built.
+enum Format {
+    Pcap(Pcap),
+    PcapNg(PcapNg),
+}
+
+/// What is known of the file beside its frames.
+#[allow(clippy::disallowed_types, reason = "grows with interface descriptions, not with packets")]
+#[derive(Debug, Default)]
+struct Facts {
+    interfaces: Vec<InterfaceStatus>,
+    frames: u64,
+    /// The last frame's time, for frames that have none.
+    last: Stamp,
+    stamps_saturated: u64,
+    blocks_skipped: u64,
+    cut: Option<Cut>,
+}
+
+/// How far a format came in a window.
+struct Step {
+    /// Bytes of whole records.
+    used: usize,
+    /// Frames handed out.
+    frames: usize,
+    stop: Stop,
+}
+
+/// Why a format stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// As many frames were handed out as were asked for, or enough else was done for one burst.
+    Full,
+    /// The window ends within a record that has at least so many bytes.
+    Need(usize),
+    /// So many bytes are to be passed over, more than a window may have.
+    Skip(u32),
+    /// The file cannot be read on.
+    Cut(Why),
+}
+
+impl CaptureFile {
+    /// Opens a file; `-` is standard input. A regular file is mapped if `guard` can watch it.
+    ///
+    /// Of a pipe, waits for the first bytes.
+    ///
+    /// # Errors
+    /// When there is no such file, it may not be read, is empty, or is not a capture file.
+    pub fn open(path: &Path, guard: &'static dyn MapGuard) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::from_io(path, source);
+        if path == Path::new("-") {
+            return Self::begin(Input::stream(start_up_box(io::stdin())).map_err(failed)?, path);
+        }
+        let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.is_dir() {
+            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        }
+        // NB: some regular files of virtual file systems claim to be empty and are not.
+        let len = usize::try_from(metadata.len()).unwrap_or(0);
+        let mapped = if metadata.is_file() && len > 0 { map::Map::new(file, len, guard) } else { Err(file) };
+        let input = match mapped {
+            Ok(map) => Input::Map(map),
+            Err(file) => Input::stream(start_up_box(file)).map_err(failed)?,
+        };
+        Self::begin(input, path)
+    }
+
+    /// Reads a capture from any stream of bytes.
+    ///
+    /// Waits for the first bytes. The rest is read by a thread of its own, at most 2 MB ahead.
+    ///
+    /// # Errors
+    /// As [`CaptureFile::open`].
+    pub fn from_reader(reader: Box<dyn Read + Send>) -> Result<Self, OpenError> {
+        let path = Path::new("-");
+        Self::begin(Input::stream(reader).map_err(|e| OpenError::from_io(path, e))?, path)
+    }
+
+    /// Finds out what the input is.
+    fn begin(mut input: Input, path: &Path) -> Result<Self, OpenError> {
+        let fill = |input: &mut Input, need| input.fill_to(need).map_err(|e| OpenError::from_io(path, e));
+        fill(&mut input, pcap::FILE_HEADER)?;
+        if let Opening::Short(need) = Pcap::open(input.window()) {
+            fill(&mut input, need)?;
+        }
+        let path = path.to_path_buf();
+        let head = input.window();
+        let have = head.len();
+        if have == 0 {
+            return Err(OpenError::Empty { path });
+        }
+        let mut facts = Facts::default();
+        let format = match Pcap::open(head) {
+            Opening::Pcap(pcap) => {
+                input.consume(pcap.file_header);
+                facts.interfaces.push(InterfaceStatus::default());
+                Format::Pcap(pcap)
+            }
+            Opening::Version(major, minor) => {
+                return Err(OpenError::Version { path, format: "pcap", major, minor });
+            }
+            Opening::Short(need) => {
+                facts.cut = Some(Cut { at: 0, frames: 0, why: Why::FileHeader { have, need } });
+                Format::PcapNg(PcapNg::default())
+            }
+            Opening::Other => match PcapNg::version(head) {
+                Some((major, minor)) if !PcapNg::supports(major, minor) => {
+                    return Err(OpenError::Version { path, format: "pcapng", major, minor });
+                }
+                Some(_) => Format::PcapNg(PcapNg::default()),
+                None if have < pcapng::SECTION_START && head.starts_with(&pcapng::SECTION.to_be_bytes()) => {
+                    let need = pcapng::SECTION_START;
+                    facts.cut = Some(Cut { at: 0, frames: 0, why: Why::FileHeader { have, need } });
+                    Format::PcapNg(PcapNg::default())
+                }
+                None => {
+                    let looks = Looks::of(&head[..have.min(pcap::FILE_HEADER)]);
+                    return Err(OpenError::NotCapture { path, looks });
+                }
+            },
+        };
+        let ended = facts.cut.is_some();
+        Ok(Self { input, format, facts, skip: 0, ended })
+    }
+
+    /// Returns why the file could not be read to its end, once that is known.
+    pub const fn cut(&self) -> Option<Cut> {
+        self.facts.cut
+    }
+
+    /// Returns the frames handed out so far.
+    pub const fn frames(&self) -> u64 {
+        self.facts.frames
+    }
+
+    #[cold]
+    fn cut_short(&mut self, why: Why) {
+        self.facts.cut = Some(Cut { at: self.input.offset(), frames: self.facts.frames, why });
+        self.ended = true;
+    }
+
+    /// Gets more bytes. Returns whether reading can go on now; if there will be no more, the file
+    /// has ended, before its time if something of `need` bytes had begun.
+    fn refill(&mut self, need: usize) -> bool {
+        match self.input.refill() {
+            Refill::More => return true,
+            Refill::Later => {}
+            Refill::Failed(kind) => self.cut_short(Why::Io(kind)),
+            Refill::End => {
+                let have = self.input.window().len();
+                if have == 0 && self.skip == 0 {
+                    self.ended = true;
+                } else {
+                    let why = Why::Ends { have, need };
+                    self.cut_short(if self.input.shortened() { Why::Shortened } else { why });
+                }
+            }
+        }
+        false
+    }
+
+    /// Passes over what is left of a long block. Returns whether reading can go on.
+    #[cold]
+    fn pass_over(&mut self) -> bool {
+        loop {
+            let have = self.input.window().len();
+            let len = usize::try_from(self.skip).map_or(have, |skip| skip.min(have));
+            self.input.consume(len);
+            self.skip -= len as u64;
+            if self.skip == 0 {
+                return true;
+            }
+            let need = usize::try_from(self.skip).unwrap_or(usize::MAX);
+            if !self.refill(need) {
+                return false;
+            }
+        }
+    }
+}
+
+impl Source for CaptureFile {
+    fn clock(&self) -> Clock {
+        Clock::Frames
+    }
+
+    /// A stream whose writer is slow is idle at times; [`Source::wait`] then waits for it. So is
+    /// a long stretch of a pcapng without frames; then there is nothing to wait for.
+    #[inline]
+    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
+        let mut left = max;
+        loop {
+            if self.ended || (self.skip != 0 && !self.pass_over()) {
+                break;
+            }
+            let step = match &mut self.format {
+                Format::Pcap(pcap) => pcap.read(&self.input, left, &mut each),
+                Format::PcapNg(section) => section.read(&self.input, &mut self.facts, left, &mut each),
+            };
+            self.input.consume(step.used);
+            self.facts.frames += step.frames as u64;
+            left -= step.frames;
+            match step.stop {
+                Stop::Full => break,
+                Stop::Skip(len) => self.skip = u64::from(len),
+                Stop::Cut(why) => self.cut_short(why),
+                Stop::Need(need) => {
+                    if !self.refill(need) {
+                        break;
+                    }
+                }
+            }
+        }
+        if left < max {
+            Progress::Frames
+        } else if self.ended {
+            Progress::End
+        } else {
+            Progress::Idle
+        }
+    }
+
+    /// Returns at once for a mapped file; waits for a stream's next bytes.
+    fn wait(&mut self, timeout: Nanos) {
+        self.input.wait(Duration::from_nanos(timeout.0));
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "off the packet path: once a cut")]
+    fn status(&mut self, out: &mut SourceStatus) {
+        out.method = "file";
+        if out.interfaces.len() != self.facts.interfaces.len() {
+            out.interfaces.clone_from(&self.facts.interfaces);
+        }
+        out.stamps_saturated = self.facts.stamps_saturated;
+        out.blocks_skipped = self.facts.blocks_skipped;
+        if out.truncated.is_none() {
+            out.truncated = self.facts.cut.map(|cut| cut.to_string());
+        }
+        out.read = Some((self.input.offset(), self.input.size()));
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "start-up: once a file")]
+fn start_up_box(reader: impl Read + Send + 'static) -> Box<dyn Read + Send> {
+    Box::new(reader)
+}

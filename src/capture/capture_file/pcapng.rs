@@ -1,0 +1,363 @@
+//! pcapng files (draft-ietf-opsawg-pcapng): blocks, each with its length at both ends.
+//!
+//! Read: section header, interface description, enhanced and simple packet, and the packet block
+//! that the enhanced one replaced. All others are passed over and counted. A block whose lengths
+//! make no sense ends the reading: nothing behind it can be found again.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+
+use crate::{
+    base::ids::IfaceId,
+    capture::{
+        capture_file::{
+            Facts, MAX_BLOCK, MAX_FRAME, Step, Stop, cut::Why, input::Input, map::intact, scale::Scale,
+        },
+        source::InterfaceStatus,
+    },
+    packet::{link::LinkType, parse::FrameMeta},
+};
+
+/// The type of a section header block, which reads the same in both byte orders.
+pub const SECTION: u32 = 0x0a0d_0d0a;
+/// Bytes of a section header up to its version.
+pub const SECTION_START: usize = 16;
+
+const INTERFACE: u32 = 1;
+const PACKET: u32 = 2;
+const SIMPLE_PACKET: u32 = 3;
+const ENHANCED_PACKET: u32 = 6;
+
+const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
+/// Bytes of a block's type and length at its head, and of its length at its tail.
+const HEAD: usize = 8;
+const TAIL: usize = 4;
+
+/// Bytes of an interface's name that are kept.
+const MAX_NAME: usize = 128;
+/// Interfaces of one section that are kept.
+const MAX_INTERFACES: usize = 1 << 16;
+/// Blocks without a frame that one burst passes over at most, so that it always ends soon.
+const MAX_PASSED: usize = 1024;
+
+/// The section that is being read.
+#[allow(clippy::disallowed_types, reason = "grows with interface descriptions, not with packets")]
+#[derive(Debug, Default)]
+pub struct PcapNg {
+    order: Order,
+    interfaces: Vec<Interface>,
+}
+
+/// One interface of the section.
+#[derive(Clone, Copy, Debug)]
+struct Interface {
+    id: IfaceId,
+    link: LinkType,
+    /// Bytes kept of a frame; 0 for no limit.
+    snap_len: u32,
+    scale: Scale,
+}
+
+/// The byte order of a section, as against this machine's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Order {
+    #[default]
+    Same,
+    Swapped,
+}
+
+impl Order {
+    /// Returns the order for the magic as it reads on this machine.
+    const fn of(magic: u32) -> Option<Self> {
+        match magic {
+            BYTE_ORDER_MAGIC => Some(Self::Same),
+            _ if magic == BYTE_ORDER_MAGIC.swap_bytes() => Some(Self::Swapped),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn half(self, bytes: &[u8], at: usize) -> u16 {
+        let raw = u16::from_ne_bytes([bytes[at], bytes[at + 1]]);
+        if self == Self::Same { raw } else { raw.swap_bytes() }
+    }
+
+    #[inline]
+    fn word(self, bytes: &[u8], at: usize) -> u32 {
+        let raw = u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        if self == Self::Same { raw } else { raw.swap_bytes() }
+    }
+
+    fn long(self, bytes: &[u8], at: usize) -> u64 {
+        let (first, second) = (u64::from(self.word(bytes, at)), u64::from(self.word(bytes, at + 4)));
+        let little = (self == Self::Same) == cfg!(target_endian = "little");
+        if little { second << 32 | first } else { first << 32 | second }
+    }
+}
+
+/// A frame as its block describes it.
+struct Packet<'a> {
+    interface: u32,
+    /// Ticks of its interface, if the block has a time.
+    ticks: Option<u64>,
+    wire_len: u32,
+    bytes: &'a [u8],
+}
+
+impl PcapNg {
+    /// Reads the first section's byte order and version from the file's first bytes: `None` if
+    /// this is no pcapng.
+    pub fn version(head: &[u8]) -> Option<(u16, u16)> {
+        if head.len() < SECTION_START || Order::Same.word(head, 0) != SECTION {
+            return None;
+        }
+        let order = Order::of(Order::Same.word(head, 8))?;
+        Some((order.half(head, 12), order.half(head, 14)))
+    }
+
+    /// Returns whether a version of pcapng can be read: 1.0, and 1.2 which some wrote for it.
+    pub const fn supports(major: u16, minor: u16) -> bool {
+        major == 1 && (minor == 0 || minor == 2)
+    }
+
+    /// Hands out at most `max` frames from the window of `input`.
+    #[inline]
+    pub fn read<F: FnMut(&[u8], &FrameMeta)>(
+        &mut self,
+        input: &Input,
+        facts: &mut Facts,
+        max: usize,
+        mut each: F,
+    ) -> Step {
+        let window = input.window();
+        let gone = input.gone();
+        let (mut used, mut frames, mut passed) = (0, 0, 0);
+        let stop = loop {
+            if frames == max || passed == MAX_PASSED {
+                break Stop::Full;
+            }
+            let rest = &window[used..];
+            let (kind, len) = match self.head(rest) {
+                Ok(head) => head,
+                Err(stop) => break stop,
+            };
+            let whole = matches!(kind, SECTION | INTERFACE | PACKET | SIMPLE_PACKET | ENHANCED_PACKET);
+            if len > MAX_BLOCK {
+                if whole {
+                    break Stop::Cut(Why::BlockTooLong(len));
+                }
+                facts.blocks_skipped += 1;
+                break Stop::Skip(len);
+            }
+            let len = len as usize;
+            let Some(block) = rest.get(..len) else { break Stop::Need(len) };
+            if !intact(block, gone) {
+                break Stop::Cut(Why::Shortened);
+            }
+            let tail = self.order.word(block, len - TAIL);
+            if tail as usize != len {
+                break Stop::Cut(Why::BlockEnds(len as u32, tail));
+            }
+            let body = &block[HEAD..len - TAIL];
+            let packet = match kind {
+                ENHANCED_PACKET => self.enhanced(body),
+                SIMPLE_PACKET => self.simple(body),
+                PACKET => self.obsolete(body),
+                _ => {
+                    if let Err(why) = self.describe(kind, body, facts) {
+                        break Stop::Cut(why);
+                    }
+                    used += len;
+                    passed += 1;
+                    continue;
+                }
+            };
+            let packet = match packet {
+                Ok(packet) => packet,
+                Err(why) => break Stop::Cut(why),
+            };
+            let Some(interface) = self.interfaces.get(packet.interface as usize) else {
+                break Stop::Cut(Why::Interface { index: packet.interface, known: self.interfaces.len() });
+            };
+            if let Some(ticks) = packet.ticks {
+                let (stamp, saturated) = interface.scale.stamp(ticks);
+                facts.stamps_saturated += u64::from(saturated);
+                facts.last = stamp;
+            }
+            let meta = FrameMeta {
+                wall: facts.last,
+                wire_len: packet.wire_len,
+                iface: interface.id,
+                link: interface.link,
+                gso_size: 0,
+                stripped_vlan: None,
+                outgoing: false,
+            };
+            used += len;
+            frames += 1;
+            each(packet.bytes, &meta);
+        };
+        // Zeros where a page was cut look like any kind of nonsense: say what it really was.
+        let stop = match stop {
+            Stop::Cut(_) if input.shortened() => Stop::Cut(Why::Shortened),
+            other => other,
+        };
+        Step { used, frames, stop }
+    }
+
+    /// Reads a block's type and length, and with a section's first block its byte order.
+    #[inline]
+    fn head(&mut self, rest: &[u8]) -> Result<(u32, u32), Stop> {
+        if rest.len() < HEAD + TAIL {
+            return Err(Stop::Need(HEAD + TAIL));
+        }
+        let kind = self.order.word(rest, 0);
+        if kind == SECTION {
+            let magic = Order::Same.word(rest, 8);
+            self.order = Order::of(magic).ok_or(Stop::Cut(Why::ByteOrder(magic)))?;
+        }
+        let len = self.order.word(rest, 4);
+        if (len as usize) < HEAD + TAIL || !len.is_multiple_of(4) {
+            return Err(Stop::Cut(Why::BlockLength(len)));
+        }
+        Ok((kind, len))
+    }
+
+    /// Enhanced packet block (section 4.3).
+    #[inline]
+    fn enhanced<'a>(&self, body: &'a [u8]) -> Result<Packet<'a>, Why> {
+        let order = self.order;
+        let bytes = content(body, 20, |head| order.word(head, 12))?;
+        let ticks = u64::from(order.word(body, 4)) << 32 | u64::from(order.word(body, 8));
+        Ok(Packet {
+            interface: order.word(body, 0),
+            ticks: Some(ticks),
+            wire_len: order.word(body, 16),
+            bytes,
+        })
+    }
+
+    /// Packet block (appendix A): as the enhanced one, but for a short interface number.
+    fn obsolete<'a>(&self, body: &'a [u8]) -> Result<Packet<'a>, Why> {
+        let enhanced = self.enhanced(body)?;
+        Ok(Packet { interface: u32::from(self.order.half(body, 0)), ..enhanced })
+    }
+
+    /// Simple packet block (section 4.4): interface 0, no time, cut at the snap length.
+    fn simple<'a>(&self, body: &'a [u8]) -> Result<Packet<'a>, Why> {
+        let snap_len = self.interfaces.first().map_or(0, |interface| interface.snap_len);
+        let order = self.order;
+        let bytes = content(body, 4, |head| {
+            let wire_len = order.word(head, 0);
+            if snap_len == 0 { wire_len } else { wire_len.min(snap_len) }
+        })?;
+        Ok(Packet { interface: 0, ticks: None, wire_len: order.word(body, 0), bytes })
+    }
+
+    /// Takes in a block that is no packet.
+    #[cold]
+    fn describe(&mut self, kind: u32, body: &[u8], facts: &mut Facts) -> Result<(), Why> {
+        match kind {
+            SECTION => self.section(body),
+            INTERFACE => self.interface(body, facts),
+            _ => {
+                facts.blocks_skipped += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Section header block (section 4.1): forgets the interfaces of the section before.
+    fn section(&mut self, body: &[u8]) -> Result<(), Why> {
+        if body.len() < 16 {
+            return Err(room(16, body));
+        }
+        let (major, minor) = (self.order.half(body, 4), self.order.half(body, 6));
+        if !Self::supports(major, minor) {
+            return Err(Why::Version(major, minor));
+        }
+        self.interfaces.clear();
+        Ok(())
+    }
+
+    /// Interface description block (section 4.2).
+    ///
+    /// Interfaces are numbered through the file; from the 65,536th on they share the last number.
+    fn interface(&mut self, body: &[u8], facts: &mut Facts) -> Result<(), Why> {
+        let order = self.order;
+        if body.len() < 8 {
+            return Err(room(8, body));
+        }
+        if self.interfaces.len() == MAX_INTERFACES {
+            facts.blocks_skipped += 1;
+            return Ok(());
+        }
+        let (mut resolution, mut offset) = (6, 0);
+        let mut status = InterfaceStatus::default();
+        for (code, value) in (Options { order, rest: &body[8..] }) {
+            match (code, value.len()) {
+                (2, _) => status.name = name(value),
+                (8, 8) => status.speed = Some(order.long(value, 0)).filter(|&speed| speed != 0),
+                (9, 1) => resolution = value[0],
+                (14, 8) => offset = order.long(value, 0) as i64,
+                _ => {}
+            }
+        }
+        let number = facts.interfaces.len().min(MAX_INTERFACES - 1);
+        if facts.interfaces.len() < MAX_INTERFACES {
+            facts.interfaces.push(status);
+        }
+        self.interfaces.push(Interface {
+            id: IfaceId(number as u16),
+            link: LinkType(order.half(body, 0)),
+            snap_len: order.word(body, 4),
+            scale: Scale::new(resolution, offset),
+        });
+        Ok(())
+    }
+}
+
+/// Returns the frame behind the `fixed` first bytes of a packet block's body; `captured` reads its
+/// length from them.
+#[inline]
+fn content(body: &[u8], fixed: usize, captured: impl FnOnce(&[u8]) -> u32) -> Result<&[u8], Why> {
+    let Some((head, data)) = body.split_at_checked(fixed) else { return Err(room(fixed as u32, body)) };
+    let captured = captured(head);
+    if captured > MAX_FRAME {
+        return Err(Why::FrameLength(captured));
+    }
+    data.get(..captured as usize).ok_or_else(|| room(captured, data))
+}
+
+#[cold]
+const fn room(claims: u32, bytes: &[u8]) -> Why {
+    Why::BlockRoom { claims, room: bytes.len() as u32 }
+}
+
+/// Returns the text of a name, cut to a sensible length.
+#[allow(clippy::disallowed_types, reason = "once an interface")]
+fn name(value: &[u8]) -> String {
+    let value = &value[..value.len().min(MAX_NAME)];
+    // Some writers count a closing zero in.
+    String::from_utf8_lossy(value).trim_end_matches('\0').into()
+}
+
+/// The options of a block (section 3.5): code, length, value padded to 4 bytes. Ends where they do
+/// not make sense.
+struct Options<'a> {
+    order: Order,
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Options<'a> {
+    type Item = (u16, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (head, rest) = self.rest.split_at_checked(4)?;
+        let (code, len) = (self.order.half(head, 0), usize::from(self.order.half(head, 2)));
+        if code == 0 {
+            return None;
+        }
+        let value = rest.get(..len)?;
+        self.rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
+        Some((code, value))
+    }
+}

@@ -1,0 +1,210 @@
+//! From hash to slot: open addressing over buckets of one cache line.
+//!
+//! ```text
+//!  bucket   12 tags (0 = free) │ overflow │ 12 slots        64 bytes
+//! ```
+//!
+//! A flow goes to the bucket of its hash, or to the next one with room; each bucket passed over
+//! counts it in `overflow`, so that a search ends at the first bucket that nobody overflowed from.
+//! Deletion needs no tombstones: it takes the flow out of the counts again. (The scheme is that of
+//! F14, N. Bronson and X. Shi, "Open-sourcing F14 for faster, more memory-efficient hash tables",
+//! 2019.) All tags are compared at once.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "buckets promise that zeros are a value")]
+
+use crate::base::memory::{Advise, Array, Record, prefetch};
+
+/// Slots in a bucket.
+const LANES: usize = 12;
+/// Slots that a bucket holds on average when the table is full.
+const FILL: usize = 9;
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Bucket {
+    tags: [u8; LANES],
+    /// Flows of this bucket or an earlier one that went past it; sticks at the maximum.
+    overflow: u32,
+    slots: [u32; LANES],
+}
+
+const _: () = assert!(size_of::<Bucket>() == 64);
+
+// SAFETY: integers only.
+unsafe impl Record for Bucket {}
+
+/// The index of one flow table.
+pub struct Index {
+    buckets: Array<Bucket>,
+    mask: usize,
+}
+
+impl Index {
+    /// Returns an index with room for `flows` flows.
+    pub fn new(flows: usize, advise: Advise) -> Self {
+        let buckets = flows.div_ceil(FILL).next_power_of_two();
+        Self { buckets: Array::new(buckets, advise), mask: buckets - 1 }
+    }
+
+    /// Starts loading the bucket of a hash.
+    #[inline]
+    pub fn prefetch(&self, hash: u32) {
+        prefetch(&raw const self.buckets[hash as usize & self.mask]);
+    }
+
+    /// Returns the first slot in the hash's own bucket that may be the flow's, without looking
+    /// further: what to prefetch.
+    #[inline]
+    pub fn candidate(&self, hash: u32) -> Option<u32> {
+        let bucket = &self.buckets[hash as usize & self.mask];
+        let lanes = bucket.matching(tag(hash));
+        (lanes != 0).then(|| bucket.slots[lanes.trailing_zeros() as usize])
+    }
+
+    /// Returns the slot of the flow with this hash for which `is_it` holds.
+    #[inline]
+    pub fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        let mut at = hash as usize & self.mask;
+        loop {
+            let bucket = &self.buckets[at];
+            let mut lanes = bucket.matching(tag(hash));
+            while lanes != 0 {
+                let slot = bucket.slots[lanes.trailing_zeros() as usize];
+                if is_it(slot) {
+                    return Some(slot);
+                }
+                lanes &= lanes - 1;
+            }
+            if bucket.overflow == 0 {
+                return None;
+            }
+            at = (at + 1) & self.mask;
+        }
+    }
+
+    /// Adds a slot. The caller keeps the number of flows within what the index was made for.
+    #[inline]
+    pub fn insert(&mut self, hash: u32, slot: u32) {
+        let mut at = hash as usize & self.mask;
+        loop {
+            let bucket = &mut self.buckets[at];
+            let free = bucket.matching(0);
+            if free != 0 {
+                let lane = free.trailing_zeros() as usize;
+                bucket.tags[lane] = tag(hash);
+                bucket.slots[lane] = slot;
+                return;
+            }
+            bucket.overflow = bucket.overflow.saturating_add(1);
+            at = (at + 1) & self.mask;
+        }
+    }
+
+    /// Removes a slot that was added with this hash.
+    pub fn remove(&mut self, hash: u32, slot: u32) {
+        let mut at = hash as usize & self.mask;
+        loop {
+            let bucket = &mut self.buckets[at];
+            let mut lanes = bucket.matching(tag(hash));
+            while lanes != 0 {
+                let lane = lanes.trailing_zeros() as usize;
+                if bucket.slots[lane] == slot {
+                    bucket.tags[lane] = 0;
+                    return;
+                }
+                lanes &= lanes - 1;
+            }
+            debug_assert!(bucket.overflow != 0, "a slot to remove is in the index");
+            if bucket.overflow == 0 {
+                return;
+            }
+            if bucket.overflow != u32::MAX {
+                bucket.overflow -= 1;
+            }
+            at = (at + 1) & self.mask;
+        }
+    }
+}
+
+impl Bucket {
+    /// Returns the lanes whose tag is this one, as bits.
+    #[inline]
+    fn matching(&self, tag: u8) -> u32 {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi32, _mm_set1_epi8};
+            let t = &self.tags;
+            let word = |i: usize| i32::from_le_bytes([t[i], t[i + 1], t[i + 2], t[i + 3]]);
+            // SAFETY: SSE2 is part of x86-64.
+            let bits = unsafe {
+                _mm_movemask_epi8(_mm_cmpeq_epi8(
+                    _mm_set_epi32(self.overflow as i32, word(8), word(4), word(0)),
+                    _mm_set1_epi8(tag as i8),
+                ))
+            };
+            bits as u32 & ((1 << LANES) - 1)
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            let mut bits = 0;
+            for (lane, t) in self.tags.iter().enumerate() {
+                bits |= u32::from(*t == tag) << lane;
+            }
+            bits
+        }
+    }
+}
+
+/// Returns the tag of a hash: the bits that choose no bucket, never 0.
+#[inline]
+const fn tag(hash: u32) -> u8 {
+    let high = (hash >> 24) as u8;
+    high + (high == 0) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::base::memory::no_advice;
+
+    #[test]
+    fn finds_what_was_added_and_not_removed() {
+        // Few distinct hashes, so that buckets overflow and tags collide.
+        let mut index = Index::new(3000, no_advice);
+        let mut model: HashMap<u32, u32> = HashMap::new();
+        let mut random = 1u64;
+        let mut next = || {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (random >> 33) as u32
+        };
+        let hash_of = |slot: u32| (slot % 97).wrapping_mul(0x9e37_79b9);
+        for _ in 0..200_000 {
+            let slot = next() % 3000;
+            if model.remove(&slot).is_some() {
+                index.remove(hash_of(slot), slot);
+            } else {
+                index.insert(hash_of(slot), slot);
+                model.insert(slot, 0);
+            }
+            let asked = next() % 3000;
+            assert_eq!(index.find(hash_of(asked), |s| s == asked).is_some(), model.contains_key(&asked));
+        }
+        for slot in model.keys() {
+            index.remove(hash_of(*slot), *slot);
+        }
+        for at in 0..index.buckets.len() {
+            assert_eq!((index.buckets[at].tags, index.buckets[at].overflow), ([0; LANES], 0));
+        }
+    }
+
+    #[test]
+    fn a_full_index_ends_every_search() {
+        let mut index = Index::new(1000, no_advice);
+        for slot in 0..1000u32 {
+            index.insert(slot.wrapping_mul(0x9e37_79b9), slot);
+        }
+        assert_eq!(index.find(77, |_| false), None);
+    }
+}

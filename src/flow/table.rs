@@ -1,0 +1,672 @@
+//! The flow table of one worker: finds, begins, updates, expires, evicts and publishes flows.
+//!
+//! Frames come in bursts. A burst goes through three passes, so that its cache misses overlap:
+//! prefetch the index, compare tags and prefetch the records, then update.
+//!
+//! Time enters only with cuts ([`FlowTable::set_cutoff`]): a flow whose lifetime had passed at the
+//! last cut is over, whether the sweep has reached it or a packet for its tuple comes first.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+
+use std::net::IpAddr;
+
+use crate::{
+    base::{
+        counters::{DropReason, Drops, Volume},
+        ids::FlowId,
+        memory::{Advise, Array, prefetch},
+        time::{Nanos, Stamp, Tick},
+    },
+    flow::{
+        bits::Bits,
+        classify,
+        entry::{Facts, FlowRecord, Hot, Roles, WideEnds},
+        index::Index,
+        locals::Locals,
+        slab::{CHUNK, Frozen, Slab},
+        state::{EndReason, FlowState},
+        tcp::{Segment, TcpTrack},
+    },
+    packet::{
+        descriptor::{Descriptor, flag, tcp_flag},
+        hash::Seed,
+        key::{Extension, WideKey, kind, proto},
+        line::Line,
+    },
+};
+
+/// Frames whose cache misses overlap.
+const BATCH: usize = 32;
+/// No slot.
+const NONE: u32 = u32::MAX;
+/// No flow ends sooner than this after its last packet or its final state.
+const SHORTEST_LIFE: u32 = Tick::span(Nanos::from_secs(5));
+/// A flow's home interface moves when it was silent there for so long.
+const HOME_MOVES_AFTER: Nanos = Nanos::from_secs(2);
+/// How far a frame may lie behind its flow's last one and still count as delivered late by another
+/// queue or interface, not as sent late.
+const LATE: Nanos = Nanos::from_millis(5);
+/// Records looked at to find the one to evict when no flow is half-open.
+const EVICTION_WINDOW: u32 = 64;
+
+/// How a table is made.
+#[derive(Clone)]
+pub struct TableConfig {
+    /// Flows at most; up to 2^24.
+    pub capacity: usize,
+    /// The run's seed.
+    pub seed: Seed,
+    /// Which addresses are ours.
+    pub locals: Locals,
+    /// Whether a flow counts only on its home interface: live capture on several interfaces.
+    pub home_interfaces: bool,
+    /// Asks for large pages.
+    pub advise: Advise,
+    /// The worker's number, part of every id.
+    pub worker: u8,
+}
+
+/// Where ended flows go. Returns once the record is taken or accounted for.
+pub trait EndedFlows {
+    /// Takes a flow that ended.
+    fn ended(&mut self, record: &FlowRecord);
+}
+
+/// What a table counted since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TableCounts {
+    /// Frames accounted to flows.
+    pub volume: Volume,
+    /// Frames accounted to none.
+    pub drops: Drops,
+    /// Flows begun.
+    pub opened: u64,
+    /// Flows ended, evicted ones included.
+    pub closed: u64,
+    /// Flows evicted.
+    pub evicted: u64,
+    /// TCP segments without anything new.
+    pub retransmits: u64,
+    /// Flows in the table.
+    pub live: u64,
+    /// Flows in SYN_SENT or SYN_RECV.
+    pub half_open: u64,
+}
+
+/// The records of all flows as of one cut.
+pub struct FrozenFlows {
+    /// By slot.
+    pub hot: Frozen<Hot>,
+    /// By slot.
+    pub facts: Frozen<Facts>,
+    /// By slot; those of IPv6 and extended keys.
+    pub ends: Frozen<WideEnds>,
+    /// By slot; those of extended keys.
+    pub extensions: Frozen<Extension>,
+}
+
+impl FrozenFlows {
+    /// Returns an empty one for a table of `capacity` flows.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self {
+            hot: Frozen::with_capacity(capacity),
+            facts: Frozen::with_capacity(capacity),
+            ends: Frozen::with_capacity(capacity),
+            extensions: Frozen::with_capacity(capacity),
+        }
+    }
+
+    /// Returns the rest of the key of the flow in a slot.
+    pub fn wide_key(&self, slot: u32) -> WideKey {
+        wide_key(self.hot.get(slot).key.kind, slot, |s| *self.ends.get(s), |s| *self.extensions.get(s))
+    }
+}
+
+/// The flows of one worker.
+pub struct FlowTable {
+    index: Index,
+    hot: Slab<Hot>,
+    facts: Slab<Facts>,
+    ends: Slab<WideEnds>,
+    extensions: Slab<Extension>,
+    tcp: Array<TcpTrack>,
+    chunks: Box<[ChunkState]>,
+    free: Box<[u32]>,
+    free_len: usize,
+    /// Slots ever used, from the front.
+    used: usize,
+    /// One-packet and half-open flows: evicted first.
+    embryos: Bits,
+    hand: u32,
+    cutoff: Tick,
+    sweep: usize,
+    counts: TableCounts,
+    config: TableConfig,
+}
+
+/// What expiry knows of a chunk of flows.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+struct ChunkState {
+    /// No flow of the chunk ends before.
+    deadline: Tick,
+    live: u32,
+}
+
+impl FlowTable {
+    /// Returns an empty table. Address space is reserved here; memory comes as flows come.
+    #[allow(clippy::disallowed_macros, reason = "start-up")]
+    pub fn new(config: TableConfig) -> Self {
+        let capacity = config.capacity.clamp(1, 1 << 24);
+        let advise = config.advise;
+        Self {
+            index: Index::new(capacity, advise),
+            hot: Slab::new(capacity, advise),
+            facts: Slab::new(capacity, advise),
+            ends: Slab::new(capacity, advise),
+            extensions: Slab::new(capacity, advise),
+            tcp: Array::new(capacity, advise),
+            chunks: vec![ChunkState::default(); capacity.div_ceil(CHUNK)].into_boxed_slice(),
+            free: vec![0; capacity].into_boxed_slice(),
+            free_len: 0,
+            used: 0,
+            embryos: Bits::new(capacity),
+            hand: 0,
+            cutoff: Tick(0),
+            sweep: usize::MAX,
+            counts: TableCounts::default(),
+            config: TableConfig { capacity, ..config },
+        }
+    }
+
+    /// Accounts the frames of `lines` up to the first marker, and returns how many lines that were.
+    /// A wide frame whose key lies beyond the end is left.
+    pub fn process(&mut self, lines: &[Line], ended: &mut impl EndedFlows) -> usize {
+        let mut done = 0;
+        let mut starts = [0u32; BATCH];
+        let mut candidates = [NONE; BATCH];
+        while done < lines.len() {
+            let mut frames = 0;
+            let mut next = done;
+            while frames < BATCH && next < lines.len() {
+                let frame = lines[next].frame();
+                let after = next + 1 + usize::from(frame.key.is_wide());
+                if frame.flags & flag::MARKER != 0 || after > lines.len() {
+                    break;
+                }
+                self.index.prefetch(frame.hash);
+                starts[frames] = next as u32;
+                frames += 1;
+                next = after;
+            }
+            if frames == 0 {
+                break;
+            }
+            for i in 0..frames {
+                let frame = lines[starts[i] as usize].frame();
+                candidates[i] = self.index.candidate(frame.hash).unwrap_or(NONE);
+                if candidates[i] != NONE {
+                    prefetch(self.hot.address(candidates[i]));
+                    if frame.key.proto == proto::TCP {
+                        prefetch(&raw const self.tcp[candidates[i] as usize]);
+                    }
+                    if frame.key.is_wide() {
+                        prefetch(self.ends.address(candidates[i]));
+                    }
+                }
+            }
+            for i in 0..frames {
+                let start = starts[i] as usize;
+                let frame = lines[start].frame();
+                let wide = if frame.key.is_wide() { lines[start + 1].wide() } else { &NO_WIDE_KEY };
+                self.frame(frame, wide, candidates[i], ended);
+            }
+            done = next;
+        }
+        done
+    }
+
+    /// Moves time on: flows whose lifetime has passed at `now` are over, and a sweep begins.
+    pub fn set_cutoff(&mut self, now: Tick) {
+        self.cutoff = now;
+        self.sweep = 0;
+    }
+
+    /// Ends flows that are over, looking at `chunks` chunks of 64 at most; returns whether the
+    /// sweep of this cut is through.
+    pub fn sweep(&mut self, chunks: usize, ended: &mut impl EndedFlows) -> bool {
+        let mut budget = chunks;
+        let all = self.used.div_ceil(CHUNK);
+        while self.sweep < all {
+            let chunk = self.chunks[self.sweep];
+            if chunk.live > 0 && !is_before(self.cutoff, chunk.deadline) {
+                if budget == 0 {
+                    return false;
+                }
+                budget -= 1;
+                self.sweep_chunk(self.sweep, ended);
+            }
+            self.sweep += 1;
+        }
+        true
+    }
+
+    /// Hands out all records as they are now. Returns `false`, and does nothing, if spare memory
+    /// could not serve the copies that may follow.
+    pub fn freeze(&mut self, into: &mut FrozenFlows) -> bool {
+        let able = self.hot.can_freeze()
+            && self.facts.can_freeze()
+            && self.ends.can_freeze()
+            && self.extensions.can_freeze();
+        if able {
+            self.hot.freeze(&mut into.hot);
+            self.facts.freeze(&mut into.facts);
+            self.ends.freeze(&mut into.ends);
+            self.extensions.freeze(&mut into.extensions);
+        }
+        able
+    }
+
+    /// Takes note that what was frozen last is read no more.
+    pub fn release(&mut self) {
+        self.hot.release();
+        self.facts.release();
+        self.ends.release();
+        self.extensions.release();
+    }
+
+    /// Returns what was counted since the start.
+    pub fn counts(&self) -> TableCounts {
+        self.counts
+    }
+
+    /// Returns how many chunks of hot records were copied for readers since the start.
+    pub fn chunks_copied(&self) -> u64 {
+        self.hot.copied()
+    }
+
+    #[inline]
+    fn frame(&mut self, frame: &Descriptor, wide: &WideKey, candidate: u32, ended: &mut impl EndedFlows) {
+        let found = if candidate != NONE && self.is_flow(candidate, frame, wide) {
+            Some(candidate)
+        } else {
+            self.index.find(frame.hash, |slot| self.is_flow(slot, frame, wide))
+        };
+        let Some(slot) = found else {
+            return self.begin(frame, wide, ended);
+        };
+        let hot = self.hot.get(slot);
+        if self.cutoff.since(hot.tick) >= SHORTEST_LIFE && is_over(hot, self.cutoff) {
+            let reason = hot.state.end_reason();
+            self.end(slot, reason, ended);
+            return self.begin(frame, wide, ended);
+        }
+        if self.config.home_interfaces && hot.iface != frame.iface && !self.move_home(slot, frame) {
+            self.counts.drops[DropReason::SeenElsewhere] += 1;
+            return;
+        }
+        if has_segment(frame) {
+            if frame.tcp_flags & tcp_flag::SYN != 0 && self.is_replaced(slot, frame) {
+                self.end(slot, EndReason::Replaced, ended);
+                return self.begin(frame, wide, ended);
+            }
+            self.segment(slot, frame);
+        } else if !is_settled(self.hot.get(slot), frame) {
+            self.other(slot, frame);
+        }
+        self.account(slot, frame);
+    }
+
+    /// Counts a frame to its flow.
+    #[inline]
+    fn account(&mut self, slot: u32, frame: &Descriptor) {
+        let from = frame.from();
+        let hot = self.hot.get_mut(slot);
+        hot.bytes[from] += u64::from(frame.wire_len);
+        hot.frames[from] += 1;
+        if !hot.state.counts_from_entry() {
+            hot.tick = frame.tick;
+        }
+        if frame.wall > hot.last {
+            hot.last = frame.wall;
+        } else if frame.wall < hot.last {
+            self.account_earlier(slot, frame.wall);
+        }
+        if frame.segments != 1 || frame.flags & flag::SEGMENTS_UNKNOWN != 0 {
+            self.account_segments(slot, frame);
+        }
+        self.counts.volume.add_frame(u64::from(frame.segments), u64::from(frame.wire_len));
+    }
+
+    #[cold]
+    fn account_earlier(&mut self, slot: u32, wall: Stamp) {
+        if wall < self.facts.get(slot).first {
+            self.facts.get_mut(slot).first = wall;
+        }
+    }
+
+    #[cold]
+    fn account_segments(&mut self, slot: u32, frame: &Descriptor) {
+        if frame.segments > 1 {
+            self.facts.get_mut(slot).extra_packets[frame.from()] += u64::from(frame.segments) - 1;
+        }
+        if frame.flags & flag::SEGMENTS_UNKNOWN != 0 {
+            self.hot.get_mut(slot).roles.set_segments_unknown();
+        }
+    }
+
+    /// Follows a TCP segment of a flow that is there.
+    #[inline]
+    fn segment(&mut self, slot: u32, frame: &Descriptor) {
+        let hot = self.hot.get(slot);
+        let (state, roles) = (hot.state, hot.roles);
+        let segment = segment_of(frame, hot.last, roles);
+        let track = &mut self.tcp[slot as usize];
+        let outcome = track.segment(&segment, roles.subject());
+        if outcome.retransmit || outcome.out_of_order || outcome.rtt_handshake_us | outcome.rtt_data_us != 0 {
+            let facts = self.facts.get_mut(slot);
+            facts.retransmits[segment.from] += u32::from(outcome.retransmit);
+            facts.out_of_order[segment.from] += u32::from(outcome.out_of_order);
+            if outcome.rtt_handshake_us != 0 {
+                facts.rtt_handshake_us = outcome.rtt_handshake_us;
+            }
+            if outcome.rtt_data_us != 0 {
+                facts.rtt_data_us = outcome.rtt_data_us;
+            }
+            self.counts.retransmits += u64::from(outcome.retransmit);
+        }
+        let mut state_now = outcome.state;
+        let mut roles_now = roles;
+        if let Some((end, evidence)) = outcome.initiator {
+            roles_now.learn(usize::from(end), evidence);
+            if roles_now.subject() != roles.subject() {
+                state_now = self.tcp[slot as usize].state(roles_now.subject());
+            }
+        }
+        if state_now != state || roles_now != roles || !roles.is_answered() {
+            self.enter(slot, frame.tick, state_now, roles_now);
+        }
+    }
+
+    /// Follows a frame without a TCP segment that may change the state.
+    #[cold]
+    fn other(&mut self, slot: u32, frame: &Descriptor) {
+        let hot = self.hot.get(slot);
+        let state = if keeps_state(frame) { hot.state } else { classify::state_after(hot.state, frame) };
+        self.enter(slot, frame.tick, state, hot.roles);
+    }
+
+    /// Puts a flow into a state after its first packet.
+    fn enter(&mut self, slot: u32, now: Tick, state: FlowState, roles: Roles) {
+        let hot = self.hot.get_mut(slot);
+        if state != hot.state {
+            // A final state's lifetime runs from here.
+            hot.tick = now;
+            self.counts.half_open -= u64::from(is_half_open(hot.state));
+            self.counts.half_open += u64::from(is_half_open(state));
+        }
+        hot.state = state;
+        hot.roles = roles;
+        hot.roles.set_answered();
+        self.embryos.put(slot, is_half_open(state));
+        self.expect_end(slot, now, state);
+    }
+
+    #[inline(never)]
+    fn begin(&mut self, frame: &Descriptor, wide: &WideKey, ended: &mut impl EndedFlows) {
+        let slot = self.take_slot(ended);
+        let addresses = frame.key.addresses(wide);
+        let local = addresses.map(|a| self.is_local(a));
+        let (initiator, evidence) = classify::initiator_of(frame);
+        let mut hot = Hot {
+            key: frame.key,
+            last: frame.wall,
+            tick: frame.tick,
+            roles: Roles::new(initiator, evidence, local),
+            iface: frame.iface,
+            ..Hot::default()
+        };
+        let facts = self.facts.get_mut(slot);
+        *facts = Facts {
+            first: frame.wall,
+            generation: facts.generation.wrapping_add(1),
+            vlan: frame.vlan,
+            ..Facts::default()
+        };
+        if frame.key.is_wide() {
+            *self.ends.get_mut(slot) = WideEnds(wide.ends);
+            if frame.key.kind & kind::EXTENDED != 0 {
+                *self.extensions.get_mut(slot) = wide.extension;
+            }
+        }
+        if has_segment(frame) {
+            let mut track = TcpTrack::default();
+            let outcome = track.segment(&segment_of(frame, frame.wall, hot.roles), hot.roles.subject());
+            hot.state = outcome.state;
+            if let Some((end, evidence)) = outcome.initiator {
+                hot.roles.learn(usize::from(end), evidence);
+                hot.state = track.state(hot.roles.subject());
+            }
+            self.tcp[slot as usize] = track;
+        } else {
+            hot.state = classify::state_after(FlowState::Active, frame);
+            if frame.key.proto == proto::TCP {
+                self.tcp[slot as usize] = TcpTrack::default();
+            }
+        }
+        *self.hot.get_mut(slot) = hot;
+        self.counts.half_open += u64::from(is_half_open(hot.state));
+        self.index.insert(frame.hash, slot);
+        self.embryos.put(slot, true);
+        self.chunks[slot as usize / CHUNK].live += 1;
+        self.expect_end(slot, frame.tick, hot.state);
+        self.counts.opened += 1;
+        self.counts.live += 1;
+        self.account(slot, frame);
+    }
+
+    fn take_slot(&mut self, ended: &mut impl EndedFlows) -> u32 {
+        if self.free_len == 0 && self.used == self.config.capacity {
+            self.evict(ended);
+        }
+        if self.free_len > 0 {
+            self.free_len -= 1;
+            return self.free[self.free_len];
+        }
+        let slot = self.used;
+        self.used += 1;
+        if slot.is_multiple_of(CHUNK) {
+            self.hot.extend_to(self.used);
+            self.facts.extend_to(self.used);
+            self.ends.extend_to(self.used);
+            self.extensions.extend_to(self.used);
+        }
+        slot as u32
+    }
+
+    /// Ends one flow to make room: a half-open or one-packet one, in the order of the slots (which
+    /// a flood fills oldest first); without any, the one that is silent for longest among some.
+    #[cold]
+    fn evict(&mut self, ended: &mut impl EndedFlows) {
+        let victim = self.embryos.next(self.hand).unwrap_or_else(|| {
+            let capacity = self.config.capacity as u32;
+            (0..EVICTION_WINDOW.min(capacity))
+                .map(|i| (self.hand + i) % capacity)
+                .max_by_key(|&slot| self.cutoff.0.wrapping_sub(self.hot.get(slot).tick.0) as i32)
+                .expect("a full table has a slot")
+        });
+        self.hand = (victim + 1) % self.config.capacity as u32;
+        self.counts.evicted += 1;
+        self.end(victim, EndReason::Evicted, ended);
+    }
+
+    fn end(&mut self, slot: u32, reason: EndReason, ended: &mut impl EndedFlows) {
+        let record = self.record(slot, Some(reason));
+        self.index.remove(self.config.seed.hash(&record.hot.key), slot);
+        *self.hot.get_mut(slot) = Hot::default();
+        self.free[self.free_len] = slot;
+        self.free_len += 1;
+        self.embryos.put(slot, false);
+        self.chunks[slot as usize / CHUNK].live -= 1;
+        self.counts.closed += 1;
+        self.counts.live -= 1;
+        self.counts.half_open -= u64::from(is_half_open(record.hot.state));
+        ended.ended(&record);
+    }
+
+    fn record(&self, slot: u32, end: Option<EndReason>) -> FlowRecord {
+        let (hot, facts) = (*self.hot.get(slot), *self.facts.get(slot));
+        FlowRecord {
+            hot,
+            facts,
+            wide: wide_key(hot.key.kind, slot, |s| *self.ends.get(s), |s| *self.extensions.get(s)),
+            id: FlowId::new(self.config.worker, slot, facts.generation),
+            end,
+        }
+    }
+
+    fn sweep_chunk(&mut self, chunk: usize, ended: &mut impl EndedFlows) {
+        let mut deadline: Option<Tick> = None;
+        for slot in (chunk * CHUNK) as u32..((chunk + 1) * CHUNK).min(self.used) as u32 {
+            let hot = self.hot.get(slot);
+            if !hot.is_live() {
+                continue;
+            }
+            if is_over(hot, self.cutoff) {
+                let reason = hot.state.end_reason();
+                self.end(slot, reason, ended);
+                continue;
+            }
+            let end = end_of(hot.tick, hot.state);
+            if deadline.is_none_or(|d| is_before(end, d)) {
+                deadline = Some(end);
+            }
+        }
+        self.chunks[chunk].deadline = deadline.unwrap_or_default();
+    }
+
+    fn expect_end(&mut self, slot: u32, from: Tick, state: FlowState) {
+        let end = end_of(from, state);
+        let chunk = &mut self.chunks[slot as usize / CHUNK];
+        // With one flow alone, the deadline may be that of an earlier tenant.
+        if chunk.live <= 1 || is_before(end, chunk.deadline) {
+            chunk.deadline = end;
+        }
+    }
+
+    #[inline]
+    fn is_flow(&self, slot: u32, frame: &Descriptor, wide: &WideKey) -> bool {
+        let key = &self.hot.get(slot).key;
+        if !key.matches(&frame.key) {
+            return false;
+        }
+        !key.is_wide() || {
+            let same_extension =
+                key.kind & kind::EXTENDED == 0 || *self.extensions.get(slot) == wide.extension;
+            self.ends.get(slot).0 == wide.ends && same_extension
+        }
+    }
+
+    fn is_local(&self, address: IpAddr) -> bool {
+        !self.config.locals.is_empty() && self.config.locals.contains(address)
+    }
+
+    /// Returns whether a SYN on a flow that is there begins a new connection.
+    #[cold]
+    fn is_replaced(&self, slot: u32, frame: &Descriptor) -> bool {
+        let hot = self.hot.get(slot);
+        hot.state.is_over()
+            && frame.tcp_flags & tcp_flag::ACK == 0
+            && self.tcp[slot as usize].begins_anew(hot.state, &segment_of(frame, hot.last, hot.roles))
+    }
+
+    /// Moves a flow's home to the frame's interface if it was silent at home; says whether it did.
+    #[cold]
+    fn move_home(&mut self, slot: u32, frame: &Descriptor) -> bool {
+        if frame.wall.since(self.hot.get(slot).last) < HOME_MOVES_AFTER {
+            return false;
+        }
+        self.hot.get_mut(slot).iface = frame.iface;
+        true
+    }
+}
+
+static NO_WIDE_KEY: WideKey = WideKey {
+    ends: [[0; 16]; 2],
+    extension: Extension {
+        outer: [0; 2],
+        tunnel_id: 0,
+        tunnel: 0,
+        depth: 0,
+        vlan: 0,
+        iface: 0,
+        zero: [0; 6],
+    },
+};
+
+fn wide_key(
+    bits: u8,
+    slot: u32,
+    ends: impl Fn(u32) -> WideEnds,
+    extension: impl Fn(u32) -> Extension,
+) -> WideKey {
+    let mut wide = NO_WIDE_KEY;
+    if bits & kind::WIDE != 0 {
+        wide.ends = ends(slot).0;
+    }
+    if bits & kind::EXTENDED != 0 {
+        wide.extension = extension(slot);
+    }
+    wide
+}
+
+/// Returns whether the frame has a TCP header of its own that could be read.
+#[inline]
+fn has_segment(frame: &Descriptor) -> bool {
+    frame.key.proto == proto::TCP && !keeps_state(frame)
+}
+
+/// Returns whether the frame says nothing about its flow's state.
+#[inline]
+fn keeps_state(frame: &Descriptor) -> bool {
+    frame.flags & (flag::FRAGMENT | flag::NO_TRANSPORT) != 0
+}
+
+/// Returns whether another frame like this one cannot change the state of its flow.
+#[inline]
+fn is_settled(hot: &Hot, frame: &Descriptor) -> bool {
+    hot.roles.is_answered() && (frame.key.proto == proto::UDP || keeps_state(frame))
+}
+
+#[inline]
+fn segment_of(frame: &Descriptor, last: Stamp, roles: Roles) -> Segment {
+    let behind = last.since(frame.wall);
+    Segment {
+        from: frame.from(),
+        seq_number: frame.seq_number,
+        ack_number: frame.ack_number,
+        window: frame.window,
+        window_scale: frame.window_scale,
+        flags: frame.tcp_flags,
+        payload_len: frame.payload_len,
+        wall: frame.wall,
+        late: behind.0 > 0 && behind <= LATE,
+        subject_is_local: roles.is_local(roles.subject()),
+    }
+}
+
+fn is_half_open(state: FlowState) -> bool {
+    matches!(state, FlowState::SynSent | FlowState::SynRecv)
+}
+
+fn is_over(hot: &Hot, cutoff: Tick) -> bool {
+    cutoff.since(hot.tick) >= Tick::span(hot.state.expires_after())
+}
+
+fn end_of(from: Tick, state: FlowState) -> Tick {
+    Tick(from.0.wrapping_add(Tick::span(state.expires_after())))
+}
+
+/// Returns whether `a` is earlier than `b`, both within 26 days.
+fn is_before(a: Tick, b: Tick) -> bool {
+    (a.0.wrapping_sub(b.0) as i32) < 0
+}

@@ -1,0 +1,51 @@
+//! The unit of the rings between rx and workers: a cache line that is a descriptor or, right
+//! after the descriptor of a wide key, that key.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "a line is read as what the line before it says it is")]
+
+use crate::packet::{descriptor::Descriptor, key::WideKey};
+
+/// One line of a ring.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub union Line {
+    frame: Descriptor,
+    wide: WideKey,
+}
+
+const _: () = assert!(size_of::<Line>() == 64);
+
+impl Line {
+    /// Returns a line that holds a descriptor.
+    #[inline]
+    pub const fn of(frame: Descriptor) -> Self {
+        Self { frame }
+    }
+
+    /// Returns a line that holds a wide key.
+    #[inline]
+    pub const fn of_wide(wide: WideKey) -> Self {
+        Self { wide }
+    }
+
+    /// Returns the line as a descriptor.
+    #[inline]
+    pub const fn frame(&self) -> &Descriptor {
+        // SAFETY: both variants are 64 bytes of integers without padding, so any line's bytes are
+        // a valid value of either.
+        unsafe { &self.frame }
+    }
+
+    /// Returns the line as a wide key.
+    #[inline]
+    pub const fn wide(&self) -> &WideKey {
+        // SAFETY: as in `frame`.
+        unsafe { &self.wide }
+    }
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self::of(Descriptor::default())
+    }
+}

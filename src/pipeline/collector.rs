@@ -1,0 +1,522 @@
+//! The collector: asks for cuts, merges what rx threads and workers report of an epoch, and hands
+//! it to taps and readers.
+
+use std::{
+    cmp::Ordering as Order,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{
+    base::{
+        counters::Accounts,
+        ids::{CoreId, Epoch},
+        time::Nanos,
+    },
+    capture::source::Clock,
+    flow::{
+        entry::FlowRecord,
+        state::EndReason,
+        table::{FrozenFlows, TableCounts},
+    },
+    packet::descriptor::Cut,
+    pipeline::{
+        rates::{DownUp, Rates},
+        report::{Message, RxReport, Unreported, WorkerReport},
+        rx::Control,
+        wake::Bell,
+    },
+    snapshot::{
+        publication::Publication,
+        tap::Tap,
+        view::{Snapshot, StageStatus, Totals, WorkerView},
+    },
+};
+
+/// A reader may hold an epoch for so long before the next cut is put off.
+const RECALL_PATIENCE: Duration = Duration::from_millis(20);
+/// Rates are reckoned over a second.
+const RATE_INTERVAL: Nanos = Nanos::from_millis(950);
+/// While a file is read, readers see an epoch at most so often.
+const FILE_PUBLISH: Duration = Duration::from_millis(200);
+/// What an epoch of a file stays published at least, so that a reader has a chance.
+const FILE_HOLD: Duration = Duration::from_millis(20);
+/// Ended flows kept for one sorted batch; above, when the table evicts, they go out in parts.
+const LARGEST_BATCH: usize = 1 << 17;
+/// Open flows handed to taps at once when the program ends.
+const EOF_BATCH: usize = 4096;
+
+/// An rx thread, as the collector sees it.
+pub struct RxLink {
+    /// `rx/0`.
+    pub name: String,
+    /// The core it is pinned to.
+    pub core: Option<CoreId>,
+    /// Its reports.
+    pub reports: rtrb::Consumer<Message>,
+    /// Boxes go back here.
+    pub back: rtrb::Producer<Box<RxReport>>,
+}
+
+/// A worker, as the collector sees it.
+pub struct WorkerLink {
+    /// `worker/0`, or the name of the rx that it is fused with.
+    pub name: String,
+    /// The core it is pinned to.
+    pub core: Option<CoreId>,
+    /// Its reports.
+    pub reports: rtrb::Consumer<Message>,
+    /// Its ended flows.
+    pub ended: rtrb::Consumer<FlowRecord>,
+    /// Tables go back here.
+    pub back: rtrb::Producer<Box<FrozenFlows>>,
+    /// Its bell.
+    pub bell: Arc<Bell>,
+}
+
+/// What a collector is made of.
+pub struct CollectorParts {
+    /// All rx threads.
+    pub rx: Vec<RxLink>,
+    /// All workers.
+    pub workers: Vec<WorkerLink>,
+    /// Exports.
+    pub taps: Vec<Box<dyn Tap>>,
+    /// Where epochs are published.
+    pub publication: Arc<Publication>,
+    /// What rx threads are asked.
+    pub control: Arc<Control>,
+    /// Time between live cuts, ns.
+    pub interval: Arc<AtomicU64>,
+    /// Whether cuts are asked for, or come with the frames.
+    pub clock: Clock,
+    /// The collector's bell.
+    pub bell: Arc<Bell>,
+    /// Monotonic clock, ns.
+    pub monotonic: fn() -> u64,
+    /// A thread has died.
+    pub failed: Arc<AtomicBool>,
+}
+
+/// Merges epochs.
+pub struct Collector {
+    parts: CollectorParts,
+    /// Reports of the epoch that is being merged, as they come.
+    rx_reports: Vec<Option<Box<RxReport>>>,
+    worker_reports: Vec<Option<WorkerReport>>,
+    /// Ended flows read from each worker since the start.
+    ended_read: Vec<u64>,
+    batch: Vec<FlowRecord>,
+    rates: Vec<Rates>,
+    /// Rates by worker and slot, while no snapshot holds them.
+    rate_lists: Vec<Vec<[f32; 2]>>,
+    ended_sum: DownUp,
+    /// The last reckoning of rates.
+    reckoned: Option<Reckoned>,
+    totals: Totals,
+    epoch: Epoch,
+    /// Live: when the next cut is due, and whether rx threads were told.
+    next_cut: u64,
+    scheduled: bool,
+    skipped: u64,
+    published: Option<Instant>,
+    tap_error: Option<std::io::Error>,
+}
+
+#[derive(Clone, Copy)]
+struct Reckoned {
+    now: Nanos,
+    packets: u64,
+    opened: u64,
+    closed: u64,
+}
+
+impl Collector {
+    /// Puts a collector together.
+    pub fn new(parts: CollectorParts) -> Self {
+        let (rx, workers) = (parts.rx.len(), parts.workers.len());
+        let next_cut = (parts.monotonic)() + first_cut(&parts).0;
+        Self {
+            parts,
+            rx_reports: (0..rx).map(|_| None).collect(),
+            worker_reports: (0..workers).map(|_| None).collect(),
+            ended_read: vec![0; workers],
+            batch: Vec::new(),
+            rates: (0..workers).map(|_| Rates::default()).collect(),
+            rate_lists: vec![Vec::new(); workers],
+            ended_sum: DownUp::default(),
+            reckoned: None,
+            totals: Totals::default(),
+            epoch: Epoch(1),
+            next_cut,
+            scheduled: false,
+            skipped: 0,
+            published: None,
+            tap_error: None,
+        }
+    }
+
+    /// Runs until the last epoch is merged and published.
+    ///
+    /// # Errors
+    /// When a tap failed. The pipeline is told to stop then, and runs to its end all the same.
+    pub fn run(mut self) -> std::io::Result<()> {
+        self.parts.bell.adopt();
+        loop {
+            let mut last = false;
+            let mut any = self.read_ended(usize::MAX);
+            while let Some(cut) = self.read_reports() {
+                self.merge(cut);
+                last |= cut.last;
+                any = true;
+            }
+            if last {
+                break;
+            }
+            if self.parts.failed.load(Ordering::Relaxed) && self.threads_are_gone() {
+                break;
+            }
+            let wait = match self.parts.clock {
+                Clock::Live => self.prepare_cut(),
+                Clock::Frames => self.give_back_early(),
+            };
+            if !any {
+                let links = &self.parts;
+                links.bell.wait(wait, || {
+                    links.rx.iter().any(|l| !l.reports.is_empty())
+                        || links.workers.iter().any(|l| !l.reports.is_empty())
+                });
+            }
+        }
+        self.parts.publication.end();
+        self.tap_error.map_or(Ok(()), Err)
+    }
+
+    /// Reads ended flows from every worker, but none of worker `w` beyond what it had sent at the
+    /// cut that is being merged.
+    fn read_ended(&mut self, most: usize) -> bool {
+        let mut any = false;
+        for w in 0..self.parts.workers.len() {
+            let limit = self.worker_reports[w].as_ref().map_or(u64::MAX, |r| r.ended_sent);
+            let mut read = 0;
+            while self.ended_read[w] < limit && read < most {
+                let Ok(record) = self.parts.workers[w].ended.pop() else { break };
+                self.ended_read[w] += 1;
+                read += 1;
+                self.rates[w].ended(&record, &mut self.ended_sum);
+                if !self.parts.taps.is_empty() {
+                    self.batch.push(record);
+                    if self.batch.len() >= LARGEST_BATCH && record.end == Some(EndReason::Evicted) {
+                        self.flush_batch();
+                    }
+                }
+            }
+            any |= read > 0;
+        }
+        any
+    }
+
+    /// Reads reports; returns the cut once all threads have reported it.
+    fn read_reports(&mut self) -> Option<Cut> {
+        for (link, place) in self.parts.rx.iter_mut().zip(&mut self.rx_reports) {
+            if place.is_none()
+                && let Ok(Message::Rx(report)) = link.reports.pop()
+            {
+                *place = Some(report);
+            }
+        }
+        for (link, place) in self.parts.workers.iter_mut().zip(&mut self.worker_reports) {
+            if place.is_none()
+                && let Ok(Message::Worker(report)) = link.reports.pop()
+            {
+                *place = Some(report);
+            }
+        }
+        let rx_done = self.rx_reports.iter().all(Option::is_some);
+        if !rx_done || !self.worker_reports.iter().all(Option::is_some) {
+            return None;
+        }
+        self.worker_reports.iter().flatten().map(|r| r.cut).reduce(Cut::merge)
+    }
+
+    fn merge(&mut self, cut: Cut) {
+        // Before a worker's report lie all records of flows that ended before its cut.
+        while self
+            .ended_read
+            .iter()
+            .zip(&self.worker_reports)
+            .any(|(&read, report)| report.as_ref().is_some_and(|r| read < r.ended_sent))
+        {
+            self.read_ended(usize::MAX);
+        }
+        self.flush_batch();
+        let mut accounts = Accounts::default();
+        let mut counts = TableCounts::default();
+        let mut unreported = Unreported::default();
+        for report in self.rx_reports.iter().flatten() {
+            accounts += report.accounts;
+        }
+        for report in self.worker_reports.iter().flatten() {
+            accounts.flows += report.counts.volume;
+            accounts.drops += report.counts.drops;
+            counts.opened += report.counts.opened;
+            counts.closed += report.counts.closed;
+            counts.evicted += report.counts.evicted;
+            counts.retransmits += report.counts.retransmits;
+            counts.live += report.counts.live;
+            counts.half_open += report.counts.half_open;
+            unreported.flows += report.unreported.flows;
+            unreported.volume += report.unreported.volume;
+        }
+        debug_assert!(accounts.conserved(), "{accounts:?}");
+        let tables = self.worker_reports.iter().flatten().all(|r| r.flows.is_some());
+        if tables {
+            self.publish(cut, accounts, counts, unreported);
+        }
+        // What a thread that has ended reported last holds for every later epoch.
+        for (link, place) in self.parts.rx.iter_mut().zip(&mut self.rx_reports) {
+            if let Some(report) = place.take_if(|r| !r.cut.last) {
+                let _ = link.back.push(report);
+            }
+        }
+        for (link, place) in self.parts.workers.iter_mut().zip(&mut self.worker_reports) {
+            // A table that could not be merged because another is missing goes straight back.
+            if let Some(WorkerReport { flows: Some(flows), .. }) = place.take_if(|r| !r.cut.last) {
+                let _ = link.back.push(flows);
+            }
+        }
+        self.epoch = cut.epoch.next();
+        self.scheduled = false;
+    }
+
+    fn publish(&mut self, cut: Cut, accounts: Accounts, counts: TableCounts, unreported: Unreported) {
+        let due = self.reckoned.is_none_or(|r| cut.now.since(r.now) >= RATE_INTERVAL) || cut.last;
+        let elapsed = self.reckoned.map_or(cut.now, |r| cut.now.since(r.now));
+        let mut sum = self.ended_sum;
+        let mut workers = Vec::with_capacity(self.parts.workers.len());
+        for (w, report) in self.worker_reports.iter_mut().enumerate() {
+            let flows = report.as_mut().and_then(|r| r.flows.take()).expect("asked for before");
+            let mut rates = std::mem::take(&mut self.rate_lists[w]);
+            if due {
+                self.rates[w].reckon(&flows, &cut, elapsed, &mut rates, &mut sum);
+            }
+            workers.push(WorkerView { flows, rates });
+        }
+        self.totals.flows = counts.live;
+        self.totals.opened = counts.opened;
+        self.totals.closed = counts.closed;
+        self.totals.evicted = counts.evicted;
+        self.totals.retransmits = counts.retransmits;
+        self.totals.half_open = counts.half_open;
+        self.totals.ended_unreported = unreported.flows;
+        if due {
+            self.ended_sum = DownUp::default();
+            self.reckon_totals(&cut, sum, elapsed, &accounts);
+        }
+        let sources = self.rx_reports.iter().flatten().map(|r| r.status.clone()).collect();
+        let snapshot = Snapshot {
+            epoch: cut.epoch,
+            now: cut.now,
+            wall: cut.wall,
+            accounts,
+            totals: self.totals,
+            sources,
+            stages: self.stages(),
+            epochs_skipped: self.skipped,
+            ended: cut.last,
+            workers,
+        };
+        if cut.last {
+            self.end_open_flows(&snapshot);
+        }
+        for tap in &mut self.parts.taps {
+            if self.tap_error.is_none()
+                && let Err(error) = tap.epoch(&snapshot)
+            {
+                self.tap_error = Some(error);
+                self.parts.control.stop();
+            }
+        }
+        let recent = self.published.is_some_and(|at| at.elapsed() < FILE_PUBLISH);
+        if self.parts.clock == Clock::Frames && recent && !cut.last {
+            return self.give_back(snapshot);
+        }
+        self.parts.publication.publish(Arc::new(snapshot));
+        self.published = Some(Instant::now());
+    }
+
+    fn reckon_totals(&mut self, cut: &Cut, sum: DownUp, elapsed: Nanos, accounts: &Accounts) {
+        let seconds = elapsed.as_secs_f64().max(1e-3);
+        let before = self.reckoned.unwrap_or(Reckoned { now: Nanos(0), packets: 0, opened: 0, closed: 0 });
+        let now = Reckoned {
+            now: cut.now,
+            packets: accounts.taken.packets,
+            opened: self.totals.opened,
+            closed: self.totals.closed,
+        };
+        self.totals.down = sum.down as f64 / seconds;
+        self.totals.up = sum.up as f64 / seconds;
+        self.totals.packets_per_second = (now.packets - before.packets) as f64 / seconds;
+        self.totals.opened_per_second = (now.opened - before.opened) as f64 / seconds;
+        self.totals.closed_per_second = (now.closed - before.closed) as f64 / seconds;
+        self.reckoned = Some(now);
+    }
+
+    fn stages(&self) -> Vec<StageStatus> {
+        let rx =
+            self.parts.rx.iter().zip(self.rx_reports.iter().flatten()).map(|(link, report)| StageStatus {
+                name: link.name.clone(),
+                core: link.core,
+                frames: report.accounts.taken.frames,
+                flows: 0,
+            });
+        let workers =
+            self.parts.workers.iter().zip(self.worker_reports.iter().flatten()).map(|(link, report)| {
+                StageStatus {
+                    name: link.name.clone(),
+                    core: link.core,
+                    frames: report.counts.volume.frames,
+                    flows: report.counts.live,
+                }
+            });
+        rx.chain(workers).collect()
+    }
+
+    /// Gives the ended flows of a cut to the taps, in the order of first packet, then key.
+    fn flush_batch(&mut self) {
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.sort_unstable_by(in_order);
+        self.tap_ended(&batch);
+        batch.clear();
+        self.batch = batch;
+    }
+
+    fn tap_ended(&mut self, flows: &[FlowRecord]) {
+        if flows.is_empty() || self.tap_error.is_some() {
+            return;
+        }
+        for tap in &mut self.parts.taps {
+            if let Err(error) = tap.ended(flows) {
+                self.tap_error = Some(error);
+                self.parts.control.stop();
+                return;
+            }
+        }
+    }
+
+    /// Gives the flows that are still open to the taps.
+    fn end_open_flows(&mut self, snapshot: &Snapshot) {
+        if self.parts.taps.is_empty() {
+            return;
+        }
+        let mut open = Vec::with_capacity(snapshot.len());
+        snapshot.scan(|at, _, facts| open.push((facts.first, at)));
+        open.sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0).then_with(|| in_order(&snapshot.record(a.1), &snapshot.record(b.1)))
+        });
+        let mut batch = Vec::with_capacity(EOF_BATCH);
+        for flows in open.chunks(EOF_BATCH) {
+            batch.clear();
+            batch.extend(
+                flows.iter().map(|&(_, at)| FlowRecord { end: Some(EndReason::Eof), ..snapshot.record(at) }),
+            );
+            self.tap_ended(&batch);
+        }
+    }
+
+    /// Live: takes the last epoch back from readers and tells rx threads of the next cut. Returns
+    /// how long nothing is to do.
+    fn prepare_cut(&mut self) -> Duration {
+        let interval = self.parts.interval.load(Ordering::Relaxed);
+        let now = (self.parts.monotonic)();
+        if self.parts.control.is_stopping() {
+            // The last cut comes by itself; it needs the tables back.
+            self.recall(RECALL_PATIENCE);
+            return Duration::from_millis(5);
+        }
+        if self.scheduled {
+            return Duration::from_millis(5);
+        }
+        self.next_cut = self.next_cut.min(now + interval);
+        if now < self.next_cut {
+            return Duration::from_nanos(self.next_cut - now).min(Duration::from_millis(20));
+        }
+        if !self.recall(RECALL_PATIENCE) {
+            // A reader still holds the last epoch: the next one will cover both.
+            self.skipped += 1;
+            self.next_cut = now + interval;
+            return Duration::from_millis(5);
+        }
+        self.parts.control.schedule(self.epoch, now);
+        self.scheduled = true;
+        self.next_cut = (self.next_cut + interval).max(now + interval / 2);
+        Duration::from_millis(5)
+    }
+
+    /// Files: takes the last epoch back soon, because a worker may wait for its table.
+    fn give_back_early(&mut self) -> Duration {
+        if self.published.is_none_or(|at| at.elapsed() >= FILE_HOLD) || self.parts.control.is_stopping() {
+            self.recall(RECALL_PATIENCE);
+        }
+        Duration::from_millis(2)
+    }
+
+    /// Takes the published epoch back and returns its tables to the workers; `false` if a reader
+    /// holds on to it.
+    fn recall(&mut self, patience: Duration) -> bool {
+        let Some(mut held) = self.parts.publication.recall() else { return true };
+        let start = Instant::now();
+        let snapshot = loop {
+            match Arc::try_unwrap(held) {
+                Ok(snapshot) => break snapshot,
+                Err(still) if start.elapsed() < patience => {
+                    held = still;
+                    std::thread::yield_now();
+                }
+                Err(still) => {
+                    self.parts.publication.publish(still);
+                    return false;
+                }
+            }
+        };
+        self.give_back(snapshot);
+        true
+    }
+
+    fn give_back(&mut self, snapshot: Snapshot) {
+        for (w, view) in snapshot.workers.into_iter().enumerate() {
+            self.rate_lists[w] = view.rates;
+            if let Some(report) = &mut self.worker_reports[w] {
+                // The worker has ended; its last table stays here.
+                report.flows.get_or_insert(view.flows);
+                continue;
+            }
+            let link = &mut self.parts.workers[w];
+            let _ = link.back.push(view.flows);
+            link.bell.ring();
+        }
+    }
+
+    fn threads_are_gone(&self) -> bool {
+        self.parts.rx.iter().any(|l| l.reports.is_abandoned())
+            || self.parts.workers.iter().any(|l| l.reports.is_abandoned())
+    }
+}
+
+/// The first epoch comes sooner, so that there is something to see.
+fn first_cut(parts: &CollectorParts) -> Nanos {
+    Nanos(parts.interval.load(Ordering::Relaxed)).min(Nanos::from_millis(100))
+}
+
+/// The order of exports: first packet, then key.
+fn in_order(a: &FlowRecord, b: &FlowRecord) -> Order {
+    let rank = |r: &FlowRecord| {
+        let key = &r.hot.key;
+        let addresses = key.addresses(&r.wide);
+        (r.facts.first, key.kind, key.proto, addresses, key.ports, r.wide.extension, r.hot.last, r.hot.frames)
+    };
+    rank(a).cmp(&rank(b))
+}

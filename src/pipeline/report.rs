@@ -1,0 +1,138 @@
+//! What stages tell the collector at a cut, and how it gets there.
+
+use std::sync::Arc;
+
+use crate::{
+    base::{
+        counters::{Accounts, Volume},
+        ids::Epoch,
+    },
+    capture::source::SourceStatus,
+    flow::{
+        entry::FlowRecord,
+        table::{EndedFlows, FrozenFlows, TableCounts},
+    },
+    packet::descriptor::Cut,
+    pipeline::wake::Bell,
+};
+
+/// An rx thread's report of a cut.
+#[derive(Clone, Debug, Default)]
+pub struct RxReport {
+    /// The cut.
+    pub cut: Cut,
+    /// What it took, and what it accounted for itself: no flow, and drops before a worker.
+    pub accounts: Accounts,
+    /// Its source.
+    pub status: SourceStatus,
+}
+
+/// A worker's report of a cut.
+pub struct WorkerReport {
+    /// The cut.
+    pub cut: Cut,
+    /// What its table counted.
+    pub counts: TableCounts,
+    /// Ended flows that it sent before, since the start.
+    pub ended_sent: u64,
+    /// Totals of ended flows that found the queue full.
+    pub unreported: Unreported,
+    /// Lines that wait in its rings now.
+    pub backlog: u64,
+    /// The table, if the collector had given the last one back.
+    pub flows: Option<Box<FrozenFlows>>,
+}
+
+/// Ended flows that no reader saw, as one record: conservation holds without them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unreported {
+    /// How many.
+    pub flows: u64,
+    /// Their frames.
+    pub volume: Volume,
+}
+
+/// A worker's end of its queue of ended flows.
+pub struct EndedQueue {
+    to_collector: rtrb::Producer<FlowRecord>,
+    collector: Arc<Bell>,
+    /// Whether to wait for room instead of losing records.
+    waits: bool,
+    /// Nobody reads ended flows: they are not sent.
+    silent: bool,
+    /// Records sent since the start.
+    pub sent: u64,
+    /// What found no room.
+    pub unreported: Unreported,
+}
+
+impl EndedQueue {
+    /// Returns the sending end of a queue.
+    pub fn new(
+        to_collector: rtrb::Producer<FlowRecord>,
+        collector: Arc<Bell>,
+        waits: bool,
+        silent: bool,
+    ) -> Self {
+        Self { to_collector, collector, waits, silent, sent: 0, unreported: Unreported::default() }
+    }
+
+    /// Wakes the collector if the queue is half full.
+    pub fn nudge(&self) {
+        if self.to_collector.slots() < self.to_collector.buffer().capacity() / 2 {
+            self.collector.ring();
+        }
+    }
+}
+
+impl EndedFlows for EndedQueue {
+    fn ended(&mut self, record: &FlowRecord) {
+        if self.silent {
+            return;
+        }
+        let mut record = *record;
+        loop {
+            match self.to_collector.push(record) {
+                Ok(()) => {
+                    self.sent += 1;
+                    return;
+                }
+                Err(rtrb::PushError::Full(back)) if self.waits && !self.to_collector.is_abandoned() => {
+                    record = back;
+                    self.collector.ring();
+                    std::thread::yield_now();
+                }
+                Err(_) => {
+                    self.unreported.flows += 1;
+                    self.unreported.volume += Volume {
+                        frames: record.hot.frames[0] + record.hot.frames[1],
+                        packets: record.hot.frames[0]
+                            + record.hot.frames[1]
+                            + record.facts.extra_packets[0]
+                            + record.facts.extra_packets[1],
+                        bytes: record.hot.bytes[0] + record.hot.bytes[1],
+                    };
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A report or the end of a thread.
+pub enum Message {
+    /// From an rx.
+    Rx(Box<RxReport>),
+    /// From a worker.
+    Worker(WorkerReport),
+}
+
+impl Message {
+    /// Returns the epoch that it closes.
+    pub fn epoch(&self) -> Epoch {
+        match self {
+            Self::Rx(r) => r.cut.epoch,
+            Self::Worker(w) => w.cut.epoch,
+        }
+    }
+}

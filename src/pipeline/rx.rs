@@ -1,0 +1,353 @@
+//! An rx: takes frames from its source, reads their headers, gives them to their workers, and
+//! puts the markers of cuts between them.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+
+use std::sync::Arc;
+
+use crate::{
+    base::{
+        counters::{Accounts, DropReason},
+        ids::Epoch,
+        sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        time::{Nanos, Stamp},
+    },
+    capture::source::{Clock, Progress, Source},
+    packet::{
+        descriptor::{Cut, Descriptor},
+        key::WideKey,
+        parse::{Parser, Verdict},
+    },
+    pipeline::{
+        clock::EngineClock,
+        report::{Message, RxReport},
+        steer::Outlet,
+        wake::Bell,
+    },
+};
+
+/// A file's cuts come at the latest after so many frames, so that what waits for a cut is bounded.
+const FRAMES_PER_CUT: u64 = 1 << 20;
+/// The longest wait for frames: how soon a stop is noticed.
+const LONGEST_WAIT: Nanos = Nanos::from_millis(50);
+/// Rounds without a frame before an rx waits instead of asking again.
+const SPINS: u32 = 64;
+/// After a stop, the kernel's ring is drained for so long at most.
+const DRAIN: Nanos = Nanos::from_secs(2);
+
+/// What the collector asks of all rx threads.
+#[derive(Debug, Default)]
+pub struct Control {
+    /// The epoch that the next live cut closes.
+    epoch: AtomicU64,
+    /// When: monotonic ns.
+    due: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Control {
+    /// Asks for the cut that closes `epoch`, at `due` on the monotonic clock.
+    pub fn schedule(&self, epoch: Epoch, due: u64) {
+        self.due.store(due, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `due`, which must see the time that belongs to it.
+        self.epoch.store(epoch.0, Ordering::Release);
+    }
+
+    /// Asks for a last cut.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether a last cut was asked for.
+    #[inline]
+    pub fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Returns when the cut that closes `epoch` is due, if it was asked for.
+    #[inline]
+    fn due(&self, epoch: Epoch) -> Option<u64> {
+        // Acquire: pairs with the Release in `schedule`.
+        (self.epoch.load(Ordering::Acquire) >= epoch.0).then(|| self.due.load(Ordering::Relaxed))
+    }
+}
+
+/// What rx threads of files know of each other: how far engine time has come.
+#[derive(Debug)]
+pub struct Together {
+    /// The latest engine time of any, ns.
+    latest: AtomicU64,
+    /// How many have not ended.
+    running: AtomicUsize,
+}
+
+impl Together {
+    /// Returns what `threads` rx threads share.
+    pub fn new(threads: usize) -> Self {
+        Self { latest: AtomicU64::new(0), running: AtomicUsize::new(threads) }
+    }
+}
+
+/// What an rx is made of.
+pub struct RxParts<S, O> {
+    /// Where frames come from.
+    pub source: S,
+    /// Where they go.
+    pub outlet: O,
+    /// How headers are read.
+    pub parser: Parser,
+    /// Frames taken at once.
+    pub burst: usize,
+    /// What the collector asks for.
+    pub control: Arc<Control>,
+    /// Engine time.
+    pub clock: EngineClock,
+    /// Time between a file's cuts.
+    pub cut_interval: Nanos,
+    /// Whether a file's cuts also come after a number of frames; only a single rx may do that.
+    pub cut_by_frames: bool,
+    /// Monotonic clock, ns.
+    pub monotonic: fn() -> u64,
+    /// Its value at engine time 0.
+    pub monotonic_start: u64,
+    /// Wall clock, ns since 1970.
+    pub wall: fn() -> u64,
+    /// Where reports go, and come back from to be written again.
+    pub to_collector: rtrb::Producer<Message>,
+    /// See `to_collector`.
+    pub from_collector: rtrb::Consumer<Box<RxReport>>,
+    /// The collector's bell.
+    pub collector: Arc<Bell>,
+    /// What rx threads of files know of each other.
+    pub together: Arc<Together>,
+    /// Another thread has died.
+    pub failed: Arc<AtomicBool>,
+    /// Never waits.
+    pub busy_poll: bool,
+}
+
+/// One rx and its source.
+pub struct Rx<S, O> {
+    parts: RxParts<S, O>,
+    accounts: Accounts,
+    frame: Descriptor,
+    wide: WideKey,
+    /// The epoch that the next cut closes.
+    epoch: Epoch,
+    /// Files: engine time of the next cut.
+    next_cut: Nanos,
+    /// Frames since the source was last asked how it is.
+    frames_since_status: u64,
+}
+
+impl<S: Source, O: Outlet> Rx<S, O> {
+    /// Puts an rx together.
+    pub fn new(parts: RxParts<S, O>) -> Self {
+        let next_cut = parts.cut_interval;
+        Self {
+            parts,
+            accounts: Accounts::default(),
+            frame: Descriptor::default(),
+            wide: WideKey::default(),
+            epoch: Epoch(1),
+            next_cut,
+            frames_since_status: 0,
+        }
+    }
+
+    /// Runs until the source ends or a stop is asked for.
+    pub fn run(mut self) {
+        match self.parts.source.clock() {
+            Clock::Frames => self.run_file(),
+            Clock::Live => self.run_live(),
+        }
+    }
+
+    fn run_file(&mut self) {
+        loop {
+            if self.parts.control.is_stopping() || self.has_failed() {
+                break;
+            }
+            let max = self.parts.outlet.wait_for_room(self.parts.burst, true);
+            if self.burst(max, Some(self.next_cut)) == Progress::End {
+                break;
+            }
+            self.parts.outlet.flush(&mut self.accounts.drops, true);
+            if self.parts.cut_by_frames && self.frames_since_status >= FRAMES_PER_CUT {
+                let now = self.parts.clock.now();
+                self.cut(now, self.parts.clock.newest(), false);
+            }
+        }
+        self.parts.outlet.flush(&mut self.accounts.drops, true);
+        self.end_file();
+    }
+
+    /// Goes on making cuts until all sources have ended, so that time ends for all flows at once.
+    fn end_file(&mut self) {
+        let together = Arc::clone(&self.parts.together);
+        together.latest.fetch_max(self.parts.clock.now().0, Ordering::AcqRel);
+        together.running.fetch_sub(1, Ordering::AcqRel);
+        let newest = self.parts.clock.newest();
+        loop {
+            // Acquire: pairs with the AcqRel above and in `burst`, so that `latest` is final once
+            // nobody runs.
+            let all_ended = together.running.load(Ordering::Acquire) == 0 || self.has_failed();
+            let latest = Nanos(together.latest.load(Ordering::Acquire));
+            while self.next_cut <= latest {
+                let now = self.next_cut;
+                self.cut(now, newest, false);
+                self.next_cut = now + self.parts.cut_interval;
+            }
+            if all_ended {
+                return self.cut(latest, newest, true);
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    fn run_live(&mut self) {
+        let mut idle = 0;
+        let mut drain_until = None;
+        loop {
+            let clock = (self.parts.monotonic)();
+            let wait = match self.parts.control.due(self.epoch) {
+                Some(due) if clock >= due => {
+                    self.cut_live(clock, false);
+                    Nanos(0)
+                }
+                Some(due) => Nanos(due - clock),
+                None => LONGEST_WAIT,
+            };
+            if self.has_failed() {
+                return;
+            }
+            let max = self.parts.outlet.wait_for_room(self.parts.burst, false);
+            let progress = self.burst(max, None);
+            self.parts.outlet.flush(&mut self.accounts.drops, false);
+            if self.parts.control.is_stopping() {
+                // Frames that the kernel already holds are taken: they were on the wire before.
+                let until = *drain_until.get_or_insert(clock + DRAIN.0);
+                if progress == Progress::Idle || clock >= until {
+                    break;
+                }
+            }
+            match progress {
+                Progress::Frames => idle = 0,
+                Progress::End => break,
+                Progress::Idle if self.parts.busy_poll => {}
+                Progress::Idle => {
+                    idle += 1;
+                    if !self.parts.outlet.idle_step() && idle >= SPINS {
+                        self.parts.source.wait(if wait < LONGEST_WAIT { wait } else { LONGEST_WAIT });
+                    }
+                }
+            }
+        }
+        self.cut_live((self.parts.monotonic)(), true);
+    }
+
+    /// Takes at most `max` frames; with `cut_at`, a file's cuts are made between them as engine
+    /// time passes.
+    #[inline]
+    fn burst(&mut self, max: usize, cut_at: Option<Nanos>) -> Progress {
+        let Self { parts, accounts, frame, wide, epoch, next_cut, frames_since_status } = self;
+        let RxParts { source, outlet, parser, clock, cut_interval, together, .. } = parts;
+        let mut reports = Reports {
+            to_collector: &mut parts.to_collector,
+            from_collector: &mut parts.from_collector,
+            collector: &parts.collector,
+        };
+        source.burst(max, |bytes, meta| {
+            let now = clock.frame(meta.wall);
+            if cut_at.is_some() && now >= *next_cut {
+                outlet.flush(&mut accounts.drops, true);
+                together.latest.fetch_max(now.0, Ordering::AcqRel);
+                while now >= *next_cut {
+                    let cut = Cut { epoch: *epoch, now: *next_cut, wall: meta.wall, last: false };
+                    reports.send(cut, accounts, |_| ());
+                    outlet.cut(cut);
+                    *epoch = epoch.next();
+                    *next_cut = *next_cut + *cut_interval;
+                }
+            }
+            *frames_since_status += 1;
+            if meta.loopback && meta.outgoing {
+                accounts.taken.add_frame(1, u64::from(meta.wire_len));
+                accounts.drops[DropReason::LoopbackCopy] += 1;
+                return;
+            }
+            match parser.parse(bytes, meta, frame, wide) {
+                Verdict::Flow => {
+                    accounts.taken.add_frame(u64::from(frame.segments), u64::from(frame.wire_len));
+                    frame.tick = now.tick();
+                    outlet.put(frame, wide);
+                }
+                Verdict::NotFlow => {
+                    accounts.taken.add_frame(1, u64::from(meta.wire_len));
+                    accounts.not_flow.add_frame(1, u64::from(meta.wire_len));
+                }
+                Verdict::Drop(reason) => {
+                    accounts.taken.add_frame(1, u64::from(meta.wire_len));
+                    accounts.drops[reason] += 1;
+                }
+            }
+        })
+    }
+
+    fn cut_live(&mut self, clock: u64, last: bool) {
+        let now = self.parts.clock.monotonic(Nanos(clock.saturating_sub(self.parts.monotonic_start)));
+        self.cut(now, Stamp((self.parts.wall)()), last);
+    }
+
+    /// Closes an epoch here, and sends its markers and the report.
+    fn cut(&mut self, now: Nanos, wall: Stamp, last: bool) {
+        let cut = Cut { epoch: self.epoch, now, wall, last };
+        let mut reports = Reports {
+            to_collector: &mut self.parts.to_collector,
+            from_collector: &mut self.parts.from_collector,
+            collector: &self.parts.collector,
+        };
+        let source = &mut self.parts.source;
+        reports.send(cut, &mut self.accounts, |status| source.status(status));
+        self.parts.outlet.cut(cut);
+        self.epoch = self.epoch.next();
+        self.frames_since_status = 0;
+    }
+
+    fn has_failed(&self) -> bool {
+        self.parts.failed.load(Ordering::Relaxed)
+    }
+}
+
+struct Reports<'a> {
+    to_collector: &'a mut rtrb::Producer<Message>,
+    from_collector: &'a mut rtrb::Consumer<Box<RxReport>>,
+    collector: &'a Bell,
+}
+
+impl Reports<'_> {
+    /// Sends the report of a cut, in a box that the collector has read and given back.
+    fn send(
+        &mut self,
+        cut: Cut,
+        accounts: &mut Accounts,
+        status: impl FnOnce(&mut crate::capture::source::SourceStatus),
+    ) {
+        let mut report = loop {
+            match self.from_collector.pop() {
+                Ok(report) => break report,
+                Err(_) if self.from_collector.is_abandoned() => return,
+                Err(_) => {
+                    self.collector.ring();
+                    std::thread::yield_now();
+                }
+            }
+        };
+        status(&mut report.status);
+        accounts.stamps_saturated = report.status.stamps_saturated;
+        report.cut = cut;
+        report.accounts = *accounts;
+        // There are no more boxes than places in the ring.
+        let _ = self.to_collector.push(Message::Rx(report));
+        self.collector.ring();
+    }
+}
