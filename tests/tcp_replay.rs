@@ -1,5 +1,6 @@
 //! Every TCP flow of the shared captures through the TCP machine alone: the state of both ends and the
 //! number of retransmissions, against the ground truth.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -221,10 +222,11 @@ fn shared_captures_have_the_states_and_retransmissions_of_the_truth() {
             if !(low..=high).contains(&found.retransmits) {
                 faults.push(format!("{} retransmissions, not {low} to {high}", found.retransmits));
             }
-            if let (Some(initiator), Some(want)) = (found.initiator_by_syn, row["initiator"].as_str()) {
-                if (initiator == 1) != ((want == "rev") != swapped) && ends[0] != ends[1] {
-                    faults.push(format!("opened by {:?}", ends[initiator]));
-                }
+            if let (Some(initiator), Some(want)) = (found.initiator_by_syn, row["initiator"].as_str())
+                && ends[0] != ends[1]
+                && (initiator == 1) == (swapped == (want == "rev"))
+            {
+                faults.push(format!("opened by {:?}", ends[initiator]));
             }
             let ports = [ends[0].1, ends[1].1];
             let is_known = KNOWN.iter().any(|k| k.0 == name && (ports == [k.1, k.2] || ports == [k.2, k.1]));
