@@ -31,8 +31,10 @@ fn opened() -> (TcpTrack, [u32; 2]) {
     (track, [1000, 9000])
 }
 
-/// A connection's segments: of every `period`, the last comes from the client, who acknowledges all.
-fn traffic(mut next: [u32; 2], period: usize, payload: [u32; 2]) -> Vec<Segment> {
+/// A connection's segments: of every `period`, the last comes from the client, who acknowledges all but
+/// the last `flying` bytes.
+fn traffic(mut next: [u32; 2], period: usize, payload: [u32; 2], flying: u32) -> Vec<Segment> {
+    let first = next;
     (0..SEGMENTS)
         .map(|n| {
             let from = usize::from(n % period != period - 1);
@@ -40,7 +42,7 @@ fn traffic(mut next: [u32; 2], period: usize, payload: [u32; 2]) -> Vec<Segment>
                 from,
                 flags: ACK,
                 seq_number: next[from],
-                ack_number: next[from ^ 1],
+                ack_number: next[from ^ 1].saturating_sub([flying, 0][from]).max(first[from ^ 1]),
                 window: 65535,
                 payload_len: payload[from],
                 wall: Stamp(1_700_000_000_000_000_000 + n as u64 * 1200),
@@ -65,15 +67,18 @@ fn run(track: &mut TcpTrack, segments: &[Segment]) -> (usize, usize) {
 
 fn tcp(c: &mut Criterion) {
     let (track, next) = opened();
-    let bulk = traffic(next, 3, [0, 1448]);
-    let requests = traffic(next, 2, [300, 900]);
-    let mut swapped = bulk.clone();
+    let bulk = traffic(next, 3, [0, 1448], 30 * 1448);
+    let lockstep = traffic(next, 3, [0, 1448], 0);
+    let requests = traffic(next, 2, [300, 900], 0);
+    let mut swapped = lockstep.clone();
     for pair in swapped.chunks_exact_mut(3) {
         pair.swap(0, 1);
     }
-    let again: Vec<_> = bulk.iter().flat_map(|seg| [*seg, *seg]).take(SEGMENTS).collect();
+    let again: Vec<_> = lockstep.iter().flat_map(|seg| [*seg, *seg]).take(SEGMENTS).collect();
     let cases = [
         ("bulk", &bulk, (0, 0)),
+        // Every acknowledgement is a round trip.
+        ("lockstep", &lockstep, (0, 0)),
         ("requests", &requests, (0, 0)),
         ("reordered", &swapped, (0, SEGMENTS / 3)),
         ("repeated", &again, (SEGMENTS / 3, 0)),

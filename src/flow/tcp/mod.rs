@@ -112,18 +112,23 @@ impl TcpTrack {
     /// The next segment of an established connection takes the short way, see `benches/tcp.rs`.
     #[inline]
     pub fn segment(&mut self, seg: &Segment, subject: usize) -> Outcome {
-        let (me, peer) = self.sides(seg.from);
-        let settled = (me.bits | peer.bits) & (EVENTFUL | bit::UP) == bit::UP
-            && me.bits & (bit::KNOWN | bit::ACKED) == bit::KNOWN | bit::ACKED;
+        let (from, to) = (seg.from & 1, seg.from & 1 ^ 1);
+        let (mine, theirs) = (self.ends[from].bits, self.ends[to].bits);
+        let settled = (mine | theirs) & (EVENTFUL | bit::UP) == bit::UP
+            && mine & (bit::KNOWN | bit::ACKED) == bit::KNOWN | bit::ACKED;
         let plain = seg.flags & (ACK | SYN | FIN | RST) == ACK && seg.payload_len != 1 && !seg.late;
-        if !settled || !plain || seg.seq_number != me.next {
+        if !settled || !plain || seg.seq_number != self.ends[from].next {
             return self.unusual(seg, subject);
         }
+        let peer = self.ends[to];
+        let me = &mut self.ends[from];
         me.next = me.next.wrapping_add(seg.payload_len);
-        me.acknowledge(seg.ack_number, seg.window, peer);
+        me.acknowledge(seg.ack_number, seg.window, &peer);
         let mut out = Outcome { state: FlowState::Established, ..Outcome::default() };
-        self.stop_timer(seg, subject, &mut out);
-        if seg.payload_len != 0 {
+        if theirs & bit::TIMED_DATA != 0 && !after(self.timer.until, seg.ack_number) {
+            self.stop_timer(seg, subject, &mut out);
+        }
+        if seg.payload_len != 0 && mine & bit::TIMED_DATA == 0 {
             self.start_timer(seg, subject);
         }
         out
@@ -168,7 +173,9 @@ impl TcpTrack {
         self.ends[0].has(bits) || self.ends[1].has(bits)
     }
 
-    /// Whatever is not the next segment of an established connection.
+    /// Whatever is not the next segment of an established connection. Kept apart, so that the short
+    /// way needs neither stack nor saved registers.
+    #[inline(never)]
     fn unusual(&mut self, seg: &Segment, subject: usize) -> Outcome {
         let mut out = Outcome::default();
         match (seg.flags & RST != 0, seg.flags & SYN != 0, seg.flags & ACK != 0) {
