@@ -95,15 +95,18 @@ impl End {
         self.bits & bits != 0
     }
 
-    /// Notes a SYN, seen (`scale` of its option plus 1) or implied (`None`), with `len` bytes of data.
-    pub fn begin(&mut self, seq_number: u32, len: u32, scale: Option<u8>) {
+    /// Notes a SYN, seen or implied, with `len` bytes of data.
+    pub const fn begin(&mut self, seq_number: u32, len: u32) {
         self.first = seq_number.wrapping_add(1);
         self.next = self.first.wrapping_add(len);
         self.hole = [0; 2];
-        self.bits = self.bits & !bit::SCALE | bit::KNOWN | bit::SYN;
-        if let Some(scale) = scale {
-            self.bits |= bit::OPTIONS | u16::from(scale.min(LARGEST_SHIFT + 1));
-        }
+        self.bits = self.bits & !(bit::SCALE | bit::OPTIONS) | bit::KNOWN | bit::SYN;
+    }
+
+    /// Notes the options of a SYN that was seen: `scale` is the window scale option plus 1.
+    pub fn read_options(&mut self, scale: u8) {
+        let scale = u16::from(scale.min(LARGEST_SHIFT + 1));
+        self.bits = self.bits & !bit::SCALE | bit::OPTIONS | scale;
     }
 
     /// Returns whether a SYN with this number is the one that began this end's stream.

@@ -12,6 +12,7 @@
 //! | `wN`, `kN` | window field N (else 65535), window scale option N (else none) |
 //! | `tN` | N ms after the one before (else 1) |
 //! | `!` | older than the newest by a little: another interface |
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 
 use proptest::prelude::*;
 
@@ -194,6 +195,7 @@ const STATES: &[(&str, &str)] = &[
     ("c:A10 s:A10 c:S~ s:SA~",              "SYN_SENT SYN_RECV"),
     ("c:A10 s:A10 c:S~ s:SA~ c:A",          "ESTABLISHED ESTABLISHED"),
     ("c:A10 s:A10 c:S~ c:S@-1",             "SYN_SENT SYN_SENT"),
+    ("c:A10 s:A10 c:S~ s:RA@-9000",         "CLOSED CLOSED"),
     ("c:A10 s:A10 c:S@5000 s:A c:A10 s:A",  "ESTABLISHED ESTABLISHED"),
     ("c:A10 s:A10 c:S@5000 c:A10 c:S@5000", "ESTABLISHED ESTABLISHED"),
     // Established, and remaining so.
