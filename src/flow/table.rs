@@ -359,7 +359,7 @@ impl FlowTable {
     fn segment(&mut self, slot: u32, frame: &Descriptor) {
         let hot = self.hot.get(slot);
         let (state, roles) = (hot.state, hot.roles);
-        let segment = segment_of(frame, hot.last, roles);
+        let segment = segment_of(frame, self.lateness(frame, hot.last), roles);
         let track = &mut self.tcp[slot as usize];
         let outcome = track.segment(&segment, roles.subject());
         if outcome.retransmit || outcome.out_of_order || outcome.rtt_handshake_us | outcome.rtt_data_us != 0 {
@@ -440,7 +440,7 @@ impl FlowTable {
         }
         if has_segment(frame) {
             let mut track = TcpTrack::default();
-            let outcome = track.segment(&segment_of(frame, frame.wall, hot.roles), hot.roles.subject());
+            let outcome = track.segment(&segment_of(frame, false, hot.roles), hot.roles.subject());
             hot.state = outcome.state;
             if let Some((end, evidence)) = outcome.initiator {
                 hot.roles.learn(usize::from(end), evidence);
@@ -566,6 +566,14 @@ impl FlowTable {
         }
     }
 
+    /// Returns whether a frame was delivered late by another queue or interface. A file's order is
+    /// what was captured.
+    #[inline]
+    fn lateness(&self, frame: &Descriptor, last: Stamp) -> bool {
+        let behind = last.since(frame.wall);
+        self.config.home_interfaces && behind.0 > 0 && behind <= LATE
+    }
+
     fn is_local(&self, address: IpAddr) -> bool {
         !self.config.locals.is_empty() && self.config.locals.contains(address)
     }
@@ -576,7 +584,7 @@ impl FlowTable {
         let hot = self.hot.get(slot);
         hot.state.is_over()
             && frame.tcp_flags & tcp_flag::ACK == 0
-            && self.tcp[slot as usize].begins_anew(hot.state, &segment_of(frame, hot.last, hot.roles))
+            && self.tcp[slot as usize].begins_anew(hot.state, &segment_of(frame, false, hot.roles))
     }
 
     /// Moves a flow's home to the frame's interface if it was silent at home; says whether it did.
@@ -638,8 +646,7 @@ fn is_settled(hot: &Hot, frame: &Descriptor) -> bool {
 }
 
 #[inline]
-fn segment_of(frame: &Descriptor, last: Stamp, roles: Roles) -> Segment {
-    let behind = last.since(frame.wall);
+fn segment_of(frame: &Descriptor, late: bool, roles: Roles) -> Segment {
     Segment {
         from: frame.from(),
         seq_number: frame.seq_number,
@@ -649,7 +656,7 @@ fn segment_of(frame: &Descriptor, last: Stamp, roles: Roles) -> Segment {
         flags: frame.tcp_flags,
         payload_len: frame.payload_len,
         wall: frame.wall,
-        late: behind.0 > 0 && behind <= LATE,
+        late,
         subject_is_local: roles.is_local(roles.subject()),
     }
 }

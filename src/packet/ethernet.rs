@@ -77,8 +77,13 @@ pub(crate) const fn vlan_key(tci: u16) -> u16 {
 
 /// Reads a PPPoE session header (RFC 2516 section 4); its code is 0, else it is discovery.
 fn pppoe(walk: &mut Walk) -> Result<Next, Stop> {
-    let [version_type, code, ..] = *walk.take::<6>()?;
-    if (version_type, code) == (0x11, 0) { Ok(Next::Ppp) } else { Err(Stop::NotFlow) }
+    let [version_type, code, _, _, length @ ..] = *walk.take::<6>()?;
+    if (version_type, code) != (0x11, 0) {
+        return Err(Stop::NotFlow);
+    }
+    // What follows is padding of the Ethernet frame, not payload.
+    walk.limit(usize::from(u16::from_be_bytes(length)));
+    Ok(Next::Ppp)
 }
 
 /// Reads LLC (IEEE 802.2) and SNAP (IEEE 802, RFC 1042); other services than IP are no flow.

@@ -12,6 +12,7 @@ use crate::{
     flow::{
         entry::{Facts, FlowRecord, WideEnds},
         slab::{Frozen, Record, Slab, no_advice},
+        table::FrozenFlows,
     },
     packet::key::{Extension, kind},
     snapshot::view::{Snapshot, Totals, WorkerView},
@@ -38,12 +39,13 @@ pub fn of_rows(rows: &[(FlowRecord, [f32; 2])], now: Nanos, wall: Stamp) -> Snap
         totals.up += f64::from(rate[subject]);
     }
     let worker = WorkerView {
-        hot: freeze(rows.iter().map(|(r, _)| r.hot), len),
-        facts: freeze(rows.iter().map(|(r, _)| r.facts), len),
-        ends: freeze(rows.iter().map(|(r, _)| WideEnds(r.wide.ends)), len),
-        extensions: freeze(rows.iter().map(|(r, _)| r.wide.extension), len),
+        flows: Box::new(FrozenFlows {
+            hot: freeze(rows.iter().map(|(r, _)| r.hot), len),
+            facts: freeze(rows.iter().map(|(r, _)| r.facts), len),
+            ends: freeze(rows.iter().map(|(r, _)| WideEnds(r.wide.ends)), len),
+            extensions: freeze(rows.iter().map(|(r, _)| r.wide.extension), len),
+        }),
         rates: rows.iter().map(|(_, rate)| *rate).collect(),
-        live: totals.flows as u32,
     };
     Snapshot {
         epoch: Epoch(1),
