@@ -42,6 +42,8 @@ pub struct FrameMeta {
     pub stripped_vlan: Option<(u16, u16)>,
     /// This host sent the frame.
     pub outgoing: bool,
+    /// The interface is a loopback, which delivers every frame twice: outgoing, then incoming.
+    pub loopback: bool,
 }
 
 /// Where a frame belongs.
