@@ -107,7 +107,12 @@ impl fmt::Display for Table<'_> {
             let speed = i.speed.map_or_else(|| "-".to_owned(), speed);
             let mark = if default == Some(i.index) { "  (default)" } else { "" };
             let (name, state, link) = (&i.name, i.state(), i.link);
-            writeln!(f, "{name:wide$}  {state:7}  {link:9}  {:5}  {speed:>8}  {}{mark}", i.mtu, Addresses(i))?;
+            writeln!(
+                f,
+                "{name:wide$}  {state:7}  {link:9}  {:5}  {speed:>8}  {}{mark}",
+                i.mtu,
+                Addresses(i)
+            )?;
         }
         Ok(())
     }

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::system;
 #[cfg(feature = "pcap")]
 use super::pcap_source::PcapSource;
+use super::{interface::InterfaceError, system};
 use crate::{
     base::time::Nanos,
     capture::source::{Clock, Progress, Source, SourceStatus},
@@ -98,9 +98,9 @@ pub type Native = Live<system::NativeSource>;
 /// Why capture could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// There is no interface of this name.
-    #[error("there is no interface {0:?}")]
-    NoInterface(String),
+    /// There is no interface of a name; the text lists those there are.
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
     /// A privilege is missing; the text says which, and how to get it.
     #[error("{0}")]
     NotAllowed(String),

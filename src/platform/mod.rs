@@ -12,6 +12,8 @@
 
 pub mod interface;
 pub mod live;
+#[cfg(feature = "pcap")]
+pub mod pcap_source;
 
 #[cfg(target_os = "linux")]
 pub mod linux;

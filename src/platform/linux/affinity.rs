@@ -17,7 +17,12 @@ pub fn allowed_cores() -> io::Result<Vec<CoreId>> {
     let mut mask: Mask = [0; 128];
     // SAFETY: the mask is valid for writing its length; 0 is this thread.
     let done = unsafe {
-        libc::syscall(libc::SYS_sched_getaffinity, 0, size_of::<Mask>(), (&raw mut mask).cast::<libc::c_void>())
+        libc::syscall(
+            libc::SYS_sched_getaffinity,
+            0,
+            size_of::<Mask>(),
+            (&raw mut mask).cast::<libc::c_void>(),
+        )
     };
     if done < 0 {
         return Err(io::Error::last_os_error());
@@ -32,7 +37,8 @@ pub fn allowed_cores() -> io::Result<Vec<CoreId>> {
 /// For the first that it may not use, with the reason.
 pub fn check_cores(cores: &[CoreId]) -> Result<(), CoreError> {
     let allowed = allowed_cores().map_err(CoreError::Unknown)?;
-    let list = |name| parse_list(&fs::read_to_string(format!("/sys/devices/system/cpu/{name}")).unwrap_or_default());
+    let list =
+        |name| parse_list(&fs::read_to_string(format!("/sys/devices/system/cpu/{name}")).unwrap_or_default());
     judge(cores, &allowed, &list("present"), &list("online"))
 }
 
@@ -83,7 +89,12 @@ pub fn enter_thread(name: &str, core: Option<CoreId>) {
     *word = 1 << (core % 64);
     // SAFETY: the mask is valid for its length during the call; 0 is this thread.
     unsafe {
-        libc::syscall(libc::SYS_sched_setaffinity, 0, size_of::<Mask>(), (&raw const mask).cast::<libc::c_void>())
+        libc::syscall(
+            libc::SYS_sched_setaffinity,
+            0,
+            size_of::<Mask>(),
+            (&raw const mask).cast::<libc::c_void>(),
+        )
     };
 }
 
@@ -105,7 +116,8 @@ mod tests {
     #[test]
     fn a_core_that_cannot_be_used_is_refused_by_name_and_reason() {
         let text = |core: u16| {
-            judge(&[CoreId(1), CoreId(core)], &cores("0-3"), &cores("0-7"), &cores("0-6")).map_err(|e| e.to_string())
+            judge(&[CoreId(1), CoreId(core)], &cores("0-3"), &cores("0-7"), &cores("0-6"))
+                .map_err(|e| e.to_string())
         };
         assert_eq!(text(3), Ok(()));
         assert_eq!(text(99).unwrap_err(), "core 99 does not exist: the last one is 7");

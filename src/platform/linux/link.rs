@@ -86,11 +86,7 @@ fn request(name: &str) -> io::Result<libc::ifreq> {
     Ok(ifreq)
 }
 
-fn ask(
-    socket: BorrowedFd<'_>,
-    what: c_ulong,
-    ifreq: &mut libc::ifreq,
-) -> io::Result<libc::ifreq> {
+fn ask(socket: BorrowedFd<'_>, what: c_ulong, ifreq: &mut libc::ifreq) -> io::Result<libc::ifreq> {
     // SAFETY: the kernel reads and writes one `ifreq`, and what `ifru_data` points to if the
     // question uses it, which the caller keeps alive.
     let done = unsafe { libc::ioctl(socket.as_raw_fd(), what as _, &raw mut *ifreq) };

@@ -118,9 +118,9 @@ impl Facts {
         let binary = self.binary.display();
         let raw = 1u64 << NET_RAW;
         match self.file_capabilities {
-            FileCapabilities::Unsupported => {
-                Some(format!("the file system of {binary} has no extended attributes: setcap cannot work there, copy the binary to /usr/local/bin"))
-            }
+            FileCapabilities::Unsupported => Some(format!(
+                "the file system of {binary} has no extended attributes: setcap cannot work there, copy the binary to /usr/local/bin"
+            )),
             FileCapabilities::None => {
                 let link = self.link.as_ref()?.display();
                 Some(format!("{link} is a symbolic link: setcap is needed on the file itself, {binary}"))
@@ -137,9 +137,9 @@ impl Facts {
             FileCapabilities::Some(_) if self.status.bounding & raw == 0 => Some(format!(
                 "{binary} has the capability, but it is outside of this process's bounding set (a container or a service took it away)"
             )),
-            FileCapabilities::Some(_) => {
-                Some(format!("{binary} has the capability, but it is not in force; `=eip` is needed, not only `=p`"))
-            }
+            FileCapabilities::Some(_) => Some(format!(
+                "{binary} has the capability, but it is not in force; `=eip` is needed, not only `=p`"
+            )),
         }
     }
 }
@@ -169,7 +169,9 @@ impl FileCapabilities {
         };
         match usize::try_from(n) {
             Ok(n) => Self::parse(&value[..n.min(value.len())]),
-            Err(_) if io::Error::last_os_error().raw_os_error() == Some(libc::EOPNOTSUPP) => Self::Unsupported,
+            Err(_) if io::Error::last_os_error().raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                Self::Unsupported
+            }
             Err(_) => Self::None,
         }
     }
@@ -204,7 +206,8 @@ fn container() -> Option<&'static str> {
     }
     let groups = fs::read_to_string("/proc/1/cgroup").unwrap_or_default();
     let named = ["docker", "kubepods", "containerd", "/lxc"].iter().any(|n| groups.contains(n));
-    (named || Path::new("/.dockerenv").exists() || std::env::var_os("container").is_some()).then_some("docker")
+    (named || Path::new("/.dockerenv").exists() || std::env::var_os("container").is_some())
+        .then_some("docker")
 }
 
 #[cfg(test)]
@@ -252,7 +255,9 @@ mod tests {
         assert!(with(Facts { nosuid: true, ..base.clone() }).contains("nosuid"));
         let no_new_privs = Status { no_new_privs: true, ..status };
         assert!(with(Facts { status: no_new_privs, ..base.clone() }).contains("no_new_privs"));
-        assert!(with(Facts { status: Status { bounding: 0, ..status }, ..base.clone() }).contains("bounding set"));
+        assert!(
+            with(Facts { status: Status { bounding: 0, ..status }, ..base.clone() }).contains("bounding set")
+        );
         assert!(with(base.clone()).contains("=eip"));
         let unsupported = Facts { file_capabilities: FileCapabilities::Unsupported, ..facts() };
         assert!(with(unsupported).contains("extended attributes"));

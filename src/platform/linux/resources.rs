@@ -37,7 +37,9 @@ fn limit_files(groups: &str) -> Vec<String> {
     for line in groups.lines() {
         // hierarchy:controllers:path (cgroups(7)); version 2 is hierarchy 0 without controllers.
         let mut fields = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else {
+            continue;
+        };
         let (mount, file) = match controllers {
             "" => ("/sys/fs/cgroup", "memory.max"),
             c if c.split(',').any(|c| c == "memory") => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),

@@ -86,7 +86,7 @@ impl Channel {
             let block = self.ring.block();
             match Slot::read(block, self.offset, self.vnet) {
                 Slot::Frame(frame) => {
-                    let (skip, meta) = faces.meta(&frame);
+                    let (skip, meta) = faces.meta(&frame, self.watches);
                     each(&frame.bytes[skip..], &meta);
                     self.offset += frame.next as usize;
                     self.left -= 1;

@@ -43,8 +43,7 @@ impl Faces {
     /// Returns an empty cache.
     pub fn new(registry: Arc<Registry>) -> Self {
         let generation = registry.generation();
-        let nobody =
-            Face { ifindex: 0, hatype: 0, iface: IfaceId(0), loopback: false, link: Link::Network };
+        let nobody = Face { ifindex: 0, hatype: 0, iface: IfaceId(0), loopback: false, link: Link::Network };
         Self { registry, cache: [nobody; SLOTS], generation, other_host: 0 }
     }
 
@@ -70,11 +69,12 @@ impl Faces {
     }
 
     /// Returns how many bytes to leave out at the start of the frame, and what rx gets beside it.
+    /// `watched`: the interface of the frame's socket, if it has one only.
     #[inline]
-    pub fn meta(&mut self, frame: &Frame<'_>) -> (usize, FrameMeta) {
+    pub fn meta(&mut self, frame: &Frame<'_>, watched: Option<IfaceId>) -> (usize, FrameMeta) {
         let mut face = self.cache[frame.ifindex as usize % SLOTS];
         if face.ifindex != frame.ifindex || face.hatype != frame.hatype {
-            face = self.resolve(frame);
+            face = self.resolve(frame, watched);
         }
         self.other_host += u64::from(frame.pkttype == libc::PACKET_OTHERHOST);
         let (skip, link) = match face.link {
@@ -95,8 +95,11 @@ impl Faces {
     }
 
     #[cold]
-    fn resolve(&mut self, frame: &Frame<'_>) -> Face {
-        let (iface, loopback) = self.registry.resolve(frame.ifindex);
+    fn resolve(&mut self, frame: &Frame<'_>, watched: Option<IfaceId>) -> Face {
+        let (iface, loopback) = match watched {
+            Some(iface) => (iface, self.registry.is_loopback(iface)),
+            None => self.registry.resolve(frame.ifindex),
+        };
         let (ifindex, hatype) = (frame.ifindex, frame.hatype);
         let face = Face { ifindex, hatype, iface, loopback, link: link_of(hatype) };
         self.cache[ifindex as usize % SLOTS] = face;

@@ -34,8 +34,10 @@ pub struct Registry {
 #[derive(Clone, Debug)]
 struct Entry {
     name: String,
-    /// Of the system; `None` while it does not exist.
-    index: Option<u32>,
+    /// Of the system, the last one that it had; and the one before, whose frames may still come.
+    index: u32,
+    former: Option<u32>,
+    exists: bool,
     state: InterfaceState,
     loopback: bool,
     speed: Option<u64>,
@@ -67,22 +69,20 @@ impl Registry {
     /// Looks at all interfaces again.
     pub fn look_again(&self) {
         for entry in self.lock().iter_mut() {
-            let name = entry.index.and_then(|i| Some((i, link::name_of(self.links.as_fd(), i).ok()?)));
-            let found = name.or_else(|| {
-                let index = link::index_of(self.links.as_fd(), &entry.name).ok()?;
-                Some((index, entry.name.clone()))
-            });
-            let Some((index, name)) = found else {
-                entry.index = None;
+            let socket = self.links.as_fd();
+            let same = || entry.exists.then(|| Some((entry.index, link::name_of(socket, entry.index).ok()?)));
+            let again = || Some((link::index_of(socket, &entry.name).ok()?, entry.name.clone()));
+            let Some((index, name)) = same().flatten().or_else(again) else {
+                entry.exists = false;
                 if !matches!(entry.state, InterfaceState::Gone(_)) {
                     entry.state = InterfaceState::Gone(Stamp(clock::wall()));
                 }
                 continue;
             };
-            let before = entry.state;
-            *entry = self.look_at(name, index);
+            let before = std::mem::replace(entry, self.look_at(name, index));
+            entry.former = if before.index == index { before.former } else { Some(before.index) };
             // Still down: since the first moment.
-            if let (InterfaceState::Down(since), InterfaceState::Down(_)) = (before, entry.state) {
+            if let (InterfaceState::Down(since), InterfaceState::Down(_)) = (before.state, entry.state) {
                 entry.state = InterfaceState::Down(since);
             }
         }
@@ -97,21 +97,25 @@ impl Registry {
 
     /// Returns the system's index of an interface, `None` while it does not exist.
     pub fn index(&self, iface: IfaceId) -> Option<u32> {
-        self.lock().get(usize::from(iface.0))?.index
+        self.lock().get(usize::from(iface.0)).filter(|e| e.exists).map(|e| e.index)
     }
 
     /// Returns the interface with this index of the system, numbering it if it is new, and whether
     /// it is a loopback.
     pub fn resolve(&self, index: u32) -> (IfaceId, bool) {
         let mut entries = self.lock();
-        let found = entries.iter().position(|e| e.index == Some(index)).unwrap_or_else(|| {
+        let found = entries.iter().position(|e| e.index == index);
+        let found = found.or_else(|| entries.iter().position(|e| e.former == Some(index)));
+        let found = found.unwrap_or_else(|| {
             let name = link::name_of(self.links.as_fd(), index);
             // Gone before its frames were read: it has no name any more.
             let fresh = match name {
                 Ok(name) => self.look_at(name, index),
                 Err(_) => Entry {
                     name: format!("if{index}"),
-                    index: Some(index),
+                    index,
+                    former: None,
+                    exists: false,
                     state: InterfaceState::Gone(Stamp(clock::wall())),
                     loopback: false,
                     speed: None,
@@ -119,7 +123,8 @@ impl Registry {
             };
             // The same name again under a new index is the same interface to a reader.
             if let Some(at) = entries.iter().position(|e| e.name == fresh.name) {
-                entries[at] = fresh;
+                let before = std::mem::replace(&mut entries[at], fresh);
+                entries[at].former = Some(before.index);
                 return at;
             }
             if entries.len() < MOST {
@@ -128,6 +133,11 @@ impl Registry {
             entries.len() - 1
         });
         (IfaceId(found as u16), entries[found].loopback)
+    }
+
+    /// Returns whether an interface is a loopback.
+    pub fn is_loopback(&self, iface: IfaceId) -> bool {
+        self.lock().get(usize::from(iface.0)).is_some_and(|e| e.loopback)
     }
 
     /// Writes what is known of the interfaces into `out`, in the order of their ids.
@@ -146,7 +156,9 @@ impl Registry {
         let flags = link::flags_of(socket, &name).unwrap_or(0);
         let running = libc::IFF_UP | libc::IFF_RUNNING;
         Entry {
-            index: Some(index),
+            index,
+            former: None,
+            exists: true,
             state: match flags & running == running {
                 true => InterfaceState::Up,
                 false => InterfaceState::Down(Stamp(clock::wall())),

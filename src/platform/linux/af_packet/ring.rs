@@ -36,18 +36,12 @@ unsafe impl Send for Ring {}
 
 impl Ring {
     /// Asks the kernel for a ring on `socket` and maps it, with half the blocks as often as memory
-    /// is refused. Returns it and the number of blocks it got.
+    /// is refused.
     ///
     /// # Errors
     /// When the kernel refuses for another reason, or refuses two blocks.
     pub fn map(socket: &PacketSocket, config: &RingConfig) -> io::Result<Self> {
-        let mut blocks = config.blocks.max(2);
-        loop {
-            match Self::map_exactly(socket, config, blocks) {
-                Err(e) if is_memory(&e) && blocks > 2 => blocks = (blocks / 2).max(2),
-                done => return done,
-            }
-        }
+        with_fewer(config.blocks, |blocks| Self::map_exactly(socket, config, blocks))
     }
 
     fn map_exactly(socket: &PacketSocket, config: &RingConfig, blocks: usize) -> io::Result<Self> {
@@ -127,6 +121,38 @@ impl Drop for Ring {
     }
 }
 
+/// Tries with `blocks`, then with half as many as long as memory is refused, at least with 2.
+fn with_fewer<T>(blocks: usize, mut attempt: impl FnMut(usize) -> io::Result<T>) -> io::Result<T> {
+    let mut blocks = blocks.max(2);
+    loop {
+        match attempt(blocks) {
+            Err(e) if is_memory(&e) && blocks > 2 => blocks = (blocks / 2).max(2),
+            done => return done,
+        }
+    }
+}
+
 fn is_memory(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::EAGAIN | libc::EPERM | libc::ENOBUFS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_memory_halves_the_ring_and_other_errors_do_not() {
+        let attempts = |blocks, fits, code| {
+            let mut tried = Vec::new();
+            let done = with_fewer(blocks, |n| {
+                tried.push(n);
+                if n <= fits { Ok(n) } else { Err(io::Error::from_raw_os_error(code)) }
+            });
+            (tried, done.ok())
+        };
+        assert_eq!(attempts(64, 20, libc::ENOMEM), (vec![64, 32, 16], Some(16)));
+        assert_eq!(attempts(5, 0, libc::EAGAIN), (vec![5, 2], None));
+        assert_eq!(attempts(0, 9, libc::ENOMEM), (vec![2], Some(2)));
+        assert_eq!(attempts(64, 20, libc::EINVAL), (vec![64], None));
+    }
 }

@@ -24,6 +24,7 @@ use crate::{
     capture::source::{Clock, Progress, Source, SourceStatus},
     packet::parse::FrameMeta,
     platform::{
+        interface::InterfaceError,
         linux::{clock, interfaces, privileges},
         live::{Live, LiveConfig, OpenError, Watch},
     },
@@ -35,16 +36,22 @@ use crate::{
 /// See [`OpenError`].
 pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<AfPacketSource>, OpenError> {
     let watch = &config.watch;
-    let names: &[String] = match watch {
-        Watch::Any => &[],
-        Watch::Named(names) => names,
-    };
-    let registry = Registry::new(names).map_err(|(name, source)| match source.raw_os_error() {
-        Some(libc::ENODEV | libc::ENXIO) => OpenError::NoInterface(name),
+    let mut names: Vec<String> = Vec::new();
+    if let Watch::Named(all) = watch {
+        // A name twice would count every frame twice.
+        for name in all {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+    }
+    let registry = Registry::new(&names).map_err(|(name, source)| match source.raw_os_error() {
+        Some(libc::ENODEV | libc::ENXIO) => unknown_interface(&name),
         _ => OpenError::Refused { attempt: format!("look at {name}"), source },
     })?;
     let mut notes = Vec::new();
-    let probed = PacketSocket::new().map(|_| probe::vnet_header()).map_err(|e| refused("open a packet socket", e))?;
+    let probed =
+        PacketSocket::new().map(|_| probe::vnet_header()).map_err(|e| refused("open a packet socket", e))?;
     let vnet = probed == VnetHeader::Works;
     if !vnet {
         notes.push("this kernel does not tell the segments of super-frames: packets are frames".to_owned());
@@ -52,10 +59,8 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<AfPacketSource>,
     let shared = Arc::new(Shared {
         registry: Arc::new(registry),
         config: config.clone(),
-        fanout: (threads > 1).then(|| Fanout {
-            program: fanout::program(config.seed),
-            groups: Mutex::default(),
-        }),
+        fanout: (threads > 1)
+            .then(|| Fanout { program: fanout::program(config.seed), groups: Mutex::default() }),
         vnet,
     });
     let watches: Vec<Option<IfaceId>> = match watch {
@@ -63,7 +68,7 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<AfPacketSource>,
             shared.number_all();
             vec![None]
         }
-        Watch::Named(names) => (0..names.len()).map(|n| Some(IfaceId(n as u16))).collect(),
+        Watch::Named(_) => (0..names.len()).map(|n| Some(IfaceId(n as u16))).collect(),
     };
     let mut sources = Vec::new();
     for _ in 0..threads.max(1) {
@@ -91,6 +96,11 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<AfPacketSource>,
         channel.open(config.snap).map_err(|e| refused("set the capture filter", e))?;
     }
     Ok(Live { sources, notes })
+}
+
+fn unknown_interface(name: &str) -> OpenError {
+    let known = interfaces::interfaces().unwrap_or_default();
+    InterfaceError::Unknown { name: name.to_owned(), known }.into()
 }
 
 fn refused(attempt: &str, source: io::Error) -> OpenError {
@@ -351,7 +361,11 @@ impl Source for AfPacketSource {
             self.tend();
         }
         let counts = self.counts();
-        *out = SourceStatus { method: "af-packet", interfaces: std::mem::take(&mut out.interfaces), ..SourceStatus::default() };
+        *out = SourceStatus {
+            method: "af-packet",
+            interfaces: std::mem::take(&mut out.interfaces),
+            ..SourceStatus::default()
+        };
         self.shared.registry.report(&mut out.interfaces);
         out.kernel_frames = counts.kernel_frames;
         out.kernel_drops = counts.kernel_drops;
