@@ -430,7 +430,7 @@ fn a_quiet_link_shows_its_frame_soon_and_waiting_does_not_spin() {
         veth();
         let mut source = open_one("rnlb");
         let a = Sender::on("rnla");
-        let mut worst = Duration::ZERO;
+        let mut delays = Vec::new();
         for n in 0..20 {
             thread::sleep(Duration::from_millis(3 + n as u64));
             let sent = Instant::now();
@@ -441,9 +441,11 @@ fn a_quiet_link_shows_its_frame_soon_and_waiting_does_not_spin() {
                 source.burst(32, |_, _| frames += 1);
                 assert!(sent.elapsed() < Duration::from_secs(1));
             }
-            worst = worst.max(sent.elapsed());
+            delays.push(sent.elapsed());
         }
-        assert!(worst < Duration::from_millis(15), "{worst:?}");
+        // The median: other work on the machine may delay a few.
+        delays.sort_unstable();
+        assert!(delays[10] < Duration::from_millis(12), "{delays:?}");
         // Nothing there: waits as long as it is told.
         let start = Instant::now();
         source.wait(Nanos(50 * MS));
@@ -731,6 +733,32 @@ fn a_tunnel_s_frames_begin_with_their_ip_header() {
         assert_eq!((seen[0].meta.link, &seen[0].bytes[..]), (LinkType::RAW, packet));
         assert!(!seen[0].meta.outgoing && seen[1].meta.outgoing);
         assert_eq!((seen[1].bytes[0], seen[1].bytes.len(), seen[1].meta.wire_len), (0x45, 33, 33));
+    });
+}
+
+#[cfg(feature = "pcap")]
+#[test]
+#[ignore = "needs root: cargo test --features pcap --test live -- --ignored"]
+fn libpcap_gives_the_same_frames_and_takes_a_link_up_again() {
+    in_namespace(|| {
+        veth();
+        let config = LiveConfig { method: live::Method::Pcap, ..named("rnlb") };
+        let mut source = open(&config, 1).remove(0);
+        let a = Sender::on("rnla");
+        (0..100).for_each(|n| a.send(&numbered(n, 60 + n as usize)));
+        let seen = take(&mut source, 100);
+        assert_eq!(seen.len(), 100);
+        assert!((0..100).all(|n| seen[n as usize].bytes == numbered(n, 60 + n as usize)));
+        assert_eq!((status(&mut source).kernel_frames, seen[0].meta.link), (100, LinkType::ETHERNET));
+        ip("link set rnlb down");
+        wait_state(&mut source, "down", is_down);
+        ip("link set rnlb up");
+        wait_state(&mut source, "up", is_up);
+        a.send(&numbered(7, 60));
+        assert_eq!(take(&mut source, 1)[0].bytes, numbered(7, 60));
+        let error =
+            live::open(&LiveConfig { method: live::Method::Pcap, ..named("nosuch0") }, 1).err().unwrap();
+        assert!(error.to_string().starts_with("there is no interface \"nosuch0\""), "{error}");
     });
 }
 

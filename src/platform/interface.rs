@@ -159,7 +159,7 @@ impl fmt::Display for Addresses<'_> {
 
 fn speed(bits: u64) -> String {
     match bits {
-        1_000_000_000.. if bits % 1_000_000_000 == 0 => format!("{} Gb/s", bits / 1_000_000_000),
+        1_000_000_000.. if bits.is_multiple_of(1_000_000_000) => format!("{} Gb/s", bits / 1_000_000_000),
         1_000_000_000.. => format!("{:.1} Gb/s", bits as f64 / 1e9),
         _ => format!("{} Mb/s", bits / 1_000_000),
     }

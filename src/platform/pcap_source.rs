@@ -148,6 +148,7 @@ impl Port {
         let Some((capture, link)) = &mut self.capture else { return 0 };
         for handed in 0..max {
             match capture.next_packet() {
+                #[allow(clippy::unnecessary_cast, reason = "a timeval's fields differ by system")]
                 Ok(packet) => {
                     let meta = FrameMeta {
                         wall: stamp(packet.header.ts.tv_sec as i64, packet.header.ts.tv_usec as i64),

@@ -141,11 +141,12 @@ fn half<const N: usize>(b: &[u8; N], at: usize) -> u16 {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+#[allow(clippy::disallowed_types, clippy::disallowed_macros, reason = "tests")]
+mod tests {
     use super::*;
 
     /// Writes a slot as the kernel does. `tag`: TPID and TCI; `gso`: type and size.
-    pub fn slot(payload: &[u8], next: u32, status: u32, tag: (u16, u16), gso: (u8, u16)) -> Vec<u8> {
+    fn slot(payload: &[u8], next: u32, status: u32, tag: (u16, u16), gso: (u8, u16)) -> Vec<u8> {
         let (mac, net) = (96u16, 110u16);
         let mut s = vec![0u8; usize::from(mac)];
         s[0..4].copy_from_slice(&next.to_ne_bytes());

@@ -137,6 +137,7 @@ fn is_memory(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
 
