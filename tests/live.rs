@@ -4,6 +4,7 @@
 //! `sudo -E cargo test --test live -- --ignored`
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "namespaces, raw sockets")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -778,7 +779,7 @@ fn cost_of_a_frame_in_user_space() {
                 let start = Instant::now();
                 while source.burst(32, |b, m| {
                     frames += 1;
-                    sum += u64::from(b[12]) + m.wall.0;
+                    sum = sum.wrapping_add(u64::from(b[12]) + m.wall.0);
                 }) == Progress::Frames
                 {}
                 spent += start.elapsed();

@@ -44,7 +44,8 @@ pub fn open(config: &LiveConfig) -> Result<Live<PcapSource>, OpenError> {
             Ok(Port::new(name, capture))
         })
         .collect::<Result<_, OpenError>>()?;
-    let source = PcapSource { ports, config: config.clone(), turn: 0, stopped: false };
+    let source =
+        PcapSource { ports, config: config.clone(), turn: 0, looked: Instant::now(), stopped: false };
     Ok(Live { sources: vec![source], notes: Vec::new() })
 }
 
@@ -100,6 +101,8 @@ pub struct PcapSource {
     ports: Vec<Port>,
     config: LiveConfig,
     turn: usize,
+    /// When the links' states were looked at: listing them is not cheap.
+    looked: Instant,
     stopped: bool,
 }
 
@@ -193,6 +196,17 @@ impl Port {
         }
     }
 
+    /// libpcap keeps a capture whose link is down, and says nothing: the list of interfaces does.
+    fn look(&mut self, all: &[Interface]) {
+        let Some(found) = all.iter().find(|i| i.name == self.name) else { return };
+        match self.state {
+            _ if self.capture.is_none() => {}
+            _ if found.up && found.running => self.state = InterfaceState::Up,
+            InterfaceState::Up => self.state = InterfaceState::Down(Stamp(system::wall())),
+            InterfaceState::Down(_) | InterfaceState::Gone(_) => {}
+        }
+    }
+
     fn count(&mut self) {
         let Some((capture, _)) = &mut self.capture else { return };
         let Ok(stat) = capture.stats() else { return };
@@ -240,6 +254,12 @@ impl Source for PcapSource {
         let interfaces = std::mem::take(&mut out.interfaces);
         *out = SourceStatus { method: "pcap", interfaces, ..SourceStatus::default() };
         out.interfaces.clear();
+        if self.looked.elapsed() > RETRY
+            && let Ok(all) = system::interfaces()
+        {
+            self.looked = Instant::now();
+            self.ports.iter_mut().for_each(|p| p.look(&all));
+        }
         for port in &mut self.ports {
             port.count();
             out.kernel_frames += port.counted.0;
