@@ -49,6 +49,11 @@ pub trait Source: Send {
         None
     }
 
+    /// Lets no new frames in. Those already taken in can still be had; after them `burst` returns
+    /// [`Progress::End`], and what the kernel counted is what was handed out plus its drops.
+    /// Nothing to do for files, which end by themselves.
+    fn stop(&mut self) {}
+
     /// Writes what the source knows of itself into `out`. Called once a cut, off the packet path.
     fn status(&mut self, out: &mut SourceStatus);
 }
@@ -87,6 +92,8 @@ pub struct InterfaceStatus {
     pub state: InterfaceState,
     /// Bits per second, where known.
     pub speed: Option<u64>,
+    /// Whether it delivers every frame twice: outgoing, then incoming.
+    pub loopback: bool,
 }
 
 /// Whether an interface delivers frames.

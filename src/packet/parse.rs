@@ -60,7 +60,7 @@ pub struct FrameMeta {
     pub stripped_vlan: Option<(u16, u16)>,
     /// This host sent the frame.
     pub outgoing: bool,
-    /// The interface is a loopback: every frame is delivered twice.
+    /// The interface is a loopback, which delivers every frame twice: outgoing, then incoming.
     pub loopback: bool,
 }
 

@@ -1,9 +1,33 @@
-//! The operating system: what the floors below need of it, and the only file that names it.
+//! The operating system. The only file that names one.
+//!
+//! Every system offers the same few functions; what it lacks, `portable` answers with less.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`live`] | the live capture source, whichever way it captures |
+//! | [`interface`] | interfaces, and the one to watch when none is named |
+//! | [`interfaces`], [`check_capture`] | which there are; whether we may capture on them |
+//! | [`allowed_cores`], [`check_cores`], [`host`] | where threads run |
+//! | [`usable_memory`], [`self_usage`] | what may be used, what is used |
 
-use crate::capture::capture_file::MapGuard;
+pub mod interface;
+pub mod live;
+#[cfg(feature = "pcap")]
+pub mod pcap_source;
 
 #[cfg(target_os = "linux")]
 pub mod linux;
+#[cfg(target_os = "linux")]
+use linux as system;
+
+#[cfg(not(target_os = "linux"))]
+mod portable;
+#[cfg(not(target_os = "linux"))]
+use portable as system;
+
+pub use system::{allowed_cores, check_capture, check_cores, interfaces, self_usage, usable_memory};
+
+use crate::{base::ids::CoreId, capture::capture_file::MapGuard, pipeline::launch::Host};
 
 /// Returns what watches over mapped capture files; without one, files are read in pieces.
 pub fn map_guard() -> &'static dyn MapGuard {
@@ -11,4 +35,76 @@ pub fn map_guard() -> &'static dyn MapGuard {
     return &linux::sigbus::SigBus;
     #[cfg(not(target_os = "linux"))]
     return &crate::capture::capture_file::NoMaps;
+}
+
+/// What this process has used so far, and uses now.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SelfUsage {
+    /// CPU time of all threads, in seconds.
+    pub cpu_seconds: f64,
+    /// Memory that is resident, in bytes.
+    pub rss_bytes: u64,
+}
+
+/// Why a core cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    /// There is no such core.
+    #[error("core {} does not exist: the last one is {}", .core.0, .last.0)]
+    OutOfRange {
+        /// The core that was asked for.
+        core: CoreId,
+        /// The last one there is.
+        last: CoreId,
+    },
+    /// It is switched off.
+    #[error("core {} is offline", .0.0)]
+    Offline(CoreId),
+    /// The process is confined to others.
+    #[error("core {} is not in the set that this process may use: {}", .core.0, ranges(.allowed))]
+    NotAllowed {
+        /// The core that was asked for.
+        core: CoreId,
+        /// Those that may be used.
+        allowed: Vec<CoreId>,
+    },
+    /// The system does not say.
+    #[error("cannot find out which cores may be used")]
+    Unknown(#[source] std::io::Error),
+}
+
+/// Returns what the pipeline needs of this system, for threads on these cores.
+pub fn host(cores: Vec<CoreId>) -> Host {
+    Host {
+        enter_thread: system::enter_thread,
+        cores,
+        advise: system::advise,
+        monotonic: system::monotonic,
+        wall: system::wall,
+    }
+}
+
+/// Writes `0-3,8`.
+fn ranges(cores: &[CoreId]) -> String {
+    let mut parts: Vec<(u16, u16)> = Vec::new();
+    for CoreId(core) in cores {
+        match parts.last_mut() {
+            Some((_, last)) if *last + 1 == *core => *last = *core,
+            _ => parts.push((*core, *core)),
+        }
+    }
+    let part = |(a, b): &(u16, u16)| if a == b { a.to_string() } else { format!("{a}-{b}") };
+    parts.iter().map(part).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_are_written_as_ranges() {
+        for (cores, text) in [(&[0, 1, 2, 5][..], "0-2,5"), (&[7], "7"), (&[], "")] {
+            assert_eq!(ranges(&cores.iter().map(|c| CoreId(*c)).collect::<Vec<_>>()), text);
+        }
+    }
 }

@@ -1,3 +1,27 @@
 //! Linux.
 
+pub mod af_packet;
+pub mod affinity;
+pub mod clock;
+pub mod interfaces;
+mod link;
+pub mod privileges;
+pub mod resources;
 pub mod sigbus;
+
+pub use af_packet::AfPacketSource as NativeSource;
+pub use affinity::{allowed_cores, check_cores, enter_thread};
+pub use clock::{monotonic, wall};
+pub use interfaces::interfaces;
+pub use privileges::check_capture;
+pub use resources::{advise_huge_pages as advise, self_usage, usable_memory};
+
+use super::live::{LiveConfig, Native, OpenError};
+
+/// Opens the system's own way of capture for `threads` rx threads.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn open_native(config: &LiveConfig, threads: usize) -> Result<Native, OpenError> {
+    af_packet::open(config, threads)
+}

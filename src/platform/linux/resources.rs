@@ -1,0 +1,117 @@
+//! What the process may use and what it uses: memory and time.
+#![expect(unsafe_code, reason = "madvise, getrusage, sysconf")]
+
+use std::fs;
+
+use crate::platform::SelfUsage;
+
+/// Asks for 2 MB pages. That the kernel may refuse changes only the speed.
+pub fn advise_huge_pages(start: *mut u8, bytes: usize) {
+    // SAFETY: no memory is read or written; a range that is not all ours is refused.
+    unsafe { libc::madvise(start.cast(), bytes, libc::MADV_HUGEPAGE) };
+}
+
+/// Returns the bytes of memory that this process may use: what is available on the host, and no
+/// more than the limits of its control groups.
+pub fn usable_memory() -> u64 {
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let host = available(&meminfo);
+    limit_files(&groups).iter().filter_map(|file| limit(&fs::read_to_string(file).ok()?)).fold(host, u64::min)
+}
+
+/// `MemAvailable`, which the kernel tells since 3.14, else `MemTotal`; without either no bound.
+fn available(meminfo: &str) -> u64 {
+    let field = |name| {
+        let line = meminfo.lines().find(|l| l.starts_with(name))?;
+        line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()
+    };
+    field("MemAvailable:").or_else(|| field("MemTotal:")).map_or(u64::MAX, |kb| kb << 10)
+}
+
+/// Returns the files with the memory limits of the group and of every group around it. In a
+/// container the path is that of the host or `/`, and the mount shows the container's own group
+/// as its root: that is tried too.
+fn limit_files(groups: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for line in groups.lines() {
+        // hierarchy:controllers:path (cgroups(7)); version 2 is hierarchy 0 without controllers.
+        let mut fields = line.splitn(3, ':');
+        let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else {
+            continue;
+        };
+        let (mount, file) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            c if c.split(',').any(|c| c == "memory") => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+            _ => continue,
+        };
+        let mut path = path.trim_end_matches('/');
+        loop {
+            files.push(format!("{mount}{path}/{file}"));
+            let Some((parent, _)) = path.rsplit_once('/') else { break };
+            path = parent;
+        }
+    }
+    files
+}
+
+/// Version 2 says `max` for none, version 1 a number beyond any memory, which does no harm.
+fn limit(text: &str) -> Option<u64> {
+    text.trim().parse().ok()
+}
+
+/// Returns what the process has used: CPU time of all its threads, and memory now.
+pub fn self_usage() -> SelfUsage {
+    // SAFETY: all fields are numbers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is valid for writing.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
+    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    // SAFETY: no pointers.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64;
+    SelfUsage { cpu_seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime), rss_bytes: pages * page }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_looked_for_in_every_group_up_to_the_root() {
+        assert_eq!(
+            limit_files("0::/system.slice/a.service\n"),
+            [
+                "/sys/fs/cgroup/system.slice/a.service/memory.max",
+                "/sys/fs/cgroup/system.slice/memory.max",
+                "/sys/fs/cgroup/memory.max",
+            ]
+        );
+        assert_eq!(
+            limit_files("7:cpu,cpuacct:/x\n4:memory:/docker/1\n0::/\n"),
+            [
+                "/sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes",
+                "/sys/fs/cgroup/memory/docker/memory.limit_in_bytes",
+                "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+                "/sys/fs/cgroup/memory.max",
+            ]
+        );
+        assert_eq!(limit_files("garbage\n"), [""; 0]);
+        assert_eq!((limit("max\n"), limit("536870912\n")), (None, Some(512 << 20)));
+    }
+
+    #[test]
+    fn available_memory_comes_before_all_memory() {
+        assert_eq!(available("MemTotal:  2000 kB\nMemFree: 1 kB\nMemAvailable:  1000 kB\n"), 1000 << 10);
+        assert_eq!(available("MemTotal:  2000 kB\n"), 2000 << 10);
+        assert_eq!(available(""), u64::MAX);
+    }
+
+    #[test]
+    fn this_process_uses_something() {
+        assert!((1 << 20..u64::MAX).contains(&usable_memory()));
+        let usage = self_usage();
+        assert!(usage.rss_bytes > 1 << 20 && usage.cpu_seconds >= 0.0, "{usage:?}");
+    }
+}

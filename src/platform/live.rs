@@ -1,0 +1,198 @@
+//! Live capture, whichever way: the kernel's own where there is one, else libpcap.
+
+use std::io;
+
+#[cfg(feature = "pcap")]
+use super::pcap_source::PcapSource;
+use super::{interface::InterfaceError, system};
+use crate::{
+    base::time::Nanos,
+    capture::source::{Clock, Progress, Source, SourceStatus},
+    packet::parse::FrameMeta,
+};
+
+/// Which interfaces are watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// All, those that appear later included.
+    Any,
+    /// These, by name, numbered in this order.
+    Named(Vec<String>),
+}
+
+/// How frames are got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// The best that works here.
+    #[default]
+    Auto,
+    /// Linux packet sockets.
+    AfPacket,
+    /// The pcap library.
+    Pcap,
+}
+
+/// Size and pace of the ring of each rx thread and interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingConfig {
+    /// Bytes of one block: a power of two, a multiple of the page size, and more than the largest
+    /// super-frame (64 KB).
+    pub block_size: usize,
+    /// Number of blocks.
+    pub blocks: usize,
+    /// The kernel hands over a block that is not full after one to two times this, in ms.
+    pub retire_ms: u32,
+}
+
+impl Default for RingConfig {
+    /// 16 MB: 110,000 small frames, which is 75 ms at 1.5 Mpps a thread. A quiet link shows its
+    /// frames after at most 8 ms.
+    fn default() -> Self {
+        Self { block_size: 256 << 10, blocks: 64, retire_ms: 4 }
+    }
+}
+
+/// What is watched, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveConfig {
+    /// Which interfaces.
+    pub watch: Watch,
+    /// Which way.
+    pub method: Method,
+    /// Room for frames that rx has not taken yet.
+    pub ring: RingConfig,
+    /// Bytes of a frame to keep; 0 keeps all.
+    pub snap: u32,
+    /// Asks named interfaces for the frames of other hosts too.
+    pub promiscuous: bool,
+    /// Secret of the hash that deals frames out to several threads.
+    pub seed: u32,
+}
+
+impl LiveConfig {
+    /// Returns the usual way to watch these interfaces.
+    pub fn new(watch: Watch) -> Self {
+        Self {
+            watch,
+            method: Method::Auto,
+            ring: RingConfig::default(),
+            snap: 0,
+            promiscuous: false,
+            seed: 0,
+        }
+    }
+}
+
+/// An open capture: one source for each rx thread.
+#[derive(Debug)]
+pub struct Live<S = LiveSource> {
+    /// Both directions of a flow go to the same source; all number the interfaces alike.
+    pub sources: Vec<S>,
+    /// What is not as it was asked for, in words for the screen.
+    pub notes: Vec<String>,
+}
+
+/// A capture of the system's own kind.
+pub type Native = Live<system::NativeSource>;
+
+/// Why capture could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no interface of a name; the text lists those there are.
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
+    /// A privilege is missing; the text says which, and how to get it.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// This build or system has no such method.
+    #[error("capture method {0} is not available here")]
+    NoMethod(&'static str),
+    /// The system refused something else.
+    #[error("cannot {attempt}")]
+    Refused {
+        /// What was attempted.
+        attempt: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+/// Opens a live capture for `threads` rx threads (libpcap: always one). No frame is taken in before
+/// all of them are ready.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn open(config: &LiveConfig, threads: usize) -> Result<Live, OpenError> {
+    let native = match config.method {
+        Method::Pcap => return open_pcap(config),
+        Method::AfPacket | Method::Auto => system::open_native(config, threads),
+    };
+    match native {
+        Err(OpenError::NoMethod(_)) if config.method == Method::Auto => open_pcap(config),
+        Err(error) => Err(error),
+        Ok(live) => Ok(Live {
+            sources: live.sources.into_iter().map(LiveSource::Native).collect(),
+            notes: live.notes,
+        }),
+    }
+}
+
+#[cfg(feature = "pcap")]
+fn open_pcap(config: &LiveConfig) -> Result<Live, OpenError> {
+    let live = super::pcap_source::open(config)?;
+    Ok(Live { sources: live.sources.into_iter().map(LiveSource::Pcap).collect(), notes: live.notes })
+}
+
+#[cfg(not(feature = "pcap"))]
+fn open_pcap(_config: &LiveConfig) -> Result<Live, OpenError> {
+    Err(OpenError::NoMethod("pcap (build with --features pcap)"))
+}
+
+/// One rx thread's share of a live capture.
+#[allow(clippy::large_enum_variant, reason = "one for each thread, made at start")]
+pub enum LiveSource {
+    /// The system's own way.
+    Native(system::NativeSource),
+    /// Through libpcap.
+    #[cfg(feature = "pcap")]
+    Pcap(PcapSource),
+}
+
+impl Source for LiveSource {
+    fn clock(&self) -> Clock {
+        Clock::Live
+    }
+
+    #[inline]
+    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, each: F) -> Progress {
+        match self {
+            Self::Native(s) => s.burst(max, each),
+            #[cfg(feature = "pcap")]
+            Self::Pcap(s) => s.burst(max, each),
+        }
+    }
+
+    fn wait(&mut self, timeout: Nanos) {
+        match self {
+            Self::Native(s) => s.wait(timeout),
+            #[cfg(feature = "pcap")]
+            Self::Pcap(s) => s.wait(timeout),
+        }
+    }
+
+    fn stop(&mut self) {
+        match self {
+            Self::Native(s) => s.stop(),
+            #[cfg(feature = "pcap")]
+            Self::Pcap(s) => s.stop(),
+        }
+    }
+
+    fn status(&mut self, out: &mut SourceStatus) {
+        match self {
+            Self::Native(s) => s.status(out),
+            #[cfg(feature = "pcap")]
+            Self::Pcap(s) => s.status(out),
+        }
+    }
+}

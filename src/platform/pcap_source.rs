@@ -1,0 +1,306 @@
+//! Live capture through libpcap: other systems, and links that rustnet's own capture cannot read.
+//!
+//! Segments of super-frames cannot be told, nor (but on "cooked" links) who sent a frame, and
+//! stamps are in microseconds. libpcap puts VLAN tags back and leaves out the second copy of
+//! loopback frames by itself.
+
+use std::{
+    io,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use pcap::{Active, Capture, Device};
+
+use super::{
+    interface::{Interface, InterfaceError},
+    live::{Live, LiveConfig, OpenError, Watch},
+    system,
+};
+use crate::{
+    base::{
+        ids::IfaceId,
+        time::{Nanos, Stamp},
+    },
+    capture::source::{Clock, InterfaceState, InterfaceStatus, Progress, Source, SourceStatus},
+    packet::{link::LinkType, parse::FrameMeta},
+};
+
+/// Opens the capture; there is always one source.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn open(config: &LiveConfig) -> Result<Live<PcapSource>, OpenError> {
+    let mut names = match &config.watch {
+        Watch::Any => vec!["any".to_owned()],
+        Watch::Named(names) => names.clone(),
+    };
+    let mut seen = Vec::new();
+    names.retain(|n| !seen.contains(n) && (seen.push(n.clone()), true).1);
+    let ports = names
+        .into_iter()
+        .map(|name| {
+            let capture = Port::capture(&name, config).map_err(|e| refused(&name, e))?;
+            Ok(Port::new(name, capture))
+        })
+        .collect::<Result<_, OpenError>>()?;
+    let source =
+        PcapSource { ports, config: config.clone(), turn: 0, looked: Instant::now(), stopped: false };
+    Ok(Live { sources: vec![source], notes: Vec::new() })
+}
+
+fn refused(name: &str, error: pcap::Error) -> OpenError {
+    let text = error.to_string();
+    let lower = text.to_lowercase();
+    if lower.contains("permission") || lower.contains("not permitted") {
+        let reason = system::check_capture().err();
+        return OpenError::NotAllowed(reason.unwrap_or_else(|| format!("not allowed to capture: {text}")));
+    }
+    if lower.contains("no such device") || lower.contains("doesn't exist") {
+        let known = interfaces().unwrap_or_default();
+        return InterfaceError::Unknown { name: name.to_owned(), known }.into();
+    }
+    OpenError::Refused { attempt: format!("capture on {name}"), source: io::Error::other(error) }
+}
+
+/// Returns the interfaces that libpcap lists.
+///
+/// # Errors
+/// When libpcap cannot list them.
+pub fn interfaces() -> io::Result<Vec<Interface>> {
+    let devices = Device::list().map_err(io::Error::other)?;
+    Ok(devices
+        .into_iter()
+        .enumerate()
+        .map(|(n, d)| Interface {
+            index: n as u32 + 1,
+            up: d.flags.is_up(),
+            running: d.flags.is_running(),
+            loopback: d.flags.is_loopback(),
+            addresses: d.addresses.iter().map(|a| (a.addr, a.netmask.map_or(host(a.addr), prefix))).collect(),
+            link: "other",
+            name: d.name,
+            ..Interface::default()
+        })
+        .collect())
+}
+
+fn host(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+fn prefix(mask: IpAddr) -> u8 {
+    match mask {
+        IpAddr::V4(m) => u32::from(m).leading_ones() as u8,
+        IpAddr::V6(m) => u128::from(m).leading_ones() as u8,
+    }
+}
+
+/// A live capture on one or more interfaces, for one rx thread.
+pub struct PcapSource {
+    ports: Vec<Port>,
+    config: LiveConfig,
+    turn: usize,
+    /// When the links' states were looked at: listing them is not cheap.
+    looked: Instant,
+    stopped: bool,
+}
+
+/// One interface.
+struct Port {
+    name: String,
+    /// `None` while the interface cannot be captured on.
+    capture: Option<(Capture<Active>, LinkType)>,
+    state: InterfaceState,
+    /// When to try again.
+    retry: Instant,
+    /// What the library's counters, which wrap at 32 bits, have come to.
+    counted: (u64, u64),
+    last: (u32, u32),
+}
+
+const RETRY: Duration = Duration::from_millis(500);
+
+impl Port {
+    fn new(name: String, capture: (Capture<Active>, LinkType)) -> Self {
+        Self {
+            name,
+            capture: Some(capture),
+            state: InterfaceState::Up,
+            retry: Instant::now(),
+            counted: (0, 0),
+            last: (0, 0),
+        }
+    }
+
+    fn capture(name: &str, config: &LiveConfig) -> Result<(Capture<Active>, LinkType), pcap::Error> {
+        let bytes = config.ring.block_size.saturating_mul(config.ring.blocks);
+        let capture = Capture::from_device(name)?
+            .promisc(config.promiscuous)
+            .snaplen(if config.snap == 0 { 262_144 } else { config.snap.min(262_144) as i32 })
+            .buffer_size(i32::try_from(bytes).unwrap_or(i32::MAX))
+            .timeout(config.ring.retire_ms as i32)
+            .immediate_mode(false)
+            .open()?
+            .setnonblock()?;
+        let link = link_of(capture.get_datalink().0);
+        Ok((capture, link))
+    }
+
+    fn burst(&mut self, iface: IfaceId, max: usize, each: &mut impl FnMut(&[u8], &FrameMeta)) -> usize {
+        let Some((capture, link)) = &mut self.capture else { return 0 };
+        for handed in 0..max {
+            match capture.next_packet() {
+                #[allow(clippy::unnecessary_cast, reason = "a timeval's fields differ by system")]
+                Ok(packet) => {
+                    let meta = FrameMeta {
+                        wall: stamp(packet.header.ts.tv_sec as i64, packet.header.ts.tv_usec as i64),
+                        wire_len: packet.header.len,
+                        iface,
+                        link: *link,
+                        gso_size: 0,
+                        stripped_vlan: None,
+                        outgoing: false,
+                        loopback: false,
+                    };
+                    each(packet.data, &meta);
+                }
+                Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => return handed,
+                Err(error) => {
+                    self.lose(&error);
+                    return handed;
+                }
+            }
+        }
+        max
+    }
+
+    fn lose(&mut self, error: &pcap::Error) {
+        let since = Stamp(system::wall());
+        let gone = error.to_string().contains("disappeared");
+        self.state = if gone { InterfaceState::Gone(since) } else { InterfaceState::Down(since) };
+        self.count();
+        self.last = (0, 0);
+        self.capture = None;
+        self.retry = Instant::now() + RETRY;
+    }
+
+    /// Tries again to capture on an interface that was lost.
+    fn revive(&mut self, config: &LiveConfig) {
+        if self.capture.is_some() || Instant::now() < self.retry {
+            return;
+        }
+        match Self::capture(&self.name, config) {
+            Ok(capture) => (self.capture, self.state) = (Some(capture), InterfaceState::Up),
+            Err(_) => self.retry = Instant::now() + RETRY,
+        }
+    }
+
+    /// libpcap keeps a capture whose link is down, and says nothing: the list of interfaces does.
+    fn look(&mut self, all: &[Interface]) {
+        let Some(found) = all.iter().find(|i| i.name == self.name) else { return };
+        match self.state {
+            _ if self.capture.is_none() => {}
+            _ if found.up && found.running => self.state = InterfaceState::Up,
+            InterfaceState::Up => self.state = InterfaceState::Down(Stamp(system::wall())),
+            InterfaceState::Down(_) | InterfaceState::Gone(_) => {}
+        }
+    }
+
+    fn count(&mut self) {
+        let Some((capture, _)) = &mut self.capture else { return };
+        let Ok(stat) = capture.stats() else { return };
+        self.counted.0 += u64::from(stat.received.wrapping_sub(self.last.0));
+        self.counted.1 += u64::from(stat.dropped.wrapping_sub(self.last.1));
+        self.last = (stat.received, stat.dropped);
+    }
+}
+
+impl Source for PcapSource {
+    fn clock(&self) -> Clock {
+        Clock::Live
+    }
+
+    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
+        let mut handed = 0;
+        for _ in 0..self.ports.len() {
+            let iface = IfaceId(self.turn as u16);
+            handed += self.ports[self.turn].burst(iface, max - handed, &mut each);
+            if handed == max {
+                break;
+            }
+            self.turn = (self.turn + 1) % self.ports.len();
+        }
+        match handed {
+            0 if self.stopped => Progress::End,
+            0 => Progress::Idle,
+            _ => Progress::Frames,
+        }
+    }
+
+    /// Waits 1 ms at most: the library's file descriptor does not exist on every system.
+    fn wait(&mut self, timeout: Nanos) {
+        for port in &mut self.ports {
+            port.revive(&self.config);
+        }
+        std::thread::sleep(Duration::from_nanos(timeout.0).min(Duration::from_millis(1)));
+    }
+
+    fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    fn status(&mut self, out: &mut SourceStatus) {
+        let interfaces = std::mem::take(&mut out.interfaces);
+        *out = SourceStatus { method: "pcap", interfaces, ..SourceStatus::default() };
+        out.interfaces.clear();
+        if self.looked.elapsed() > RETRY
+            && let Ok(all) = system::interfaces()
+        {
+            self.looked = Instant::now();
+            self.ports.iter_mut().for_each(|p| p.look(&all));
+        }
+        for port in &mut self.ports {
+            port.count();
+            out.kernel_frames += port.counted.0;
+            out.kernel_drops += port.counted.1;
+            out.interfaces.push(InterfaceStatus {
+                name: port.name.clone(),
+                state: port.state,
+                speed: None,
+                loopback: false,
+            });
+        }
+    }
+}
+
+/// Returns the number that capture files have for a `DLT_*`; most are the same.
+fn link_of(dlt: i32) -> LinkType {
+    match dlt {
+        12 | 14 => LinkType::RAW,
+        n => LinkType(u16::try_from(n).unwrap_or(u16::MAX)),
+    }
+}
+
+/// Saturates what is before 1970.
+fn stamp(seconds: i64, micros: i64) -> Stamp {
+    let nanos = i128::from(seconds) * 1_000_000_000 + i128::from(micros) * 1000;
+    Stamp(u64::try_from(nanos.max(0)).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_and_link_types_are_those_of_the_engine() {
+        assert_eq!(stamp(1, 500_000), Stamp(1_500_000_000));
+        assert_eq!(stamp(-1, 0), Stamp(0));
+        assert_eq!(
+            (link_of(1), link_of(12), link_of(276)),
+            (LinkType::ETHERNET, LinkType::RAW, LinkType::LINUX_SLL2)
+        );
+        assert_eq!(prefix("255.255.240.0".parse().unwrap()), 20);
+        assert_eq!(host("::1".parse().unwrap()), 128);
+    }
+}

@@ -1,0 +1,104 @@
+//! What any system has: for those that rustnet has no own code for. Capture goes through libpcap.
+
+use std::{
+    convert::Infallible,
+    io,
+    sync::OnceLock,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use super::{
+    CoreError, SelfUsage,
+    interface::Interface,
+    live::{LiveConfig, Native, OpenError},
+};
+use crate::{
+    base::{ids::CoreId, time::Nanos},
+    capture::source::{Clock, Progress, Source, SourceStatus},
+    packet::parse::FrameMeta,
+};
+
+/// There is no own way of capture here.
+pub struct NativeSource(Infallible);
+
+impl Source for NativeSource {
+    fn clock(&self) -> Clock {
+        match self.0 {}
+    }
+
+    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, _max: usize, _each: F) -> Progress {
+        match self.0 {}
+    }
+
+    fn wait(&mut self, _timeout: Nanos) {
+        match self.0 {}
+    }
+
+    fn status(&mut self, _out: &mut SourceStatus) {
+        match self.0 {}
+    }
+}
+
+/// Always fails.
+pub fn open_native(_config: &LiveConfig, _threads: usize) -> Result<Native, OpenError> {
+    Err(OpenError::NoMethod("af-packet"))
+}
+
+/// Returns the interfaces that libpcap lists.
+#[cfg(feature = "pcap")]
+pub fn interfaces() -> io::Result<Vec<Interface>> {
+    super::pcap_source::interfaces()
+}
+
+/// Cannot know without libpcap.
+#[cfg(not(feature = "pcap"))]
+pub fn interfaces() -> io::Result<Vec<Interface>> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this build has no capture: build with --features pcap"))
+}
+
+/// Cannot know: libpcap says when it opens.
+pub fn check_capture() -> Result<(), String> {
+    Ok(())
+}
+
+/// Returns the cores that the standard library counts.
+pub fn allowed_cores() -> io::Result<Vec<CoreId>> {
+    Ok((0..std::thread::available_parallelism()?.get() as u16).map(CoreId).collect())
+}
+
+/// Refuses cores beyond those that there are.
+pub fn check_cores(cores: &[CoreId]) -> Result<(), CoreError> {
+    let all = allowed_cores().map_err(CoreError::Unknown)?;
+    let last = all.last().copied().unwrap_or_default();
+    match cores.iter().find(|c| **c > last) {
+        Some(core) => Err(CoreError::OutOfRange { core: *core, last }),
+        None => Ok(()),
+    }
+}
+
+/// Threads have the name that they were started with, and run where the system puts them.
+pub fn enter_thread(_name: &str, _core: Option<CoreId>) {}
+
+/// Takes no advice.
+pub fn advise(_start: *mut u8, _bytes: usize) {}
+
+/// ns since the first call.
+pub fn monotonic() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
+/// ns since 1970.
+pub fn wall() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64)
+}
+
+/// Assumes little: 2 GB.
+pub fn usable_memory() -> u64 {
+    2 << 30
+}
+
+/// Not known.
+pub fn self_usage() -> SelfUsage {
+    SelfUsage::default()
+}

@@ -1,0 +1,793 @@
+//! AF_PACKET capture on real links: veth pairs in network namespaces of the test's own threads,
+//! which vanish with the thread, whatever happens. Nothing leaves them.
+//!
+//! `sudo -E cargo test --test live -- --ignored`
+#![cfg(target_os = "linux")]
+#![expect(unsafe_code, reason = "namespaces, raw sockets")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{Read, Write},
+    net::{TcpListener, TcpStream, UdpSocket},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    process::Command,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustnet::{
+    base::{ids::IfaceId, time::Nanos},
+    capture::source::{InterfaceState, Progress, Source, SourceStatus},
+    packet::{link::LinkType, parse::FrameMeta},
+    platform::live::{self, Live, LiveConfig, LiveSource, RingConfig, Watch},
+};
+
+const MS: u64 = 1_000_000;
+
+/// Runs `test` in a network namespace of its own, without IPv6's own chatter, loopback up.
+fn in_namespace<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
+    let run = thread::spawn(move || {
+        enter_namespace();
+        test()
+    });
+    run.join().unwrap_or_else(|e| std::panic::resume_unwind(e))
+}
+
+fn enter_namespace() {
+    // SAFETY: no pointers; the thread has no sockets yet.
+    let done = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+    assert_eq!(done, 0, "unshare: {}", std::io::Error::last_os_error());
+    for scope in ["all", "default"] {
+        let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/disable_ipv6"), "1");
+    }
+    ip("link set lo up");
+}
+
+fn ip(args: &str) {
+    let done = Command::new("ip").args(args.split(' ')).output().unwrap();
+    assert!(done.status.success(), "ip {args}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// rnla <-> rnlb, both up.
+fn veth() {
+    ip("link add rnla type veth peer name rnlb");
+    ip("link set rnla up");
+    ip("link set rnlb up");
+}
+
+/// A raw socket that only sends.
+struct Sender(OwnedFd, libc::sockaddr_ll);
+
+impl Sender {
+    fn on(name: &str) -> Self {
+        let index = std::ffi::CString::new(name).unwrap();
+        // SAFETY: a C string; integers otherwise.
+        unsafe {
+            let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0);
+            assert!(fd >= 0);
+            let mut to: libc::sockaddr_ll = std::mem::zeroed();
+            to.sll_family = libc::AF_PACKET as u16;
+            to.sll_ifindex = libc::if_nametoindex(index.as_ptr()) as i32;
+            assert!(to.sll_ifindex > 0, "{name}");
+            Self(OwnedFd::from_raw_fd(fd), to)
+        }
+    }
+
+    fn send(&self, frame: &[u8]) {
+        // SAFETY: buffer and address are valid during the call.
+        let n = unsafe {
+            libc::sendto(
+                self.0.as_raw_fd(),
+                frame.as_ptr().cast(),
+                frame.len(),
+                0,
+                (&raw const self.1).cast(),
+                size_of_val(&self.1) as u32,
+            )
+        };
+        assert_eq!(n, frame.len() as isize, "{}", std::io::Error::last_os_error());
+    }
+}
+
+/// A frame as it came out of a source.
+#[derive(Clone, Debug)]
+struct Seen {
+    bytes: Vec<u8>,
+    meta: FrameMeta,
+}
+
+fn open(config: &LiveConfig, threads: usize) -> Vec<LiveSource> {
+    let Live { sources, notes } = live::open(config, threads).map_err(|e| e.to_string()).unwrap();
+    assert_eq!(notes, [""; 0]);
+    sources
+}
+
+fn open_one(name: &str) -> LiveSource {
+    open(&named(name), 1).remove(0)
+}
+
+fn named(name: &str) -> LiveConfig {
+    LiveConfig::new(Watch::Named(vec![name.into()]))
+}
+
+/// Takes frames until `enough` have come, or 2 s have gone.
+fn take(source: &mut LiveSource, enough: usize) -> Vec<Seen> {
+    let (mut seen, start) = (Vec::new(), Instant::now());
+    while seen.len() < enough && start.elapsed() < Duration::from_secs(2) {
+        if source.burst(32, |b, m| seen.push(Seen { bytes: b.to_vec(), meta: *m })) == Progress::Idle {
+            source.wait(Nanos(MS));
+        }
+    }
+    seen
+}
+
+/// Stops the source and takes the rest.
+fn finish(source: &mut LiveSource) -> (Vec<Seen>, SourceStatus) {
+    source.stop();
+    let (mut seen, start) = (Vec::new(), Instant::now());
+    loop {
+        match source.burst(32, |b, m| seen.push(Seen { bytes: b.to_vec(), meta: *m })) {
+            Progress::Frames => {}
+            Progress::Idle => source.wait(Nanos(MS)),
+            Progress::End => break,
+        }
+        assert!(start.elapsed() < Duration::from_secs(5), "no end");
+    }
+    let status = status(source);
+    (seen, status)
+}
+
+fn status(source: &mut LiveSource) -> SourceStatus {
+    let mut status = SourceStatus::default();
+    source.status(&mut status);
+    status
+}
+
+/// Waits until the state of the first interface is as wanted, taking (and counting) frames meanwhile.
+fn wait_state(source: &mut LiveSource, what: &str, wanted: fn(InterfaceState) -> bool) -> usize {
+    let (start, mut frames) = (Instant::now(), 0);
+    loop {
+        while source.burst(32, |_, _| frames += 1) == Progress::Frames {}
+        source.wait(Nanos(MS));
+        let state = status(source).interfaces[0].state;
+        if wanted(state) {
+            return frames;
+        }
+        assert!(start.elapsed() < Duration::from_secs(3), "not {what}: {state:?}");
+    }
+}
+
+fn is_up(s: InterfaceState) -> bool {
+    s == InterfaceState::Up
+}
+
+fn is_down(s: InterfaceState) -> bool {
+    matches!(s, InterfaceState::Down(_))
+}
+
+fn is_gone(s: InterfaceState) -> bool {
+    matches!(s, InterfaceState::Gone(_))
+}
+
+/// Ethernet frame with tags (TPID, TCI) and what follows them.
+fn ethernet(tags: &[(u16, u16)], ethertype: u16, rest: &[u8]) -> Vec<u8> {
+    let mut f = vec![0xff; 6];
+    f.extend_from_slice(&[2, 0, 0, 0, 0, 1]);
+    for (tpid, tci) in tags {
+        f.extend_from_slice(&tpid.to_be_bytes());
+        f.extend_from_slice(&tci.to_be_bytes());
+    }
+    f.extend_from_slice(&ethertype.to_be_bytes());
+    f.extend_from_slice(rest);
+    f
+}
+
+/// Numbered frame of an experimental ethertype that no stack answers.
+fn numbered(n: u32, len: usize) -> Vec<u8> {
+    let mut rest = n.to_be_bytes().to_vec();
+    rest.resize(len - 14, n as u8);
+    ethernet(&[], 0x88b5, &rest)
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn every_frame_comes_once_in_order_with_its_bytes_direction_and_time() {
+    in_namespace(|| {
+        veth();
+        let mut source = open_one("rnlb");
+        let (a, b) = (Sender::on("rnla"), Sender::on("rnlb"));
+        let len = |n: u32| 60 + n as usize * 37 % 1455;
+        let before = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        for n in 0..3000 {
+            if n % 3 == 2 { b.send(&numbered(n, len(n))) } else { a.send(&numbered(n, len(n))) }
+        }
+        let mut seen = take(&mut source, 3000);
+        let (rest, status) = finish(&mut source);
+        seen.extend(rest);
+        assert_eq!(seen.len(), 3000);
+        let mut last = before.as_nanos() as u64;
+        for (n, s) in seen.iter().enumerate() {
+            let n = n as u32;
+            assert_eq!(s.bytes, numbered(n, len(n)), "frame {n}");
+            assert_eq!(s.meta.wire_len as usize, len(n));
+            assert_eq!(s.meta.outgoing, n % 3 == 2, "frame {n}");
+            assert_eq!((s.meta.iface, s.meta.link), (IfaceId(0), LinkType::ETHERNET));
+            assert_eq!((s.meta.gso_size, s.meta.stripped_vlan, s.meta.loopback), (0, None, false));
+            assert!(s.meta.wall.0 >= last && s.meta.wall.0 < last + 5_000 * MS, "frame {n}");
+            last = s.meta.wall.0;
+        }
+        assert!(seen.iter().any(|s| s.meta.wall.0 % 1000 != 0), "nanoseconds");
+        assert_eq!((status.kernel_frames, status.kernel_drops), (3000, 0));
+        assert_eq!(status.interfaces.len(), 1);
+        assert_eq!((status.method, status.interfaces[0].name.as_str()), ("af-packet", "rnlb"));
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn the_outer_tag_is_told_and_inner_tags_stay_in_the_frame() {
+    in_namespace(|| {
+        veth();
+        let mut source = open_one("rnlb");
+        let a = Sender::on("rnla");
+        let rest = [7u8; 60];
+        let (q, ad) = (0x8100, 0x88a8);
+        a.send(&ethernet(&[(q, 0xa005)], 0x88b5, &rest));
+        a.send(&ethernet(&[(ad, 100), (q, 200)], 0x88b5, &rest));
+        a.send(&ethernet(&[(q, 0)], 0x88b5, &rest)); // a priority tag
+        Sender::on("rnlb").send(&ethernet(&[(q, 9)], 0x88b5, &rest));
+        let seen = take(&mut source, 4);
+        // What the kernel took off plus what is left is what was sent.
+        let put_back = |s: &Seen| {
+            let mut bytes = s.bytes.clone();
+            if let Some((tpid, tci)) = s.meta.stripped_vlan {
+                bytes.splice(12..12, tpid.to_be_bytes().into_iter().chain(tci.to_be_bytes()));
+            }
+            bytes
+        };
+        assert_eq!(put_back(&seen[0]), ethernet(&[(q, 0xa005)], 0x88b5, &rest));
+        assert_eq!(seen[0].meta.stripped_vlan, Some((q, 0xa005)));
+        assert_eq!(seen[0].meta.wire_len, 74, "without the tag");
+        assert_eq!(put_back(&seen[1]), ethernet(&[(ad, 100), (q, 200)], 0x88b5, &rest));
+        assert_eq!(seen[1].meta.stripped_vlan, Some((ad, 100)));
+        assert_eq!(put_back(&seen[2]), ethernet(&[(q, 0)], 0x88b5, &rest));
+        assert_eq!(put_back(&seen[3]), ethernet(&[(q, 9)], 0x88b5, &rest));
+        assert!(seen[3].meta.outgoing);
+    });
+}
+
+/// Two namespaces, rnla 10.9.0.1 here and rnlb 10.9.0.2 in a thread that runs `there`.
+fn two_hosts(there: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
+    let (tid_out, tid) = mpsc::channel();
+    let (go, ready) = mpsc::channel::<()>();
+    let other = thread::spawn(move || {
+        enter_namespace();
+        // SAFETY: no arguments.
+        tid_out.send(unsafe { libc::gettid() }).unwrap();
+        ready.recv().unwrap();
+        ip("addr add 10.9.0.2/24 dev rnlb");
+        ip("link set rnlb up");
+        there();
+    });
+    ip("link add rnla type veth peer name rnlb");
+    ip(&format!("link set rnlb netns {}", tid.recv().unwrap()));
+    ip("addr add 10.9.0.1/24 dev rnla");
+    ip("link set rnla up");
+    go.send(()).unwrap();
+    other
+}
+
+/// Bytes of TCP payload of an IPv4 frame.
+fn tcp_payload(s: &Seen) -> Option<u64> {
+    let ip = s.bytes.get(14..)?;
+    let is_tcp = s.bytes[12..14] == [8, 0] && ip[9] == 6;
+    let header = 14 + usize::from(ip[0] & 15) * 4;
+    let tcp = usize::from(s.bytes.get(header + 12)? >> 4) * 4;
+    is_tcp.then(|| u64::from(s.meta.wire_len) - (header + tcp) as u64)
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn super_frames_come_with_their_segment_size() {
+    const BYTES: u64 = 20 << 20;
+    in_namespace(|| {
+        let (listening, listens) = mpsc::channel();
+        let other = two_hosts(move || {
+            let listener = TcpListener::bind("10.9.0.2:7000").unwrap();
+            listening.send(()).unwrap();
+            let mut total = 0;
+            let (mut stream, mut buffer) = (listener.accept().unwrap().0, vec![0; 1 << 16]);
+            while let Ok(n @ 1..) = stream.read(&mut buffer) {
+                total += n as u64;
+            }
+            assert_eq!(total, BYTES);
+        });
+        listens.recv().unwrap();
+        let mut source = open_one("rnla");
+        let sender = thread::spawn({
+            // A thread made here lives in this namespace.
+            move || {
+                let mut stream = TcpStream::connect("10.9.0.2:7000").unwrap();
+                for _ in 0..BYTES >> 16 {
+                    stream.write_all(&[1; 1 << 16]).unwrap();
+                }
+            }
+        });
+        let mut seen = Vec::new();
+        while !sender.is_finished() {
+            source.burst(64, |b, m| seen.push(Seen { bytes: b[..b.len().min(128)].to_vec(), meta: *m }));
+            source.wait(Nanos(MS / 10));
+        }
+        sender.join().unwrap();
+        other.join().unwrap();
+        let (rest, status) = finish(&mut source);
+        seen.extend(rest);
+        assert_eq!(status.kernel_frames, seen.len() as u64 + status.kernel_drops);
+        assert_eq!(status.kernel_drops, 0);
+        let data: Vec<_> = seen.iter().filter(|s| s.meta.outgoing && tcp_payload(s) > Some(0)).collect();
+        let bytes: u64 = data.iter().filter_map(|s| tcp_payload(s)).sum();
+        assert!((BYTES..BYTES + BYTES / 50).contains(&bytes), "{bytes} of {BYTES}");
+        let supers: Vec<_> = data.iter().filter(|s| s.meta.wire_len > 1514).collect();
+        assert!(!supers.is_empty());
+        assert!(supers.iter().all(|s| (500..=1460).contains(&s.meta.gso_size)), "each tells its segments");
+        assert!(data.iter().filter(|s| s.meta.wire_len <= 1514).all(|s| s.meta.gso_size == 0));
+        let segments: u64 = data
+            .iter()
+            .map(|s| match s.meta.gso_size {
+                0 => 1,
+                size => tcp_payload(s).unwrap().div_ceil(u64::from(size)),
+            })
+            .sum();
+        let least = bytes / 1448;
+        assert!((least..least + least / 10).contains(&segments), "{segments} for {bytes} bytes");
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn udp_super_frames_are_not_lost() {
+    in_namespace(|| {
+        let other = two_hosts(|| thread::sleep(Duration::from_millis(300)));
+        let mut source = open_one("rnla");
+        let socket = UdpSocket::bind("10.9.0.1:0").unwrap();
+        let size = 1200i32;
+        // SAFETY: the value is valid during the call.
+        unsafe {
+            let value = (&raw const size).cast();
+            assert_eq!(libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, value, 4), 0);
+        }
+        thread::sleep(Duration::from_millis(50));
+        for _ in 0..10 {
+            let _ = socket.send_to(&[3; 12_100], "10.9.0.2:9");
+        }
+        other.join().unwrap();
+        let (seen, status) = finish(&mut source);
+        let supers: Vec<_> = seen.iter().filter(|s| s.meta.wire_len == 14 + 28 + 12_100).collect();
+        assert_eq!(supers.len(), 10, "of {}", seen.len());
+        assert!(supers.iter().all(|s| s.meta.gso_size == 1200 && s.meta.outgoing));
+        assert_eq!((status.kernel_frames, status.kernel_drops), (seen.len() as u64, 0));
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn what_a_tiny_ring_loses_is_counted_to_the_frame() {
+    in_namespace(|| {
+        veth();
+        let ring = RingConfig { block_size: 4 << 12, blocks: 4, retire_ms: 4 };
+        let mut source = open(&LiveConfig { ring, ..named("rnlb") }, 1).remove(0);
+        let a = Sender::on("rnla");
+        let mut taken = 0;
+        for round in 0..5u32 {
+            for n in 0..4000 {
+                a.send(&numbered(round * 4000 + n, 200));
+            }
+            taken += take(&mut source, 10).len() as u64;
+            let s = status(&mut source);
+            assert_eq!(s.kernel_frames, u64::from(round + 1) * 4000);
+        }
+        let (rest, status) = finish(&mut source);
+        taken += rest.len() as u64;
+        assert!(status.kernel_drops > 10_000, "{}", status.kernel_drops);
+        assert_eq!(taken + status.kernel_drops, status.kernel_frames);
+        assert_eq!(status.kernel_frames, 20_000);
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn nothing_is_counted_after_the_stop_while_traffic_goes_on() {
+    in_namespace(|| {
+        veth();
+        let sources = open(&named("rnlb"), 2);
+        let (stop, stopped) = mpsc::channel::<()>();
+        let flood = thread::spawn(move || {
+            let a = Sender::on("rnla");
+            let mut n = 0u16;
+            while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
+                a.send(&flow(Kind::V4, n, false));
+                n = n.wrapping_add(1);
+            }
+        });
+        for mut source in sources {
+            let taken = take(&mut source, 5000).len();
+            assert!(taken >= 5000);
+            let (rest, status) = finish(&mut source);
+            let taken = (taken + rest.len()) as u64;
+            assert_eq!(taken + status.kernel_drops, status.kernel_frames);
+            assert_eq!(self::status(&mut source).kernel_frames, status.kernel_frames);
+        }
+        stop.send(()).unwrap();
+        flood.join().unwrap();
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn a_quiet_link_shows_its_frame_soon_and_waiting_does_not_spin() {
+    in_namespace(|| {
+        veth();
+        let mut source = open_one("rnlb");
+        let a = Sender::on("rnla");
+        let mut delays = Vec::new();
+        for n in 0..20 {
+            thread::sleep(Duration::from_millis(3 + n as u64));
+            let sent = Instant::now();
+            a.send(&numbered(n, 60));
+            let mut frames = 0;
+            while frames == 0 {
+                source.wait(Nanos(100 * MS));
+                source.burst(32, |_, _| frames += 1);
+                assert!(sent.elapsed() < Duration::from_secs(1));
+            }
+            delays.push(sent.elapsed());
+        }
+        // The median: other work on the machine may delay a few.
+        delays.sort_unstable();
+        assert!(delays[10] < Duration::from_millis(12), "{delays:?}");
+        // Nothing there: waits as long as it is told.
+        let start = Instant::now();
+        source.wait(Nanos(50 * MS));
+        assert!(start.elapsed() >= Duration::from_millis(45), "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn an_interface_that_goes_down_and_up_is_shown_and_heard_again() {
+    in_namespace(|| {
+        for threads in [1, 2] {
+            veth();
+            let mut sources = open(&named("rnlb"), threads);
+            let source = &mut sources[0];
+            let mut frames = wait_state(source, "up", is_up);
+            // Its peer goes down: no link. It goes down itself: down.
+            for side in ["rnla", "rnlb"] {
+                ip(&format!("link set {side} down"));
+                frames += wait_state(source, "down", is_down);
+                let waiting = Instant::now();
+                source.wait(Nanos(20 * MS));
+                source.wait(Nanos(20 * MS));
+                assert!(waiting.elapsed() > Duration::from_millis(15), "an error left on the socket spins");
+                ip(&format!("link set {side} up"));
+                frames += wait_state(source, "up", is_up);
+                let a = Sender::on("rnla");
+                (0..100).for_each(|n| a.send(&flow(Kind::V4, n, false)));
+                let first = take(source, if threads == 1 { 100 } else { 20 }).len();
+                assert!(first >= 20, "{side} {threads}");
+                frames += first;
+            }
+            let (rest, status) = finish(source);
+            assert_eq!(status.kernel_frames, (frames + rest.len()) as u64);
+            ip("link del rnla");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn an_interface_that_is_deleted_and_made_again_is_taken_up_again() {
+    in_namespace(|| {
+        for threads in [1, 2] {
+            veth();
+            let mut sources = open(&named("rnlb"), threads);
+            let mut taken = vec![0u64; threads];
+            for round in 0..3 {
+                let a = Sender::on("rnla");
+                (0..200).for_each(|n| a.send(&flow(Kind::V4, n, false)));
+                // The last frames before the end are in a block that the kernel has not closed.
+                ip("link del rnla");
+                if round == 1 {
+                    veth(); // back before anybody looked
+                } else {
+                    for (source, taken) in sources.iter_mut().zip(&mut taken) {
+                        *taken += wait_state(source, "gone", is_gone) as u64;
+                    }
+                    veth();
+                }
+                for (source, taken) in sources.iter_mut().zip(&mut taken) {
+                    *taken += wait_state(source, "up", is_up) as u64;
+                    // The old ring's rest may come a little later.
+                    *taken += take_for(source, Duration::from_millis(30));
+                }
+                assert_eq!(taken.iter().sum::<u64>(), 200 * (round + 1), "{threads} threads, round {round}");
+            }
+            let a = Sender::on("rnla");
+            (0..200).for_each(|n| a.send(&flow(Kind::V4, n, true)));
+            for (source, taken) in sources.iter_mut().zip(&mut taken) {
+                let (rest, status) = finish(source);
+                *taken += rest.len() as u64;
+                assert!(rest.iter().all(|s| s.meta.iface == IfaceId(0)));
+                assert_eq!((status.kernel_frames, status.kernel_drops), (*taken, 0));
+                assert_eq!(status.interfaces.len(), 1);
+            }
+            assert_eq!(taken.iter().sum::<u64>(), 800);
+            ip("link del rnla");
+        }
+    });
+}
+
+fn take_for(source: &mut LiveSource, time: Duration) -> u64 {
+    let (start, mut frames) = (Instant::now(), 0);
+    while start.elapsed() < time {
+        source.burst(32, |_, _| frames += 1);
+        source.wait(Nanos(MS));
+    }
+    frames
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    V4,
+    V6,
+    Vlan,
+    QinQ,
+    Icmp,
+    Arp,
+    FragmentedUdp,
+}
+
+/// A frame of flow `n`, there or back.
+fn flow(kind: Kind, n: u16, back: bool) -> Vec<u8> {
+    let [hi, lo] = n.to_be_bytes();
+    let mut ends = [([10, 1, hi, lo], 40_000 + n % 1000), ([10, 2, 0, 1], 443u16)];
+    if back {
+        ends.reverse();
+    }
+    let [(source, sport), (destination, dport)] = ends;
+    let ports = [sport.to_be_bytes(), dport.to_be_bytes()].concat();
+    let v4 = |protocol: u8, fragment: [u8; 2]| {
+        let mut p = vec![0x45, 0, 0, 60, 0, 1, fragment[0], fragment[1], 64, protocol, 0, 0];
+        p.extend_from_slice(&source);
+        p.extend_from_slice(&destination);
+        p.extend_from_slice(&ports);
+        p.resize(60, 0);
+        p
+    };
+    match kind {
+        Kind::V4 => ethernet(&[], 0x0800, &v4(6, [0x40, 0])),
+        Kind::Vlan => ethernet(&[(0x8100, 5)], 0x0800, &v4(17, [0, 0])),
+        Kind::QinQ => ethernet(&[(0x88a8, 5), (0x8100, 6)], 0x0800, &v4(6, [0, 0])),
+        Kind::Icmp => ethernet(&[], 0x0800, &v4(1, [0, 0])),
+        Kind::FragmentedUdp => ethernet(&[], 0x0800, &v4(17, [0, if back { 0x20 } else { 0x10 }])),
+        Kind::Arp => {
+            let mut p = vec![0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1];
+            p.extend_from_slice(&source);
+            p.extend_from_slice(&[0; 6]);
+            p.extend_from_slice(&destination);
+            p.resize(46, 0);
+            ethernet(&[], 0x0806, &p)
+        }
+        Kind::V6 => {
+            let mut p = vec![0x60, 0, 0, 0, 0, 20, 6, 64];
+            for host in [source, destination] {
+                p.extend_from_slice(&[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0]);
+                p.extend_from_slice(&host);
+            }
+            p.extend_from_slice(&ports);
+            p.resize(60, 0);
+            ethernet(&[], 0x86dd, &p)
+        }
+    }
+}
+
+/// What tells flows apart here: the addresses, ordered, without the tags.
+fn ends_of(s: &Seen) -> (u16, BTreeSet<Vec<u8>>) {
+    let mut at = 12;
+    while [[0x81, 0], [0x88, 0xa8]].contains(&[s.bytes[at], s.bytes[at + 1]]) {
+        at += 4;
+    }
+    let ethertype = u16::from_be_bytes([s.bytes[at], s.bytes[at + 1]]);
+    let b = &s.bytes[at + 2..];
+    let pair = match ethertype {
+        0x0800 => [&b[12..16], &b[16..20]],
+        0x86dd => [&b[8..24], &b[24..40]],
+        _ => [&b[14..18], &b[24..28]],
+    };
+    (ethertype, pair.map(<[u8]>::to_vec).into())
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn fanout_sends_both_directions_of_a_flow_to_one_source_and_spreads_flows() {
+    use Kind::{Arp, FragmentedUdp, Icmp, QinQ, V4, V6, Vlan};
+    for watch in [Watch::Named(vec!["rnlb".into()]), Watch::Any] {
+        for kind in [V4, V6, Vlan, QinQ, Icmp, Arp, FragmentedUdp] {
+            let watch = watch.clone();
+            in_namespace(move || {
+                veth();
+                let any = watch == Watch::Any;
+                let mut sources = open(&LiveConfig { seed: 0x5eed, ..LiveConfig::new(watch) }, 2);
+                // Both directions in both ways of the link: in through rnlb, out of rnlb.
+                let (a, b) = (Sender::on("rnla"), Sender::on("rnlb"));
+                for n in 0..500 {
+                    a.send(&flow(kind, n, false));
+                    b.send(&flow(kind, n, true));
+                    a.send(&flow(kind, n, true));
+                }
+                let mut owner = BTreeMap::new();
+                let (mut shares, mut frames) = ([0; 2], 0);
+                for (n, source) in sources.iter_mut().enumerate() {
+                    for s in finish(source).0 {
+                        frames += 1;
+                        let ends = ends_of(&s);
+                        let first = *owner.entry(ends).or_insert_with(|| {
+                            shares[n] += 1;
+                            n
+                        });
+                        assert_eq!(first, n, "{kind:?} any={any}: one flow on two sources: {s:?}");
+                    }
+                }
+                assert_eq!(frames, if any { 3000 } else { 1500 }, "{kind:?}");
+                assert!(shares.iter().all(|n| (150..350).contains(n)), "{kind:?} {shares:?}");
+            });
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn any_hears_interfaces_that_appear_later_and_tells_loopback() {
+    in_namespace(|| {
+        let mut source = open(&LiveConfig::new(Watch::Any), 1).remove(0);
+        let before = status(&mut source).interfaces;
+        assert!(before.iter().any(|i| i.name == "lo" && i.loopback));
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.send_to(b"once", socket.local_addr().unwrap()).unwrap();
+        let seen = take(&mut source, 2);
+        assert_eq!(seen.iter().map(|s| s.meta.outgoing).collect::<Vec<_>>(), [true, false]);
+        assert!(seen.iter().all(|s| s.meta.loopback && s.meta.link == LinkType::ETHERNET));
+        veth();
+        Sender::on("rnla").send(&numbered(1, 60));
+        let seen = take(&mut source, 2);
+        let status = status(&mut source);
+        let name = |s: &Seen| status.interfaces[usize::from(s.meta.iface.0)].name.clone();
+        assert_eq!((name(&seen[0]), seen[0].meta.outgoing), ("rnla".to_owned(), true));
+        assert_eq!((name(&seen[1]), seen[1].meta.outgoing), ("rnlb".to_owned(), false));
+        assert_eq!((status.kernel_frames, status.kernel_drops), (4, 0));
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn several_interfaces_are_numbered_as_named_and_a_name_twice_counts_once() {
+    in_namespace(|| {
+        veth();
+        let names = ["rnlb", "rnla", "rnlb"].map(String::from).to_vec();
+        let mut source = open(&LiveConfig::new(Watch::Named(names)), 1).remove(0);
+        let a = Sender::on("rnla");
+        (0..50).for_each(|n| a.send(&numbered(n, 60)));
+        let (seen, status) = finish(&mut source);
+        assert_eq!(status.interfaces.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(), ["rnlb", "rnla"]);
+        let count = |iface, outgoing| {
+            seen.iter().filter(|s| s.meta.iface == IfaceId(iface) && s.meta.outgoing == outgoing).count()
+        };
+        assert_eq!((seen.len(), count(0, false), count(1, true)), (100, 50, 50));
+        assert_eq!((status.kernel_frames, status.kernel_drops), (100, 0));
+        let gone = live::open(&named("nosuch0"), 1).err().unwrap().to_string();
+        assert!(gone.starts_with("there is no interface \"nosuch0\"; there are:\n"), "{gone}");
+        assert!(gone.contains("rnla"), "{gone}");
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn snap_keeps_the_first_bytes_and_the_length() {
+    in_namespace(|| {
+        veth();
+        for threads in [1, 2] {
+            let mut sources = open(&LiveConfig { snap: 96, ..named("rnlb") }, threads);
+            let a = Sender::on("rnla");
+            a.send(&numbered(1, 1514));
+            a.send(&numbered(2, 60));
+            let seen: Vec<_> = sources.iter_mut().flat_map(|s| finish(s).0).collect();
+            let lengths: Vec<_> = seen.iter().map(|s| (s.bytes.len(), s.meta.wire_len)).collect();
+            assert_eq!(lengths, [(96, 1514), (60, 60)]);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn a_tunnel_s_frames_begin_with_their_ip_header() {
+    in_namespace(|| {
+        let tun = std::fs::File::options().read(true).write(true).open("/dev/net/tun").unwrap();
+        // SAFETY: all members are numbers; the request is valid during the call.
+        unsafe {
+            let mut ifreq: libc::ifreq = std::mem::zeroed();
+            for (to, from) in ifreq.ifr_name.iter_mut().zip(b"rnltun") {
+                *to = *from as libc::c_char;
+            }
+            ifreq.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as i16;
+            assert_eq!(libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF as _, &raw mut ifreq), 0);
+        }
+        ip("addr add 10.8.0.1/24 dev rnltun");
+        ip("link set rnltun up");
+        let mut source = open_one("rnltun");
+        let packet = &flow(Kind::V4, 1, false)[14..];
+        (&tun).write_all(packet).unwrap();
+        let out = UdpSocket::bind("10.8.0.1:0").unwrap();
+        out.send_to(b"hello", "10.8.0.2:9").unwrap();
+        let seen = take(&mut source, 2);
+        assert_eq!((seen[0].meta.link, &seen[0].bytes[..]), (LinkType::RAW, packet));
+        assert!(!seen[0].meta.outgoing && seen[1].meta.outgoing);
+        assert_eq!((seen[1].bytes[0], seen[1].bytes.len(), seen[1].meta.wire_len), (0x45, 33, 33));
+    });
+}
+
+#[cfg(feature = "pcap")]
+#[test]
+#[ignore = "needs root: cargo test --features pcap --test live -- --ignored"]
+fn libpcap_gives_the_same_frames_and_takes_a_link_up_again() {
+    in_namespace(|| {
+        veth();
+        let config = LiveConfig { method: live::Method::Pcap, ..named("rnlb") };
+        let mut source = open(&config, 1).remove(0);
+        let a = Sender::on("rnla");
+        (0..100).for_each(|n| a.send(&numbered(n, 60 + n as usize)));
+        let seen = take(&mut source, 100);
+        assert_eq!(seen.len(), 100);
+        assert!((0..100).all(|n| seen[n as usize].bytes == numbered(n, 60 + n as usize)));
+        assert_eq!((status(&mut source).kernel_frames, seen[0].meta.link), (100, LinkType::ETHERNET));
+        ip("link set rnlb down");
+        wait_state(&mut source, "down", is_down);
+        ip("link set rnlb up");
+        wait_state(&mut source, "up", is_up);
+        a.send(&numbered(7, 60));
+        assert_eq!(take(&mut source, 1)[0].bytes, numbered(7, 60));
+        let error =
+            live::open(&LiveConfig { method: live::Method::Pcap, ..named("nosuch0") }, 1).err().unwrap();
+        assert!(error.to_string().starts_with("there is no interface \"nosuch0\""), "{error}");
+    });
+}
+
+/// Not a test of anything but speed: `cargo test --release --test live -- --ignored --nocapture cost`.
+#[test]
+#[ignore = "needs root: cargo test --release --test live -- --ignored --nocapture cost"]
+fn cost_of_a_frame_in_user_space() {
+    in_namespace(|| {
+        veth();
+        for (len, snap) in [(60, 0), (1514, 0), (1514, 96)] {
+            let mut source = open(&LiveConfig { snap, ..named("rnlb") }, 1).remove(0);
+            let a = Sender::on("rnla");
+            let (mut frames, mut spent, mut sum) = (0u64, Duration::ZERO, 0u64);
+            for _ in 0..40 {
+                (0..5000).for_each(|n| a.send(&numbered(n, len)));
+                thread::sleep(Duration::from_millis(12));
+                let start = Instant::now();
+                while source.burst(32, |b, m| {
+                    frames += 1;
+                    sum = sum.wrapping_add(u64::from(b[12]) + m.wall.0);
+                }) == Progress::Frames
+                {}
+                spent += start.elapsed();
+            }
+            println!(
+                "{len} bytes, snap {snap}: {:.1} ns a frame ({frames}, {sum})",
+                spent.as_nanos() as f64 / frames as f64
+            );
+        }
+    });
+}
