@@ -1,22 +1,251 @@
-//! Wiring only.
-use rustnet::{capture::capture_file::CaptureFile, config::{cli::{Cli, Input, OutputFormat}, engine, plan::{Feed, Plan}}, export::{Origin, json::Json, jsonl::Jsonl}, flow::locals::Locals, pipeline::launch::{Engine, Host}, snapshot::tap::Tap};
-use std::path::Path;
-fn mono() -> u64 { 0 }
-fn main() -> anyhow::Result<()> {
-    let cli = match Cli::read(std::env::args_os()) { Ok(c) => c, Err(e) => e.exit() };
-    let Input::File(path) = cli.input() else { anyhow::bail!("file only") };
-    let source = CaptureFile::open(path, rustnet::platform::map_guard())?;
-    let asked = cli.cores.as_ref().map(|c| c.0.to_vec()).unwrap_or_default();
-    let plan = Plan::new(&asked, Feed::Single);
-    let host = Host { enter_thread: |_, _| (), cores: vec![], advise: advise, monotonic: mono, wall: mono };
-    let config = engine::config(&cli, &plan, host, Locals::new(cli.local.iter().copied()), None, 1);
-    let origin = Origin::File { path: path.display().to_string() };
-    let out = std::io::stdout();
-    let tap: Box<dyn Tap> = match cli.output { OutputFormat::Jsonl => Box::new(Jsonl::new(out, &origin, false)), OutputFormat::Json => Box::new(Json::new(out, &origin)) };
-    let engine = Engine::launch(config, vec![source], vec![tap])?;
-    engine.join()?;
-    let _ = Path::new("");
+//! Wiring only: flags to sources, sources to the pipeline, the pipeline to a screen or an export.
+
+use std::{
+    collections::hash_map::RandomState,
+    fmt::Display,
+    hash::BuildHasher as _,
+    io::{self, IsTerminal as _},
+    path::Path,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use rustnet::{
+    base::{ids::Epoch, time::Stamp},
+    capture::{capture_file::CaptureFile, source::Source},
+    config::{
+        cli::{CaptureMethod, Cli, Input, OutputFormat},
+        engine,
+        plan::{Feed, Plan},
+    },
+    export::{Origin, json::Json, jsonl::Jsonl},
+    flow::{locals::Locals, services::service_name},
+    pipeline::launch::{Engine, EngineError},
+    platform::{
+        self,
+        interface::{Interface, Table, default_interface, find},
+        live::{LiveConfig, Method, Watch},
+    },
+    query::{signs::Signs, window::Localhost},
+    snapshot::tap::Tap,
+    tui::{
+        self, ScreenOptions,
+        app::{SelfUsage, Setup},
+        theme::Theme,
+    },
+};
+
+/// Exit codes beside 0.
+const FAILED: u8 = 1;
+const WRONG_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        // Help and version go to standard output, wrong usage to standard error.
+        Err(shown) => shown.exit(),
+    };
+    match run(&cli, started) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {}", failure.text);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// Why the program ends before its work is done.
+struct Failure {
+    code: u8,
+    text: String,
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { code: FAILED, text: format!("{error:#}") }
+    }
+}
+
+fn wrong_usage(text: impl Display) -> Failure {
+    Failure { code: WRONG_USAGE, text: text.to_string() }
+}
+
+fn run(cli: &Cli, started: Instant) -> Result<(), Failure> {
+    let asked = cli.cores.as_ref().map(|list| list.0.clone()).unwrap_or_default();
+    platform::check_cores(&asked).map_err(wrong_usage)?;
+    let feed = match cli.input() {
+        Input::Live(_) if cli.capture != CaptureMethod::Pcap => Feed::Dealt,
+        _ => Feed::Single,
+    };
+    let plan = Plan::new(&asked, feed);
+    if cli.show_plan {
+        print!("{plan}");
+        return Ok(());
+    }
+    if cli.list_interfaces {
+        print!("{}", Table(&interfaces()?));
+        return Ok(());
+    }
+    if !cli.headless && !io::stdout().is_terminal() {
+        return Err(wrong_usage("standard output is not a terminal (use --headless to run without one)"));
+    }
+    match cli.input() {
+        Input::File(path) => watch_file(cli, &plan, path, started),
+        Input::Stdin => watch_file(cli, &plan, Path::new("-"), started),
+        Input::Live(names) => watch_live(cli, &plan, names, started),
+    }
+}
+
+fn watch_file(cli: &Cli, plan: &Plan, path: &Path, started: Instant) -> Result<(), Failure> {
+    let source = CaptureFile::open(path, platform::map_guard()).map_err(anyhow::Error::from)?;
+    let name = path.display().to_string();
+    let origin = Origin::File { path: name.clone() };
+    let locals = Locals::new(cli.local.iter().copied());
+    let setup = Setup { file: Some(name), ..setup(cli) };
+    watch(cli, plan, vec![source], locals, &origin, setup, started)
+}
+
+fn watch_live(cli: &Cli, plan: &Plan, names: &[String], started: Instant) -> Result<(), Failure> {
+    let all = interfaces()?;
+    let watch_what = match names {
+        [] => Watch::Named(vec![default_interface(&all).map_err(anyhow::Error::from)?.name.clone()]),
+        [any] if any == "any" => Watch::Any,
+        names => {
+            for name in names {
+                find(&all, name).map_err(anyhow::Error::from)?;
+            }
+            Watch::Named(names.to_vec())
+        }
+    };
+    let interfaces = match &watch_what {
+        Watch::Any => vec!["any".to_owned()],
+        Watch::Named(names) => names.clone(),
+    };
+    let method = match cli.capture {
+        CaptureMethod::Auto => Method::Auto,
+        CaptureMethod::AfPacket => Method::AfPacket,
+        CaptureMethod::Pcap => Method::Pcap,
+    };
+    let config = LiveConfig {
+        method,
+        promiscuous: cli.promiscuous,
+        seed: random() as u32,
+        ..LiveConfig::new(watch_what)
+    };
+    let live = platform::live::open(&config, plan.rx).map_err(anyhow::Error::from)?;
+    if cli.headless {
+        for note in &live.notes {
+            eprintln!("note: {note}");
+        }
+    }
+    let own = all.iter().flat_map(|i| i.addresses.iter().map(|&(address, _)| (address, 128)));
+    let locals = Locals::new(own.chain(cli.local.iter().copied()));
+    let start = Stamp((platform::host(Vec::new()).wall)());
+    let origin = Origin::Live { interfaces, start };
+    watch(cli, plan, live.sources, locals, &origin, setup(cli), started)
+}
+
+/// Runs the pipeline over `sources` until it ends, the user quits, or a signal asks to end.
+fn watch<S: Source + 'static>(
+    cli: &Cli,
+    plan: &Plan,
+    sources: Vec<S>,
+    locals: Locals,
+    origin: &Origin,
+    setup: Setup,
+    started: Instant,
+) -> Result<(), Failure> {
+    let host = platform::host(plan.cores.clone());
+    let memory = platform::usable_memory();
+    let config = engine::config(cli, plan, host, locals, Some(memory), random());
+    if !cli.headless {
+        let engine = Engine::launch(config, sources, Vec::new()).map_err(anyhow::Error::from)?;
+        let options = ScreenOptions { setup, mouse: !cli.no_mouse, usage: Box::new(own_usage()), started };
+        let shown = tui::run(engine.publication(), options).context("screen");
+        engine.stop();
+        let ended = engine.join().map_err(anyhow::Error::from);
+        return Ok(shown.and(ended)?);
+    }
+    let live = matches!(origin, Origin::Live { .. });
+    let tap: Box<dyn Tap> = match cli.output {
+        OutputFormat::Jsonl => Box::new(Jsonl::new(io::stdout(), origin, live)),
+        OutputFormat::Json => Box::new(Json::new(io::stdout(), origin)),
+    };
+    let stop = stop_flag().context("cannot catch signals")?;
+    let engine = Engine::launch(config, sources, vec![tap]).map_err(anyhow::Error::from)?;
+    let publication = Arc::clone(engine.publication());
+    while !engine.is_over() {
+        let due = cli.stop_after().is_some_and(|limit| started.elapsed() >= limit);
+        if due || stop.load(Ordering::Relaxed) {
+            engine.stop();
+        }
+        // Wakes early when the engine ends.
+        drop(publication.wait_after(Epoch(u64::MAX), Duration::from_millis(20)));
+    }
+    match engine.join() {
+        // Whoever read the export has had enough.
+        Err(EngineError::Tap(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+        other => other.map_err(anyhow::Error::from)?,
+    }
+    if let Some(last) = publication.latest() {
+        for why in last.sources.iter().filter_map(|s| s.truncated.as_ref()) {
+            eprintln!("warning: {why}");
+        }
+    }
     Ok(())
 }
-#[allow(unsafe_code)]
-fn advise(start: *mut u8, bytes: usize) { unsafe { libc::madvise(start.cast(), bytes, libc::MADV_HUGEPAGE); } }
+
+fn interfaces() -> Result<Vec<Interface>, Failure> {
+    Ok(platform::interfaces().context("cannot list the interfaces")?)
+}
+
+/// Returns a flag that SIGINT, SIGTERM and SIGHUP set.
+fn stop_flag() -> io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    }
+    Ok(flag)
+}
+
+fn setup(cli: &Cli) -> Setup {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let unicode = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .is_some_and(|locale| {
+            let locale = locale.to_ascii_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        });
+    Setup {
+        signs: if unicode { Signs::UNICODE } else { Signs::ASCII },
+        theme: Theme { color: !set("NO_COLOR") && std::env::var("TERM").is_ok_and(|term| term != "dumb") },
+        services: Some(service_name),
+        localhost: if cli.shows_localhost() { Localhost::Show } else { Localhost::Hide },
+        utc_offset: platform::utc_offset,
+        file: None,
+    }
+}
+
+/// Returns what measures the cores and the memory that this process takes.
+fn own_usage() -> impl FnMut() -> Option<SelfUsage> {
+    let mut last = (Instant::now(), platform::self_usage().cpu_seconds);
+    move || {
+        let usage = platform::self_usage();
+        let (now, seconds) = (Instant::now(), last.0.elapsed().as_secs_f64());
+        let cores = if seconds > 0.0 { (usage.cpu_seconds - last.1) / seconds } else { 0.0 };
+        last = (now, usage.cpu_seconds);
+        Some(SelfUsage { cores, memory: usage.rss_bytes })
+    }
+}
+
+/// Returns a number that nobody outside can foresee.
+fn random() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}

@@ -33,6 +33,8 @@ const LONGEST_WAIT: Nanos = Nanos::from_millis(50);
 const SPINS: u32 = 64;
 /// After a stop, the kernel's ring is drained for so long at most.
 const DRAIN: Nanos = Nanos::from_secs(2);
+/// Silence after a stop that counts as the end.
+const SILENCE: Nanos = Nanos::from_millis(100);
 
 /// What the collector asks of all rx threads.
 #[derive(Debug, Default)]
@@ -168,16 +170,18 @@ impl<S: Source, O: Outlet> Rx<S, O> {
                 break;
             }
             let max = self.parts.outlet.wait_for_room(self.parts.burst, true);
-            if self.burst(max, Some(self.next_cut)) == Progress::End {
-                break;
-            }
+            let progress = self.burst(max, Some(self.next_cut));
             self.parts.outlet.flush(&mut self.accounts.drops, true);
+            match progress {
+                Progress::Frames => {}
+                Progress::Idle => self.parts.source.wait(LONGEST_WAIT),
+                Progress::End => break,
+            }
             if self.parts.cut_by_frames && self.frames_since_status >= FRAMES_PER_CUT {
                 let now = self.parts.clock.now();
                 self.cut(now, self.parts.clock.newest(), false);
             }
         }
-        self.parts.outlet.flush(&mut self.accounts.drops, true);
         self.end_file();
     }
 
@@ -225,8 +229,13 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             self.parts.outlet.flush(&mut self.accounts.drops, false);
             if self.parts.control.is_stopping() {
                 // Frames that the kernel already holds are taken: they were on the wire before.
-                let until = *drain_until.get_or_insert(clock + DRAIN.0);
-                if progress == Progress::Idle || clock >= until {
+                let until = *drain_until.get_or_insert_with(|| {
+                    self.parts.source.stop();
+                    clock + DRAIN.0
+                });
+                // A source that cannot say that it has ended is given a while of silence.
+                let silent = progress == Progress::Idle && clock + DRAIN.0 >= until + SILENCE.0;
+                if clock >= until || silent {
                     break;
                 }
             }

@@ -25,7 +25,9 @@ mod portable;
 #[cfg(not(target_os = "linux"))]
 use portable as system;
 
-pub use system::{allowed_cores, check_capture, check_cores, interfaces, self_usage, usable_memory};
+pub use system::{
+    allowed_cores, check_capture, check_cores, interfaces, self_usage, usable_memory, utc_offset,
+};
 
 use crate::{base::ids::CoreId, capture::capture_file::MapGuard, pipeline::launch::Host};
 

@@ -13,7 +13,10 @@ use super::{
     live::{LiveConfig, Native, OpenError},
 };
 use crate::{
-    base::{ids::CoreId, time::Nanos},
+    base::{
+        ids::CoreId,
+        time::{Nanos, Stamp},
+    },
     capture::source::{Clock, Progress, Source, SourceStatus},
     packet::parse::FrameMeta,
 };
@@ -101,4 +104,9 @@ pub fn usable_memory() -> u64 {
 /// Not known.
 pub fn self_usage() -> SelfUsage {
     SelfUsage::default()
+}
+
+/// Times are shown in UTC.
+pub fn utc_offset(_at: Stamp) -> i32 {
+    0
 }

@@ -1,5 +1,17 @@
-//! The two clocks of the system.
-#![expect(unsafe_code, reason = "clock_gettime")]
+//! The two clocks of the system, and how far local time is from UTC.
+#![expect(unsafe_code, reason = "clock_gettime, localtime_r")]
+
+use crate::base::time::Stamp;
+
+/// Returns the seconds that local time is east of Greenwich at a moment; 0 if that is unknown.
+pub fn utc_offset(at: Stamp) -> i32 {
+    let seconds = (at.0 / 1_000_000_000) as libc::time_t;
+    // SAFETY: `tm` is a plain struct of integers and a pointer that may be null.
+    let mut local: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are valid for the call; `localtime_r` writes only to `local`.
+    let known = unsafe { !libc::localtime_r(&raw const seconds, &raw mut local).is_null() };
+    if known { i32::try_from(local.tm_gmtoff).unwrap_or(0) } else { 0 }
+}
 
 /// Returns the wall time in ns since 1970.
 pub fn wall() -> u64 {

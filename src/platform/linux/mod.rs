@@ -11,7 +11,7 @@ pub mod sigbus;
 
 pub use af_packet::AfPacketSource as NativeSource;
 pub use affinity::{allowed_cores, check_cores, enter_thread};
-pub use clock::{monotonic, wall};
+pub use clock::{monotonic, utc_offset, wall};
 pub use interfaces::interfaces;
 pub use privileges::check_capture;
 pub use resources::{advise_huge_pages as advise, self_usage, usable_memory};
