@@ -89,6 +89,7 @@ fn decode(c: &mut Criterion) {
             gso_size: 0,
             stripped_vlan: None,
             outgoing: false,
+            loopback: false,
         };
         let mut out = [Descriptor::default(); 64];
         let mut wide = [WideKey::default(); 64];
