@@ -73,14 +73,17 @@ pub enum Evidence {
 
 impl Roles {
     const INITIATOR_HIGH: u8 = 1;
-    const EVIDENCE: u8 = 2 | 4;
-    const LOCAL: [u8; 2] = [8, 16];
+    const LOCAL: [u8; 2] = [2, 4];
+    const EVIDENCE: u8 = 8 | 16;
+    const EVIDENCE_SHIFT: u32 = 3;
+    /// Bit n: the subject for the lower three bits n.
+    const SUBJECTS: u8 = 0b1011_0010;
     const ANSWERED: u8 = 32;
     const SEGMENTS_UNKNOWN: u8 = 64;
 
     /// Returns roles without evidence; `local` says which ends are addresses of this host.
     pub const fn new(initiator: usize, evidence: Evidence, local: [bool; 2]) -> Self {
-        let mut bits = initiator as u8 | (evidence as u8) << 1;
+        let mut bits = initiator as u8 | (evidence as u8) << Self::EVIDENCE_SHIFT;
         if local[0] {
             bits |= Self::LOCAL[0];
         }
@@ -97,14 +100,14 @@ impl Roles {
 
     /// Returns how sure the initiator is, as the number of an [`Evidence`].
     pub const fn evidence(self) -> u8 {
-        (self.0 & Self::EVIDENCE) >> 1
+        (self.0 & Self::EVIDENCE) >> Self::EVIDENCE_SHIFT
     }
 
     /// Corrects the initiator if the evidence is stronger than what there was.
     pub const fn learn(&mut self, initiator: usize, evidence: Evidence) {
         if evidence as u8 > self.evidence() {
             self.0 =
-                self.0 & !(Self::INITIATOR_HIGH | Self::EVIDENCE) | initiator as u8 | (evidence as u8) << 1;
+                self.0 & !(Self::INITIATOR_HIGH | Self::EVIDENCE) | initiator as u8 | (evidence as u8) << Self::EVIDENCE_SHIFT;
         }
     }
 
@@ -114,12 +117,9 @@ impl Roles {
     }
 
     /// Returns the end in the Local column: the one that is ours, else the initiator.
+    #[inline]
     pub const fn subject(self) -> usize {
-        match (self.is_local(0), self.is_local(1)) {
-            (true, false) => 0,
-            (false, true) => 1,
-            _ => self.initiator(),
-        }
+        (Self::SUBJECTS >> (self.0 & 7) & 1) as usize
     }
 
     /// Returns whether both ends, or a second packet of one end, were seen.

@@ -14,7 +14,7 @@ use crate::{
         counters::{DropReason, Drops, Volume},
         ids::FlowId,
         memory::{Advise, Array, prefetch},
-        time::{Nanos, Stamp, Tick},
+        time::{Nanos, Tick},
     },
     flow::{
         bits::Bits,
@@ -184,6 +184,7 @@ impl FlowTable {
         let mut done = 0;
         let mut starts = [0u32; BATCH];
         let mut candidates = [NONE; BATCH];
+        let mut volume = Volume::default();
         while done < lines.len() {
             let mut frames = 0;
             let mut next = done;
@@ -218,10 +219,11 @@ impl FlowTable {
                 let start = starts[i] as usize;
                 let frame = lines[start].frame();
                 let wide = if frame.key.is_wide() { lines[start + 1].wide() } else { &NO_WIDE_KEY };
-                self.frame(frame, wide, candidates[i], ended);
+                self.frame(frame, wide, candidates[i], &mut volume, ended);
             }
             done = next;
         }
+        self.counts.volume += volume;
         done
     }
 
@@ -284,68 +286,74 @@ impl FlowTable {
         self.hot.copied()
     }
 
+    /// Accounts one frame: to the candidate if that is its flow, which is the rule.
     #[inline]
-    fn frame(&mut self, frame: &Descriptor, wide: &WideKey, candidate: u32, ended: &mut impl EndedFlows) {
-        let found = if candidate != NONE && self.is_flow(candidate, frame, wide) {
-            Some(candidate)
-        } else {
-            self.index.find(frame.hash, |slot| self.is_flow(slot, frame, wide))
+    fn frame(
+        &mut self,
+        frame: &Descriptor,
+        wide: &WideKey,
+        candidate: u32,
+        volume: &mut Volume,
+        ended: &mut impl EndedFlows,
+    ) {
+        let is_candidate = candidate != NONE
+            && self.hot.get(candidate).key.matches(&frame.key)
+            && (!frame.key.is_wide() || self.is_flow(candidate, frame, wide));
+        let slot = match is_candidate {
+            true => candidate,
+            false => match self.index.find(frame.hash, |slot| self.is_flow(slot, frame, wide)) {
+                Some(slot) => slot,
+                None => return self.begin(frame, wide, volume, ended),
+            },
         };
-        let Some(slot) = found else {
-            return self.begin(frame, wide, ended);
-        };
-        let hot = self.hot.get(slot);
+        let hot = self.hot.get_mut(slot);
         if self.cutoff.since(hot.tick) >= SHORTEST_LIFE && is_over(hot, self.cutoff) {
             let reason = hot.state.end_reason();
             self.end(slot, reason, ended);
-            return self.begin(frame, wide, ended);
+            return self.begin(frame, wide, volume, ended);
         }
-        if self.config.home_interfaces && hot.iface != frame.iface && !self.move_home(slot, frame) {
-            self.counts.drops[DropReason::SeenElsewhere] += 1;
-            return;
-        }
-        if has_segment(frame) {
-            if frame.tcp_flags & tcp_flag::SYN != 0 && self.is_replaced(slot, frame) {
-                self.end(slot, EndReason::Replaced, ended);
-                return self.begin(frame, wide, ended);
+        let mut late = false;
+        if self.config.home_interfaces {
+            if hot.iface != frame.iface && !move_home(hot, frame) {
+                self.counts.drops[DropReason::SeenElsewhere] += 1;
+                return;
             }
-            self.segment(slot, frame);
-        } else if !is_settled(self.hot.get(slot), frame) {
+            // Another queue or interface delivered it late. A file's order is what was captured.
+            let behind = hot.last.since(frame.wall);
+            late = behind.0 > 0 && behind <= LATE;
+        }
+        let has_segment = has_segment(frame);
+        if frame.tcp_flags & tcp_flag::SYN != 0
+            && has_segment
+            && hot.state.is_over()
+            && self.tcp[slot as usize].begins_anew(hot.state, &segment_of(frame, false, hot.roles))
+        {
+            self.end(slot, EndReason::Replaced, ended);
+            return self.begin(frame, wide, volume, ended);
+        }
+        let irregular = count(hot, frame, volume);
+        if has_segment {
+            let regular = hot.state == FlowState::Established
+                && hot.roles.is_answered()
+                && self.tcp[slot as usize].advance(&segment_of(frame, late, Roles::default()));
+            if !regular {
+                self.segment(slot, frame, late);
+            }
+        } else if !is_settled(hot, frame) {
             self.other(slot, frame);
         }
-        self.account(slot, frame);
+        if irregular {
+            self.count_irregular(slot, frame);
+        }
     }
 
-    /// Counts a frame to its flow.
-    #[inline]
-    fn account(&mut self, slot: u32, frame: &Descriptor) {
-        let from = frame.from();
-        let hot = self.hot.get_mut(slot);
-        hot.bytes[from] += u64::from(frame.wire_len);
-        hot.frames[from] += 1;
-        if !hot.state.counts_from_entry() {
-            hot.tick = frame.tick;
-        }
-        if frame.wall > hot.last {
-            hot.last = frame.wall;
-        } else if frame.wall < hot.last {
-            self.account_earlier(slot, frame.wall);
-        }
-        if frame.segments != 1 || frame.flags & flag::SEGMENTS_UNKNOWN != 0 {
-            self.account_segments(slot, frame);
-        }
-        self.counts.volume.add_frame(u64::from(frame.segments), u64::from(frame.wire_len));
-    }
-
+    /// Counts what an ordinary frame does not have: a stamp before the flow's last, several
+    /// segments, or an unknown number of them.
     #[cold]
-    fn account_earlier(&mut self, slot: u32, wall: Stamp) {
-        if wall < self.facts.get(slot).first {
-            self.facts.get_mut(slot).first = wall;
+    fn count_irregular(&mut self, slot: u32, frame: &Descriptor) {
+        if frame.wall < self.facts.get(slot).first {
+            self.facts.get_mut(slot).first = frame.wall;
         }
-    }
-
-    #[cold]
-    fn account_segments(&mut self, slot: u32, frame: &Descriptor) {
         if frame.segments > 1 {
             self.facts.get_mut(slot).extra_packets[frame.from()] += u64::from(frame.segments) - 1;
         }
@@ -354,18 +362,17 @@ impl FlowTable {
         }
     }
 
-    /// Follows a TCP segment of a flow that is there.
-    #[inline]
-    fn segment(&mut self, slot: u32, frame: &Descriptor) {
+    /// Follows a TCP segment that may change more than numbers.
+    #[inline(never)]
+    fn segment(&mut self, slot: u32, frame: &Descriptor, late: bool) {
+        let from = frame.from();
         let hot = self.hot.get(slot);
-        let (state, roles) = (hot.state, hot.roles);
-        let segment = segment_of(frame, self.lateness(frame, hot.last), roles);
-        let track = &mut self.tcp[slot as usize];
-        let outcome = track.segment(&segment, roles.subject());
-        if outcome.retransmit || outcome.out_of_order || outcome.rtt_handshake_us | outcome.rtt_data_us != 0 {
+        let segment = segment_of(frame, late, hot.roles);
+        let outcome = self.tcp[slot as usize].segment(&segment, hot.roles.subject());
+        if outcome.tells_facts() {
             let facts = self.facts.get_mut(slot);
-            facts.retransmits[segment.from] += u32::from(outcome.retransmit);
-            facts.out_of_order[segment.from] += u32::from(outcome.out_of_order);
+            facts.retransmits[from] += u32::from(outcome.retransmit);
+            facts.out_of_order[from] += u32::from(outcome.out_of_order);
             if outcome.rtt_handshake_us != 0 {
                 facts.rtt_handshake_us = outcome.rtt_handshake_us;
             }
@@ -374,16 +381,17 @@ impl FlowTable {
             }
             self.counts.retransmits += u64::from(outcome.retransmit);
         }
-        let mut state_now = outcome.state;
-        let mut roles_now = roles;
+        let hot = self.hot.get(slot);
+        let mut roles = hot.roles;
+        let mut state = outcome.state;
         if let Some((end, evidence)) = outcome.initiator {
-            roles_now.learn(usize::from(end), evidence);
-            if roles_now.subject() != roles.subject() {
-                state_now = self.tcp[slot as usize].state(roles_now.subject());
+            roles.learn(usize::from(end), evidence);
+            if roles.subject() != hot.roles.subject() {
+                state = self.tcp[slot as usize].state(roles.subject());
             }
         }
-        if state_now != state || roles_now != roles || !roles.is_answered() {
-            self.enter(slot, frame.tick, state_now, roles_now);
+        if state != hot.state || roles != hot.roles || !roles.is_answered() {
+            self.enter(slot, frame.tick, state, roles);
         }
     }
 
@@ -412,7 +420,13 @@ impl FlowTable {
     }
 
     #[inline(never)]
-    fn begin(&mut self, frame: &Descriptor, wide: &WideKey, ended: &mut impl EndedFlows) {
+    fn begin(
+        &mut self,
+        frame: &Descriptor,
+        wide: &WideKey,
+        volume: &mut Volume,
+        ended: &mut impl EndedFlows,
+    ) {
         let slot = self.take_slot(ended);
         let addresses = frame.key.addresses(wide);
         let local = addresses.map(|a| self.is_local(a));
@@ -453,6 +467,7 @@ impl FlowTable {
                 self.tcp[slot as usize] = TcpTrack::default();
             }
         }
+        let irregular = count(&mut hot, frame, volume);
         *self.hot.get_mut(slot) = hot;
         self.counts.half_open += u64::from(is_half_open(hot.state));
         self.index.insert(frame.hash, slot);
@@ -461,7 +476,9 @@ impl FlowTable {
         self.expect_end(slot, frame.tick, hot.state);
         self.counts.opened += 1;
         self.counts.live += 1;
-        self.account(slot, frame);
+        if irregular {
+            self.count_irregular(slot, frame);
+        }
     }
 
     fn take_slot(&mut self, ended: &mut impl EndedFlows) -> u32 {
@@ -566,36 +583,38 @@ impl FlowTable {
         }
     }
 
-    /// Returns whether a frame was delivered late by another queue or interface. A file's order is
-    /// what was captured.
-    #[inline]
-    fn lateness(&self, frame: &Descriptor, last: Stamp) -> bool {
-        let behind = last.since(frame.wall);
-        self.config.home_interfaces && behind.0 > 0 && behind <= LATE
-    }
-
     fn is_local(&self, address: IpAddr) -> bool {
         !self.config.locals.is_empty() && self.config.locals.contains(address)
     }
 
-    /// Returns whether a SYN on a flow that is there begins a new connection.
-    #[cold]
-    fn is_replaced(&self, slot: u32, frame: &Descriptor) -> bool {
-        let hot = self.hot.get(slot);
-        hot.state.is_over()
-            && frame.tcp_flags & tcp_flag::ACK == 0
-            && self.tcp[slot as usize].begins_anew(hot.state, &segment_of(frame, false, hot.roles))
-    }
+}
 
-    /// Moves a flow's home to the frame's interface if it was silent at home; says whether it did.
-    #[cold]
-    fn move_home(&mut self, slot: u32, frame: &Descriptor) -> bool {
-        if frame.wall.since(self.hot.get(slot).last) < HOME_MOVES_AFTER {
-            return false;
-        }
-        self.hot.get_mut(slot).iface = frame.iface;
-        true
+/// Counts a frame to a flow; returns whether there is more to count.
+#[inline(always)]
+fn count(hot: &mut Hot, frame: &Descriptor, volume: &mut Volume) -> bool {
+    let from = frame.from();
+    hot.bytes[from] += u64::from(frame.wire_len);
+    hot.frames[from] += 1;
+    // A final state's lifetime runs from its beginning.
+    if !hot.state.counts_from_entry() {
+        hot.tick = frame.tick;
     }
+    let earlier = frame.wall < hot.last;
+    if !earlier {
+        hot.last = frame.wall;
+    }
+    volume.add_frame(u64::from(frame.segments), u64::from(frame.wire_len));
+    earlier || frame.segments != 1 || frame.flags & flag::SEGMENTS_UNKNOWN != 0
+}
+
+/// Moves a flow's home to the frame's interface if it was silent at home; says whether it did.
+#[cold]
+fn move_home(hot: &mut Hot, frame: &Descriptor) -> bool {
+    let silent = frame.wall.since(hot.last) >= HOME_MOVES_AFTER;
+    if silent {
+        hot.iface = frame.iface;
+    }
+    silent
 }
 
 static NO_WIDE_KEY: WideKey = WideKey {

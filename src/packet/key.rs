@@ -47,6 +47,7 @@ impl FlowKey {
             | (self.ports[1] as u64) << 16
             | (self.proto as u64) << 32
             | (self.kind as u64) << 40
+            | (self.zero as u64) << 48
     }
 
     /// Returns whether both keys are the same as far as they stand here.

@@ -36,6 +36,13 @@ impl Line {
         unsafe { &self.frame }
     }
 
+    /// Returns the line as a descriptor to be written.
+    #[inline]
+    pub const fn frame_mut(&mut self) -> &mut Descriptor {
+        // SAFETY: as in `frame`.
+        unsafe { &mut self.frame }
+    }
+
     /// Returns the line as a wide key.
     #[inline]
     pub const fn wide(&self) -> &WideKey {

@@ -21,8 +21,11 @@ pub trait Outlet: Send {
     /// frames cannot wait (`waits` is false), gives up after a while and returns `burst`.
     fn wait_for_room(&mut self, burst: usize, waits: bool) -> usize;
 
-    /// Adds a frame to the burst.
-    fn put(&mut self, frame: &Descriptor, wide: &WideKey);
+    /// Returns where the next frame's descriptor and wide key are written.
+    fn next(&mut self) -> (&mut Descriptor, &mut WideKey);
+
+    /// Adds what was written there to the burst.
+    fn commit(&mut self);
 
     /// Hands the burst over. What finds no room is dropped, or waited for if `waits`.
     fn flush(&mut self, drops: &mut Drops, waits: bool);
@@ -49,10 +52,16 @@ impl Staged {
     }
 
     #[inline]
-    fn put(&mut self, frame: &Descriptor, wide: &WideKey) {
-        self.lines[self.used] = Line::of(*frame);
+    fn next(&mut self) -> &mut Descriptor {
+        self.lines[self.used].frame_mut()
+    }
+
+    /// Adds the line that was written, and its wide key.
+    #[inline]
+    fn commit(&mut self, wide: &WideKey) {
+        let is_wide = self.lines[self.used].frame().key.is_wide();
         self.used += 1;
-        if frame.key.is_wide() {
+        if is_wide {
             self.lines[self.used] = Line::of_wide(*wide);
             self.used += 1;
         }
@@ -69,12 +78,13 @@ impl Staged {
 pub struct Fused {
     worker: Worker,
     staged: Staged,
+    wide: WideKey,
 }
 
 impl Fused {
     /// Returns the way into `worker` for bursts of at most `burst` frames.
     pub fn new(worker: Worker, burst: usize) -> Self {
-        Self { worker, staged: Staged::new(burst) }
+        Self { worker, staged: Staged::new(burst), wide: WideKey::default() }
     }
 }
 
@@ -85,8 +95,13 @@ impl Outlet for Fused {
     }
 
     #[inline]
-    fn put(&mut self, frame: &Descriptor, wide: &WideKey) {
-        self.staged.put(frame, wide);
+    fn next(&mut self) -> (&mut Descriptor, &mut WideKey) {
+        (self.staged.next(), &mut self.wide)
+    }
+
+    #[inline]
+    fn commit(&mut self) {
+        self.staged.commit(&self.wide);
     }
 
     #[inline]
@@ -110,6 +125,8 @@ pub struct Steered {
     rings: Box<[(LineSender, Staged)]>,
     /// The redirection table.
     workers: [u8; 128],
+    frame: Descriptor,
+    wide: WideKey,
 }
 
 impl Steered {
@@ -121,7 +138,7 @@ impl Steered {
         for (i, worker) in workers.iter_mut().enumerate() {
             *worker = (i % rings.len()) as u8;
         }
-        Self { rings, workers }
+        Self { rings, workers, frame: Descriptor::default(), wide: WideKey::default() }
     }
 }
 
@@ -147,9 +164,16 @@ impl Outlet for Steered {
     }
 
     #[inline]
-    fn put(&mut self, frame: &Descriptor, wide: &WideKey) {
-        let worker = self.workers[frame.hash as usize >> 16 & 127];
-        self.rings[usize::from(worker)].1.put(frame, wide);
+    fn next(&mut self) -> (&mut Descriptor, &mut WideKey) {
+        (&mut self.frame, &mut self.wide)
+    }
+
+    #[inline]
+    fn commit(&mut self) {
+        let worker = self.workers[self.frame.hash as usize >> 16 & 127];
+        let staged = &mut self.rings[usize::from(worker)].1;
+        *staged.next() = self.frame;
+        staged.commit(&self.wide);
     }
 
     #[inline]

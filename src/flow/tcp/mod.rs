@@ -95,6 +95,14 @@ pub struct Outcome {
 
 const _: () = assert!(size_of::<Outcome>() == 16);
 
+impl Outcome {
+    /// Returns whether it says something of retransmissions, order or round trips.
+    #[inline]
+    pub const fn tells_facts(&self) -> bool {
+        self.retransmit | self.out_of_order | (self.rtt_handshake_us | self.rtt_data_us != 0)
+    }
+}
+
 /// Bits of either end in whose absence a plain ACK changes no state.
 const EVENTFUL: u16 = bit::FIN | bit::RESET | bit::PENDING | bit::TIMED_SYN;
 
@@ -105,6 +113,25 @@ impl TcpTrack {
         seg.flags & (SYN | ACK | RST) == SYN
             && state.is_over()
             && !self.ends[seg.from & 1].began_with(seg.seq_number)
+    }
+
+    /// Takes note of the segment if it is the next one of an established connection and changes
+    /// numbers only; returns `false`, having done nothing, if it needs [`TcpTrack::segment`].
+    #[inline(always)]
+    pub fn advance(&mut self, seg: &Segment) -> bool {
+        let from = seg.from & 1;
+        let (me, peer) = (&self.ends[from], &self.ends[from ^ 1]);
+        let settled = (me.bits | peer.bits) & (EVENTFUL | bit::UP | bit::TIMED_DATA) == bit::UP
+            && me.bits & (bit::KNOWN | bit::ACKED) == bit::KNOWN | bit::ACKED;
+        let plain = seg.flags & (ACK | SYN | FIN | RST) == ACK && seg.payload_len != 1 && !seg.late;
+        let next = settled && plain && seg.seq_number == me.next;
+        if !next || seg.payload_len != 0 && self.timer.is_due(from, seg.wall) {
+            return false;
+        }
+        let (me, peer) = self.sides(from);
+        me.next = me.next.wrapping_add(seg.payload_len);
+        me.acknowledge(seg.ack_number, seg.window, peer);
+        true
     }
 
     /// Takes note of one segment; `subject` is the end whose state is asked for.
@@ -360,6 +387,9 @@ impl TcpTrack {
     /// Starts the timer on a data segment that is new and in order.
     #[inline]
     fn start_timer(&mut self, seg: &Segment, subject: usize) {
+        if !self.timer.is_due(seg.from & 1, seg.wall) {
+            return;
+        }
         let wins = seg.from & 1 == subject & 1 || self.timer.is_untimed(seg.from & 1);
         let (me, peer) = self.sides(seg.from);
         let others = if wins { TIMED & !bit::TIMED_DATA } else { TIMED };

@@ -9,7 +9,8 @@
 //!      ◀── leg of the high end's data ──▶◀── leg of the low end's data ──▶
 //! ```
 //!
-//! One segment is timed at a time. What was sent again, or answered out of order, gives no sample
+//! One segment is timed at a time, and not more than a hundred a second: what a flow costs must not
+//! depend on how often it is answered. What was sent again, or answered out of order, gives no sample
 //! (Karn's rule, RFC 6298 section 3).
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
@@ -33,6 +34,12 @@ impl Timer {
     pub fn start(&mut self, until: u32, now: Stamp) {
         self.until = until;
         self.since_us = micros(now);
+    }
+
+    /// Returns whether data of end `from` is to be timed again.
+    #[inline]
+    pub fn is_due(&self, from: usize, now: Stamp) -> bool {
+        self.leg_us[from] == 0 || micros(now).wrapping_sub(self.since_us) >= PAUSE_US
     }
 
     /// Returns the time since the start in us, at least 1; `None` if `now` is before the start.
@@ -67,6 +74,9 @@ impl Timer {
         self.leg_us[0].saturating_add(self.leg_us[1])
     }
 }
+
+/// From one start to the next, in us.
+const PAUSE_US: u32 = 10_000;
 
 #[inline]
 const fn micros(at: Stamp) -> u32 {
