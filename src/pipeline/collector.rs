@@ -166,7 +166,7 @@ impl Collector {
     pub fn run(mut self) -> std::io::Result<()> {
         self.parts.bell.adopt();
         loop {
-            let mut any = self.read_ended(usize::MAX);
+            let mut any = self.read_ended();
             let mut last = false;
             while !last && let Some(cut) = self.read_reports() {
                 self.merge(cut);
@@ -184,10 +184,15 @@ impl Collector {
                 Clock::Frames => self.give_back_early(),
             };
             if !any {
+                // A report of a later epoch than the one that is being merged is no reason to wake.
                 let links = &self.parts;
+                let (rx, workers) = (&self.rx_reports, &self.worker_reports);
                 links.bell.wait(wait, || {
-                    links.rx.iter().any(|l| !l.reports.is_empty())
-                        || links.workers.iter().any(|l| !l.reports.is_empty())
+                    rx.iter().zip(&links.rx).any(|(place, l)| place.is_none() && !l.reports.is_empty())
+                        || workers
+                            .iter()
+                            .zip(&links.workers)
+                            .any(|(place, l)| place.is_none() && !l.reports.is_empty())
                 });
             }
         }
@@ -197,15 +202,18 @@ impl Collector {
 
     /// Reads ended flows from every worker, but none of worker `w` beyond what it had sent at the
     /// cut that is being merged.
-    fn read_ended(&mut self, most: usize) -> bool {
+    fn read_ended(&mut self) -> bool {
         let mut any = false;
         for w in 0..self.parts.workers.len() {
+            // NB: first how many wait, then whether a report does. What waited before the report
+            // came belongs to its epoch; what came behind it does not.
+            let waiting = self.parts.workers[w].ended.slots() as u64;
+            self.read_worker_report(w);
             let limit = self.worker_reports[w].as_ref().map_or(u64::MAX, |r| r.ended_sent);
-            let mut read = 0;
-            while self.ended_read[w] < limit && read < most {
+            let read = waiting.min(limit.saturating_sub(self.ended_read[w]));
+            for _ in 0..read {
                 let Ok(record) = self.parts.workers[w].ended.pop() else { break };
                 self.ended_read[w] += 1;
-                read += 1;
                 self.rates[w].ended(&record, &mut self.ended_sum);
                 if !self.parts.taps.is_empty() {
                     self.batch.push(record);
@@ -228,18 +236,23 @@ impl Collector {
                 *place = Some(report);
             }
         }
-        for (link, place) in self.parts.workers.iter_mut().zip(&mut self.worker_reports) {
-            if place.is_none()
-                && let Ok(Message::Worker(report)) = link.reports.pop()
-            {
-                *place = Some(report);
-            }
+        for w in 0..self.parts.workers.len() {
+            self.read_worker_report(w);
         }
         let rx_done = self.rx_reports.iter().all(Option::is_some);
         if !rx_done || !self.worker_reports.iter().all(Option::is_some) {
             return None;
         }
         self.worker_reports.iter().flatten().map(|r| r.cut).reduce(Cut::merge)
+    }
+
+    /// Reads a worker's report of the epoch that is being merged, if it is there.
+    fn read_worker_report(&mut self, w: usize) {
+        if self.worker_reports[w].is_none()
+            && let Ok(Message::Worker(report)) = self.parts.workers[w].reports.pop()
+        {
+            self.worker_reports[w] = Some(report);
+        }
     }
 
     fn merge(&mut self, cut: Cut) {
@@ -250,7 +263,7 @@ impl Collector {
             .zip(&self.worker_reports)
             .any(|(&read, report)| report.as_ref().is_some_and(|r| read < r.ended_sent))
         {
-            self.read_ended(usize::MAX);
+            self.read_ended();
         }
         self.flush_batch();
         let mut accounts = Accounts::default();
@@ -300,6 +313,7 @@ impl Collector {
         for (w, report) in self.worker_reports.iter_mut().enumerate() {
             let flows = report.as_mut().and_then(|r| r.flows.take()).expect("asked for before");
             let mut rates = std::mem::take(&mut self.rate_lists[w]);
+            self.rates[w].forget_ended(&mut rates);
             if due {
                 self.rates[w].reckon(&flows, &cut, elapsed, &mut rates, &mut sum);
             }

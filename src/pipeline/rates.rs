@@ -24,9 +24,11 @@ const LEAST: f32 = 1.0;
 /// The rates of one worker's flows.
 #[derive(Default)]
 pub struct Rates {
-    /// Bytes by slot and sender at the last reckoning.
+    /// Bytes by slot and sender at the last reckoning; 0 since the flow there ended.
     bytes: Vec<[u64; 2]>,
     chunks: Vec<Chunk>,
+    /// Slots whose flows ended since a list was cleared of them.
+    vacated: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -51,7 +53,21 @@ impl Rates {
     pub fn ended(&mut self, record: &FlowRecord, sum: &mut DownUp) {
         let slot = record.id.slot() as usize;
         let before = self.bytes.get_mut(slot).map(std::mem::take).unwrap_or_default();
+        // Each slot stands here once at most until the next reckoning.
+        if before != [0; 2] {
+            self.vacated.push(slot as u32);
+        }
         add(&record.hot, before, sum);
+    }
+
+    /// Takes the rates of flows that ended out of a list: their slots' next flows have nothing in
+    /// common with them.
+    pub fn forget_ended(&mut self, rates: &mut [[f32; 2]]) {
+        for slot in self.vacated.drain(..) {
+            if let Some(rate) = rates.get_mut(slot as usize) {
+                *rate = [0.0; 2];
+            }
+        }
     }
 
     /// Reckons the rates at a cut, `elapsed` after the last reckoning, into `rates`.

@@ -120,6 +120,10 @@ impl EndedFlows for EndedQueue {
 }
 
 /// A report or the end of a thread.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a few in a ring made at start; a box would be an allocation a cut"
+)]
 pub enum Message {
     /// From an rx.
     Rx(Box<RxReport>),

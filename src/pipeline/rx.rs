@@ -164,7 +164,11 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             if self.parts.control.is_stopping() || self.has_failed() {
                 break;
             }
-            let max = self.parts.outlet.wait_for_room(self.parts.burst, true);
+            let mut max = self.parts.outlet.wait_for_room(self.parts.burst, true);
+            if self.parts.cut_by_frames {
+                // The cut lies behind the same frame whatever the size of bursts.
+                max = max.min((FRAMES_PER_CUT - self.frames_since_status) as usize);
+            }
             let progress = self.burst(max, Some(self.next_cut));
             self.parts.outlet.flush(&mut self.accounts.drops, true);
             match progress {
@@ -266,7 +270,9 @@ impl<S: Source, O: Outlet> Rx<S, O> {
                 outlet.flush(&mut accounts.drops, true);
                 together.latest.fetch_max(now.0, Ordering::AcqRel);
                 while now >= *next_cut {
-                    let cut = Cut { epoch: *epoch, now: *next_cut, wall: meta.wall, last: false };
+                    // Wall time of the cut, not of the frame behind it, which may be far ahead.
+                    let wall = Stamp(meta.wall.0.saturating_sub((now - *next_cut).0));
+                    let cut = Cut { epoch: *epoch, now: *next_cut, wall, last: false };
                     reports.send(cut, accounts, |_| ());
                     outlet.cut(cut);
                     *epoch = epoch.next();

@@ -98,7 +98,7 @@ impl Worker {
         }
         self.table.set_cutoff(cut.now.tick());
         self.sweeping = true;
-        while self.sweeping && !(self.spread_sweep && !cut.last) {
+        while self.sweeping && (cut.last || !self.spread_sweep) {
             self.sweep_step();
         }
         let flows = self.freeze(cut.last);
@@ -213,7 +213,7 @@ impl WorkerThread {
             }
             let rings = &self.rings;
             self.bell.wait(Duration::from_millis(50), || {
-                rings.iter().any(|i| i.cut.is_none() && i.ring.len() > 0)
+                rings.iter().any(|i| i.cut.is_none() && !i.ring.is_empty())
             });
         }
     }
