@@ -4,7 +4,7 @@ use std::{
     collections::hash_map::RandomState,
     fmt::Display,
     hash::BuildHasher as _,
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     path::Path,
     process::ExitCode,
     sync::{
@@ -85,12 +85,10 @@ fn run(cli: &Cli, started: Instant) -> Result<(), Failure> {
     };
     let plan = Plan::new(&asked, feed);
     if cli.show_plan {
-        print!("{plan}");
-        return Ok(());
+        return print(plan);
     }
     if cli.list_interfaces {
-        print!("{}", Table(&interfaces()?));
-        return Ok(());
+        return print(Table(&interfaces()?));
     }
     if !cli.headless && !io::stdout().is_terminal() {
         return Err(wrong_usage("standard output is not a terminal (use --headless to run without one)"));
@@ -139,6 +137,9 @@ fn watch_live(cli: &Cli, plan: &Plan, names: &[String], started: Instant) -> Res
         ..LiveConfig::new(watch_what)
     };
     let live = platform::live::open(&config, plan.rx).map_err(anyhow::Error::from)?;
+    // libpcap, the fallback, captures with one thread.
+    let single = Plan::new(&plan.cores, Feed::Single);
+    let plan = if live.sources.len() < plan.rx { &single } else { plan };
     if cli.headless {
         for note in &live.notes {
             eprintln!("note: {note}");
@@ -172,9 +173,10 @@ fn watch<S: Source + 'static>(
         let ended = engine.join().map_err(anyhow::Error::from);
         return Ok(shown.and(ended)?);
     }
-    let live = matches!(origin, Origin::Live { .. });
+    // What comes at its own pace is written at its own pace.
+    let prompt = matches!(cli.input(), Input::Live(_) | Input::Stdin);
     let tap: Box<dyn Tap> = match cli.output {
-        OutputFormat::Jsonl => Box::new(Jsonl::new(io::stdout(), origin, live)),
+        OutputFormat::Jsonl => Box::new(Jsonl::new(io::stdout(), origin, prompt)),
         OutputFormat::Json => Box::new(Json::new(io::stdout(), origin)),
     };
     let stop = stop_flag().context("cannot catch signals")?;
@@ -195,7 +197,10 @@ fn watch<S: Source + 'static>(
     }
     if let Some(last) = publication.latest() {
         for why in last.sources.iter().filter_map(|s| s.truncated.as_ref()) {
-            eprintln!("warning: {why}");
+            match origin {
+                Origin::File { path } => eprintln!("warning: {}: {why}", path.escape_debug()),
+                Origin::Live { .. } => eprintln!("warning: {why}"),
+            }
         }
     }
     Ok(())
@@ -205,10 +210,19 @@ fn interfaces() -> Result<Vec<Interface>, Failure> {
     Ok(platform::interfaces().context("cannot list the interfaces")?)
 }
 
-/// Returns a flag that SIGINT, SIGTERM and SIGHUP set.
+/// Writes to standard output; that nobody reads it is no failure.
+fn print(what: impl Display) -> Result<(), Failure> {
+    match write!(io::stdout(), "{what}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(anyhow::Error::from(error).into()),
+        _ => Ok(()),
+    }
+}
+
+/// Returns a flag that SIGINT, SIGTERM and SIGHUP set; a second one ends the program at once.
 fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        signal_hook::flag::register_conditional_shutdown(signal, FAILED.into(), Arc::clone(&flag))?;
         signal_hook::flag::register(signal, Arc::clone(&flag))?;
     }
     Ok(flag)

@@ -79,7 +79,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{base::time::Stamp, export::fields::fixture};
+    use crate::{
+        base::{counters::DropReason, time::Stamp},
+        export::fields::fixture,
+    };
 
     #[derive(Clone, Default)]
     struct Shared(Arc<Mutex<Vec<u8>>>);
@@ -146,12 +149,14 @@ mod tests {
         ] {
             assert_eq!(udp.get(name).unwrap_or(&Value::Null), &value, "{name}");
         }
+        let drops: serde_json::Map<_, _> = DropReason::ALL
+            .iter()
+            .map(|&r| (r.key().to_owned(), if r == DropReason::Malformed { 2 } else { 0 }.into()))
+            .collect();
         assert_eq!(
             lines[3],
             json!({"type": "summary", "packets": 83, "frames": 25, "bytes": 99_300, "flows": 2,
-                "flow_frames": 22, "not_flow_frames": 1,
-                "drops": {"ring_full": 0, "table_full": 0, "snapped": 0, "malformed": 2, "unknown_link": 0,
-                    "too_deep": 0, "seen_elsewhere": 0, "loopback_copy": 0},
+                "flow_frames": 22, "not_flow_frames": 1, "drops": drops,
                 "kernel_drops": 0, "lost": 2, "evicted": 0, "ended_unreported": 0, "stamps_saturated": 0,
                 "blocks_skipped": 4, "capture": "file", "interfaces": ["eth\u{1b}[0"], "truncated": true,
                 "truncated_reason": "a record needs 90 bytes, \"3\" are left",

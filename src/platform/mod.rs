@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`live`] | the live capture source, whichever way it captures |
 //! | [`interface`] | interfaces, and the one to watch when none is named |
-//! | [`interfaces`], [`check_capture`] | which there are; whether we may capture on them |
+//! | [`interfaces()`], [`check_capture`] | which there are; whether we may capture on them |
 //! | [`allowed_cores`], [`check_cores`], [`host`] | where threads run |
 //! | [`usable_memory`], [`self_usage`] | what may be used, what is used |
 
