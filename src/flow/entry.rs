@@ -106,8 +106,9 @@ impl Roles {
     /// Corrects the initiator if the evidence is stronger than what there was.
     pub const fn learn(&mut self, initiator: usize, evidence: Evidence) {
         if evidence as u8 > self.evidence() {
-            self.0 =
-                self.0 & !(Self::INITIATOR_HIGH | Self::EVIDENCE) | initiator as u8 | (evidence as u8) << Self::EVIDENCE_SHIFT;
+            self.0 = self.0 & !(Self::INITIATOR_HIGH | Self::EVIDENCE)
+                | initiator as u8
+                | (evidence as u8) << Self::EVIDENCE_SHIFT;
         }
     }
 

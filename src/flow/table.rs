@@ -586,7 +586,6 @@ impl FlowTable {
     fn is_local(&self, address: IpAddr) -> bool {
         !self.config.locals.is_empty() && self.config.locals.contains(address)
     }
-
 }
 
 /// Counts a frame to a flow; returns whether there is more to count.

@@ -142,13 +142,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
     /// Puts an rx together.
     pub fn new(parts: RxParts<S, O>) -> Self {
         let next_cut = parts.cut_interval;
-        Self {
-            parts,
-            accounts: Accounts::default(),
-            epoch: Epoch(1),
-            next_cut,
-            frames_since_status: 0,
-        }
+        Self { parts, accounts: Accounts::default(), epoch: Epoch(1), next_cut, frames_since_status: 0 }
     }
 
     /// Runs until the source ends or a stop is asked for.
