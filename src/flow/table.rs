@@ -208,6 +208,8 @@ impl FlowTable {
                     prefetch(self.hot.address(candidates[i]));
                     if frame.key.proto == proto::TCP {
                         prefetch(&raw const self.tcp[candidates[i] as usize]);
+                        // A round trip or a retransmission may be noted.
+                        prefetch(&raw const self.facts.get(candidates[i]).retransmits);
                     }
                     if frame.key.is_wide() {
                         prefetch(self.ends.address(candidates[i]));
@@ -295,6 +297,7 @@ impl FlowTable {
             return self.begin(frame, wide, ended);
         };
         let hot = self.hot.get(slot);
+        let (state, roles, last) = (hot.state, hot.roles, hot.last);
         if self.cutoff.since(hot.tick) >= SHORTEST_LIFE && is_over(hot, self.cutoff) {
             let reason = hot.state.end_reason();
             self.end(slot, reason, ended);
@@ -309,8 +312,8 @@ impl FlowTable {
                 self.end(slot, EndReason::Replaced, ended);
                 return self.begin(frame, wide, ended);
             }
-            self.segment(slot, frame);
-        } else if !is_settled(self.hot.get(slot), frame) {
+            self.segment(slot, frame, state, roles, last);
+        } else if !is_settled(roles, frame) {
             self.other(slot, frame);
         }
         self.account(slot, frame);
@@ -356,10 +359,8 @@ impl FlowTable {
 
     /// Follows a TCP segment of a flow that is there.
     #[inline]
-    fn segment(&mut self, slot: u32, frame: &Descriptor) {
-        let hot = self.hot.get(slot);
-        let (state, roles) = (hot.state, hot.roles);
-        let segment = segment_of(frame, self.lateness(frame, hot.last), roles);
+    fn segment(&mut self, slot: u32, frame: &Descriptor, state: FlowState, roles: Roles, last: Stamp) {
+        let segment = segment_of(frame, self.lateness(frame, last), roles);
         let track = &mut self.tcp[slot as usize];
         let outcome = track.segment(&segment, roles.subject());
         if outcome.retransmit || outcome.out_of_order || outcome.rtt_handshake_us | outcome.rtt_data_us != 0 {
@@ -553,25 +554,30 @@ impl FlowTable {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_flow(&self, slot: u32, frame: &Descriptor, wide: &WideKey) -> bool {
         let key = &self.hot.get(slot).key;
         if !key.matches(&frame.key) {
             return false;
         }
-        !key.is_wide() || {
-            let same_extension =
-                key.kind & kind::EXTENDED == 0 || *self.extensions.get(slot) == wide.extension;
-            self.ends.get(slot).0 == wide.ends && same_extension
-        }
+        !key.is_wide() || self.has_wide_key(slot, key.kind, wide)
+    }
+
+    #[inline(never)]
+    fn has_wide_key(&self, slot: u32, bits: u8, wide: &WideKey) -> bool {
+        let same_extension = bits & kind::EXTENDED == 0 || *self.extensions.get(slot) == wide.extension;
+        self.ends.get(slot).0 == wide.ends && same_extension
     }
 
     /// Returns whether a frame was delivered late by another queue or interface. A file's order is
     /// what was captured.
     #[inline]
     fn lateness(&self, frame: &Descriptor, last: Stamp) -> bool {
+        if !self.config.home_interfaces {
+            return false;
+        }
         let behind = last.since(frame.wall);
-        self.config.home_interfaces && behind.0 > 0 && behind <= LATE
+        behind.0 > 0 && behind <= LATE
     }
 
     fn is_local(&self, address: IpAddr) -> bool {
@@ -641,8 +647,8 @@ fn keeps_state(frame: &Descriptor) -> bool {
 
 /// Returns whether another frame like this one cannot change the state of its flow.
 #[inline]
-fn is_settled(hot: &Hot, frame: &Descriptor) -> bool {
-    hot.roles.is_answered() && (frame.key.proto == proto::UDP || keeps_state(frame))
+fn is_settled(roles: Roles, frame: &Descriptor) -> bool {
+    roles.is_answered() && (frame.key.proto == proto::UDP || keeps_state(frame))
 }
 
 #[inline]

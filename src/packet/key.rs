@@ -40,13 +40,14 @@ pub struct FlowKey {
 const _: () = assert!(size_of::<FlowKey>() == 16);
 
 impl FlowKey {
-    /// Returns ports, protocol and kind as one word.
+    /// Returns ports, protocol and kind as one word: the second half of the key, in one load.
     #[inline]
     pub const fn word(&self) -> u64 {
         self.ports[0] as u64
             | (self.ports[1] as u64) << 16
             | (self.proto as u64) << 32
             | (self.kind as u64) << 40
+            | (self.zero as u64) << 48
     }
 
     /// Returns whether both keys are the same as far as they stand here.

@@ -108,7 +108,7 @@ impl Parser {
 
     /// Reads the headers of one frame into `out` (all fields but `tick`), and into `wide` if the
     /// key is wide. Both stay as they are unless the verdict is [`Verdict::Flow`].
-    #[inline]
+    #[inline(always)]
     pub fn parse(
         &mut self,
         frame: &[u8],

@@ -35,6 +35,7 @@ fn meta(frame: &[u8]) -> FrameMeta {
         gso_size: 0,
         stripped_vlan: None,
         outgoing: false,
+        loopback: false,
     }
 }
 

@@ -13,8 +13,7 @@ use crate::{
     },
     capture::source::{Clock, Progress, Source},
     packet::{
-        descriptor::{Cut, Descriptor},
-        key::WideKey,
+        descriptor::Cut,
         parse::{Parser, Verdict},
     },
     pipeline::{
@@ -131,8 +130,6 @@ pub struct RxParts<S, O> {
 pub struct Rx<S, O> {
     parts: RxParts<S, O>,
     accounts: Accounts,
-    frame: Descriptor,
-    wide: WideKey,
     /// The epoch that the next cut closes.
     epoch: Epoch,
     /// Files: engine time of the next cut.
@@ -145,15 +142,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
     /// Puts an rx together.
     pub fn new(parts: RxParts<S, O>) -> Self {
         let next_cut = parts.cut_interval;
-        Self {
-            parts,
-            accounts: Accounts::default(),
-            frame: Descriptor::default(),
-            wide: WideKey::default(),
-            epoch: Epoch(1),
-            next_cut,
-            frames_since_status: 0,
-        }
+        Self { parts, accounts: Accounts::default(), epoch: Epoch(1), next_cut, frames_since_status: 0 }
     }
 
     /// Runs until the source ends or a stop is asked for.
@@ -258,7 +247,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
     /// time passes.
     #[inline]
     fn burst(&mut self, max: usize, cut_at: Option<Nanos>) -> Progress {
-        let Self { parts, accounts, frame, wide, epoch, next_cut, frames_since_status } = self;
+        let Self { parts, accounts, epoch, next_cut, frames_since_status } = self;
         let RxParts { source, outlet, parser, clock, cut_interval, together, .. } = parts;
         let mut reports = Reports {
             to_collector: &mut parts.to_collector,
@@ -284,11 +273,12 @@ impl<S: Source, O: Outlet> Rx<S, O> {
                 accounts.drops[DropReason::LoopbackCopy] += 1;
                 return;
             }
+            let (frame, wide) = outlet.place();
             match parser.parse(bytes, meta, frame, wide) {
                 Verdict::Flow => {
                     accounts.taken.add_frame(u64::from(frame.segments), u64::from(frame.wire_len));
                     frame.tick = now.tick();
-                    outlet.put(frame, wide);
+                    outlet.put();
                 }
                 Verdict::NotFlow => {
                     accounts.taken.add_frame(1, u64::from(meta.wire_len));

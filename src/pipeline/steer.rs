@@ -21,8 +21,13 @@ pub trait Outlet: Send {
     /// frames cannot wait (`waits` is false), gives up after a while and returns `burst`.
     fn wait_for_room(&mut self, burst: usize, waits: bool) -> usize;
 
-    /// Adds a frame to the burst.
-    fn put(&mut self, frame: &Descriptor, wide: &WideKey);
+    /// Returns where the next frame is to be written: the descriptor and, if that says so, the wide
+    /// key. Frames are read where they were written; copying one right away would have to wait for
+    /// its single fields to arrive (5 ns).
+    fn place(&mut self) -> (&mut Descriptor, &mut WideKey);
+
+    /// Adds what was written to the place to the burst.
+    fn put(&mut self);
 
     /// Hands the burst over. What finds no room is dropped, or waited for if `waits`.
     fn flush(&mut self, drops: &mut Drops, waits: bool);
@@ -45,18 +50,28 @@ struct Staged {
 impl Staged {
     #[allow(clippy::disallowed_macros, reason = "start-up")]
     fn new(burst: usize) -> Self {
-        Self { lines: vec![Line::default(); 2 * burst].into_boxed_slice(), used: 0, frames: 0 }
+        // One pair more: a place is asked for before it is known that nothing comes.
+        Self { lines: vec![Line::default(); 2 * burst + 2].into_boxed_slice(), used: 0, frames: 0 }
     }
 
+    /// Returns the two lines behind the last one.
     #[inline]
-    fn put(&mut self, frame: &Descriptor, wide: &WideKey) {
-        self.lines[self.used] = Line::of(*frame);
-        self.used += 1;
-        if frame.key.is_wide() {
-            self.lines[self.used] = Line::of_wide(*wide);
-            self.used += 1;
-        }
+    fn pair(&mut self) -> &mut [Line; 2] {
+        self.lines[self.used..].first_chunk_mut().expect("there are two lines for every frame of a burst")
+    }
+
+    /// Adds the frame in the next pair.
+    #[inline]
+    fn put(&mut self) {
+        self.used += 1 + usize::from(self.lines[self.used].frame().key.is_wide());
         self.frames += 1;
+    }
+
+    /// Adds a frame from elsewhere.
+    #[inline]
+    fn copy(&mut self, pair: &[Line; 2]) {
+        *self.pair() = *pair;
+        self.put();
     }
 
     fn clear(&mut self) {
@@ -85,8 +100,13 @@ impl Outlet for Fused {
     }
 
     #[inline]
-    fn put(&mut self, frame: &Descriptor, wide: &WideKey) {
-        self.staged.put(frame, wide);
+    fn place(&mut self) -> (&mut Descriptor, &mut WideKey) {
+        Line::pair_mut(self.staged.pair())
+    }
+
+    #[inline]
+    fn put(&mut self) {
+        self.staged.put();
     }
 
     #[inline]
@@ -110,6 +130,8 @@ pub struct Steered {
     rings: Box<[(LineSender, Staged)]>,
     /// The redirection table.
     workers: [u8; 128],
+    /// Where a frame is written while nobody knows whose it is; unused with a single worker.
+    unknown: [Line; 2],
 }
 
 impl Steered {
@@ -121,7 +143,7 @@ impl Steered {
         for (i, worker) in workers.iter_mut().enumerate() {
             *worker = (i % rings.len()) as u8;
         }
-        Self { rings, workers }
+        Self { rings, workers, unknown: [Line::default(); 2] }
     }
 }
 
@@ -147,9 +169,20 @@ impl Outlet for Steered {
     }
 
     #[inline]
-    fn put(&mut self, frame: &Descriptor, wide: &WideKey) {
-        let worker = self.workers[frame.hash as usize >> 16 & 127];
-        self.rings[usize::from(worker)].1.put(frame, wide);
+    fn place(&mut self) -> (&mut Descriptor, &mut WideKey) {
+        Line::pair_mut(match &mut *self.rings {
+            [(_, staged)] => staged.pair(),
+            _ => &mut self.unknown,
+        })
+    }
+
+    #[inline]
+    fn put(&mut self) {
+        if let [(_, staged)] = &mut *self.rings {
+            return staged.put();
+        }
+        let worker = self.workers[self.unknown[0].frame().hash as usize >> 16 & 127];
+        self.rings[usize::from(worker)].1.copy(&self.unknown);
     }
 
     #[inline]
