@@ -24,7 +24,7 @@ use crate::{
         locals::Locals,
         slab::{CHUNK, Frozen, Slab},
         state::{EndReason, FlowState},
-        tcp::{Segment, TcpTrack},
+        tcp::{Outcome, Segment, TcpTrack},
     },
     packet::{
         descriptor::{Descriptor, flag, tcp_flag},
@@ -45,6 +45,8 @@ const HOME_MOVES_AFTER: Nanos = Nanos::from_secs(2);
 /// How far a frame may lie behind its flow's last one and still count as delivered late by another
 /// queue or interface, not as sent late.
 const LATE: Nanos = Nanos::from_millis(5);
+/// What [`FlowTable::usual`] leaves to others.
+const UNUSUAL: u8 = flag::FRAGMENT | flag::NO_TRANSPORT | flag::SEGMENTS_UNKNOWN;
 /// Records looked at to find the one to evict when no flow is half-open.
 const EVICTION_WINDOW: u32 = 64;
 
@@ -206,11 +208,11 @@ impl FlowTable {
                 candidates[i] = self.index.candidate(frame.hash).unwrap_or(NONE);
                 if candidates[i] != NONE {
                     prefetch(self.hot.address(candidates[i]));
-                    if frame.key.proto == proto::TCP {
-                        prefetch(&raw const self.tcp[candidates[i] as usize]);
-                        // A round trip or a retransmission may be noted.
-                        prefetch(&raw const self.facts.get(candidates[i]).retransmits);
-                    }
+                    // A round trip or a retransmission may be noted. Without a branch, which
+                    // mixed traffic makes a coin's toss: others ask for slot 0, always at hand.
+                    let track = candidates[i] * u32::from(frame.key.proto == proto::TCP);
+                    prefetch(&raw const self.tcp[track as usize]);
+                    prefetch(&raw const self.facts.get(track).rtt_data_us);
                     if frame.key.is_wide() {
                         prefetch(self.ends.address(candidates[i]));
                     }
@@ -288,6 +290,56 @@ impl FlowTable {
 
     #[inline]
     fn frame(&mut self, frame: &Descriptor, wide: &WideKey, candidate: u32, ended: &mut impl EndedFlows) {
+        if candidate == NONE || !self.usual(frame, wide, candidate) {
+            self.any(frame, wide, candidate, ended);
+        }
+    }
+
+    /// Accounts a frame as nearly all are: of a flow that is there, answered and not over, one
+    /// packet of whole headers, in order of time. Changes nothing and returns `false` for others;
+    /// [`FlowTable::any`] does the same, and the rest.
+    #[inline]
+    fn usual(&mut self, frame: &Descriptor, wide: &WideKey, slot: u32) -> bool {
+        let hot = self.hot.get_mut(slot);
+        let (state, roles) = (hot.state, hot.roles);
+        if !hot.key.matches(&frame.key)
+            || hot.key.is_wide() && !has_wide_key(&self.ends, &self.extensions, slot, hot.key.kind, wide)
+            || self.cutoff.since(hot.tick) >= SHORTEST_LIFE
+            || frame.wall < hot.last
+            || frame.flags & UNUSUAL != 0
+            || frame.segments != 1
+            || frame.tcp_flags & tcp_flag::SYN != 0
+            || self.config.home_interfaces && hot.iface != frame.iface
+            || !roles.is_answered()
+            || frame.key.proto != proto::TCP && frame.key.proto != proto::UDP
+        {
+            return false;
+        }
+        let from = frame.from();
+        hot.bytes[from] += u64::from(frame.wire_len);
+        hot.frames[from] += 1;
+        if !state.counts_from_entry() {
+            hot.tick = frame.tick;
+        }
+        hot.last = frame.wall;
+        self.counts.volume.add_frame(1, u64::from(frame.wire_len));
+        if frame.key.proto == proto::TCP {
+            // Not late: it is not behind the flow's last one.
+            let segment = segment_of(frame, false, roles);
+            let outcome = self.tcp[slot as usize].segment(&segment, roles.subject());
+            let odd = outcome.retransmit | outcome.out_of_order | (outcome.rtt_handshake_us != 0);
+            if odd || outcome.initiator.is_some() || outcome.state != state {
+                self.take_note(slot, frame, state, roles, outcome);
+            } else if outcome.rtt_data_us != 0 {
+                self.facts.get_mut(slot).rtt_data_us = outcome.rtt_data_us;
+            }
+        }
+        true
+    }
+
+    /// Accounts a frame of any kind.
+    #[inline(never)]
+    fn any(&mut self, frame: &Descriptor, wide: &WideKey, candidate: u32, ended: &mut impl EndedFlows) {
         let found = if candidate != NONE && self.is_flow(candidate, frame, wide) {
             Some(candidate)
         } else {
@@ -361,12 +413,17 @@ impl FlowTable {
     #[inline]
     fn segment(&mut self, slot: u32, frame: &Descriptor, state: FlowState, roles: Roles, last: Stamp) {
         let segment = segment_of(frame, self.lateness(frame, last), roles);
-        let track = &mut self.tcp[slot as usize];
-        let outcome = track.segment(&segment, roles.subject());
+        let outcome = self.tcp[slot as usize].segment(&segment, roles.subject());
+        self.take_note(slot, frame, state, roles, outcome);
+    }
+
+    /// Notes what a segment changed.
+    #[inline(never)]
+    fn take_note(&mut self, slot: u32, frame: &Descriptor, state: FlowState, roles: Roles, outcome: Outcome) {
         if outcome.retransmit || outcome.out_of_order || outcome.rtt_handshake_us | outcome.rtt_data_us != 0 {
             let facts = self.facts.get_mut(slot);
-            facts.retransmits[segment.from] += u32::from(outcome.retransmit);
-            facts.out_of_order[segment.from] += u32::from(outcome.out_of_order);
+            facts.retransmits[frame.from()] += u32::from(outcome.retransmit);
+            facts.out_of_order[frame.from()] += u32::from(outcome.out_of_order);
             if outcome.rtt_handshake_us != 0 {
                 facts.rtt_handshake_us = outcome.rtt_handshake_us;
             }
@@ -554,19 +611,13 @@ impl FlowTable {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn is_flow(&self, slot: u32, frame: &Descriptor, wide: &WideKey) -> bool {
         let key = &self.hot.get(slot).key;
         if !key.matches(&frame.key) {
             return false;
         }
-        !key.is_wide() || self.has_wide_key(slot, key.kind, wide)
-    }
-
-    #[inline(never)]
-    fn has_wide_key(&self, slot: u32, bits: u8, wide: &WideKey) -> bool {
-        let same_extension = bits & kind::EXTENDED == 0 || *self.extensions.get(slot) == wide.extension;
-        self.ends.get(slot).0 == wide.ends && same_extension
+        !key.is_wide() || has_wide_key(&self.ends, &self.extensions, slot, key.kind, wide)
     }
 
     /// Returns whether a frame was delivered late by another queue or interface. A file's order is
@@ -631,6 +682,19 @@ fn wide_key(
         wide.extension = extension(slot);
     }
     wide
+}
+
+/// Returns whether the rest of a wide key is that of the flow in a slot.
+#[inline(never)]
+fn has_wide_key(
+    ends: &Slab<WideEnds>,
+    extensions: &Slab<Extension>,
+    slot: u32,
+    bits: u8,
+    wide: &WideKey,
+) -> bool {
+    let same_extension = bits & kind::EXTENDED == 0 || *extensions.get(slot) == wide.extension;
+    ends.get(slot).0 == wide.ends && same_extension
 }
 
 /// Returns whether the frame has a TCP header of its own that could be read.

@@ -269,7 +269,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             }
             *frames_since_status += 1;
             if meta.loopback && meta.outgoing {
-                accounts.taken.add_frame(1, u64::from(meta.wire_len));
+                accounts.taken.add_frame(1, meta.wire_bytes());
                 accounts.drops[DropReason::LoopbackCopy] += 1;
                 return;
             }
@@ -281,11 +281,11 @@ impl<S: Source, O: Outlet> Rx<S, O> {
                     outlet.put();
                 }
                 Verdict::NotFlow => {
-                    accounts.taken.add_frame(1, u64::from(meta.wire_len));
-                    accounts.not_flow.add_frame(1, u64::from(meta.wire_len));
+                    accounts.taken.add_frame(1, meta.wire_bytes());
+                    accounts.not_flow.add_frame(1, meta.wire_bytes());
                 }
                 Verdict::Drop(reason) => {
-                    accounts.taken.add_frame(1, u64::from(meta.wire_len));
+                    accounts.taken.add_frame(1, meta.wire_bytes());
                     accounts.drops[reason] += 1;
                 }
             }
