@@ -55,6 +55,10 @@ program() {
         rustnet=${CARGO_TARGET_DIR:-$root/target}/release/rustnet
     fi
     rustnet=$(realpath "$rustnet")
+    if [ ! -x "$rustnet" ]; then
+        echo "$rustnet is not a program (RUSTNET)" >&2
+        exit 1
+    fi
 }
 
 # Begins the record `name`: from here on, standard output goes there too.

@@ -44,7 +44,7 @@ for n in $flows; do
         python3 "$perf/live_row.py" "$measure"
     # The screen's own head says what was lost; nothing else is asked for a count, which would
     # reset the kernel's.
-    PUT_NAME=screen PUT_TTY=1 PUT_QUIT=q PUT_DONE='no such text (\d+)' KEEP=1 \
+    PUT_NAME=screen PUT_TTY=1 PUT_QUIT=qq PUT_DONE='no such text (\d+)' KEEP=1 \
         PUT_CMD="script -qfc '$rustnet -i {if}' {dir}/screen" row "$n" |
         python3 "$perf/live_row.py" "$measure"
 done

@@ -56,7 +56,11 @@ live() {
     wait $pid || cat "$work/live.err"
 }
 for file in "${files[@]}"; do
-    "$rustnet" --read "$file" --headless --output jsonl >"$work/file.jsonl" 2>/dev/null || continue
+    "$rustnet" --read "$file" --headless --output jsonl >"$work/file.jsonl" 2>"$work/file.err" || {
+        echo "$(basename "$file"): $(cat "$work/file.err")"
+        failed=1
+        continue
+    }
     ip netns exec rnpR ethtool -K rnp1 gro off
     hold 0 0
     live "$file" "$work/live.jsonl"
