@@ -22,7 +22,9 @@ program
 load() {
     local file=$work/$1.pcap
     shift
-    [ -e "$file" ] || python3 "$make_load" -o "$file" --size 64 "$@" >&2
+    [ -e "$file" ] && return
+    python3 "$make_load" -o "$file.part" --size 64 "$@" >&2
+    mv "$file.part" "$file"
 }
 
 gcc -O3 -march=native -o "$work/floor" "$shared/measure/floor.c"
