@@ -89,6 +89,7 @@ fn meta(link: u16, wire_len: u32) -> FrameMeta {
         gso_size: 0,
         stripped_vlan: None,
         outgoing: false,
+        loopback: false,
     }
 }
 

@@ -252,8 +252,9 @@ fn silence_names_the_interfaces_and_their_state() {
         ("eth1", InterfaceState::Down(Stamp(WALL.0 - 12_000_000_000))),
         ("wg0", InterfaceState::Gone(Stamp(WALL.0 - 700_000_000_000))),
     ];
-    snapshot.sources[0].interfaces =
-        names.map(|(name, state)| InterfaceStatus { name: name.into(), state, speed: None }).into();
+    snapshot.sources[0].interfaces = names
+        .map(|(name, state)| InterfaceStatus { loopback: false, name: name.into(), state, speed: None })
+        .into();
     insta::assert_snapshot!(Stage::new(100, 24).epoch(&snapshot).text());
 }
 

@@ -163,6 +163,7 @@ const fn tag(hash: u32) -> u8 {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use std::collections::HashMap;
 

@@ -110,6 +110,7 @@ fn fragment(walk: &mut Walk, ip: &mut Ip) -> Result<u8, Stop> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
 

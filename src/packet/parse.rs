@@ -329,5 +329,6 @@ impl Span {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 #[path = "parse_tests.rs"]
 mod tests;

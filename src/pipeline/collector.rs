@@ -3,10 +3,7 @@
 
 use std::{
     cmp::Ordering as Order,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,6 +11,7 @@ use crate::{
     base::{
         counters::Accounts,
         ids::{CoreId, Epoch},
+        sync::atomic::{AtomicBool, AtomicU64, Ordering},
         time::Nanos,
     },
     capture::source::Clock,

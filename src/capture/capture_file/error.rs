@@ -137,6 +137,7 @@ const SIGNATURES: &[(&[u8], Looks)] = &[
 ];
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
 

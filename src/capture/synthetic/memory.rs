@@ -223,6 +223,7 @@ impl Source for MemorySource {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
     use crate::capture::synthetic::Traffic;
