@@ -1,4 +1,5 @@
 //! Parsers meet arbitrary bytes on every link: no panic, and a verdict that makes sense.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::net::IpAddr;
 
