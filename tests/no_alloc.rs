@@ -114,7 +114,8 @@ impl Source for Counted {
     }
     fn wait(&mut self, _: Nanos) {}
     fn status(&mut self, out: &mut SourceStatus) {
-        self.frames.status(out);
+        // What a source says of its interfaces is its own, once a cut; here it says nothing.
+        out.method = "memory";
     }
 }
 

@@ -697,5 +697,6 @@ fn is_before(a: Tick, b: Tick) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 #[path = "table_tests.rs"]
 mod tests;

@@ -2,10 +2,7 @@
 //! it to taps and readers.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,6 +10,7 @@ use crate::{
     base::{
         counters::Accounts,
         ids::{CoreId, Epoch},
+        sync::atomic::{AtomicBool, AtomicU64, Ordering},
         time::Nanos,
     },
     capture::source::Clock,

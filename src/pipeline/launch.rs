@@ -1,16 +1,14 @@
 //! Starts the stages and their threads, and stops them.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
     thread::{self, JoinHandle},
 };
 
 use crate::{
     base::{
         ids::CoreId,
+        sync::atomic::{AtomicBool, AtomicU64, Ordering},
         time::{Nanos, Stamp},
     },
     capture::source::{Clock, Source},

@@ -362,7 +362,7 @@ mod tests {
             bench.frame(1, 500, 60_000);
         }
         bench.cut(1000, true);
-        assert_eq!(bench.rate(0), 6_000_000.0);
+        assert_eq!(bench.rate(0), 12_000_000.0, "half a second old");
         // The table has one slot.
         bench.frame(2, 1500, 100);
         bench.cut(1600, false);
