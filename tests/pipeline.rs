@@ -6,12 +6,7 @@ mod engine;
 #[path = "common/shared.rs"]
 mod shared;
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fs::File, path::PathBuf, sync::Arc};
 
 use rustnet::{
     base::time::{Nanos, Stamp},

@@ -8,7 +8,7 @@ mod shared;
 use std::{
     collections::{BTreeMap, HashMap},
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use rustnet::{
