@@ -3,6 +3,8 @@
 
 #[path = "common/capture_bytes.rs"]
 mod capture_bytes;
+#[path = "common/shared.rs"]
+mod shared;
 
 use std::{
     fs,
@@ -637,11 +639,9 @@ fn more_files_than_can_be_watched_are_read_all_the_same() {
     }
 }
 
-#[test]
-fn a_long_file_is_the_same_mapped_and_streamed() {
-    let made = Traffic::new(500, 40_000, 11).payload(400).frames();
-    assert!(made.wire_bytes() > 8 << 20, "several buffers long");
-    let frames: Vec<Frame> = made
+/// Returns synthetic frames as records of a file with nanoseconds.
+fn records(frames: &Frames) -> Vec<Frame> {
+    frames
         .iter()
         .map(|(bytes, meta)| Frame {
             secs: (meta.wall.0 / 1_000_000_000) as u32,
@@ -649,7 +649,14 @@ fn a_long_file_is_the_same_mapped_and_streamed() {
             bytes: bytes.to_vec(),
             wire_len: meta.wire_len,
         })
-        .collect();
+        .collect()
+}
+
+#[test]
+fn a_long_file_is_the_same_mapped_and_streamed() {
+    let made = Traffic::new(500, 40_000, 11).payload(400).frames();
+    assert!(made.wire_bytes() > 8 << 20, "several buffers long");
+    let frames = records(&made);
     let shape = PcapShape { magic: 0xa1b2_3c4d, ..PcapShape::USUAL };
     assert_eq!(read(&shape.write(&frames)).unwrap().seen, expect(&frames, 1, 1));
 
@@ -667,16 +674,7 @@ fn a_long_file_is_the_same_mapped_and_streamed() {
 #[test]
 #[ignore = "needs tshark: cargo test --test capture_formats -- --ignored"]
 fn synthetic_traffic_is_flawless_to_tshark() {
-    let frames: Vec<Frame> = Traffic::new(200, 5000, 3)
-        .frames()
-        .iter()
-        .map(|(bytes, meta)| Frame {
-            secs: (meta.wall.0 / 1_000_000_000) as u32,
-            fraction: (meta.wall.0 % 1_000_000_000) as u32,
-            bytes: bytes.to_vec(),
-            wire_len: meta.wire_len,
-        })
-        .collect();
+    let frames = records(&Traffic::new(200, 5000, 3).frames());
     let file = Temp::new(&PcapShape { magic: 0xa1b2_3c4d, ..PcapShape::USUAL }.write(&frames));
     let protocols = ["ip", "tcp", "udp", "icmp", "icmpv6"];
     let bad: Vec<String> = protocols.iter().map(|p| format!("{p}.checksum.status == 0")).collect();
@@ -762,21 +760,9 @@ proptest! {
 
 // -------------------------------------------------------------------------------- shared captures
 
-/// The folder of shared captures, or `None` with a message if it is not there.
-fn shared_captures() -> Option<PathBuf> {
-    let base = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let shared = std::env::var_os("RUSTNET_SHARED").map_or_else(|| base.join("../shared"), PathBuf::from);
-    let captures = shared.join("captures");
-    if captures.join("expected").is_dir() {
-        return Some(captures);
-    }
-    eprintln!("skipped: no shared captures in {} (RUSTNET_SHARED names another place)", captures.display());
-    None
-}
-
 #[test]
 fn shared_captures_have_the_frames_and_bytes_of_the_truth() {
-    let Some(captures) = shared_captures() else { return };
+    let Some(captures) = shared::captures() else { return };
     let mut compared = 0;
     for entry in fs::read_dir(captures.join("expected")).unwrap() {
         let truth = entry.unwrap().path();

@@ -3,13 +3,10 @@
 
 #[path = "common/engine.rs"]
 mod engine;
+#[path = "common/shared.rs"]
+mod shared;
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fs::File, path::PathBuf, sync::Arc};
 
 use rustnet::{
     base::time::{Nanos, Stamp},
@@ -207,10 +204,7 @@ fn later_fragments_are_dealt_to_the_source_of_the_first() {
 /// Captures of real traffic, where they are there.
 #[test]
 fn every_shape_gives_the_same_export_of_captures() {
-    let Some(dir) = captures() else {
-        eprintln!("skipped: no shared captures (set RUSTNET_SHARED)");
-        return;
-    };
+    let Some(dir) = shared::captures() else { return };
     let mut names: Vec<PathBuf> = std::fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -243,11 +237,4 @@ fn export_of(frames: &Arc<Frames>, shape: Shape) -> Vec<u8> {
     let run = engine::run(config, vec![MemorySource::new(Arc::clone(frames))]);
     assert!(run.last().accounts.conserved());
     run.jsonl
-}
-
-fn captures() -> Option<PathBuf> {
-    let shared = std::env::var_os("RUSTNET_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let dir = shared.join("captures");
-    dir.is_dir().then_some(dir)
 }

@@ -2,10 +2,13 @@
 //! number of retransmissions, against the ground truth.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "common/shared.rs"]
+mod shared;
+
 use std::{
     collections::{BTreeMap, HashMap},
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use rustnet::{
@@ -176,7 +179,7 @@ const KNOWN: &[(&str, u64, u64, &str)] = &[
 
 #[test]
 fn shared_captures_have_the_states_and_retransmissions_of_the_truth() {
-    let Some(captures) = shared_captures() else { return };
+    let Some(captures) = shared::captures() else { return };
     let (mut flows, mut wrong, mut known) = (0, Vec::new(), 0);
     for entry in fs::read_dir(captures.join("expected")).unwrap() {
         let expected = entry.unwrap().path();
@@ -242,16 +245,4 @@ fn shared_captures_have_the_states_and_retransmissions_of_the_truth() {
     if known < KNOWN.len() {
         eprintln!("a known difference is gone: take it off the list");
     }
-}
-
-/// The folder of shared captures, or `None` with a message if it is not there.
-fn shared_captures() -> Option<PathBuf> {
-    let base = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let shared = std::env::var_os("RUSTNET_SHARED").map_or_else(|| base.join("../shared"), PathBuf::from);
-    let captures = shared.join("captures");
-    if captures.join("expected").is_dir() {
-        return Some(captures);
-    }
-    eprintln!("skipped: no shared captures in {} (RUSTNET_SHARED names another place)", captures.display());
-    None
 }
