@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     base::{
         memory::no_advice,
-        time::{Nanos, Tick},
+        time::{Nanos, Stamp, Tick},
     },
     packet::key::FlowKey,
 };
