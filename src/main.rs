@@ -125,6 +125,8 @@ fn open(path: &Path) -> anyhow::Result<CaptureFile> {
 
 /// Opens a capture whose head may never come: its writer may be silent for longer than we have.
 fn open_in_time(path: &Path, limit: Duration) -> anyhow::Result<CaptureFile> {
+    // A head that is there already is read even if the start took all the time.
+    let limit = limit.max(Duration::from_millis(500));
     let (done, opened) = mpsc::channel();
     let path = path.to_owned();
     thread::Builder::new().name("open".into()).spawn(move || done.send(open(&path)))?;
@@ -155,6 +157,8 @@ fn watch_live(cli: &Cli, plan: &Plan, names: &[String], started: Instant) -> Res
         CaptureMethod::AfPacket => Method::AfPacket,
         CaptureMethod::Pcap => Method::Pcap,
     };
+    // Whoever watches all interfaces is told that they were not asked.
+    let promiscuous = cli.promiscuous && matches!(watch_what, Watch::Named(_));
     let config = LiveConfig {
         method,
         promiscuous: cli.promiscuous,
@@ -174,7 +178,8 @@ fn watch_live(cli: &Cli, plan: &Plan, names: &[String], started: Instant) -> Res
     let locals = Locals::new(own.chain(cli.local.iter().copied()));
     let start = Stamp((platform::host(Vec::new()).wall)());
     let origin = Origin::Live { interfaces, start };
-    watch(cli, plan, live.sources, locals, &origin, setup(cli), started)
+    let setup = Setup { promiscuous, notes: live.notes, ..setup(cli) };
+    watch(cli, plan, live.sources, locals, &origin, setup, started)
 }
 
 /// Runs the pipeline over `sources` until it ends, the user quits, or a signal asks to end.
@@ -277,6 +282,8 @@ fn setup(cli: &Cli) -> Setup {
         localhost: if cli.shows_localhost() { Localhost::Show } else { Localhost::Hide },
         utc_offset: platform::utc_offset,
         file: None,
+        promiscuous: false,
+        notes: Vec::new(),
     }
 }
 

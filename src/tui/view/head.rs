@@ -19,6 +19,9 @@ pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &App) {
         add_interfaces(&mut strip, app, view);
         let methods: Vec<_> = unique(view.sources.iter().map(|s| s.method));
         strip.right(4, [app.run(Role::Dim, methods.join(" "))]);
+        if app.setup.promiscuous {
+            strip.right(6, [app.run(Role::Accent, "promiscuous")]);
+        }
     }
     strip.draw(buf, area);
 }
@@ -151,6 +154,9 @@ fn losses(app: &App, view: &View, width: u16) -> Strip {
             let remedy = if n == 0 && width >= 100 { format!(": {remedy}") } else { String::new() };
             strip.left(weight, [app.run(Role::Bad, format!("{title} {}{remedy}", format::grouped(lost)))]);
         }
+    }
+    for note in &app.setup.notes {
+        strip.left(6, [app.run(Role::Warn, note.as_str())]);
     }
     if width < 100 {
         strip.left(7, [app.run(Role::Plain, packets_per_second(view, "pkt/s"))]);
