@@ -1,5 +1,7 @@
 //! Parsers meet arbitrary bytes on every link: no panic, and a verdict that makes sense.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the answer")]
+
 use std::net::IpAddr;
 
 use proptest::{prelude::*, test_runner::RngSeed};

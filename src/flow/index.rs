@@ -163,6 +163,7 @@ const fn tag(hash: u32) -> u8 {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, reason = "tests are off the packet path")]
 mod tests {
     use std::collections::HashMap;
 

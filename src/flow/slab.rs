@@ -227,6 +227,7 @@ impl<T: Record> Frozen<T> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, reason = "tests are off the packet path")]
 mod tests {
     use super::*;
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::*;
+use crate::base::time::Stamp;
 use crate::{
     base::{
         memory::no_advice,

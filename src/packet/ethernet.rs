@@ -112,6 +112,9 @@ mod tests {
 
     const ADDRESSES: [u8; 12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
 
+    /// Name, bytes, and what [`walked`] makes of them.
+    type Case = (&'static str, &'static [u8], Result<Next, Stop>, usize, u16);
+
     /// Result, offset and VLAN after an Ethernet header that ends in these bytes.
     fn walked(tail: &[u8]) -> (Result<Next, Stop>, usize, u16) {
         let mut bytes = [0; 64];
@@ -124,7 +127,7 @@ mod tests {
 
     #[test]
     fn links_lead_to_the_network_header() {
-        let cases: &[(&str, &[u8], Result<Next, Stop>, usize, u16)] = &[
+        let cases: &[Case] = &[
             ("IPv4", &[0x08, 0x00], Ok(Next::Ipv4), 14, 0),
             ("IPv6", &[0x86, 0xdd], Ok(Next::Ipv6), 14, 0),
             ("ARP", &[0x08, 0x06], Ok(Next::Arp), 14, 0),

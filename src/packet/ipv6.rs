@@ -110,6 +110,7 @@ fn fragment(walk: &mut Walk, ip: &mut Ip) -> Result<u8, Stop> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_macros, reason = "tests are off the packet path")]
 mod tests {
     use super::*;
 

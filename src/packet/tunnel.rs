@@ -212,7 +212,10 @@ mod tests {
     const IPV4: Next = Next::EtherType(0x0800);
     const BRIDGED: Next = Next::EtherType(0x6558);
 
-    fn run(number: u8, ports: [u16; 2], bytes: &[u8]) -> Result<(Tunnel, u32, Next, usize), Stop> {
+    /// Kind, identifier and what follows, and the offset at which it begins.
+    type Entered = Result<(Tunnel, u32, Next, usize), Stop>;
+
+    fn run(number: u8, ports: [u16; 2], bytes: &[u8]) -> Entered {
         let mut walk = Walk::new(bytes, 200, 0);
         enter(&mut walk, number, ports).map(|inside| (inside.kind, inside.id, inside.next, walk.at))
     }
@@ -226,7 +229,7 @@ mod tests {
 
     #[test]
     fn gre_header_length_follows_its_flags() {
-        let cases: &[(&str, &[u8], Result<(Tunnel, u32, Next, usize), Stop>)] = &[
+        let cases: &[(&str, &[u8], Entered)] = &[
             ("plain", &[0, 0, 0x08, 0], Ok((Tunnel::Gre, 0, IPV4, 4))),
             ("key", &[0x20, 0, 0x65, 0x58, 0, 0, 1, 2], Ok((Tunnel::Gre, 258, BRIDGED, 8))),
             (
@@ -261,7 +264,7 @@ mod tests {
 
     #[test]
     fn tunnels_over_udp_are_known_by_port_and_header() {
-        let cases: &[(&str, [u16; 2], &[u8], Result<(Tunnel, u32, Next, usize), Stop>)] = &[
+        let cases: &[(&str, [u16; 2], &[u8], Entered)] = &[
             ("VXLAN", [5, 4789], &[8, 0, 0, 0, 0, 1, 0, 0], Ok((Tunnel::Vxlan, 256, Next::Mac, 8))),
             ("VXLAN, 8472", [5, 8472], &[8, 0, 0, 0, 0, 0, 1, 0], Ok((Tunnel::Vxlan, 1, Next::Mac, 8))),
             ("VXLAN as source port", [4789, 5], &[8, 0, 0, 0, 0, 1, 0, 0], Err(Stop::NotFlow)),

@@ -30,6 +30,7 @@ use crate::{
         ring,
         rx::{Control, Rx, RxParts, Together},
         steer::{Fused, Outlet, Steered},
+        taps::Taps,
         wake::Bell,
         worker::{Publish, Worker, WorkerParts, WorkerThread},
     },
@@ -368,7 +369,7 @@ impl Launch {
         let collector = Collector::new(CollectorParts {
             rx: self.rx_links,
             workers: self.worker_links,
-            taps: self.taps,
+            taps: Taps::new(self.taps, Arc::clone(&control)),
             publication: Arc::clone(&publication),
             control: Arc::clone(&control),
             interval: Arc::clone(&interval),

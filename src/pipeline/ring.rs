@@ -120,6 +120,7 @@ impl LineReceiver {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests are off the packet path")]
 mod tests {
     use super::*;
     use crate::{

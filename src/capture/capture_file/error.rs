@@ -137,6 +137,7 @@ const SIGNATURES: &[(&[u8], Looks)] = &[
 ];
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests are off the packet path")]
 mod tests {
     use super::*;
 

@@ -223,6 +223,7 @@ impl Source for MemorySource {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests are off the packet path")]
 mod tests {
     use super::*;
     use crate::capture::synthetic::Traffic;
