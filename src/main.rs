@@ -3,6 +3,7 @@
 use std::{
     collections::hash_map::RandomState,
     fmt::Display,
+    fs::File,
     hash::BuildHasher as _,
     io::{self, IsTerminal as _, Write as _},
     path::Path,
@@ -10,11 +11,13 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
+    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use rustnet::{
     base::{ids::Epoch, time::Stamp},
     capture::{capture_file::CaptureFile, source::Source},
@@ -101,12 +104,36 @@ fn run(cli: &Cli, started: Instant) -> Result<(), Failure> {
 }
 
 fn watch_file(cli: &Cli, plan: &Plan, path: &Path, started: Instant) -> Result<(), Failure> {
-    let source = CaptureFile::open(path, platform::map_guard()).map_err(anyhow::Error::from)?;
-    let name = path.display().to_string();
-    let origin = Origin::File { path: name.clone() };
+    let is_stdin = path == Path::new("-");
+    if is_stdin && io::stdin().is_terminal() {
+        return Err(wrong_usage("standard input is a terminal (pipe a capture into --read -)"));
+    }
+    let source = match cli.stop_after() {
+        Some(limit) if is_stdin => open_in_time(path, limit.saturating_sub(started.elapsed()))?,
+        _ => open(path)?,
+    };
+    let origin = Origin::File { path: path.display().to_string() };
+    let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
     let locals = Locals::new(cli.local.iter().copied());
     let setup = Setup { file: Some(name), ..setup(cli) };
     watch(cli, plan, vec![source], locals, &origin, setup, started)
+}
+
+fn open(path: &Path) -> anyhow::Result<CaptureFile> {
+    Ok(CaptureFile::open(path, platform::map_guard())?)
+}
+
+/// Opens a capture whose head may never come: its writer may be silent for longer than we have.
+fn open_in_time(path: &Path, limit: Duration) -> anyhow::Result<CaptureFile> {
+    // A head that is there already is read even if the start took all the time.
+    let limit = limit.max(Duration::from_millis(500));
+    let (done, opened) = mpsc::channel();
+    let path = path.to_owned();
+    thread::Builder::new().name("open".into()).spawn(move || done.send(open(&path)))?;
+    match opened.recv_timeout(limit) {
+        Ok(opened) => opened,
+        Err(_) => Err(anyhow!("the time is over, and no capture came on standard input")),
+    }
 }
 
 fn watch_live(cli: &Cli, plan: &Plan, names: &[String], started: Instant) -> Result<(), Failure> {
@@ -130,6 +157,8 @@ fn watch_live(cli: &Cli, plan: &Plan, names: &[String], started: Instant) -> Res
         CaptureMethod::AfPacket => Method::AfPacket,
         CaptureMethod::Pcap => Method::Pcap,
     };
+    // Whoever watches all interfaces is told that they were not asked.
+    let promiscuous = cli.promiscuous && matches!(watch_what, Watch::Named(_));
     let config = LiveConfig {
         method,
         promiscuous: cli.promiscuous,
@@ -149,7 +178,8 @@ fn watch_live(cli: &Cli, plan: &Plan, names: &[String], started: Instant) -> Res
     let locals = Locals::new(own.chain(cli.local.iter().copied()));
     let start = Stamp((platform::host(Vec::new()).wall)());
     let origin = Origin::Live { interfaces, start };
-    watch(cli, plan, live.sources, locals, &origin, setup(cli), started)
+    let setup = Setup { promiscuous, notes: live.notes, ..setup(cli) };
+    watch(cli, plan, live.sources, locals, &origin, setup, started)
 }
 
 /// Runs the pipeline over `sources` until it ends, the user quits, or a signal asks to end.
@@ -175,9 +205,11 @@ fn watch<S: Source + 'static>(
     }
     // What comes at its own pace is written at its own pace.
     let prompt = matches!(cli.input(), Input::Live(_) | Input::Stdin);
+    let out = standard_output()?;
+    let reader = out.try_clone().context("cannot use standard output")?;
     let tap: Box<dyn Tap> = match cli.output {
-        OutputFormat::Jsonl => Box::new(Jsonl::new(io::stdout(), origin, prompt)),
-        OutputFormat::Json => Box::new(Json::new(io::stdout(), origin)),
+        OutputFormat::Jsonl => Box::new(Jsonl::new(out, origin, prompt)),
+        OutputFormat::Json => Box::new(Json::new(out, origin)),
     };
     let stop = stop_flag().context("cannot catch signals")?;
     let engine = Engine::launch(config, sources, vec![tap]).map_err(anyhow::Error::from)?;
@@ -185,7 +217,7 @@ fn watch<S: Source + 'static>(
     // The last epoch is out before its thread has ended; `join` waits for that.
     while !publication.is_over() {
         let due = cli.stop_after().is_some_and(|limit| started.elapsed() >= limit);
-        if due || stop.load(Ordering::Relaxed) {
+        if due || stop.load(Ordering::Relaxed) || platform::reader_gone(&reader) {
             engine.stop();
         }
         // Wakes early when the engine ends.
@@ -211,10 +243,16 @@ fn interfaces() -> Result<Vec<Interface>, Failure> {
     Ok(platform::interfaces().context("cannot list the interfaces")?)
 }
 
+fn standard_output() -> anyhow::Result<File> {
+    platform::standard_output().context("cannot use standard output")
+}
+
 /// Writes to standard output; that nobody reads it is no failure.
 fn print(what: impl Display) -> Result<(), Failure> {
-    match write!(io::stdout(), "{what}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(anyhow::Error::from(error).into()),
+    match standard_output()?.write_all(what.to_string().as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::from(error).context("cannot write to standard output").into())
+        }
         _ => Ok(()),
     }
 }
@@ -245,6 +283,8 @@ fn setup(cli: &Cli) -> Setup {
         localhost: if cli.shows_localhost() { Localhost::Show } else { Localhost::Hide },
         utc_offset: platform::utc_offset,
         file: None,
+        promiscuous: false,
+        notes: Vec::new(),
     }
 }
 

@@ -327,6 +327,35 @@ fn the_duration_ends_a_source_that_does_not_end() {
 }
 
 #[test]
+fn the_duration_also_ends_the_wait_for_the_first_bytes() {
+    let mut child = spawn(["--headless", "--duration", "0.2", "--read", "-"], Stdio::piped(), Stdio::piped());
+    let silent = child.stdin.take().unwrap();
+    let run = Run::of(wait_with_output(child));
+    assert_eq!((run.code, run.stdout.as_str()), (1, ""));
+    assert!(run.stderr.contains("no capture came on standard input"), "{}", run.stderr);
+    drop(silent);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_a_failure() {
+    let dir = Scratch::new("unwritable");
+    let file = dir.file("a.pcap", &capture(&[frame(1, 5000)]));
+    let reads = ["--headless".as_ref(), "--read".as_ref(), file.as_os_str()];
+    let lists = ["--list-interfaces".as_ref()];
+    for (args, read_only) in
+        [(&reads[..], true), (&reads[..], false), (&lists[..], true), (&lists[..], false)]
+    {
+        let out = match read_only {
+            true => fs::File::open("/dev/null"),
+            false => fs::File::options().write(true).open("/dev/full"),
+        };
+        let run = Run::of(wait_with_output(spawn(args, Stdio::null(), out.unwrap().into())));
+        assert_eq!(run.code, 1, "{args:?}, read only: {read_only}");
+        assert!(run.stderr.contains("cannot write"), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn signals_end_with_everything_written() {
     for signal in ["INT", "TERM"] {
         let mut child = spawn(["--headless", "--read", "-"], Stdio::piped(), Stdio::piped());

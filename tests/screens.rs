@@ -313,6 +313,41 @@ fn files_tell_progress_and_then_size_flows_and_time() {
 }
 
 #[test]
+fn how_capture_runs_is_told() {
+    let snapshot = live(&rows());
+    assert!(!Stage::new(120, 24).epoch(&snapshot).text().contains("promiscuous"));
+    let notes = vec!["this kernel does not tell the segments".into()];
+    let mut stage = Stage::with(120, 24, Setup { promiscuous: true, notes, ..Setup::default() });
+    stage.epoch(&snapshot);
+    assert!(stage.line("rustnet ").contains("promiscuous"));
+    assert!(stage.line("Lost ").contains("does not tell the segments"));
+}
+
+#[test]
+fn the_head_counts_the_rows_of_the_table() {
+    let mut snapshot = live(&numbered(5));
+    // The life of one more is over, and its table has not let it go yet.
+    snapshot.totals.flows = 6;
+    let mut stage = Stage::new(120, 24);
+    assert!(stage.epoch(&snapshot).text().contains(" 5 connections "));
+}
+
+#[test]
+fn interfaces_that_are_down_are_named_or_counted() {
+    let mut snapshot = live(&rows());
+    let mut port = snapshot.sources[0].interfaces[0].clone();
+    port.state = InterfaceState::Down(snapshot.wall);
+    port.speed = Some(10_000_000_000);
+    for n in 0..3 {
+        port.name = format!("swp{n}");
+        snapshot.sources[0].interfaces.push(port.clone());
+        let head = Stage::new(120, 24).epoch(&snapshot).line("rustnet ");
+        assert_eq!(head.contains("swp0 down"), n < 2, "{head}");
+        assert_eq!(head.contains("3 down"), n == 2, "{head}");
+    }
+}
+
+#[test]
 fn without_unicode_and_colour_signs_tell_all() {
     let setup = Setup { signs: Signs::ASCII, theme: Theme { color: false }, ..Setup::default() };
     let mut rows = rows();

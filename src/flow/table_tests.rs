@@ -3,11 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::*;
-use crate::base::time::Stamp;
 use crate::{
     base::{
         memory::no_advice,
-        time::{Nanos, Tick},
+        time::{Nanos, Stamp, Tick},
     },
     packet::key::FlowKey,
 };

@@ -8,6 +8,7 @@
 //! | [`interface`] | interfaces, and the one to watch when none is named |
 //! | [`interfaces()`], [`check_capture`] | which there are; whether we may capture on them |
 //! | [`allowed_cores`], [`check_cores`], [`host`] | where threads run |
+//! | [`standard_output`], [`reader_gone`] | where exports go; whether somebody reads them |
 //! | [`usable_memory`], [`self_usage`] | what may be used, what is used |
 
 pub mod interface;
@@ -26,7 +27,7 @@ mod portable;
 use portable as system;
 
 pub use system::{
-    allowed_cores, check_capture, check_cores, interfaces, self_usage, usable_memory, utc_offset,
+    allowed_cores, check_capture, check_cores, interfaces, reader_gone, self_usage, usable_memory, utc_offset,
 };
 
 use crate::{base::ids::CoreId, capture::capture_file::MapGuard, pipeline::launch::Host};
@@ -37,6 +38,19 @@ pub fn map_guard() -> &'static dyn MapGuard {
     return &linux::sigbus::SigBus;
     #[cfg(not(target_os = "linux"))]
     return &crate::capture::capture_file::NoMaps;
+}
+
+/// Returns standard output without a buffer. Unlike [`std::io::stdout`], which takes a descriptor that
+/// cannot be written to for one that swallows everything, its writes fail when nothing is written.
+///
+/// # Errors
+/// When the system gives no second handle to it.
+pub fn standard_output() -> std::io::Result<std::fs::File> {
+    #[cfg(unix)]
+    let handle = std::os::fd::AsFd::as_fd(&std::io::stdout()).try_clone_to_owned()?;
+    #[cfg(windows)]
+    let handle = std::os::windows::io::AsHandle::as_handle(&std::io::stdout()).try_clone_to_owned()?;
+    Ok(handle.into())
 }
 
 /// What this process has used so far, and uses now.

@@ -23,6 +23,21 @@ pub fn clip(text: &str, max: usize, ellipsis: char) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Returns `text` cut to `max` cells at its beginning, as suits paths: what they end in tells more.
+pub fn clip_start(text: &str, max: usize, ellipsis: char) -> Cow<'_, str> {
+    if width(text) <= max {
+        return Cow::Borrowed(text);
+    }
+    let Some(room) = max.checked_sub(1) else { return Cow::Borrowed("") };
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used <= room
+    };
+    let kept: usize = text.chars().rev().take_while(fits).map(char::len_utf8).sum();
+    Cow::Owned(format!("{ellipsis}{}", &text[text.len() - kept..]))
+}
+
 /// Returns text that came from outside with everything escaped (`\u{1b}`) that could steer a
 /// terminal, change the direction of writing, or take no cell of its own.
 pub fn escape(text: &str) -> Cow<'_, str> {
@@ -94,6 +109,10 @@ mod tests {
         assert_eq!(clip("網路介面", 4, '…'), "網…");
         assert_eq!(clip("eth0", 0, '…'), "");
         assert_eq!(clip("eth0", 1, '…'), "…");
+        assert_eq!(clip_start("/tmp/a.pcap", 11, '…'), "/tmp/a.pcap");
+        assert_eq!(clip_start("/tmp/a.pcap", 8, '…'), "…/a.pcap");
+        assert_eq!(clip_start("/網路介面", 6, '…'), "…介面");
+        assert_eq!(clip_start("eth0", 0, '…'), "");
     }
 
     #[test]

@@ -146,7 +146,11 @@ impl Finder {
     /// Answers a request. Costs one pass over all records; holds the snapshot no longer.
     pub fn find(&mut self, snapshot: &Snapshot, request: &Request) -> View {
         let gone = request.keep.as_ref().filter(|k| snapshot.find(k.row.id).is_none()).map(|k| {
-            let ended = k.ended.unwrap_or_else(|| (snapshot.wall, end_reason(&k.row, snapshot.wall)));
+            let ended = k.ended.unwrap_or_else(|| match end_reason(&k.row, snapshot.wall) {
+                // The packet that closed it, not the moment its row went.
+                reason @ Some(EndReason::Fin | EndReason::Rst) => (k.row.last, reason),
+                reason => (snapshot.wall, reason),
+            });
             Kept { row: Row { rate: [0.0; 2], ..k.row }, ended: Some(ended) }
         });
         let hidden = self.collect(snapshot, request.localhost);
@@ -166,7 +170,9 @@ impl Finder {
             now: snapshot.now,
             wall: snapshot.wall,
             accounts: snapshot.accounts,
-            totals: snapshot.totals,
+            // A flow whose life is over may stand in its table for a moment longer; no figure of
+            // a view counts it.
+            totals: Totals { flows: (len + hidden) as u64, ..snapshot.totals },
             lost: snapshot.lost(),
             kernel_drops: snapshot.kernel_drops(),
             seen: snapshot.seen(),

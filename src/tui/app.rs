@@ -37,6 +37,10 @@ pub struct Setup {
     pub utc_offset: fn(Stamp) -> i32,
     /// What is read, if it is a file: its name.
     pub file: Option<String>,
+    /// Whether interfaces were asked for frames to other hosts too.
+    pub promiscuous: bool,
+    /// What capture cannot do here, in words.
+    pub notes: Vec<String>,
 }
 
 impl Default for Setup {
@@ -48,6 +52,8 @@ impl Default for Setup {
             localhost: Localhost::Show,
             utc_offset: |_| 0,
             file: None,
+            promiscuous: false,
+            notes: Vec::new(),
         }
     }
 }

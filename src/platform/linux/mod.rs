@@ -5,6 +5,7 @@ pub mod affinity;
 pub mod clock;
 pub mod interfaces;
 mod link;
+pub mod output;
 pub mod privileges;
 pub mod resources;
 pub mod sigbus;
@@ -13,6 +14,7 @@ pub use af_packet::AfPacketSource as NativeSource;
 pub use affinity::{allowed_cores, check_cores, enter_thread};
 pub use clock::{monotonic, utc_offset, wall};
 pub use interfaces::interfaces;
+pub use output::reader_gone;
 pub use privileges::check_capture;
 pub use resources::{advise_huge_pages as advise, self_usage, usable_memory};
 

@@ -56,10 +56,7 @@ fn add_life(strip: &mut Strip, app: &App, row: &Row) {
     };
     strip.left(
         5,
-        [
-            app.run(Role::Dim, "since "),
-            app.run(Role::Plain, format!("{since} ({})", format::whole_span(age))),
-        ],
+        [app.run(Role::Dim, "since "), app.run(Role::Plain, format!("{since} ({})", format::span(age)))],
     );
     let interfaces = app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces);
     if let Some(interface) = interfaces.into_iter().nth(row.iface.0.into()) {

@@ -25,12 +25,11 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
 
 fn words(app: &App, view: &View) -> Vec<String> {
     if view.hidden > 0 {
-        let hidden = format::grouped(view.hidden as u64);
-        return vec![
-            format!("All {hidden} connections are hidden"),
-            "Both ends of each are this host itself".into(),
-            "L shows them".into(),
-        ];
+        let hidden = match view.hidden {
+            1 => "The only connection is hidden".to_owned(),
+            n => format!("All {} connections are hidden", format::grouped(n as u64)),
+        };
+        return vec![hidden, "Both ends are this host itself".into(), "L shows and hides such".into()];
     }
     match (app.is_file(), view.ended, view.seen) {
         (true, false, 0) => vec!["Reading".into()],

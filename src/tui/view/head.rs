@@ -19,6 +19,9 @@ pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &App) {
         add_interfaces(&mut strip, app, view);
         let methods: Vec<_> = unique(view.sources.iter().map(|s| s.method));
         strip.right(4, [app.run(Role::Dim, methods.join(" "))]);
+        if app.setup.promiscuous {
+            strip.right(6, [app.run(Role::Accent, "promiscuous")]);
+        }
     }
     strip.draw(buf, area);
 }
@@ -37,7 +40,7 @@ fn add_interfaces(strip: &mut Strip, app: &App, view: &View) {
     let signs = &app.setup.signs;
     if let Some(file) = &app.setup.file {
         let name = text::escape(file);
-        let name = text::clip(&name, 40, signs.ellipsis);
+        let name = text::clip_start(&name, 40, signs.ellipsis);
         return strip
             .right(8, [app.run(Role::Good, signs.link_up), app.run(Role::Plain, format!(" {name}"))]);
     }
@@ -48,11 +51,14 @@ fn add_interfaces(strip: &mut Strip, app: &App, view: &View) {
         }
     }
     let up = all.iter().filter(|i| i.state == InterfaceState::Up).count();
+    // Of many that are down, as on hosts with spare ports, only the number matters.
+    let down = all.iter().filter(|i| matches!(i.state, InterfaceState::Down(_))).count();
     for interface in &all {
         let name = text::escape(&interface.name);
         let name = text::clip(&name, 15, signs.ellipsis);
         let (role, sign, what) = match interface.state {
             InterfaceState::Up if up > 2 => continue,
+            InterfaceState::Down(_) if down > 2 => continue,
             InterfaceState::Up => (Role::Good, signs.link_up, String::new()),
             InterfaceState::Down(since) => {
                 (Role::Warn, signs.link_down, format!(" down {}", format::whole_span(app.clock.since(since))))
@@ -61,9 +67,13 @@ fn add_interfaces(strip: &mut Strip, app: &App, view: &View) {
                 (Role::Bad, signs.link_down, format!(" gone {}", format::whole_span(app.clock.since(since))))
             }
         };
-        let speed = interface.speed.map_or_else(String::new, speed);
+        let speed = interface.speed.filter(|_| role == Role::Good).map_or_else(String::new, speed);
         let rest = if role == Role::Good { Role::Plain } else { role };
         strip.right(8, [app.run(role, sign), app.run(rest, format!(" {name}{speed}{what}"))]);
+    }
+    if down > 2 {
+        let text = format!(" {down} down");
+        strip.right(7, [app.run(Role::Dim, signs.link_down), app.run(Role::Dim, text)]);
     }
     if up > 2 {
         let text = format!(" {up} interfaces");
@@ -105,10 +115,13 @@ fn rates(app: &App, view: &View, width: u16) -> Strip {
         strip.left(5, [app.run(Role::Plain, packets_per_second(view, "packets/s"))]);
     }
     let flows = format::grouped(view.totals.flows);
-    strip.right(
-        7,
-        [app.run(Role::Strong, flows), app.run(Role::Plain, if wide { " connections" } else { " conns" })],
-    );
+    let noun = match (wide, view.totals.flows) {
+        (true, 1) => " connection",
+        (true, _) => " connections",
+        (false, 1) => " conn",
+        (false, _) => " conns",
+    };
+    strip.right(7, [app.run(Role::Strong, flows), app.run(Role::Plain, noun)]);
     let per_second = |n: f64| match n {
         n if n < 0.5 => "0".to_owned(),
         n => format::compact(n.round(), format::Digits::Two),
@@ -141,6 +154,9 @@ fn losses(app: &App, view: &View, width: u16) -> Strip {
             let remedy = if n == 0 && width >= 100 { format!(": {remedy}") } else { String::new() };
             strip.left(weight, [app.run(Role::Bad, format!("{title} {}{remedy}", format::grouped(lost)))]);
         }
+    }
+    for note in &app.setup.notes {
+        strip.left(6, [app.run(Role::Warn, note.as_str())]);
     }
     if width < 100 {
         strip.left(7, [app.run(Role::Plain, packets_per_second(view, "pkt/s"))]);

@@ -137,8 +137,9 @@ fn add_file(strip: &mut Strip, app: &App, width: u16) {
     }
     if view.ended {
         let dot = app.setup.signs.dot;
-        let opened = format::grouped(view.totals.opened);
-        strip.right(5, [app.run(Role::Plain, format!("{} {dot} {opened} flows", format::bytes(read.0)))]);
+        let flows = if view.totals.opened == 1 { "flow" } else { "flows" };
+        let opened = format!("{} {flows}", format::grouped(view.totals.opened));
+        strip.right(5, [app.run(Role::Plain, format!("{} {dot} {opened}", format::bytes(read.0)))]);
         let took = app.read_in.unwrap_or_default();
         strip.right(4, [app.run(Role::Plain, format!("{dot} read in {}", seconds(took)))]);
         let last = format::date_time(view.wall, (app.setup.utc_offset)(view.wall));
@@ -151,9 +152,11 @@ fn add_file(strip: &mut Strip, app: &App, width: u16) {
     }
     strip.right(
         3,
-        [app.run(Role::Plain, format!("reading {}", text::clip(&name, 30, app.setup.signs.ellipsis)))],
+        [app.run(Role::Plain, format!("reading {}", text::clip_start(&name, 30, app.setup.signs.ellipsis)))],
     );
     match read {
+        // The source has not told yet.
+        (0, _) => {}
         (part, Some(size)) => {
             let bar = bars::progress(part, size, 16, &app.setup.signs);
             strip.right(
