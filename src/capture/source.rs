@@ -107,3 +107,24 @@ pub enum InterfaceState {
     /// It has been gone since then.
     Gone(Stamp),
 }
+
+impl SourceStatus {
+    /// Makes this a copy of `other`, in the memory that it has.
+    pub fn copy_from(&mut self, other: &Self) {
+        let Self { interfaces, truncated, .. } = self;
+        interfaces.truncate(other.interfaces.len());
+        for (mine, theirs) in interfaces.iter_mut().zip(&other.interfaces) {
+            mine.name.clone_from(&theirs.name);
+            (mine.state, mine.speed, mine.loopback) = (theirs.state, theirs.speed, theirs.loopback);
+        }
+        interfaces.extend_from_slice(&other.interfaces[interfaces.len()..]);
+        truncated.clone_from(&other.truncated);
+        self.method = other.method;
+        self.kernel_drops = other.kernel_drops;
+        self.kernel_frames = other.kernel_frames;
+        self.stamps_saturated = other.stamps_saturated;
+        self.blocks_skipped = other.blocks_skipped;
+        self.read = other.read;
+        self.other_host_frames = other.other_host_frames;
+    }
+}

@@ -45,6 +45,8 @@ const HOME_MOVES_AFTER: Nanos = Nanos::from_secs(2);
 /// How far a frame may lie behind its flow's last one and still count as delivered late by another
 /// queue or interface, not as sent late.
 const LATE: Nanos = Nanos::from_millis(5);
+/// Later than any flow ends: 12 days in ticks.
+const FAR: u32 = 1_000_000_000;
 /// Records looked at to find the one to evict when no flow is half-open.
 const EVICTION_WINDOW: u32 = 64;
 
@@ -250,6 +252,13 @@ impl FlowTable {
             self.sweep += 1;
         }
         true
+    }
+
+    /// Returns the tick before which no flow ends by itself; far ahead if there are none.
+    pub fn quiet_until(&self) -> Tick {
+        let far = Tick(self.cutoff.0.wrapping_add(FAR));
+        let live = self.chunks[..self.used.div_ceil(CHUNK)].iter().filter(|chunk| chunk.live > 0);
+        live.map(|chunk| chunk.deadline).fold(far, |a, b| if is_before(b, a) { b } else { a })
     }
 
     /// Hands out all records as they are now. Returns `false`, and does nothing, if spare memory

@@ -21,7 +21,7 @@ use crate::{
     },
     packet::descriptor::Cut,
     pipeline::{
-        rates::{DownUp, Rates},
+        rates::{self, DownUp, Rates},
         report::{Message, RxReport, Unreported, WorkerReport},
         rx::Control,
         taps::Taps,
@@ -359,7 +359,7 @@ impl Collector {
     }
 
     fn reckon_totals(&mut self, cut: &Cut, sum: DownUp, elapsed: Nanos, accounts: &Accounts) {
-        let seconds = elapsed.as_secs_f64().max(1e-3);
+        let seconds = elapsed.max(rates::SHORTEST).as_secs_f64();
         let before = self.reckoned.unwrap_or(Reckoned { now: Nanos(0), packets: 0, opened: 0, closed: 0 });
         let now = Reckoned {
             now: cut.now,

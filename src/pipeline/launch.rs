@@ -219,7 +219,7 @@ impl Launch {
             for (i, source) in sources.into_iter().enumerate() {
                 let name = format!("shard/{i}");
                 let worker = self.worker(i, rings, &name, self.core(i));
-                let outlet = Fused::new(worker, self.config.burst);
+                let outlet = Fused::new(worker, self.config.burst, !shared);
                 let rx = self.rx(&name, self.core(i), source, outlet, shared);
                 self.spawn(name, self.core(i), move || rx.run())?;
             }
@@ -318,6 +318,7 @@ impl Launch {
             clock: EngineClock::new(self.start),
             cut_interval: self.config.cut_interval.min(LONGEST_INTERVAL),
             cut_by_frames: !shared,
+            cut_when_idle: !shared && self.config.file_epochs == Publish::Always,
             monotonic: self.config.host.monotonic,
             monotonic_start: self.monotonic_start,
             wall: self.config.host.wall,

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The shortest time over which a new flow's rate is reckoned.
-const SHORTEST: Nanos = Nanos::from_millis(100);
+pub const SHORTEST: Nanos = Nanos::from_millis(100);
 /// Silence after which a rate is 0.
 const SILENT: Nanos = Nanos::from_secs(10);
 /// Below this, bytes per second are none.

@@ -9,9 +9,9 @@ use crate::{
         counters::{Accounts, DropReason},
         ids::Epoch,
         sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-        time::{Nanos, Stamp},
+        time::{Nanos, Stamp, Tick},
     },
-    capture::source::{Clock, Progress, Source},
+    capture::source::{Clock, Progress, Source, SourceStatus},
     packet::{
         descriptor::Cut,
         parse::{Parser, Verdict},
@@ -106,6 +106,8 @@ pub struct RxParts<S, O> {
     pub cut_interval: Nanos,
     /// Whether a file's cuts also come after a number of frames; only a single rx may do that.
     pub cut_by_frames: bool,
+    /// Whether a stalled stream is cut to be shown, wherever its time stands.
+    pub cut_when_idle: bool,
     /// Monotonic clock, ns.
     pub monotonic: fn() -> u64,
     /// Its value at engine time 0.
@@ -134,15 +136,29 @@ pub struct Rx<S, O> {
     epoch: Epoch,
     /// Files: engine time of the next cut.
     next_cut: Nanos,
-    /// Frames since the source was last asked how it is.
+    /// Frames since the last cut that did not come with their time.
     frames_since_status: u64,
+    /// Frames were taken since the last cut.
+    has_news: bool,
+    /// What the source last said of itself, and whether it is to be asked again.
+    status: SourceStatus,
+    is_status_old: bool,
 }
 
 impl<S: Source, O: Outlet> Rx<S, O> {
     /// Puts an rx together.
     pub fn new(parts: RxParts<S, O>) -> Self {
         let next_cut = parts.cut_interval;
-        Self { parts, accounts: Accounts::default(), epoch: Epoch(1), next_cut, frames_since_status: 0 }
+        Self {
+            parts,
+            accounts: Accounts::default(),
+            epoch: Epoch(1),
+            next_cut,
+            frames_since_status: 0,
+            has_news: false,
+            status: SourceStatus::default(),
+            is_status_old: false,
+        }
     }
 
     /// Runs until the source ends or a stop is asked for.
@@ -165,9 +181,14 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             }
             let progress = self.burst(max, Some(self.next_cut));
             self.parts.outlet.flush(&mut self.accounts.drops, true);
+            if self.is_status_old {
+                // Cuts within a burst cannot ask the source, which is busy then.
+                self.parts.source.status(&mut self.status);
+                self.is_status_old = false;
+            }
             match progress {
                 Progress::Frames => {}
-                Progress::Idle => self.parts.source.wait(LONGEST_WAIT),
+                Progress::Idle => self.idle_file(),
                 Progress::End => break,
             }
             if self.parts.cut_by_frames && self.frames_since_status >= FRAMES_PER_CUT {
@@ -176,6 +197,14 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             }
         }
         self.end_file();
+    }
+
+    /// Waits for a stream that has stalled; a screen is to show what came before.
+    fn idle_file(&mut self) {
+        self.parts.source.wait(LONGEST_WAIT);
+        if self.parts.cut_when_idle && self.has_news {
+            self.cut(self.parts.clock.now(), self.parts.clock.newest(), false);
+        }
     }
 
     /// Goes on making cuts until all sources have ended, so that time ends for all flows at once.
@@ -192,7 +221,8 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             while self.next_cut <= latest {
                 let now = self.next_cut;
                 self.cut(now, newest, false);
-                self.next_cut = now + self.parts.cut_interval;
+                let quiet = self.parts.outlet.quiet_until();
+                self.next_cut = next_after(now, latest, quiet, self.parts.cut_interval);
             }
             if all_ended {
                 return self.cut(latest, newest, true);
@@ -251,7 +281,8 @@ impl<S: Source, O: Outlet> Rx<S, O> {
     /// time passes.
     #[inline]
     fn burst(&mut self, max: usize, cut_at: Option<Nanos>) -> Progress {
-        let Self { parts, accounts, epoch, next_cut, frames_since_status } = self;
+        let Self { parts, accounts, epoch, next_cut, frames_since_status, has_news, status, is_status_old } =
+            self;
         let RxParts { source, outlet, parser, clock, cut_interval, together, .. } = parts;
         let mut reports = Reports {
             to_collector: &mut parts.to_collector,
@@ -267,13 +298,15 @@ impl<S: Source, O: Outlet> Rx<S, O> {
                     // Wall time of the cut, not of the frame behind it, which may be far ahead.
                     let wall = Stamp(meta.wall.0.saturating_sub((now - *next_cut).0));
                     let cut = Cut { epoch: *epoch, now: *next_cut, wall, last: false };
-                    reports.send(cut, accounts, |_| ());
+                    reports.send(cut, accounts, |report| report.copy_from(status));
                     outlet.cut(cut);
                     *epoch = epoch.next();
-                    *next_cut = *next_cut + *cut_interval;
+                    *next_cut = next_after(cut.now, now, outlet.quiet_until(), *cut_interval);
                 }
+                *is_status_old = true;
             }
             *frames_since_status += 1;
+            *has_news = true;
             if meta.loopback && meta.outgoing {
                 accounts.taken.add_frame(1, meta.wire_bytes());
                 accounts.drops[DropReason::LoopbackCopy] += 1;
@@ -316,11 +349,24 @@ impl<S: Source, O: Outlet> Rx<S, O> {
         self.parts.outlet.cut(cut);
         self.epoch = self.epoch.next();
         self.frames_since_status = 0;
+        self.has_news = false;
     }
 
     fn has_failed(&self) -> bool {
         self.parts.failed.load(Ordering::Relaxed)
     }
+}
+
+/// Returns when the cut after that of `last` comes while no frame comes before `now`: at the next
+/// multiple of the interval, or if it is known that no flow ends before a tick, at the first
+/// multiple from there on, or behind `now`. A capture with days of silence needs no cut a second.
+fn next_after(last: Nanos, now: Nanos, quiet_until: Option<Tick>, interval: Nanos) -> Nanos {
+    let next = last + interval;
+    let Some(until) = quiet_until else { return next };
+    let ticks = until.since(last.tick());
+    let quiet = last.0.saturating_add(Tick::nanos(ticks.saturating_sub(1)).0).min(now.0);
+    let skipped = quiet.saturating_sub(next.0).div_ceil(interval.0);
+    Nanos(next.0 + skipped * interval.0)
 }
 
 struct Reports<'a> {
@@ -331,12 +377,7 @@ struct Reports<'a> {
 
 impl Reports<'_> {
     /// Sends the report of a cut, in a box that the collector has read and given back.
-    fn send(
-        &mut self,
-        cut: Cut,
-        accounts: &mut Accounts,
-        status: impl FnOnce(&mut crate::capture::source::SourceStatus),
-    ) {
+    fn send(&mut self, cut: Cut, accounts: &mut Accounts, status: impl FnOnce(&mut SourceStatus)) {
         let mut report = loop {
             match self.from_collector.pop() {
                 Ok(report) => break report,

@@ -3,7 +3,10 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::{
-    base::counters::{DropReason, Drops},
+    base::{
+        counters::{DropReason, Drops},
+        time::Tick,
+    },
     packet::{
         descriptor::{Cut, Descriptor},
         key::WideKey,
@@ -37,6 +40,11 @@ pub trait Outlet: Send {
 
     /// Uses the time while no frame comes; returns whether there is more to do.
     fn idle_step(&mut self) -> bool;
+
+    /// Returns the tick before which no flow ends by itself, if that is known here.
+    fn quiet_until(&self) -> Option<Tick> {
+        None
+    }
 }
 
 /// Lines of one burst, in one piece.
@@ -84,12 +92,14 @@ impl Staged {
 pub struct Fused {
     worker: Worker,
     staged: Staged,
+    is_alone: bool,
 }
 
 impl Fused {
-    /// Returns the way into `worker` for bursts of at most `burst` frames.
-    pub fn new(worker: Worker, burst: usize) -> Self {
-        Self { worker, staged: Staged::new(burst) }
+    /// Returns the way into `worker` for bursts of at most `burst` frames; `is_alone` if there is no
+    /// other worker.
+    pub fn new(worker: Worker, burst: usize, is_alone: bool) -> Self {
+        Self { worker, staged: Staged::new(burst), is_alone }
     }
 }
 
@@ -122,6 +132,11 @@ impl Outlet for Fused {
 
     fn idle_step(&mut self) -> bool {
         self.worker.idle_step()
+    }
+
+    fn quiet_until(&self) -> Option<Tick> {
+        // With other shards, all have to make the same cuts.
+        self.is_alone.then(|| self.worker.quiet_until())
     }
 }
 

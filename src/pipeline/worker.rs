@@ -8,7 +8,10 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    base::sync::atomic::{AtomicBool, Ordering},
+    base::{
+        sync::atomic::{AtomicBool, Ordering},
+        time::Tick,
+    },
     flow::table::{FlowTable, FrozenFlows},
     packet::{descriptor::Cut, line::Line},
     pipeline::{
@@ -81,6 +84,11 @@ impl Worker {
             self.sweep_step();
         }
         done
+    }
+
+    /// Returns the tick before which no flow ends by itself.
+    pub fn quiet_until(&self) -> Tick {
+        self.table.quiet_until()
     }
 
     /// Does a piece of what is not urgent; returns whether there is more.
