@@ -182,7 +182,8 @@ fn watch<S: Source + 'static>(
     let stop = stop_flag().context("cannot catch signals")?;
     let engine = Engine::launch(config, sources, vec![tap]).map_err(anyhow::Error::from)?;
     let publication = Arc::clone(engine.publication());
-    while !engine.is_over() {
+    // The last epoch is out before its thread has ended; `join` waits for that.
+    while !publication.is_over() {
         let due = cli.stop_after().is_some_and(|limit| started.elapsed() >= limit);
         if due || stop.load(Ordering::Relaxed) {
             engine.stop();

@@ -1,7 +1,7 @@
 //! The house rules that the compiler cannot see, as tests.
 //!
 //! A module may import only from floors below its own; see `src/lib.rs` for the map.
-
+#![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the answer")]
 
 use std::{collections::BTreeMap, fs, path::Path};

@@ -39,9 +39,9 @@ impl Random {
     }
 }
 
-/// Returns a frame of 64 bytes of a flow, the `number`th of the load: 7 of 10 flows are established
-/// TCP connections, the others UDP.
-pub fn frame(seed: &Seed, flow: usize, from_high: bool, number: u64) -> Line {
+/// Returns a frame of 64 bytes of a flow: 7 of 10 flows are established TCP connections, the others
+/// UDP. All have one stamp, so that frames given again and again are never behind their flow's last.
+pub fn frame(seed: &Seed, flow: usize, from_high: bool) -> Line {
     let tcp = flow % 10 < 7;
     let key = FlowKey {
         ends: (0x0a00_0000 + flow as u64) << 32 | 0xc612_0001,
@@ -51,11 +51,11 @@ pub fn frame(seed: &Seed, flow: usize, from_high: bool, number: u64) -> Line {
         zero: 0,
     };
     Line::of(Descriptor {
-        wall: Stamp(1_700_000_000_000_000_000 + number * 100),
+        wall: Stamp(1_700_000_000_000_000_000),
         hash: seed.hash(&key),
         key,
         wire_len: 60,
-        tick: Nanos(number * 100).tick(),
+        tick: Nanos(0).tick(),
         // Acknowledgements: sent again and again they stay plain segments.
         seq_number: if tcp { 1000 } else { 0 },
         ack_number: if tcp { 1000 } else { 0 },
@@ -71,7 +71,7 @@ pub fn frame(seed: &Seed, flow: usize, from_high: bool, number: u64) -> Line {
 /// Returns `count` frames of flows chosen at random among `flows`.
 pub fn random_frames(flows: usize, count: usize) -> Vec<Line> {
     let (seed, mut random) = (Seed::new(SEED), Random(SEED));
-    (0..count).map(|n| frame(&seed, random.below(flows), random.below(2) == 1, n as u64)).collect()
+    (0..count).map(|_| frame(&seed, random.below(flows), random.below(2) == 1)).collect()
 }
 
 /// Returns an empty table for `flows` flows, in large pages if the system has them.
@@ -91,7 +91,7 @@ pub fn opening(flows: usize) -> impl Iterator<Item = Vec<Line>> {
     let seed = Seed::new(SEED);
     (0..flows).step_by(BURST).map(move |first| {
         let burst = first..(first + BURST).min(flows);
-        burst.flat_map(|flow| [false, true].map(|high| frame(&seed, flow, high, 0))).collect()
+        burst.flat_map(|flow| [false, true].map(|high| frame(&seed, flow, high))).collect()
     })
 }
 

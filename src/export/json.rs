@@ -67,13 +67,12 @@ impl<W: Write + Send> Json<W> {
 
     fn rank(&mut self, record: &FlowRecord) {
         let bytes = record.hot.bytes[0] + record.hot.bytes[1];
-        let ranked = |number| Reverse(Ranked { bytes, number, record: *record });
         if self.top.len() < TOP {
-            self.top.push(ranked(self.flows));
-        } else if let Some(mut least) = self.top.peek_mut()
-            && least.0.bytes < bytes
-        {
-            *least = ranked(self.flows);
+            return self.top.push(Reverse(Ranked { bytes, record: *record }));
+        }
+        let Some(mut least) = self.top.peek_mut() else { return };
+        if least.0.bytes < bytes || least.0.bytes == bytes && record.in_order(&least.0.record).is_lt() {
+            *least = Reverse(Ranked { bytes, record: *record });
         }
     }
 
@@ -100,6 +99,11 @@ impl<W: Write + Send> Json<W> {
 }
 
 impl<W: Write + Send> Tap for Json<W> {
+    /// Totals and the largest flows: any order gives the same.
+    fn wants_order(&self) -> bool {
+        false
+    }
+
     fn ended(&mut self, flows: &[FlowRecord]) -> io::Result<()> {
         flows.iter().for_each(|record| self.add(record));
         Ok(())
@@ -179,19 +183,12 @@ impl Tally {
 /// A connection in the list, ordered by bytes, of equals the earlier first.
 struct Ranked {
     bytes: u64,
-    number: u64,
     record: FlowRecord,
-}
-
-impl Ranked {
-    fn rank(&self) -> (u64, Reverse<u64>) {
-        (self.bytes, Reverse(self.number))
-    }
 }
 
 impl PartialEq for Ranked {
     fn eq(&self, other: &Self) -> bool {
-        self.rank() == other.rank()
+        self.cmp(other) == Ordering::Equal
     }
 }
 
@@ -205,7 +202,7 @@ impl PartialOrd for Ranked {
 
 impl Ord for Ranked {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.rank().cmp(&other.rank())
+        self.bytes.cmp(&other.bytes).then_with(|| other.record.in_order(&self.record))
     }
 }
 

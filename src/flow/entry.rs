@@ -4,6 +4,8 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 #![expect(unsafe_code, reason = "records promise that zeros are a value")]
 
+use std::cmp::Ordering;
+
 use crate::{
     base::{
         ids::IfaceId,
@@ -197,4 +199,25 @@ pub struct FlowRecord {
     pub id: crate::base::ids::FlowId,
     /// Why it ended; `None` while it lives.
     pub end: Option<EndReason>,
+}
+
+impl FlowRecord {
+    /// Returns the order of exports: first packet, then key, whichever worker had the flow.
+    pub fn in_order(&self, other: &Self) -> Ordering {
+        let rank = |r: &Self| {
+            let key = &r.hot.key;
+            let addresses = key.addresses(&r.wide);
+            (
+                r.facts.first,
+                key.kind,
+                key.proto,
+                addresses,
+                key.ports,
+                r.wide.extension,
+                r.hot.last,
+                r.hot.frames,
+            )
+        };
+        rank(self).cmp(&rank(other))
+    }
 }

@@ -227,7 +227,7 @@ impl<T: Record> Frozen<T> {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_types, reason = "tests are off the packet path")]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -695,3 +695,8 @@ fn end_of(from: Tick, state: FlowState) -> Tick {
 fn is_before(a: Tick, b: Tick) -> bool {
     (a.0.wrapping_sub(b.0) as i32) < 0
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
+#[path = "table_tests.rs"]
+mod tests;

@@ -106,6 +106,7 @@ pub(crate) fn llc(walk: &mut Walk) -> Result<Next, Stop> {
 }
 
 #[cfg(test)]
+#[allow(clippy::type_complexity, reason = "tests")]
 mod tests {
     use super::*;
     use crate::packet::walk::network;

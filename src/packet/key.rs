@@ -40,7 +40,7 @@ pub struct FlowKey {
 const _: () = assert!(size_of::<FlowKey>() == 16);
 
 impl FlowKey {
-    /// Returns ports, protocol and kind as one word.
+    /// Returns ports, protocol and kind as one word: the second half of the key, in one load.
     #[inline]
     pub const fn word(&self) -> u64 {
         self.ports[0] as u64

@@ -36,11 +36,12 @@ impl Line {
         unsafe { &self.frame }
     }
 
-    /// Returns the line as a descriptor to be written.
+    /// Returns the line as a descriptor, and the next one as a wide key, to be written.
     #[inline]
-    pub const fn frame_mut(&mut self) -> &mut Descriptor {
-        // SAFETY: as in `frame`.
-        unsafe { &mut self.frame }
+    pub const fn pair_mut(pair: &mut [Self; 2]) -> (&mut Descriptor, &mut WideKey) {
+        let [frame, wide] = pair;
+        // SAFETY: as in `frame`; any value of either variant is a valid line.
+        unsafe { (&mut frame.frame, &mut wide.wide) }
     }
 
     /// Returns the line as a wide key.

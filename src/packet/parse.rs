@@ -64,6 +64,15 @@ pub struct FrameMeta {
     pub loopback: bool,
 }
 
+impl FrameMeta {
+    /// Returns the bytes on the wire of a frame that is no super-frame: with the tag that the kernel
+    /// took off.
+    #[inline]
+    pub fn wire_bytes(&self) -> u64 {
+        u64::from(self.wire_len) + if self.stripped_vlan.is_some() { TAG as u64 } else { 0 }
+    }
+}
+
 /// Where a frame belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -108,7 +117,7 @@ impl Parser {
 
     /// Reads the headers of one frame into `out` (all fields but `tick`), and into `wide` if the
     /// key is wide. Both stay as they are unless the verdict is [`Verdict::Flow`].
-    #[inline]
+    #[inline(always)]
     pub fn parse(
         &mut self,
         frame: &[u8],

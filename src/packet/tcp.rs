@@ -27,7 +27,7 @@ pub(crate) fn read(walk: &mut Walk, fragmented: bool) -> Transport {
 }
 
 /// Returns the fields of a header; `segment` begins with it and may hold its options.
-#[inline]
+#[inline(always)]
 pub(crate) fn fields(header: &[u8; HEADER], segment: &[u8]) -> Transport {
     let tcp_flags = header[13];
     let window_scale = if tcp_flags & tcp_flag::SYN != 0 { window_scale(segment) } else { 0 };

@@ -206,6 +206,7 @@ fn l2tp(walk: &mut Walk) -> Result<Inside, Stop> {
 }
 
 #[cfg(test)]
+#[allow(clippy::type_complexity, reason = "tests")]
 mod tests {
     use super::*;
 

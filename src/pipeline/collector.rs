@@ -2,11 +2,7 @@
 //! it to taps and readers.
 
 use std::{
-    cmp::Ordering as Order,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,6 +10,7 @@ use crate::{
     base::{
         counters::Accounts,
         ids::{CoreId, Epoch},
+        sync::atomic::{AtomicBool, AtomicU64, Ordering},
         time::Nanos,
     },
     capture::source::Clock,
@@ -27,11 +24,11 @@ use crate::{
         rates::{DownUp, Rates},
         report::{Message, RxReport, Unreported, WorkerReport},
         rx::Control,
+        taps::Taps,
         wake::Bell,
     },
     snapshot::{
         publication::Publication,
-        tap::Tap,
         view::{Snapshot, StageStatus, Totals, WorkerView},
     },
 };
@@ -46,8 +43,8 @@ const FILE_PUBLISH: Duration = Duration::from_millis(200);
 const FILE_HOLD: Duration = Duration::from_millis(20);
 /// Ended flows kept for one sorted batch; above, when the table evicts, they go out in parts.
 const LARGEST_BATCH: usize = 1 << 17;
-/// Open flows handed to taps at once when the program ends.
-const EOF_BATCH: usize = 4096;
+/// Flows handed to taps at once.
+const TAP_BATCH: usize = 1024;
 
 /// An rx thread, as the collector sees it.
 pub struct RxLink {
@@ -84,7 +81,7 @@ pub struct CollectorParts {
     /// All workers.
     pub workers: Vec<WorkerLink>,
     /// Exports.
-    pub taps: Vec<Box<dyn Tap>>,
+    pub taps: Taps,
     /// Where epochs are published.
     pub publication: Arc<Publication>,
     /// What rx threads are asked.
@@ -123,7 +120,6 @@ pub struct Collector {
     scheduled: bool,
     skipped: u64,
     published: Option<Instant>,
-    tap_error: Option<std::io::Error>,
 }
 
 #[derive(Clone, Copy)]
@@ -155,7 +151,6 @@ impl Collector {
             scheduled: false,
             skipped: 0,
             published: None,
-            tap_error: None,
         }
     }
 
@@ -197,7 +192,7 @@ impl Collector {
             }
         }
         self.parts.publication.end();
-        self.tap_error.map_or(Ok(()), Err)
+        self.parts.taps.into_result()
     }
 
     /// Reads ended flows from every worker, but none of worker `w` beyond what it had sent at the
@@ -211,18 +206,26 @@ impl Collector {
             self.read_worker_report(w);
             let limit = self.worker_reports[w].as_ref().map_or(u64::MAX, |r| r.ended_sent);
             let read = waiting.min(limit.saturating_sub(self.ended_read[w]));
-            for _ in 0..read {
-                let Ok(record) = self.parts.workers[w].ended.pop() else { break };
-                self.ended_read[w] += 1;
-                self.rates[w].ended(&record, &mut self.ended_sum);
-                if !self.parts.taps.is_empty() {
-                    self.batch.push(record);
-                    if self.batch.len() >= LARGEST_BATCH && record.end == Some(EndReason::Evicted) {
-                        self.flush_batch();
-                    }
+            let ended = &mut self.parts.workers[w].ended;
+            let Ok(chunk) = ended.read_chunk(read as usize) else { continue };
+            let (first, second) = chunk.as_slices();
+            for part in [first, second] {
+                for record in part {
+                    self.rates[w].ended(record, &mut self.ended_sum);
+                }
+                match self.parts.taps.want_order() {
+                    true => self.batch.extend_from_slice(part),
+                    false => self.parts.taps.ended(part),
                 }
             }
+            chunk.commit_all();
+            self.ended_read[w] += read;
             any |= read > 0;
+        }
+        // A table that evicts may end more flows between two cuts than are worth keeping.
+        let flood = self.batch.last().is_some_and(|last| last.end == Some(EndReason::Evicted));
+        if self.batch.len() >= LARGEST_BATCH && flood {
+            self.flush_batch();
         }
         any
     }
@@ -346,14 +349,7 @@ impl Collector {
         if cut.last {
             self.end_open_flows(&snapshot);
         }
-        for tap in &mut self.parts.taps {
-            if self.tap_error.is_none()
-                && let Err(error) = tap.epoch(&snapshot)
-            {
-                self.tap_error = Some(error);
-                self.parts.control.stop();
-            }
-        }
+        self.parts.taps.epoch(&snapshot);
         let recent = self.published.is_some_and(|at| at.elapsed() < FILE_PUBLISH);
         if self.parts.clock == Clock::Frames && recent && !cut.last {
             return self.give_back(snapshot);
@@ -402,42 +398,39 @@ impl Collector {
     /// Gives the ended flows of a cut to the taps, in the order of first packet, then key.
     fn flush_batch(&mut self) {
         let mut batch = std::mem::take(&mut self.batch);
-        batch.sort_unstable_by(in_order);
-        self.tap_ended(&batch);
+        // Records are large: their places are sorted instead.
+        let mut order: Vec<_> = batch.iter().zip(0u32..).map(|(r, at)| (r.facts.first, at)).collect();
+        let record = |at: u32| &batch[at as usize];
+        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| record(a.1).in_order(record(b.1))));
+        let mut sorted = Vec::with_capacity(order.len().min(TAP_BATCH));
+        for part in order.chunks(TAP_BATCH) {
+            sorted.clear();
+            sorted.extend(part.iter().map(|&(_, at)| *record(at)));
+            self.parts.taps.ended(&sorted);
+        }
         batch.clear();
         self.batch = batch;
     }
 
-    fn tap_ended(&mut self, flows: &[FlowRecord]) {
-        if flows.is_empty() || self.tap_error.is_some() {
-            return;
-        }
-        for tap in &mut self.parts.taps {
-            if let Err(error) = tap.ended(flows) {
-                self.tap_error = Some(error);
-                self.parts.control.stop();
-                return;
-            }
-        }
-    }
-
     /// Gives the flows that are still open to the taps.
     fn end_open_flows(&mut self, snapshot: &Snapshot) {
-        if self.parts.taps.is_empty() {
+        if self.parts.taps.are_none() {
             return;
         }
         let mut open = Vec::with_capacity(snapshot.len());
         snapshot.scan(|at, _, facts| open.push((facts.first, at)));
-        open.sort_unstable_by(|a, b| {
-            a.0.cmp(&b.0).then_with(|| in_order(&snapshot.record(a.1), &snapshot.record(b.1)))
-        });
-        let mut batch = Vec::with_capacity(EOF_BATCH);
-        for flows in open.chunks(EOF_BATCH) {
+        if self.parts.taps.want_order() {
+            open.sort_unstable_by(|a, b| {
+                a.0.cmp(&b.0).then_with(|| snapshot.record(a.1).in_order(&snapshot.record(b.1)))
+            });
+        }
+        let mut batch = Vec::with_capacity(TAP_BATCH);
+        for flows in open.chunks(TAP_BATCH) {
             batch.clear();
             batch.extend(
                 flows.iter().map(|&(_, at)| FlowRecord { end: Some(EndReason::Eof), ..snapshot.record(at) }),
             );
-            self.tap_ended(&batch);
+            self.parts.taps.ended(&batch);
         }
     }
 
@@ -523,14 +516,4 @@ impl Collector {
 /// The first epoch comes sooner, so that there is something to see.
 fn first_cut(parts: &CollectorParts) -> Nanos {
     Nanos(parts.interval.load(Ordering::Relaxed)).min(Nanos::from_millis(100))
-}
-
-/// The order of exports: first packet, then key.
-fn in_order(a: &FlowRecord, b: &FlowRecord) -> Order {
-    let rank = |r: &FlowRecord| {
-        let key = &r.hot.key;
-        let addresses = key.addresses(&r.wide);
-        (r.facts.first, key.kind, key.proto, addresses, key.ports, r.wide.extension, r.hot.last, r.hot.frames)
-    };
-    rank(a).cmp(&rank(b))
 }

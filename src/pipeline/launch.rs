@@ -1,16 +1,14 @@
 //! Starts the stages and their threads, and stops them.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
     thread::{self, JoinHandle},
 };
 
 use crate::{
     base::{
         ids::CoreId,
+        sync::atomic::{AtomicBool, AtomicU64, Ordering},
         time::{Nanos, Stamp},
     },
     capture::source::{Clock, Source},
@@ -30,6 +28,7 @@ use crate::{
         ring,
         rx::{Control, Rx, RxParts, Together},
         steer::{Fused, Outlet, Steered},
+        taps::Taps,
         wake::Bell,
         worker::{Publish, Worker, WorkerParts, WorkerThread},
     },
@@ -368,7 +367,7 @@ impl Launch {
         let collector = Collector::new(CollectorParts {
             rx: self.rx_links,
             workers: self.worker_links,
-            taps: self.taps,
+            taps: Taps::new(self.taps, Arc::clone(&control)),
             publication: Arc::clone(&publication),
             control: Arc::clone(&control),
             interval: Arc::clone(&interval),

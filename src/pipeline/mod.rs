@@ -8,5 +8,6 @@ pub mod report;
 pub mod ring;
 pub mod rx;
 pub mod steer;
+pub mod taps;
 pub mod wake;
 pub mod worker;

@@ -16,6 +16,9 @@ use crate::{
     pipeline::wake::Bell,
 };
 
+/// How long a worker waits before it looks for room again.
+const PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
+
 /// An rx thread's report of a cut.
 #[derive(Clone, Debug, Default)]
 pub struct RxReport {
@@ -100,7 +103,7 @@ impl EndedFlows for EndedQueue {
                 Err(rtrb::PushError::Full(back)) if self.waits && !self.to_collector.is_abandoned() => {
                     record = back;
                     self.collector.ring();
-                    std::thread::yield_now();
+                    std::thread::park_timeout(PAUSE);
                 }
                 Err(_) => {
                     self.unreported.flows += 1;

@@ -275,23 +275,23 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             }
             *frames_since_status += 1;
             if meta.loopback && meta.outgoing {
-                accounts.taken.add_frame(1, u64::from(meta.wire_len));
+                accounts.taken.add_frame(1, meta.wire_bytes());
                 accounts.drops[DropReason::LoopbackCopy] += 1;
                 return;
             }
-            let (frame, wide) = outlet.next();
+            let (frame, wide) = outlet.place();
             match parser.parse(bytes, meta, frame, wide) {
                 Verdict::Flow => {
                     accounts.taken.add_frame(u64::from(frame.segments), u64::from(frame.wire_len));
                     frame.tick = now.tick();
-                    outlet.commit();
+                    outlet.put();
                 }
                 Verdict::NotFlow => {
-                    accounts.taken.add_frame(1, u64::from(meta.wire_len));
-                    accounts.not_flow.add_frame(1, u64::from(meta.wire_len));
+                    accounts.taken.add_frame(1, meta.wire_bytes());
+                    accounts.not_flow.add_frame(1, meta.wire_bytes());
                 }
                 Verdict::Drop(reason) => {
-                    accounts.taken.add_frame(1, u64::from(meta.wire_len));
+                    accounts.taken.add_frame(1, meta.wire_bytes());
                     accounts.drops[reason] += 1;
                 }
             }

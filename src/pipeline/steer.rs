@@ -21,11 +21,13 @@ pub trait Outlet: Send {
     /// frames cannot wait (`waits` is false), gives up after a while and returns `burst`.
     fn wait_for_room(&mut self, burst: usize, waits: bool) -> usize;
 
-    /// Returns where the next frame's descriptor and wide key are written.
-    fn next(&mut self) -> (&mut Descriptor, &mut WideKey);
+    /// Returns where the next frame is to be written: the descriptor and, if that says so, the wide
+    /// key. Frames are read where they were written; copying one right away would have to wait for
+    /// its single fields to arrive (5 ns).
+    fn place(&mut self) -> (&mut Descriptor, &mut WideKey);
 
-    /// Adds what was written there to the burst.
-    fn commit(&mut self);
+    /// Adds what was written to the place to the burst.
+    fn put(&mut self);
 
     /// Hands the burst over. What finds no room is dropped, or waited for if `waits`.
     fn flush(&mut self, drops: &mut Drops, waits: bool);
@@ -48,24 +50,28 @@ struct Staged {
 impl Staged {
     #[allow(clippy::disallowed_macros, reason = "start-up")]
     fn new(burst: usize) -> Self {
-        Self { lines: vec![Line::default(); 2 * burst].into_boxed_slice(), used: 0, frames: 0 }
+        // One pair more: a place is asked for before it is known that nothing comes.
+        Self { lines: vec![Line::default(); 2 * burst + 2].into_boxed_slice(), used: 0, frames: 0 }
     }
 
+    /// Returns the two lines behind the last one.
     #[inline]
-    fn next(&mut self) -> &mut Descriptor {
-        self.lines[self.used].frame_mut()
+    fn pair(&mut self) -> &mut [Line; 2] {
+        self.lines[self.used..].first_chunk_mut().expect("there are two lines for every frame of a burst")
     }
 
-    /// Adds the line that was written, and its wide key.
+    /// Adds the frame in the next pair.
     #[inline]
-    fn commit(&mut self, wide: &WideKey) {
-        let is_wide = self.lines[self.used].frame().key.is_wide();
-        self.used += 1;
-        if is_wide {
-            self.lines[self.used] = Line::of_wide(*wide);
-            self.used += 1;
-        }
+    fn put(&mut self) {
+        self.used += 1 + usize::from(self.lines[self.used].frame().key.is_wide());
         self.frames += 1;
+    }
+
+    /// Adds a frame from elsewhere.
+    #[inline]
+    fn copy(&mut self, pair: &[Line; 2]) {
+        *self.pair() = *pair;
+        self.put();
     }
 
     fn clear(&mut self) {
@@ -78,13 +84,12 @@ impl Staged {
 pub struct Fused {
     worker: Worker,
     staged: Staged,
-    wide: WideKey,
 }
 
 impl Fused {
     /// Returns the way into `worker` for bursts of at most `burst` frames.
     pub fn new(worker: Worker, burst: usize) -> Self {
-        Self { worker, staged: Staged::new(burst), wide: WideKey::default() }
+        Self { worker, staged: Staged::new(burst) }
     }
 }
 
@@ -95,13 +100,13 @@ impl Outlet for Fused {
     }
 
     #[inline]
-    fn next(&mut self) -> (&mut Descriptor, &mut WideKey) {
-        (self.staged.next(), &mut self.wide)
+    fn place(&mut self) -> (&mut Descriptor, &mut WideKey) {
+        Line::pair_mut(self.staged.pair())
     }
 
     #[inline]
-    fn commit(&mut self) {
-        self.staged.commit(&self.wide);
+    fn put(&mut self) {
+        self.staged.put();
     }
 
     #[inline]
@@ -125,8 +130,8 @@ pub struct Steered {
     rings: Box<[(LineSender, Staged)]>,
     /// The redirection table.
     workers: [u8; 128],
-    frame: Descriptor,
-    wide: WideKey,
+    /// Where a frame is written while nobody knows whose it is; unused with a single worker.
+    unknown: [Line; 2],
 }
 
 impl Steered {
@@ -138,7 +143,7 @@ impl Steered {
         for (i, worker) in workers.iter_mut().enumerate() {
             *worker = (i % rings.len()) as u8;
         }
-        Self { rings, workers, frame: Descriptor::default(), wide: WideKey::default() }
+        Self { rings, workers, unknown: [Line::default(); 2] }
     }
 }
 
@@ -164,16 +169,20 @@ impl Outlet for Steered {
     }
 
     #[inline]
-    fn next(&mut self) -> (&mut Descriptor, &mut WideKey) {
-        (&mut self.frame, &mut self.wide)
+    fn place(&mut self) -> (&mut Descriptor, &mut WideKey) {
+        Line::pair_mut(match &mut *self.rings {
+            [(_, staged)] => staged.pair(),
+            _ => &mut self.unknown,
+        })
     }
 
     #[inline]
-    fn commit(&mut self) {
-        let worker = self.workers[self.frame.hash as usize >> 16 & 127];
-        let staged = &mut self.rings[usize::from(worker)].1;
-        *staged.next() = self.frame;
-        staged.commit(&self.wide);
+    fn put(&mut self) {
+        if let [(_, staged)] = &mut *self.rings {
+            return staged.put();
+        }
+        let worker = self.workers[self.unknown[0].frame().hash as usize >> 16 & 127];
+        self.rings[usize::from(worker)].1.copy(&self.unknown);
     }
 
     #[inline]

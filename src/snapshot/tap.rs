@@ -4,6 +4,11 @@ use crate::{flow::entry::FlowRecord, snapshot::view::Snapshot};
 
 /// A reader that must miss nothing: called by the collector, in its thread.
 pub trait Tap: Send {
+    /// Returns whether the order of flows within a cut matters to it.
+    fn wants_order(&self) -> bool {
+        true
+    }
+
     /// Gets the flows that ended up to this cut, in the order of first packet, then key.
     ///
     /// # Errors

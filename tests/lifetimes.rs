@@ -1,0 +1,319 @@
+//! How long rows live and why they end, through the whole pipeline: the packets' time alone decides.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[path = "common/engine.rs"]
+mod engine;
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+use engine::{Run, config};
+use rustnet::{
+    base::time::Stamp,
+    capture::synthetic::{Frames, MemorySource},
+    flow::{
+        entry::FlowRecord,
+        state::{EndReason, FlowState},
+    },
+    packet::{
+        build::{Body, Frame, Tcp},
+        descriptor::tcp_flag::{ACK, FIN, PSH, RST, SYN},
+        key::proto,
+    },
+    pipeline::launch::EngineConfig,
+};
+
+const START: Stamp = Stamp(1_700_000_000_000_000_000);
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// Who sends on while all others are silent.
+const METRONOME: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
+
+/// What is sent: by the client or the server, when.
+#[derive(Clone, Copy)]
+struct Sent {
+    ms: u64,
+    from_client: bool,
+    body: Body,
+    payload: &'static [u8],
+}
+
+const fn segment(ms: u64, from_client: bool, flags: u8, seq_number: u32, ack_number: u32) -> Sent {
+    let (src_port, dst_port) = if from_client { (40_000, 443) } else { (443, 40_000) };
+    let tcp = Tcp { src_port, dst_port, seq_number, ack_number, flags, window: 1000, window_scale: None };
+    Sent { ms, from_client, body: Body::Tcp(tcp), payload: b"" }
+}
+
+const fn to_server(ms: u64, body: Body) -> Sent {
+    Sent { ms, from_client: true, body, payload: b"" }
+}
+
+const OPEN: [Sent; 3] =
+    [segment(0, true, SYN, 99, 0), segment(10, false, SYN | ACK, 499, 100), segment(20, true, ACK, 100, 500)];
+
+fn opened_and(more: &[Sent]) -> Vec<Sent> {
+    OPEN.iter().chain(more).copied().collect()
+}
+
+/// Runs what is sent, then one packet of another flow at each of `ticks` ms.
+fn run(sent: &[Sent], ticks: &[u64]) -> Run {
+    let mut frames = Frames::default();
+    let mut buffer = [0; 256];
+    let mut all: Vec<(u64, Frame)> = Vec::new();
+    for s in sent {
+        let v6 = matches!(s.body, Body::Icmp(kind, ..) if kind >= 128);
+        let ends =
+            if v6 { ["2001:db8::1", "2001:db8::2"].map(|a| a.parse().unwrap()) } else { [CLIENT, SERVER] };
+        let [src, dst] = if s.from_client { ends } else { [ends[1], ends[0]] };
+        all.push((s.ms, Frame::new(src, dst, s.body).payload(s.payload)));
+    }
+    for ms in ticks {
+        all.push((*ms, Frame::new(METRONOME, SERVER, Body::Udp(5000, 6000))));
+    }
+    all.sort_by_key(|(ms, _)| *ms);
+    for (ms, frame) in all {
+        let len = frame.write(&mut buffer).unwrap();
+        frames.push_ethernet(Stamp(START.0 + ms * 1_000_000), &buffer[..len]);
+    }
+    let config = EngineConfig { fused: true, ..config() };
+    engine::run(config, vec![MemorySource::new(Arc::new(frames))])
+}
+
+/// The rows in question, in the order of their first packets.
+fn rows(run: &Run) -> Vec<FlowRecord> {
+    let metronome = u32::from(Ipv4Addr::new(198, 51, 100, 1));
+    let mut rows = run.flows_where(|r| r.hot.key.ends as u32 != metronome);
+    rows.sort_by_key(|r| r.facts.first);
+    rows
+}
+
+/// One row of the table of lifetimes.
+struct Case {
+    name: &'static str,
+    sent: Vec<Sent>,
+    state: FlowState,
+    /// The lifetime runs from here, ms.
+    from: u64,
+    seconds: u64,
+    end: EndReason,
+}
+
+fn cases() -> Vec<Case> {
+    use EndReason::{Fin, Rst, Timeout};
+    use FlowState::*;
+    let case = |name, sent: &[Sent], state, from, seconds, end| Case {
+        name,
+        sent: sent.to_vec(),
+        state,
+        from,
+        seconds,
+        end,
+    };
+    let fin1 = segment(100, true, FIN | ACK, 100, 500);
+    let fin1_acked = segment(110, false, ACK, 500, 101);
+    let fin2 = segment(120, false, FIN | ACK, 500, 101);
+    let fin2_acked = segment(130, true, ACK, 101, 501);
+    let server_fin = segment(100, false, FIN | ACK, 500, 100);
+    let server_fin_acked = segment(110, true, ACK, 100, 501);
+    vec![
+        case("L3, L4 established", &OPEN, Established, 20, 300, Timeout),
+        case(
+            "L3 data keeps it",
+            &opened_and(&[segment(299_000, true, PSH | ACK, 100, 500)]),
+            Established,
+            299_000,
+            300,
+            Timeout,
+        ),
+        case("L5 TIME_WAIT", &opened_and(&[fin1, fin1_acked, fin2, fin2_acked]), TimeWait, 130, 30, Fin),
+        case(
+            "L5 counts from entry",
+            &opened_and(&[
+                fin1,
+                fin1_acked,
+                fin2,
+                fin2_acked,
+                segment(20_000, false, FIN | ACK, 500, 101),
+                segment(20_010, true, ACK, 101, 501),
+            ]),
+            TimeWait,
+            130,
+            30,
+            Fin,
+        ),
+        case("L6 CLOSED by RST", &opened_and(&[segment(100, true, RST | ACK, 100, 500)]), Reset, 100, 5, Rst),
+        case(
+            "L6 counts from entry",
+            &opened_and(&[segment(100, true, RST | ACK, 100, 500), segment(4_000, false, ACK, 500, 100)]),
+            Reset,
+            100,
+            5,
+            Rst,
+        ),
+        case(
+            "L6 CLOSED by FIN",
+            &opened_and(&[
+                server_fin,
+                server_fin_acked,
+                segment(120, true, FIN | ACK, 100, 501),
+                segment(130, false, ACK, 501, 101),
+            ]),
+            Closed,
+            130,
+            5,
+            Fin,
+        ),
+        case("L7 SYN_SENT", &OPEN[..1], SynSent, 0, 60, Timeout),
+        case(
+            "L7 a repeated SYN keeps it",
+            &[OPEN[0], segment(3_000, true, SYN, 99, 0)],
+            SynSent,
+            3_000,
+            60,
+            Timeout,
+        ),
+        case("L7 FIN_WAIT1", &opened_and(&[fin1]), FinWait1, 100, 60, Timeout),
+        case("L7 FIN_WAIT2", &opened_and(&[fin1, fin1_acked]), FinWait2, 110, 60, Timeout),
+        case("L7 CLOSE_WAIT", &opened_and(&[server_fin, server_fin_acked]), CloseWait, 110, 60, Timeout),
+        case(
+            "L7 LAST_ACK",
+            &opened_and(&[server_fin, server_fin_acked, segment(120, true, FIN | ACK, 100, 501)]),
+            LastAck,
+            120,
+            60,
+            Timeout,
+        ),
+        case(
+            "L7 CLOSING",
+            &opened_and(&[fin1, server_fin, segment(110, true, ACK, 101, 501)]),
+            Closing,
+            110,
+            30,
+            Timeout,
+        ),
+        case(
+            "L9 UDP",
+            &[to_server(0, Body::Udp(40_000, 9)), to_server(1_000, Body::Udp(40_000, 9))],
+            Udp,
+            1_000,
+            60,
+            Timeout,
+        ),
+        case("L15 ICMP", &[to_server(0, Body::Icmp(8, 0, 1))], EchoRequest, 0, 10, Timeout),
+        case("L15 ICMPv6", &[to_server(0, Body::Icmp(135, 0, 1))], NdSolicit, 0, 10, Timeout),
+        case("L15 IGMP", &[to_server(0, Body::Other(proto::IGMP))], Icmp, 0, 10, Timeout),
+        case("L16 ARP", &[to_server(0, Body::Arp(1))], ArpRequest, 0, 30, Timeout),
+        case(
+            "L16 SCTP",
+            &[Sent {
+                payload: &[0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0],
+                ..to_server(0, Body::Other(proto::SCTP))
+            }],
+            Sctp,
+            0,
+            300,
+            Timeout,
+        ),
+        case(
+            "L16 ESP",
+            &[Sent { payload: &[1; 16], ..to_server(0, Body::Other(proto::ESP)) }],
+            Active,
+            0,
+            60,
+            Timeout,
+        ),
+    ]
+}
+
+#[test]
+fn every_row_of_the_table_of_lifetimes_holds() {
+    for Case { name, sent, state, from, seconds, end } in cases() {
+        let over = from + seconds * 1000;
+        let early = rows(&run(&sent, &[over - 20]));
+        assert_eq!(early.len(), 1, "{name}");
+        assert_eq!((early[0].hot.state, early[0].end), (state, Some(EndReason::Eof)), "{name} lives");
+        let late = rows(&run(&sent, &[over + 20]));
+        assert_eq!(late.len(), 1, "{name}");
+        assert_eq!((late[0].hot.state, late[0].end), (state, Some(end)), "{name} is over");
+        assert_eq!(late[0].hot.frames, early[0].hot.frames, "{name}");
+    }
+}
+
+#[test]
+fn the_state_of_an_unanswered_side_of_the_handshake() {
+    // The subject is the server's end if its address is ours.
+    let mut frames = Frames::default();
+    let mut buffer = [0; 128];
+    for s in &OPEN[..2] {
+        let (src, dst) = if s.from_client { (CLIENT, SERVER) } else { (SERVER, CLIENT) };
+        let len = Frame::new(src, dst, s.body).write(&mut buffer).unwrap();
+        frames.push_ethernet(Stamp(START.0 + s.ms * 1_000_000), &buffer[..len]);
+    }
+    let locals = rustnet::flow::locals::Locals::new([(SERVER, 32)]);
+    let run = engine::run(EngineConfig { locals, ..config() }, vec![MemorySource::new(Arc::new(frames))]);
+    assert_eq!(run.flows[0].hot.state, FlowState::SynRecv);
+    assert_eq!(run.last().totals.half_open, 1);
+}
+
+#[test]
+fn a_packet_after_the_lifetime_begins_a_new_row() {
+    for Case { name, sent, from, seconds, end, .. } in cases() {
+        let over = from + seconds * 1000;
+        // The cut lies between; nobody else sends anything.
+        let again = Sent { ms: over + 1_100, ..sent[0] };
+        let both: Vec<Sent> = sent.iter().copied().chain([again]).collect();
+        let rows = rows(&run(&both, &[]));
+        let ends: Vec<_> = rows.iter().map(|r| r.end).collect();
+        assert_eq!(ends, [Some(end), Some(EndReason::Eof)], "{name}");
+        assert_eq!(rows[1].hot.frames[0] + rows[1].hot.frames[1], 1, "{name}");
+        assert_ne!(rows[0].id, rows[1].id, "{name}");
+    }
+}
+
+#[test]
+fn a_new_syn_begins_a_new_row_only_where_the_old_one_is_over() {
+    let finished = opened_and(&[
+        segment(100, true, FIN | ACK, 100, 500),
+        segment(110, false, ACK, 500, 101),
+        segment(120, false, FIN | ACK, 500, 101),
+        segment(130, true, ACK, 101, 501),
+    ]);
+    let reset = opened_and(&[segment(100, false, RST | ACK, 500, 100)]);
+    let new = segment(1_000, true, SYN, 70_000, 0);
+    let same = segment(1_000, true, SYN, 99, 0);
+    let cases = [
+        ("TIME_WAIT", &finished, new, 2),
+        ("CLOSED", &reset, new, 2),
+        ("the same SYN again", &finished, same, 1),
+        ("established", &OPEN.to_vec(), new, 1),
+        ("SYN_SENT", &OPEN[..1].to_vec(), new, 1),
+    ];
+    for (name, before, syn, want) in cases {
+        let sent: Vec<Sent> = before.iter().copied().chain([syn]).collect();
+        let rows = rows(&run(&sent, &[]));
+        assert_eq!(rows.len(), want, "{name}");
+        if want == 2 {
+            assert_eq!(rows[0].end, Some(EndReason::Replaced), "{name}");
+            assert_eq!(rows[1].hot.state, FlowState::SynSent, "{name}");
+            assert_ne!(rows[0].id, rows[1].id, "{name}");
+        }
+        assert_eq!(rows.last().unwrap().end, Some(EndReason::Eof), "{name}");
+    }
+}
+
+#[test]
+fn a_full_table_ends_rows_by_eviction() {
+    let sent: Vec<Sent> = (0..80).map(|n| to_server(u64::from(n), Body::Udp(20_000 + n, 9))).collect();
+    let mut frames = Frames::default();
+    let mut buffer = [0; 128];
+    for s in &sent {
+        let len = Frame::new(CLIENT, SERVER, s.body).write(&mut buffer).unwrap();
+        frames.push_ethernet(Stamp(START.0 + s.ms * 1_000_000), &buffer[..len]);
+    }
+    let config = EngineConfig { fused: true, max_flows: 64, ..config() };
+    let run = engine::run(config, vec![MemorySource::new(Arc::new(frames))]);
+    assert_eq!(run.flows_where(|r| r.end == Some(EndReason::Evicted)).len(), 16);
+    assert_eq!(run.flows_where(|r| r.end == Some(EndReason::Eof)).len(), 64);
+}
