@@ -2,7 +2,6 @@
 //!
 //! A module may import only from floors below its own; see `src/lib.rs` for the map.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the answer")]
 
 use std::{collections::BTreeMap, fs, path::Path};
 

@@ -3,7 +3,6 @@
 //! 0 done, 1 failure at run time, 2 wrong usage. No test needs a network, privileges or a
 //! terminal; none has one, because standard output is always a pipe.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the answer")]
 
 use std::{
     ffi::OsStr,

@@ -1,6 +1,5 @@
 //! Parsers meet arbitrary bytes on every link: no panic, and a verdict that makes sense.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the answer")]
 
 use std::net::IpAddr;
 
