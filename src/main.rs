@@ -129,7 +129,10 @@ fn open_in_time(path: &Path, limit: Duration) -> anyhow::Result<CaptureFile> {
     let limit = limit.max(Duration::from_millis(500));
     let (done, opened) = mpsc::channel();
     let path = path.to_owned();
-    thread::Builder::new().name("open".into()).spawn(move || done.send(open(&path)))?;
+    thread::Builder::new().name("open".into()).spawn(move || {
+        // Whoever asked may have given up.
+        let _ = done.send(open(&path));
+    })?;
     match opened.recv_timeout(limit) {
         Ok(opened) => opened,
         Err(_) => Err(anyhow!("the time is over, and no capture came on standard input")),

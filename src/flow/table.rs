@@ -211,6 +211,8 @@ impl FlowTable {
                     prefetch(self.hot.address(candidates[i]));
                     if frame.key.proto == proto::TCP {
                         prefetch(&raw const self.tcp[candidates[i] as usize]);
+                        // For the round trip: of a flow with few packets, most give one.
+                        prefetch(&raw const self.facts.get(candidates[i]).rtt_data_us);
                     }
                     if frame.key.is_wide() {
                         prefetch(self.ends.address(candidates[i]));
