@@ -80,36 +80,6 @@ fn columns_and_their_widths_are_those_of_the_program() {
     assert_eq!(there, told);
 }
 
-/// Every state.
-const STATES: [FlowState; 23] = {
-    use FlowState::*;
-    [
-        Active,
-        SynSent,
-        SynRecv,
-        Established,
-        FinWait1,
-        FinWait2,
-        TimeWait,
-        CloseWait,
-        LastAck,
-        Closing,
-        Closed,
-        Reset,
-        Udp,
-        EchoRequest,
-        EchoReply,
-        DestUnreach,
-        TimeExceeded,
-        NdSolicit,
-        NdAdvert,
-        Icmp,
-        ArpRequest,
-        ArpReply,
-        Sctp,
-    ]
-};
-
 #[test]
 fn states_and_lifetimes_are_those_of_the_program() {
     let rows = table(section("States and lifetimes"));
@@ -118,7 +88,7 @@ fn states_and_lifetimes_are_those_of_the_program() {
         .flat_map(|row| spans(&row[0]).into_iter().map(|state| (state, row[1].as_str())))
         .collect();
     let mut there = BTreeSet::new();
-    for state in STATES {
+    for state in FlowState::ALL {
         let lifetime = state.expires_after().0 / 1_000_000_000;
         for silence in [0, 20, 50] {
             let text = state.text(Nanos::from_secs(silence));

@@ -88,6 +88,33 @@ const SECOND: u64 = 1_000_000_000;
 const TCP_IDLE: Nanos = Nanos(60 * SECOND);
 
 impl FlowState {
+    /// Every state, in the order of the table.
+    pub const ALL: [Self; 23] = [
+        Self::Active,
+        Self::SynSent,
+        Self::SynRecv,
+        Self::Established,
+        Self::FinWait1,
+        Self::FinWait2,
+        Self::TimeWait,
+        Self::CloseWait,
+        Self::LastAck,
+        Self::Closing,
+        Self::Closed,
+        Self::Reset,
+        Self::Udp,
+        Self::EchoRequest,
+        Self::EchoReply,
+        Self::DestUnreach,
+        Self::TimeExceeded,
+        Self::NdSolicit,
+        Self::NdAdvert,
+        Self::Icmp,
+        Self::ArpRequest,
+        Self::ArpReply,
+        Self::Sctp,
+    ];
+
     /// Returns the text in the State column after `silence` without a packet.
     pub const fn text(self, silence: Nanos) -> &'static str {
         match self {
@@ -198,32 +225,6 @@ mod tests {
     use super::*;
     use FlowState::*;
 
-    const ALL: [FlowState; 23] = [
-        Active,
-        SynSent,
-        SynRecv,
-        Established,
-        FinWait1,
-        FinWait2,
-        TimeWait,
-        CloseWait,
-        LastAck,
-        Closing,
-        Closed,
-        Reset,
-        Udp,
-        EchoRequest,
-        EchoReply,
-        DestUnreach,
-        TimeExceeded,
-        NdSolicit,
-        NdAdvert,
-        Icmp,
-        ArpRequest,
-        ArpReply,
-        Sctp,
-    ];
-
     fn secs(s: f64) -> Nanos {
         Nanos((s * 1e9) as u64)
     }
@@ -325,7 +326,7 @@ mod tests {
             assert_eq!(state.staleness(last), Staleness::Dying, "{row} {state:?}");
             assert_eq!(state.staleness(secs(life as f64)), Staleness::Gone, "{row} {state:?}");
         }
-        for state in ALL {
+        for state in FlowState::ALL {
             assert!(LIVES.iter().any(|row| row.1 == state), "{state:?}");
         }
     }
@@ -342,7 +343,7 @@ mod tests {
 
     #[test]
     fn l16_only_final_states_count_from_their_beginning() {
-        for state in ALL {
+        for state in FlowState::ALL {
             let is_final = matches!(state, TimeWait | Closed | Reset);
             assert_eq!(state.counts_from_entry(), is_final, "{state:?}");
             assert_eq!(state.is_over(), is_final, "{state:?}");
@@ -371,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_row_ends_for_the_reason_that_its_state_gives() {
-        for state in ALL {
+        for state in FlowState::ALL {
             let want = match state {
                 TimeWait | Closed => "fin",
                 Reset => "rst",
