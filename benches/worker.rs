@@ -38,7 +38,7 @@ impl Rig {
         let collector = Arc::new(Bell::default());
         let mut worker = Worker::new(WorkerParts {
             table: table(flows),
-            ended: EndedQueue::new(ended, Arc::clone(&collector), false, true),
+            ended: EndedQueue::new(ended, Arc::clone(&collector), false),
             to_collector,
             from_collector,
             collector,
@@ -57,7 +57,7 @@ impl Rig {
             self.worker.process(burst);
         }
         self.epoch += 1;
-        self.worker.close(cut(self.epoch, FRAMES as u64), 0);
+        self.worker.close(cut(self.epoch, FRAMES as u64));
         let Ok(Message::Worker(mut report)) = self.reports.pop() else { panic!("a cut sends a report") };
         if let Some(flows) = report.flows.take() {
             assert!(self.back.push(flows).is_ok(), "there is one table");

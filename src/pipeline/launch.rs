@@ -286,7 +286,7 @@ impl Launch {
         });
         Worker::new(WorkerParts {
             table,
-            ended: EndedQueue::new(ended_tx, Arc::clone(&self.bell), !live, false),
+            ended: EndedQueue::new(ended_tx, Arc::clone(&self.bell), !live),
             to_collector,
             from_collector,
             collector: Arc::clone(&self.bell),

@@ -40,8 +40,6 @@ pub struct WorkerReport {
     pub ended_sent: u64,
     /// Totals of ended flows that found the queue full.
     pub unreported: Unreported,
-    /// Lines that wait in its rings now.
-    pub backlog: u64,
     /// The table, if the collector had given the last one back.
     pub flows: Option<Box<FrozenFlows>>,
 }
@@ -61,8 +59,6 @@ pub struct EndedQueue {
     collector: Arc<Bell>,
     /// Whether to wait for room instead of losing records.
     waits: bool,
-    /// Nobody reads ended flows: they are not sent.
-    silent: bool,
     /// Records sent since the start.
     pub sent: u64,
     /// What found no room.
@@ -71,13 +67,8 @@ pub struct EndedQueue {
 
 impl EndedQueue {
     /// Returns the sending end of a queue.
-    pub fn new(
-        to_collector: rtrb::Producer<FlowRecord>,
-        collector: Arc<Bell>,
-        waits: bool,
-        silent: bool,
-    ) -> Self {
-        Self { to_collector, collector, waits, silent, sent: 0, unreported: Unreported::default() }
+    pub fn new(to_collector: rtrb::Producer<FlowRecord>, collector: Arc<Bell>, waits: bool) -> Self {
+        Self { to_collector, collector, waits, sent: 0, unreported: Unreported::default() }
     }
 
     /// Wakes the collector if the queue is half full.
@@ -90,9 +81,6 @@ impl EndedQueue {
 
 impl EndedFlows for EndedQueue {
     fn ended(&mut self, record: &FlowRecord) {
-        if self.silent {
-            return;
-        }
         let mut record = *record;
         loop {
             match self.to_collector.push(record) {
@@ -123,10 +111,6 @@ impl EndedFlows for EndedQueue {
 }
 
 /// A report or the end of a thread.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a few in a ring made at start; a box would be an allocation a cut"
-)]
 pub enum Message {
     /// From an rx.
     Rx(Box<RxReport>),

@@ -127,7 +127,7 @@ impl Outlet for Fused {
     }
 
     fn cut(&mut self, cut: Cut) {
-        self.worker.close(cut, 0);
+        self.worker.close(cut);
     }
 
     fn idle_step(&mut self) -> bool {

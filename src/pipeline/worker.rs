@@ -100,7 +100,7 @@ impl Worker {
     }
 
     /// Closes an epoch: all frames before the cut were processed, none after it.
-    pub fn close(&mut self, cut: Cut, backlog: u64) {
+    pub fn close(&mut self, cut: Cut) {
         while self.sweeping {
             self.sweep_step();
         }
@@ -115,7 +115,6 @@ impl Worker {
             counts: self.table.counts(),
             ended_sent: self.ended.sent,
             unreported: self.ended.unreported,
-            backlog,
             flows,
         }));
     }
@@ -200,8 +199,7 @@ impl WorkerThread {
                 }
             }
             if let Some(cut) = self.aligned() {
-                let backlog = self.rings.iter().map(|i| i.ring.len() as u64).sum();
-                self.worker.close(cut, backlog);
+                self.worker.close(cut);
                 if cut.last {
                     return;
                 }
