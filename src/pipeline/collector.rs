@@ -320,7 +320,7 @@ impl Collector {
             if due {
                 self.rates[w].reckon(&flows, &cut, elapsed, &mut rates, &mut sum);
             }
-            workers.push(WorkerView { flows, rates });
+            workers.push(WorkerView { flows, rates, apps: Vec::new(), owners: Vec::new() });
         }
         self.totals.flows = counts.live;
         self.totals.opened = counts.opened;

@@ -151,7 +151,7 @@ impl Finder {
                 reason @ Some(EndReason::Fin | EndReason::Rst) => (k.row.last, reason),
                 reason => (snapshot.wall, reason),
             });
-            Kept { row: Row { rate: [0.0; 2], ..k.row }, ended: Some(ended) }
+            Kept { row: Row { rate: [0.0; 2], ..k.row.clone() }, ended: Some(ended) }
         });
         let hidden = self.collect(snapshot, request.localhost);
         let len = self.entries.len();
@@ -262,7 +262,7 @@ impl Order<'_> {
     fn row(&self, at: Option<RowRef>) -> Row {
         match at {
             Some(at) => self.snapshot.row(at),
-            None => *self.kept.expect("an entry without a place is pushed for the kept row only"),
+            None => self.kept.expect("an entry without a place is pushed for the kept row only").clone(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What readers see: the published epoch, rows, totals. The only door to the engine's state.
 
+pub mod app;
 pub mod publication;
 pub mod row;
 #[doc(hidden)]

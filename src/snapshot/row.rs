@@ -1,6 +1,6 @@
 //! One connection as readers see it, put together from the records of its worker.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     base::{
@@ -12,10 +12,12 @@ use crate::{
         state::{EndReason, FlowState},
     },
     packet::key::{FlowKey, WideKey},
+    process::owner::Owner,
+    snapshot::app::App,
 };
 
 /// One connection. Index 0 of every pair is the key's low end (as sender), index 1 the high end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Row {
     /// Stays the same for the life of the row.
     pub id: FlowId,
@@ -59,6 +61,10 @@ pub struct Row {
     pub vlan: Option<u16>,
     /// Why it ended.
     pub end: Option<EndReason>,
+    /// What it speaks.
+    pub app: Option<Arc<App>>,
+    /// Who owns its local end.
+    pub owner: Option<Arc<Owner>>,
 }
 
 impl Row {
@@ -87,6 +93,8 @@ impl Row {
             iface: hot.iface,
             vlan: facts.vlan.checked_sub(1),
             end: None,
+            app: None,
+            owner: None,
         }
     }
 

@@ -46,6 +46,8 @@ pub fn of_rows(rows: &[(FlowRecord, [f32; 2])], now: Nanos, wall: Stamp) -> Snap
             extensions: freeze(rows.iter().map(|(r, _)| r.wide.extension), len),
         }),
         rates: rows.iter().map(|(_, rate)| *rate).collect(),
+        apps: Vec::new(),
+        owners: Vec::new(),
     };
     Snapshot {
         epoch: Epoch(1),

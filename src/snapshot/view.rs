@@ -1,5 +1,7 @@
 //! One epoch: every flow of every worker as of one cut, with totals that add up exactly.
 
+use std::sync::Arc;
+
 use crate::{
     base::{
         counters::Accounts,
@@ -12,7 +14,8 @@ use crate::{
         slab::CHUNK,
         table::FrozenFlows,
     },
-    snapshot::row::Row,
+    process::owner::Owner,
+    snapshot::{app::App, row::Row},
 };
 
 /// Where a row stands in a [`Snapshot`]; valid for that snapshot only. Ordered by worker and slot.
@@ -38,6 +41,24 @@ pub struct WorkerView {
     pub(crate) flows: Box<FrozenFlows>,
     /// Bytes per second by slot and sender.
     pub(crate) rates: Vec<[f32; 2]>,
+    /// What flows speak, by slot; shorter than the table where the rest has nothing.
+    pub(crate) apps: Vec<Tenant<App>>,
+    /// Who owns them, by slot; shorter than the table where the rest has nothing.
+    pub(crate) owners: Vec<Tenant<Owner>>,
+}
+
+/// What is known of the flow that has, or had, a slot.
+#[derive(Clone, Debug)]
+pub(crate) struct Tenant<T> {
+    /// The generation of the flow that this is about.
+    pub generation: u32,
+    pub value: Option<Arc<T>>,
+}
+
+impl<T> Default for Tenant<T> {
+    fn default() -> Self {
+        Self { generation: 0, value: None }
+    }
 }
 
 /// One epoch.
@@ -105,6 +126,13 @@ pub struct StageStatus {
     pub flows: u64,
 }
 
+impl WorkerView {
+    fn tenant<'a, T>(&self, list: &'a [Tenant<T>], slot: u32) -> Option<&'a Arc<T>> {
+        let tenant = list.get(slot as usize)?;
+        tenant.value.as_ref().filter(|_| tenant.generation == self.flows.facts.get(slot).generation)
+    }
+}
+
 impl Snapshot {
     /// Returns the number of rows.
     pub fn len(&self) -> usize {
@@ -143,7 +171,10 @@ impl Snapshot {
         let wide = view.flows.wide_key(slot);
         let id = FlowId::new(w as u8, slot, facts.generation);
         let rate = view.rates.get(slot as usize).copied().unwrap_or_default();
-        Row::new(id, hot, facts, &wide, rate, self.now.tick())
+        let mut row = Row::new(id, hot, facts, &wide, rate, self.now.tick());
+        row.app = self.app(at).cloned();
+        row.owner = self.owner(at).cloned();
+        row
     }
 
     /// Returns all of a flow in one piece.
@@ -179,6 +210,18 @@ impl Snapshot {
     /// Returns the bytes per second of a row, by sender.
     pub fn rate(&self, at: RowRef) -> [f32; 2] {
         self.workers[at.worker()].rates.get(at.slot() as usize).copied().unwrap_or_default()
+    }
+
+    /// Returns what a row speaks, if that is known.
+    pub fn app(&self, at: RowRef) -> Option<&Arc<App>> {
+        let view = &self.workers[at.worker()];
+        view.tenant(&view.apps, at.slot())
+    }
+
+    /// Returns who owns a row, if that is known.
+    pub fn owner(&self, at: RowRef) -> Option<&Arc<Owner>> {
+        let view = &self.workers[at.worker()];
+        view.tenant(&view.owners, at.slot())
     }
 
     /// Returns frames lost to the kernel, over all sources.

@@ -293,7 +293,7 @@ impl App {
         let keep = match (self.cursor, self.selected_row()) {
             (Cursor::On(id), Some(row)) if row.id == id => match self.gone() {
                 Some(gone) if gone.row.id == id => Some(gone.clone()),
-                _ => Some(Kept { row: *row, ended: None }),
+                _ => Some(Kept { row: row.clone(), ended: None }),
             },
             _ => None,
         };

@@ -1,0 +1,17 @@
+//! Deep packet inspection: what a flow speaks, told from its first bytes.
+//!
+//! Recognisers are one table ([`recogniser::RECOGNISERS`]). Each is a pure function over the bytes that both
+//! sides have sent so far ([`talk`]), so that it cannot matter how they were cut into segments.
+//! What it learns leaves through [`notes::Notes`] as facts; the worker keeps none of them.
+//!
+//! A label rests on the bytes, never on the port alone. A flow is inspected until it is classified
+//! or given up, and then never again.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+
+pub mod fact;
+pub mod notes;
+pub mod recogniser;
+pub mod service;
+pub mod talk;
+#[cfg(test)]
+pub(crate) mod testing;

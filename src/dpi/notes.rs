@@ -1,0 +1,114 @@
+//! Where recognisers write what they learn.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+
+use std::net::IpAddr;
+
+use crate::dpi::{fact::Fact, service::Service};
+
+/// What a flow is in the middle of; it decides state and lifetime of the row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// HTTP or HTTPS over TCP.
+    Web,
+    /// SSH: identification lines.
+    SshBanner,
+    /// SSH: keys are agreed on.
+    SshKeyExchange,
+    /// SSH: keys are in use, the user is not yet let in.
+    SshAuthentication,
+    /// SSH: the session runs.
+    SshEstablished,
+    /// DNS over UDP: a query waits.
+    DnsQuery,
+    /// DNS over UDP: the last query was answered.
+    DnsResponse,
+    /// QUIC: only the client's Initial was seen.
+    QuicInitial,
+    /// QUIC: both Initials or a Handshake packet.
+    QuicHandshake,
+    /// QUIC: the client's first short header after that.
+    QuicConnected,
+    /// The same of HTTP/3, or of HTTP over an earlier QUIC.
+    QuicConnectedWeb,
+    /// QUIC: CONNECTION_CLOSE of type 0x1c was read.
+    QuicDraining,
+    /// QUIC: CONNECTION_CLOSE of type 0x1d was read.
+    QuicDrainingApp,
+    /// QUIC: both sides closed.
+    QuicClosed,
+}
+
+/// Takes what recognisers learn of one flow.
+pub trait Sink {
+    /// Takes a value of a fact.
+    fn fact(&mut self, fact: Fact, value: &[u8]);
+    /// Takes a label.
+    fn service(&mut self, service: Service);
+    /// Takes an address that a DNS answer gave for a name.
+    fn resolved(&mut self, name: &[u8], address: IpAddr);
+}
+
+/// What one call of a recogniser learned.
+///
+/// Values may be given again in later calls: what was said before is not passed on twice.
+pub struct Notes<'a> {
+    sink: &'a mut dyn Sink,
+    /// The phase, if the recogniser named one.
+    pub(crate) phase: Option<Phase>,
+    /// The client's side, if the bytes tell it.
+    pub(crate) client: Option<usize>,
+}
+
+impl<'a> Notes<'a> {
+    /// Returns notes that go to `sink`.
+    pub fn new(sink: &'a mut dyn Sink) -> Self {
+        Self { sink, phase: None, client: None }
+    }
+
+    /// Notes a text. Bytes of any kind may be given: they are escaped where they are shown.
+    pub fn text(&mut self, fact: Fact, value: &[u8]) {
+        self.sink.fact(fact, &value[..value.len().min(crate::dpi::fact::LONGEST_VALUE)]);
+    }
+
+    /// Notes a number, as its decimal digits.
+    pub fn number(&mut self, fact: Fact, value: u64) {
+        self.sink.fact(fact, itoa::Buffer::new().format(value).as_bytes());
+    }
+
+    /// Notes bytes as hexadecimal digits, 64 bytes at most.
+    pub fn hex(&mut self, fact: Fact, value: &[u8]) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 128];
+        let value = &value[..value.len().min(64)];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(value) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        self.sink.fact(fact, &text[..2 * value.len()]);
+    }
+
+    /// Notes that something is so.
+    pub fn flag(&mut self, fact: Fact) {
+        self.sink.fact(fact, b"true");
+    }
+
+    /// Gives the flow another label than the recogniser's own, a later one replacing an earlier one.
+    pub fn service(&mut self, service: Service) {
+        self.sink.service(service);
+    }
+
+    /// Notes the flow's phase.
+    pub fn phase(&mut self, phase: Phase) {
+        self.phase = Some(phase);
+    }
+
+    /// Notes which side is the client: 0 the key's low end, 1 the high end.
+    pub fn client(&mut self, side: usize) {
+        self.client = Some(side);
+    }
+
+    /// Notes an address that a DNS answer gave for a name.
+    pub fn resolved(&mut self, name: &[u8], address: IpAddr) {
+        self.sink.resolved(name, address);
+    }
+}

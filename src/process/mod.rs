@@ -1,0 +1,3 @@
+//! Whose socket it is.
+
+pub mod owner;

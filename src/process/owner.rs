@@ -1,0 +1,62 @@
+//! The owner of a flow, as readers see it.
+
+/// How sure an owner is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quality {
+    /// Nothing but the user is known.
+    UserOnly,
+    /// Found after address translation.
+    Translated,
+    /// A socket of another network namespace has this tuple.
+    Namespace,
+    /// A socket bound to the port on any address.
+    Wildcard,
+    /// The listener that the connection came in by.
+    Listener,
+    /// The very socket.
+    #[default]
+    Exact,
+}
+
+impl Quality {
+    /// Returns the name in exports.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::UserOnly => "user",
+            Self::Translated => "nat",
+            Self::Namespace => "namespace",
+            Self::Wildcard => "wildcard",
+            Self::Listener => "listener",
+            Self::Exact => "exact",
+        }
+    }
+}
+
+/// Who owns a flow's local end. Text is as the system gave it: escape it where it is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// Process (thread group) id; `None` where only the user is known, or the kernel owns it.
+    pub pid: Option<u32>,
+    /// The kernel itself owns the socket.
+    pub is_kernel: bool,
+    /// Name: executable's file name or argv[0]; for the kernel what it is for (`wg0`, `nfs`).
+    pub name: Box<str>,
+    /// `name` is the kernel's 15-character `comm`, because nothing better could be read.
+    pub name_is_comm: bool,
+    /// Path of the executable.
+    pub exe: Option<Box<str>>,
+    /// Arguments, blanks between them.
+    pub command: Option<Box<str>>,
+    /// User id.
+    pub uid: Option<u32>,
+    /// User name.
+    pub user: Option<Box<str>>,
+    /// Parents, nearest first: pid and name.
+    pub parents: Box<[(u32, Box<str>)]>,
+    /// Container: runtime and short id, or the pod's.
+    pub container: Option<Box<str>>,
+    /// How sure it is.
+    pub quality: Quality,
+    /// The process has ended.
+    pub has_ended: bool,
+}
