@@ -15,3 +15,4 @@ pub mod service;
 pub mod talk;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tls;
