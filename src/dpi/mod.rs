@@ -17,3 +17,4 @@ mod stream;
 pub mod talk;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tls;

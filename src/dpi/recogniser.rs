@@ -5,6 +5,7 @@ use crate::dpi::{
     notes::Notes,
     service::Service,
     talk::{Datagram, Streams},
+    tls,
 };
 
 /// What a recogniser says of a flow.
@@ -40,6 +41,7 @@ pub struct Recogniser {
 
 /// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
 /// stands before a weak one. At most 64.
-pub const RECOGNISERS: &[Recogniser] = &[];
+pub const RECOGNISERS: &[Recogniser] =
+    &[Recogniser { service: Service::Tls, streams: Some(tls::streams), datagram: None }];
 
 const _: () = assert!(RECOGNISERS.len() <= 64);
