@@ -10,6 +10,7 @@
 
 pub mod fact;
 pub mod notes;
+pub mod quic;
 pub mod recogniser;
 pub mod service;
 pub mod talk;

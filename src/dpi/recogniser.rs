@@ -3,6 +3,7 @@
 
 use crate::dpi::{
     notes::Notes,
+    quic,
     service::Service,
     talk::{Datagram, Streams},
 };
@@ -37,6 +38,7 @@ pub struct Recogniser {
 
 /// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
 /// stands before a weak one. At most 64.
-pub const RECOGNISERS: &[Recogniser] = &[];
+pub const RECOGNISERS: &[Recogniser] =
+    &[Recogniser { service: Service::Quic, streams: None, datagram: Some(quic::datagram) }];
 
 const _: () = assert!(RECOGNISERS.len() <= 64);
