@@ -11,6 +11,7 @@
 pub mod fact;
 pub mod inspector;
 pub mod notes;
+pub mod quic;
 pub mod recogniser;
 pub mod service;
 mod stream;

@@ -3,6 +3,7 @@
 
 use crate::dpi::{
     notes::Notes,
+    quic,
     service::Service,
     talk::{Datagram, Streams},
     tls,
@@ -40,8 +41,10 @@ pub struct Recogniser {
 }
 
 /// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
-/// stands before a weak one. At most 64.
-pub const RECOGNISERS: &[Recogniser] =
-    &[Recogniser { service: Service::Tls, streams: Some(tls::streams), datagram: None }];
+/// stands before a weak one. At most 128.
+pub const RECOGNISERS: &[Recogniser] = &[
+    Recogniser { service: Service::Tls, streams: Some(tls::streams), datagram: None },
+    Recogniser { service: Service::Quic, streams: None, datagram: Some(quic::datagram) },
+];
 
-const _: () = assert!(RECOGNISERS.len() <= 64);
+const _: () = assert!(RECOGNISERS.len() <= 128);
