@@ -9,9 +9,14 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 pub mod fact;
+pub mod hpack;
+pub mod http;
+pub mod http2;
+pub mod lines;
 pub mod notes;
 pub mod recogniser;
 pub mod service;
+pub mod ssh;
 pub mod talk;
 #[cfg(test)]
 pub(crate) mod testing;

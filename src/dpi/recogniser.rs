@@ -2,8 +2,10 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::dpi::{
+    http, http2,
     notes::Notes,
     service::Service,
+    ssh,
     talk::{Datagram, Streams},
 };
 
@@ -37,6 +39,11 @@ pub struct Recogniser {
 
 /// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
 /// stands before a weak one. At most 64.
-pub const RECOGNISERS: &[Recogniser] = &[];
+pub const RECOGNISERS: &[Recogniser] = &[
+    // Text.
+    Recogniser { service: Service::Http, streams: Some(http::streams), datagram: None },
+    Recogniser { service: Service::Http2, streams: Some(http2::streams), datagram: None },
+    Recogniser { service: Service::Ssh, streams: Some(ssh::streams), datagram: None },
+];
 
 const _: () = assert!(RECOGNISERS.len() <= 64);
