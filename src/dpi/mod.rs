@@ -20,3 +20,4 @@ pub mod ssh;
 pub mod talk;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tls;

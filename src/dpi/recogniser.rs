@@ -7,6 +7,7 @@ use crate::dpi::{
     service::Service,
     ssh,
     talk::{Datagram, Streams},
+    tls,
 };
 
 /// What a recogniser says of a flow.
@@ -40,6 +41,7 @@ pub struct Recogniser {
 /// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
 /// stands before a weak one. At most 64.
 pub const RECOGNISERS: &[Recogniser] = &[
+    Recogniser { service: Service::Tls, streams: Some(tls::streams), datagram: None },
     // Text.
     Recogniser { service: Service::Http, streams: Some(http::streams), datagram: None },
     Recogniser { service: Service::Http2, streams: Some(http2::streams), datagram: None },
