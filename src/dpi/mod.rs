@@ -9,11 +9,16 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 pub mod fact;
+pub mod hpack;
+pub mod http;
+pub mod http2;
 pub mod inspector;
+pub mod lines;
 pub mod notes;
 pub mod quic;
 pub mod recogniser;
 pub mod service;
+pub mod ssh;
 mod stream;
 pub mod talk;
 #[cfg(test)]

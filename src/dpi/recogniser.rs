@@ -2,9 +2,11 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::dpi::{
+    http, http2,
     notes::Notes,
     quic,
     service::Service,
+    ssh,
     talk::{Datagram, Streams},
     tls,
 };
@@ -45,6 +47,10 @@ pub struct Recogniser {
 pub const RECOGNISERS: &[Recogniser] = &[
     Recogniser { service: Service::Tls, streams: Some(tls::streams), datagram: None },
     Recogniser { service: Service::Quic, streams: None, datagram: Some(quic::datagram) },
+    // Text.
+    Recogniser { service: Service::Http, streams: Some(http::streams), datagram: None },
+    Recogniser { service: Service::Http2, streams: Some(http2::streams), datagram: None },
+    Recogniser { service: Service::Ssh, streams: Some(ssh::streams), datagram: None },
 ];
 
 const _: () = assert!(RECOGNISERS.len() <= 128);
