@@ -8,6 +8,8 @@
 //! or given up, and then never again.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
+pub mod cursor;
+pub mod dns;
 pub mod fact;
 pub mod notes;
 pub mod recogniser;
@@ -15,3 +17,5 @@ pub mod service;
 pub mod talk;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+pub(crate) mod trial;
