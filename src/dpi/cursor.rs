@@ -21,6 +21,31 @@ pub fn ensure(so: bool) -> Read<()> {
     if so { Ok(()) } else { Err(Verdict::No) }
 }
 
+/// Judges a connection by a sign that either side may show in its first bytes. Returns the sides that do.
+///
+/// # Errors
+/// The verdict while no side does.
+pub fn either_side(talk: &Streams<'_>, sign: impl Fn(Cursor<'_>) -> Read<()>) -> Read<[bool; 2]> {
+    let signs = [0, 1].map(|side| match talk.bytes[side] {
+        [] => Err(Verdict::More),
+        _ => sign(Cursor::of(talk, side)),
+    });
+    if signs.iter().any(Result::is_ok) {
+        Ok(signs.map(|sign| sign.is_ok()))
+    } else {
+        Err(if signs.contains(&Err(Verdict::No)) || talk.ended == [true; 2] {
+            Verdict::No
+        } else {
+            Verdict::More
+        })
+    }
+}
+
+/// Returns the verdict on a connection that is known, but whose later messages say more.
+pub fn until_ended(talk: &Streams<'_>) -> Verdict {
+    if talk.ended == [true; 2] { Verdict::Done } else { Verdict::Is }
+}
+
 /// Bytes that are read from the front.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a> {
@@ -91,6 +116,28 @@ impl<'a> Cursor<'a> {
     /// Reads a number of four bytes.
     pub fn u32(&mut self) -> Read<u32> {
         self.array().map(u32::from_be_bytes)
+    }
+
+    /// Reads a number of two bytes, the lowest first.
+    pub fn le16(&mut self) -> Read<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    /// Reads a number of three bytes.
+    pub fn u24(&mut self) -> Read<usize> {
+        self.array().map(|[a, b, c]| usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c))
+    }
+
+    /// Reads a number of eight bytes.
+    pub fn u64(&mut self) -> Read<u64> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    /// Reads these bytes; others mean [`Verdict::No`], and so do the first of them when they differ.
+    pub fn expect(&mut self, bytes: &[u8]) -> Read<()> {
+        let common = bytes.len().min(self.rest.len());
+        ensure(self.rest[..common] == bytes[..common])?;
+        self.take(bytes.len()).map(|_| ())
     }
 
     /// Reads a number of four bytes, the lowest first.

@@ -8,14 +8,29 @@
 //! or given up, and then never again.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
+pub mod bittorrent;
 pub mod cursor;
+pub mod dhcp;
+pub mod dhcpv6;
 pub mod dns;
 pub mod fact;
+pub mod ike;
+pub mod kerberos;
+pub mod ldap;
+pub mod netbios;
 pub mod notes;
+pub mod ntp;
+pub mod openvpn;
+pub mod radius;
 pub mod recogniser;
 pub mod service;
+pub mod smb;
+pub mod snmp;
+pub mod stun;
 pub mod talk;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tftp;
 #[cfg(test)]
 pub(crate) mod trial;
+pub mod wireguard;
