@@ -228,6 +228,7 @@ fn a_datagram_that_was_cut_is_known_by_its_header() {
             ports: [50_000, 53],
             wall: crate::base::time::Stamp(1),
             nth: 0,
+            before: [&[]; 2],
             memory: &mut memory,
         };
         assert_eq!(datagram(&mut talk, &mut Notes::new(&mut heard)), Verdict::Is);
