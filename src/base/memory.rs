@@ -54,8 +54,8 @@ impl Region {
     /// When the system does not give the address space.
     pub fn new(bytes: usize, advise: Advise) -> Result<Self, OutOfMemory> {
         // Alignment above the allocator's own would make it write the zeros itself.
-        let layout =
-            Layout::from_size_align(bytes.saturating_add(LARGE_PAGE), 16).map_err(|_| OutOfMemory { bytes })?;
+        let layout = Layout::from_size_align(bytes.saturating_add(LARGE_PAGE), 16)
+            .map_err(|_| OutOfMemory { bytes })?;
         // SAFETY: the layout's size is not zero.
         let base = unsafe { std::alloc::alloc_zeroed(layout) };
         if base.is_null() {

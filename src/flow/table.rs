@@ -290,6 +290,14 @@ impl FlowTable {
         self.extensions.release();
     }
 
+    /// Returns all frames that were given to the table since the start; dropped ones have no bytes.
+    #[inline]
+    pub fn taken(&self) -> Volume {
+        let dropped = self.counts.drops.total();
+        let Volume { frames, packets, bytes } = self.counts.volume;
+        Volume { frames: frames + dropped, packets: packets + dropped, bytes }
+    }
+
     /// Returns what was counted since the start.
     pub fn counts(&self) -> TableCounts {
         self.counts

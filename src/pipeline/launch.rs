@@ -24,13 +24,15 @@ use crate::{
     pipeline::{
         clock::EngineClock,
         collector::{Collector, CollectorParts, RxLink, WorkerLink},
+        handover::Handover,
+        part::Part,
         report::EndedQueue,
         ring,
         rx::{Control, Rx, RxParts, Together},
         steer::{Fused, Outlet, Steered},
         taps::Taps,
         wake::Bell,
-        worker::{Publish, Worker, WorkerParts, WorkerThread},
+        worker::{Publish, Worker, WorkerParts, WorkerShares, WorkerThread},
     },
     snapshot::{publication::Publication, tap::Tap},
 };
@@ -185,6 +187,8 @@ struct Launch {
     bell: Arc<Bell>,
     failed: Arc<AtomicBool>,
     together: Arc<Together>,
+    /// Every rx's part in epochs.
+    parts: Vec<Arc<Part>>,
     clock: Clock,
     start: Option<Stamp>,
     monotonic_start: u64,
@@ -209,6 +213,7 @@ impl Launch {
             bell: Arc::default(),
             failed: Arc::default(),
             together: Arc::new(Together::new(sources.len())),
+            parts: sources.iter().map(|_| Arc::default()).collect(),
             clock,
             start,
             monotonic_start: (config.host.monotonic)(),
@@ -240,16 +245,17 @@ impl Launch {
                 let worker = self.worker(w, self.config.workers, &name, core)?;
                 let bell = Arc::clone(&self.worker_links[w].bell);
                 let mut inlets = Vec::new();
-                for sender in &mut senders {
+                for (sender, part) in senders.iter_mut().zip(&self.parts) {
                     let (tx, rx) = ring::lines(self.config.ring, Arc::clone(&bell));
                     sender.push(tx);
-                    inlets.push(rx);
+                    inlets.push((rx, Arc::clone(part)));
                 }
                 receivers.push((name, core, worker, inlets, bell));
             }
             for (name, core, worker, inlets, bell) in receivers {
-                let failed = Arc::clone(&self.failed);
-                let thread = WorkerThread::new(worker, inlets, bell, self.config.busy_poll, failed);
+                let (control, failed) = (Arc::clone(&self.control), Arc::clone(&self.failed));
+                let shares = WorkerShares { control, bell, failed, busy_poll: self.config.busy_poll };
+                let thread = WorkerThread::new(worker, inlets, shares);
                 self.spawn(name, core, move || thread.run())?;
             }
             for (i, (source, senders)) in sources.into_iter().zip(senders).enumerate() {
@@ -274,12 +280,12 @@ impl Launch {
         core: Option<CoreId>,
     ) -> Result<Worker, EngineError> {
         let (to_collector, reports) = rtrb::RingBuffer::new(REPORTS);
-        let (mut back, from_collector) = rtrb::RingBuffer::new(2);
+        let tables = Arc::<Handover<_>>::default();
         let (ended_tx, ended) = rtrb::RingBuffer::new(self.config.ended_queue.max(1));
         // Every worker owns its share of the flows, rounded up.
         let capacity = self.config.max_flows.div_ceil(of).max(1);
         // A worker with one table to hand out has no second one: it circulates.
-        let _ = back.push(Box::new(FrozenFlows::with_capacity(capacity)));
+        tables.put(Box::new(FrozenFlows::with_capacity(capacity)));
         let live = self.clock == Clock::Live;
         let seed = Seed::new(self.config.seed);
         let table = FlowTable::new(TableConfig {
@@ -300,14 +306,14 @@ impl Launch {
             core,
             reports,
             ended,
-            back,
+            tables: Arc::clone(&tables),
             bell: Arc::default(),
         });
         Ok(Worker::new(WorkerParts {
             table,
             ended: EndedQueue::new(ended_tx, Arc::clone(&self.bell), !live),
             to_collector,
-            from_collector,
+            tables,
             collector: Arc::clone(&self.bell),
             publish: if live { Publish::WhenReturned } else { self.config.file_epochs },
             spread_sweep: live,
@@ -327,13 +333,15 @@ impl Launch {
         for _ in 0..REPORTS {
             let _ = back.push(Box::default());
         }
-        self.rx_links.push(RxLink { name: name.into(), core, reports, back });
+        let part = Arc::clone(&self.parts[self.rx_links.len()]);
+        self.rx_links.push(RxLink { name: name.into(), core, part: Arc::clone(&part), reports, back });
         Rx::new(RxParts {
             source,
             outlet,
             parser: Parser::new(self.config.parse, Seed::new(self.config.seed)),
             burst: self.config.burst.max(1),
             control: Arc::clone(&self.control),
+            part,
             clock: EngineClock::new(self.start),
             cut_interval: self.config.cut_interval.min(LONGEST_INTERVAL),
             cut_by_frames: !shared,
@@ -392,8 +400,11 @@ impl Launch {
             control: Arc::clone(&control),
             interval: Arc::clone(&interval),
             clock,
+            fused: config.fused,
             bell: Arc::clone(&bell),
             monotonic: config.host.monotonic,
+            monotonic_start: self.monotonic_start,
+            wall: config.host.wall,
             failed: Arc::clone(&failed),
         });
         let enter = config.host.enter_thread;

@@ -2,7 +2,9 @@
 
 pub mod clock;
 pub mod collector;
+pub mod handover;
 pub mod launch;
+pub mod part;
 pub mod rates;
 pub mod report;
 pub mod ring;

@@ -31,6 +31,7 @@ pub struct RxReport {
 }
 
 /// A worker's report of a cut.
+#[derive(Default)]
 pub struct WorkerReport {
     /// The cut.
     pub cut: Cut,
@@ -40,6 +41,9 @@ pub struct WorkerReport {
     pub ended_sent: u64,
     /// Totals of ended flows that found the queue full.
     pub unreported: Unreported,
+    /// Frames that it accounted for and that came from an rx which is not part of this epoch, since
+    /// that one's last cut: in no rx's report yet.
+    pub ahead: Volume,
     /// The table, if the collector had given the last one back.
     pub flows: Option<Box<FrozenFlows>>,
 }
@@ -51,6 +55,14 @@ pub struct Unreported {
     pub flows: u64,
     /// Their frames.
     pub volume: Volume,
+}
+
+impl WorkerReport {
+    /// Returns the report without the table, nothing of which is ahead of any rx.
+    pub fn facts(&self) -> Self {
+        let Self { cut, counts, ended_sent, unreported, .. } = *self;
+        Self { cut, counts, ended_sent, unreported, ahead: Volume::default(), flows: None }
+    }
 }
 
 /// A worker's end of its queue of ended flows.

@@ -4,7 +4,7 @@
 
 use crate::{
     base::{
-        counters::{DropReason, Drops},
+        counters::{DropReason, Drops, Volume},
         time::Tick,
     },
     packet::{
@@ -127,7 +127,7 @@ impl Outlet for Fused {
     }
 
     fn cut(&mut self, cut: Cut) {
-        self.worker.close(cut);
+        self.worker.close(cut, Volume::default());
     }
 
     fn idle_step(&mut self) -> bool {
