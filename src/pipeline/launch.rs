@@ -26,6 +26,7 @@ use crate::{
         collector::{Collector, CollectorParts, RxLink, WorkerLink},
         handover::Handover,
         part::Part,
+        quiet::Quiet,
         report::EndedQueue,
         ring,
         rx::{Control, Rx, RxParts, Together},
@@ -237,6 +238,10 @@ impl Launch {
                 self.spawn(name, self.core(i), move || rx.run())?;
             }
         } else {
+            // With several rx threads, all have to make the same cuts.
+            let asks = self.clock == Clock::Frames && !shared;
+            let quiet: Vec<Arc<Quiet>> =
+                (0..if asks { self.config.workers } else { 0 }).map(|_| Arc::default()).collect();
             let mut senders: Vec<Vec<_>> = (0..rings).map(|_| Vec::new()).collect();
             let mut receivers = Vec::new();
             for w in 0..self.config.workers {
@@ -250,17 +255,18 @@ impl Launch {
                     sender.push(tx);
                     inlets.push((rx, Arc::clone(part)));
                 }
-                receivers.push((name, core, worker, inlets, bell));
+                receivers.push((name, core, worker, inlets, bell, quiet.get(w).cloned()));
             }
-            for (name, core, worker, inlets, bell) in receivers {
+            for (name, core, worker, inlets, bell, quiet) in receivers {
                 let (control, failed) = (Arc::clone(&self.control), Arc::clone(&self.failed));
-                let shares = WorkerShares { control, bell, failed, busy_poll: self.config.busy_poll };
+                let busy_poll = self.config.busy_poll;
+                let shares = WorkerShares { control, bell, failed, busy_poll, quiet };
                 let thread = WorkerThread::new(worker, inlets, shares);
                 self.spawn(name, core, move || thread.run())?;
             }
             for (i, (source, senders)) in sources.into_iter().zip(senders).enumerate() {
                 let name = format!("rx/{i}");
-                let outlet = Steered::new(senders, self.config.burst);
+                let outlet = Steered::new(senders, self.config.burst, quiet.iter().cloned());
                 let rx = self.rx(&name, self.core(i), source, outlet, shared);
                 self.spawn(name, self.core(i), move || rx.run())?;
             }

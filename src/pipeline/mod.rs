@@ -5,6 +5,7 @@ pub mod collector;
 pub mod handover;
 pub mod launch;
 pub mod part;
+pub mod quiet;
 pub mod rates;
 pub mod report;
 pub mod ring;

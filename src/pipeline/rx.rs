@@ -247,7 +247,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             while self.next_cut <= latest {
                 let now = self.next_cut;
                 self.cut(now, newest, false);
-                let quiet = self.parts.outlet.quiet_until();
+                let quiet = || self.parts.outlet.quiet_until();
                 self.next_cut = next_after(now, latest, quiet, self.parts.cut_interval);
             }
             if all_ended {
@@ -338,7 +338,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
                     reports.send(cut, accounts, |report| report.copy_from(status));
                     outlet.cut(cut);
                     *epoch = epoch.next();
-                    *next_cut = next_after(cut.now, now, outlet.quiet_until(), *cut_interval);
+                    *next_cut = next_after(cut.now, now, || outlet.quiet_until(), *cut_interval);
                 }
                 *is_status_old = true;
             }
@@ -397,9 +397,12 @@ impl<S: Source, O: Outlet> Rx<S, O> {
 /// Returns when the cut after that of `last` comes while no frame comes before `now`: at the next
 /// multiple of the interval, or if it is known that no flow ends before a tick, at the first
 /// multiple from there on, or behind `now`. A capture with days of silence needs no cut a second.
-fn next_after(last: Nanos, now: Nanos, quiet_until: Option<Tick>, interval: Nanos) -> Nanos {
+fn next_after(last: Nanos, now: Nanos, quiet_until: impl FnOnce() -> Option<Tick>, interval: Nanos) -> Nanos {
     let next = last + interval;
-    let Some(until) = quiet_until else { return next };
+    if next >= now {
+        return next;
+    }
+    let Some(until) = quiet_until() else { return next };
     let ticks = until.since(last.tick());
     let quiet = last.0.saturating_add(Tick::nanos(ticks.saturating_sub(1)).0).min(now.0);
     let skipped = quiet.saturating_sub(next.0).div_ceil(interval.0);

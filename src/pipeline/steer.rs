@@ -2,9 +2,12 @@
 //! worker that is fused with the rx.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
+use std::sync::Arc;
+
 use crate::{
     base::{
         counters::{DropReason, Drops, Volume},
+        ids::Epoch,
         time::Tick,
     },
     packet::{
@@ -12,7 +15,7 @@ use crate::{
         key::WideKey,
         line::Line,
     },
-    pipeline::{ring::LineSender, worker::Worker},
+    pipeline::{quiet::Quiet, ring::LineSender, worker::Worker},
 };
 
 /// How often a live rx looks again for room before it drops.
@@ -41,7 +44,8 @@ pub trait Outlet: Send {
     /// Uses the time while no frame comes; returns whether there is more to do.
     fn idle_step(&mut self) -> bool;
 
-    /// Returns the tick before which no flow ends by itself, if that is known here.
+    /// Returns the tick before which no flow ends by itself, if that is known here. Waits for the
+    /// workers to close the epoch of the last cut.
     fn quiet_until(&self) -> Option<Tick> {
         None
     }
@@ -147,18 +151,28 @@ pub struct Steered {
     workers: [u8; 128],
     /// Where a frame is written while nobody knows whose it is; unused with a single worker.
     unknown: [Line; 2],
+    /// What each worker says of time ahead; none if there are other rx threads, or while live.
+    quiet: Box<[Arc<Quiet>]>,
+    /// The epoch of the last cut.
+    epoch: Epoch,
 }
 
 impl Steered {
-    /// Returns the way over these rings, one for each worker, for bursts of `burst` frames.
+    /// Returns the way over these rings, one for each worker, for bursts of `burst` frames. `quiet` is
+    /// where workers tell how long nothing ends, if this is their only rx, and that of a file.
     #[allow(clippy::disallowed_methods, reason = "start-up")]
-    pub fn new(rings: impl IntoIterator<Item = LineSender>, burst: usize) -> Self {
+    pub fn new(
+        rings: impl IntoIterator<Item = LineSender>,
+        burst: usize,
+        quiet: impl IntoIterator<Item = Arc<Quiet>>,
+    ) -> Self {
         let rings: Box<[_]> = rings.into_iter().map(|ring| (ring, Staged::new(burst))).collect();
         let mut workers = [0; 128];
         for (i, worker) in workers.iter_mut().enumerate() {
             *worker = (i % rings.len()) as u8;
         }
-        Self { rings, workers, unknown: [Line::default(); 2] }
+        let quiet = quiet.into_iter().collect();
+        Self { rings, workers, unknown: [Line::default(); 2], quiet, epoch: Epoch(0) }
     }
 }
 
@@ -222,6 +236,23 @@ impl Outlet for Steered {
         for (ring, _) in &mut self.rings {
             ring.send_marker(cut);
         }
+        self.epoch = cut.epoch;
+    }
+
+    fn quiet_until(&self) -> Option<Tick> {
+        let now = self.epoch;
+        let mut first: Option<Tick> = None;
+        for (quiet, (ring, _)) in self.quiet.iter().zip(&self.rings) {
+            let until = loop {
+                match quiet.since(now) {
+                    Some(until) => break until,
+                    None if ring.is_abandoned() => return None,
+                    None => std::thread::yield_now(),
+                }
+            };
+            first = Some(first.map_or(until, |first| first.earlier(until)));
+        }
+        first
     }
 
     fn idle_step(&mut self) -> bool {

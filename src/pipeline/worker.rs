@@ -19,6 +19,7 @@ use crate::{
     pipeline::{
         handover::Handover,
         part::Part,
+        quiet::Quiet,
         report::{EndedQueue, Message, WorkerReport},
         ring::LineReceiver,
         rx::Control,
@@ -186,10 +187,7 @@ pub struct WorkerThread {
     /// The epoch that is being collected, and the engine time of the one before.
     epoch: Epoch,
     closed: Nanos,
-    control: Arc<Control>,
-    bell: Arc<Bell>,
-    busy_poll: bool,
-    failed: Arc<AtomicBool>,
+    shares: WorkerShares,
 }
 
 /// What a worker's thread shares with others.
@@ -202,6 +200,8 @@ pub struct WorkerShares {
     pub failed: Arc<AtomicBool>,
     /// Never waits.
     pub busy_poll: bool,
+    /// Where it tells the only rx of a file how long nothing ends.
+    pub quiet: Option<Arc<Quiet>>,
 }
 
 struct Inlet {
@@ -224,13 +224,12 @@ impl WorkerThread {
     ) -> Self {
         let inlet = |(ring, part)| Inlet { ring, part, cut: None, ahead: Volume::default() };
         let rings = rings.into_iter().map(inlet).collect();
-        let WorkerShares { control, bell, failed, busy_poll } = shares;
-        Self { worker, rings, epoch: Epoch(1), closed: Nanos(0), control, bell, busy_poll, failed }
+        Self { worker, rings, epoch: Epoch(1), closed: Nanos(0), shares }
     }
 
     /// Runs until the last cut.
     pub fn run(mut self) {
-        self.bell.adopt();
+        self.shares.bell.adopt();
         let mut idle_rounds = 0u32;
         loop {
             let mut any = false;
@@ -241,6 +240,9 @@ impl WorkerThread {
             }
             if let Some((cut, ahead)) = self.aligned() {
                 self.worker.close(cut, ahead);
+                if let Some(quiet) = &self.shares.quiet {
+                    quiet.tell(cut.epoch, self.worker.quiet_until());
+                }
                 if cut.last {
                     return;
                 }
@@ -250,16 +252,16 @@ impl WorkerThread {
                 idle_rounds = 0;
                 continue;
             }
-            if self.failed.load(Ordering::Relaxed) {
+            if self.shares.failed.load(Ordering::Relaxed) {
                 return;
             }
             idle_rounds += 1;
-            if self.worker.idle_step() || self.busy_poll || idle_rounds < 1000 {
+            if self.worker.idle_step() || self.shares.busy_poll || idle_rounds < 1000 {
                 std::hint::spin_loop();
                 continue;
             }
             let (rings, epoch) = (&self.rings, self.epoch);
-            self.bell.wait(Duration::from_millis(50), || {
+            self.shares.bell.wait(Duration::from_millis(50), || {
                 let has_news = |i: &Inlet| !i.ring.is_empty() || i.part.is_left_out(epoch);
                 rings.iter().any(|i| i.cut.is_none() && has_news(i))
             });
@@ -281,7 +283,7 @@ impl WorkerThread {
                 _ => ahead += inlet.ahead,
             }
         }
-        let mut cut = merged.unwrap_or_else(|| self.control.asked());
+        let mut cut = merged.unwrap_or_else(|| self.shares.control.asked());
         cut.epoch = self.epoch;
         for inlet in &mut self.rings {
             match inlet.cut {
