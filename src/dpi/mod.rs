@@ -8,10 +8,17 @@
 //! or given up, and then never again.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
+pub mod amqp;
+pub mod bacnet;
+pub mod bgp;
 pub mod bittorrent;
+pub mod coap;
 pub mod cursor;
+pub mod dcerpc;
 pub mod dhcp;
 pub mod dhcpv6;
+pub mod diameter;
+pub mod dnp3;
 pub mod dns;
 pub mod fact;
 pub mod hpack;
@@ -19,16 +26,29 @@ pub mod http;
 pub mod http2;
 pub mod ike;
 pub mod inspector;
+pub mod kafka;
 pub mod kerberos;
+pub mod lan;
 pub mod ldap;
 pub mod lines;
+pub mod modbus;
+pub mod mongodb;
+pub mod mqtt;
+pub mod mysql;
 pub mod netbios;
+pub mod netflow;
 pub mod notes;
 pub mod ntp;
+pub mod oncrpc;
 pub mod openvpn;
+pub mod postgres;
+pub mod pptp;
 pub mod quic;
 pub mod radius;
 pub mod recogniser;
+pub mod rip;
+pub mod rtmp;
+pub mod rtp;
 pub mod service;
 pub mod smb;
 pub mod snmp;
@@ -36,10 +56,15 @@ pub mod ssh;
 mod stream;
 pub mod stun;
 pub mod talk;
+pub mod tds;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tftp;
 pub mod tls;
+pub mod tpkt;
 #[cfg(test)]
 pub(crate) mod trial;
+pub mod tunnel;
+pub mod vnc;
 pub mod wireguard;
+pub mod x11;
