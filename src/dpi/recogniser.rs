@@ -6,6 +6,7 @@ use crate::dpi::{
     quic,
     service::Service,
     talk::{Datagram, Streams},
+    tls,
 };
 
 /// What a recogniser says of a flow.
@@ -38,7 +39,9 @@ pub struct Recogniser {
 
 /// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
 /// stands before a weak one. At most 64.
-pub const RECOGNISERS: &[Recogniser] =
-    &[Recogniser { service: Service::Quic, streams: None, datagram: Some(quic::datagram) }];
+pub const RECOGNISERS: &[Recogniser] = &[
+    Recogniser { service: Service::Tls, streams: Some(tls::streams), datagram: None },
+    Recogniser { service: Service::Quic, streams: None, datagram: Some(quic::datagram) },
+];
 
 const _: () = assert!(RECOGNISERS.len() <= 64);

@@ -18,6 +18,7 @@ use crate::dpi::{
     tls::{
         Transport,
         client_hello::{self, Reading},
+        server_hello,
     },
 };
 
@@ -353,9 +354,11 @@ fn close(
     connection.closed[role] = true;
 }
 
-/// Reads the first message of a side's handshake, as far as it has come.
+/// Reads the first message of a side's handshake: the ClientHello as far as it has come, the ServerHello when it is
+/// whole. A HelloRetryRequest is a ServerHello too, and says the same.
 fn read_hello(bytes: &[u8], role: usize, connection: &mut Connection, notes: &mut Notes<'_>) {
     const CLIENT_HELLO: u8 = 1;
+    const SERVER_HELLO: u8 = 2;
     if connection.version().gquic().is_some() {
         connection.web = true;
         connection.read[role] = role == 0 && gquic::read_chlo(bytes, notes);
@@ -366,11 +369,18 @@ fn read_hello(bytes: &[u8], role: usize, connection: &mut Connection, notes: &mu
     let is_whole = body.len() >= len;
     let body = &body[..len.min(body.len())];
     connection.read[role] = is_whole;
-    if role == 0 && *kind == CLIENT_HELLO {
-        match client_hello::read(body, is_whole, Transport::Quic, notes) {
+    match (role, *kind) {
+        (0, CLIENT_HELLO) => match client_hello::read(body, is_whole, Transport::Quic, notes) {
             Reading::Hello(hello) => connection.web |= hello.alpn().any(|name| name.starts_with(b"h3")),
             Reading::Short => {}
             Reading::Bad => connection.read[role] = true,
+        },
+        (1, SERVER_HELLO) if is_whole => {
+            let hello = server_hello::read(body, Transport::Quic, notes);
+            if hello.is_some_and(|hello| hello.psk) {
+                notes.flag(Fact::TlsResumed);
+            }
         }
+        _ => {}
     }
 }
