@@ -9,10 +9,12 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 pub mod fact;
+pub mod inspector;
 pub mod notes;
 pub mod quic;
 pub mod recogniser;
 pub mod service;
+mod stream;
 pub mod talk;
 #[cfg(test)]
 pub(crate) mod testing;
