@@ -9,7 +9,7 @@ use crate::dpi::{
         gquic,
         header::{Cid, Kind, Long, is_short_for},
         protect::{Keys, Opened},
-        state::{Connection, Parts},
+        state::{Connection, LONGEST_INITIAL, Parts},
         version::Version,
     },
     recogniser::Verdict,
@@ -102,6 +102,8 @@ pub fn follow(datagram: &mut Datagram<'_>, connection: &mut Connection, notes: &
         }
     }
     if !connection.begun {
+        // Who does not know the flow leaves its memory as it was.
+        parts.scratch[..bytes.len().min(LONGEST_INITIAL)].fill(0);
         let may_come = coalesced.first().is_some_and(|long| long.version.is_known());
         return if may_come { Verdict::More } else { Verdict::No };
     }
