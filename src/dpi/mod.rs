@@ -8,6 +8,7 @@
 //! or given up, and then never again.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
+pub mod dtls;
 pub mod fact;
 pub mod notes;
 pub mod recogniser;

@@ -2,6 +2,7 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::dpi::{
+    dtls,
     notes::Notes,
     service::Service,
     talk::{Datagram, Streams},
@@ -38,7 +39,9 @@ pub struct Recogniser {
 
 /// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
 /// stands before a weak one. At most 64.
-pub const RECOGNISERS: &[Recogniser] =
-    &[Recogniser { service: Service::Tls, streams: Some(tls::streams), datagram: None }];
+pub const RECOGNISERS: &[Recogniser] = &[
+    Recogniser { service: Service::Tls, streams: Some(tls::streams), datagram: None },
+    Recogniser { service: Service::Dtls, streams: None, datagram: Some(dtls::datagram) },
+];
 
 const _: () = assert!(RECOGNISERS.len() <= 64);
