@@ -10,9 +10,11 @@
 
 pub mod dtls;
 pub mod fact;
+pub mod inspector;
 pub mod notes;
 pub mod recogniser;
 pub mod service;
+mod stream;
 pub mod talk;
 #[cfg(test)]
 pub(crate) mod testing;
