@@ -9,7 +9,7 @@ use rustnet::{
         notes::{Notes, Sink},
         recogniser::{OfDatagram, OfStreams, RECOGNISERS, Verdict},
         service::Service,
-        talk::{Datagram, MEMORY, STREAM_BUDGET, Streams},
+        talk::{Datagram, HEAD, MEMORY, STREAM_BUDGET, Streams},
     },
 };
 
@@ -112,7 +112,7 @@ pub fn streams(ask: OfStreams, data: &[u8]) {
             ports: input.ports,
         };
         let verdict = ask(&talk, &mut Notes::new(&mut Deaf));
-        let is = matches!(verdict, Verdict::Is | Verdict::Done);
+        let is = matches!(verdict, Verdict::Is | Verdict::Rest | Verdict::Done);
         assert!(is || !known || !talk.opened, "it was recognised, and now it is {verdict:?}");
         known |= is;
         if verdict == Verdict::No {
@@ -125,12 +125,13 @@ pub fn streams(ask: OfStreams, data: &[u8]) {
 ///
 /// # Panics
 ///
-/// When the recogniser does.
+/// When the recogniser does, or writes to the memory of a flow that it has not recognised.
 pub fn datagrams(ask: OfDatagram, data: &[u8]) {
     const BEGIN: u64 = 1_700_000_000_000_000_000;
     let Some(input) = Input::new(data) else { return };
     let (client, ports, cut) = (input.client(), input.ports, input.flags & 2 != 0);
     let mut memory = [0; MEMORY];
+    let mut before: [&[u8]; 2] = [&[]; 2];
     for (nth, (from, bytes)) in input.enumerate().take(64) {
         let mut datagram = Datagram {
             bytes,
@@ -140,12 +141,16 @@ pub fn datagrams(ask: OfDatagram, data: &[u8]) {
             ports,
             wall: Stamp(BEGIN + nth as u64 * 1_000_000),
             nth: nth as u32,
+            before,
             memory: &mut memory,
         };
         match ask(&mut datagram, &mut Notes::new(&mut Deaf)) {
             Verdict::No | Verdict::Done => break,
-            Verdict::More => memory = [0; MEMORY],
-            Verdict::Is => {}
+            Verdict::More => {
+                assert!(memory.iter().all(|byte| *byte == 0), "kept something of a flow not its own")
+            }
+            Verdict::Is | Verdict::Rest => {}
         }
+        before[from] = &bytes[..bytes.len().min(HEAD)];
     }
 }
