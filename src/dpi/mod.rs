@@ -13,6 +13,7 @@ pub mod cursor;
 pub mod dhcp;
 pub mod dhcpv6;
 pub mod dns;
+pub mod dtls;
 pub mod fact;
 pub mod hpack;
 pub mod http;

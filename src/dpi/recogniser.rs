@@ -2,7 +2,7 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::dpi::{
-    bittorrent, dhcp, dhcpv6, dns, http, http2, ike, kerberos, ldap, netbios,
+    bittorrent, dhcp, dhcpv6, dns, dtls, http, http2, ike, kerberos, ldap, netbios,
     notes::Notes,
     ntp, openvpn, quic, radius,
     service::Service,
@@ -59,6 +59,7 @@ const fn both(service: Service, streams: OfStreams, datagram: OfDatagram) -> Rec
 pub const RECOGNISERS: &[Recogniser] = &[
     tcp(Service::Tls, tls::streams),
     udp(Service::Quic, quic::datagram),
+    udp(Service::Dtls, dtls::datagram),
     // Text.
     tcp(Service::Http, http::streams),
     tcp(Service::Http2, http2::streams),
