@@ -20,6 +20,7 @@ pub mod dhcpv6;
 pub mod diameter;
 pub mod dnp3;
 pub mod dns;
+pub mod dtls;
 pub mod fact;
 pub mod hpack;
 pub mod http;

@@ -2,8 +2,8 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::dpi::{
-    amqp, bacnet, bgp, bittorrent, coap, dcerpc, dhcp, dhcpv6, diameter, dnp3, dns, http, http2, ike, kafka,
-    kerberos, lan, ldap, modbus, mongodb, mqtt, mysql, netbios, netflow,
+    amqp, bacnet, bgp, bittorrent, coap, dcerpc, dhcp, dhcpv6, diameter, dnp3, dns, dtls, http, http2, ike,
+    kafka, kerberos, lan, ldap, modbus, mongodb, mqtt, mysql, netbios, netflow,
     notes::Notes,
     ntp, oncrpc, openvpn, postgres, pptp, quic, radius, rip, rtmp, rtp,
     service::Service,
@@ -60,6 +60,7 @@ const fn both(service: Service, streams: OfStreams, datagram: OfDatagram) -> Rec
 pub const RECOGNISERS: &[Recogniser] = &[
     tcp(Service::Tls, tls::streams),
     udp(Service::Quic, quic::datagram),
+    udp(Service::Dtls, dtls::datagram),
     // Text.
     tcp(Service::Http, http::streams),
     tcp(Service::Http2, http2::streams),
