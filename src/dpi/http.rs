@@ -13,6 +13,7 @@ use crate::dpi::{
     recogniser::Verdict,
     service::Service,
     talk::Streams,
+    tls,
 };
 
 /// Bytes of a request target that are kept: as many as anybody reads.
@@ -122,7 +123,11 @@ fn exchange(talk: &Streams<'_>, client: usize, notes: &mut Notes<'_>) -> Verdict
                 }
                 (Some(asked), _) if asked.connect && (200..300).contains(&status) => {
                     if let Some(offsets) = tunnel(asked) {
-                        return in_tunnel(&tunnelled(talk, client, offsets), notes);
+                        return match tls::streams_at(talk, by_side(client, offsets), notes) {
+                            Verdict::No | Verdict::Done => Verdict::Done,
+                            _ if talk.ended == [true; 2] => Verdict::Done,
+                            _ => Verdict::Is,
+                        };
                     }
                 }
                 _ => {}
@@ -135,13 +140,13 @@ fn exchange(talk: &Streams<'_>, client: usize, notes: &mut Notes<'_>) -> Verdict
 }
 
 /// Returns the connection behind the heads of request and response; offsets are the client's and the server's.
-fn tunnelled<'a>(talk: &Streams<'a>, client: usize, [asked, answered]: [usize; 2]) -> Streams<'a> {
-    inside(talk, if client == 0 { [asked, answered] } else { [answered, asked] })
+fn tunnelled<'a>(talk: &Streams<'a>, client: usize, offsets: [usize; 2]) -> Streams<'a> {
+    inside(talk, by_side(client, offsets))
 }
 
-/// Reads what goes through a tunnel that CONNECT has opened.
-fn in_tunnel(_inner: &Streams<'_>, _notes: &mut Notes<'_>) -> Verdict {
-    Verdict::Done
+/// Returns the client's and the server's value in the order of the sides.
+fn by_side(client: usize, [of_client, of_server]: [usize; 2]) -> [usize; 2] {
+    if client == 0 { [of_client, of_server] } else { [of_server, of_client] }
 }
 
 /// Reads a request line, after empty lines if there are some (RFC 9112 section 2.2).

@@ -9,15 +9,26 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 pub mod fact;
+pub mod ftp;
 pub mod hpack;
 pub mod http;
 pub mod http2;
+pub mod irc;
 pub mod lines;
+pub mod mail;
+pub mod nntp;
 pub mod notes;
 pub mod recogniser;
+pub mod rtsp;
 pub mod service;
+pub mod sip;
+pub mod ssdp;
 pub mod ssh;
+pub mod starttls;
+pub mod syslog;
 pub mod talk;
+pub mod telnet;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+pub mod xmpp;

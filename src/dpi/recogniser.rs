@@ -2,12 +2,13 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::dpi::{
-    http, http2,
+    ftp, http, http2, irc, mail, nntp,
     notes::Notes,
+    rtsp,
     service::Service,
-    ssh,
+    sip, ssdp, ssh, syslog,
     talk::{Datagram, Streams},
-    tls,
+    telnet, tls, xmpp,
 };
 
 /// What a recogniser says of a flow.
@@ -46,6 +47,19 @@ pub const RECOGNISERS: &[Recogniser] = &[
     Recogniser { service: Service::Http, streams: Some(http::streams), datagram: None },
     Recogniser { service: Service::Http2, streams: Some(http2::streams), datagram: None },
     Recogniser { service: Service::Ssh, streams: Some(ssh::streams), datagram: None },
+    Recogniser { service: Service::Smtp, streams: Some(mail::smtp), datagram: None },
+    Recogniser { service: Service::Imap, streams: Some(mail::imap), datagram: None },
+    Recogniser { service: Service::Pop3, streams: Some(mail::pop3), datagram: None },
+    Recogniser { service: Service::Ftp, streams: Some(ftp::streams), datagram: None },
+    Recogniser { service: Service::Nntp, streams: Some(nntp::streams), datagram: None },
+    Recogniser { service: Service::Irc, streams: Some(irc::streams), datagram: None },
+    Recogniser { service: Service::Xmpp, streams: Some(xmpp::streams), datagram: None },
+    Recogniser { service: Service::Telnet, streams: Some(telnet::streams), datagram: None },
+    Recogniser { service: Service::Sip, streams: Some(sip::streams), datagram: Some(sip::datagram) },
+    Recogniser { service: Service::Rtsp, streams: Some(rtsp::streams), datagram: None },
+    Recogniser { service: Service::Ssdp, streams: None, datagram: Some(ssdp::datagram) },
+    Recogniser { service: Service::Wsd, streams: None, datagram: Some(ssdp::ws_discovery) },
+    Recogniser { service: Service::Syslog, streams: Some(syslog::streams), datagram: Some(syslog::datagram) },
 ];
 
 const _: () = assert!(RECOGNISERS.len() <= 64);
