@@ -38,6 +38,10 @@ const METHODS: &[&[u8]] = &[
 pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     let mut answer = Verdict::No;
     for client in [talk.client, 1 - talk.client] {
+        // The opener is the client; a role reversed shows only when both have spoken.
+        if talk.opened && client != talk.client && talk.bytes.iter().any(|bytes| bytes.is_empty()) {
+            break;
+        }
         match exchange(talk, client, notes) {
             Verdict::No => {}
             Verdict::More => answer = Verdict::More,
@@ -78,6 +82,8 @@ fn exchange(talk: &Streams<'_>, client: usize, notes: &mut Notes<'_>) -> Verdict
         (Line::No, Line::Part) if talk.ended[server] => return Verdict::No,
         (Line::Part, Line::No) if talk.ended[client] => return Verdict::No,
         (Line::Part, Line::Part) if talk.ended == [true; 2] => return Verdict::No,
+        // A server may answer bad text with 400; what a binary protocol gets as answer is not waited for.
+        (Line::No, Line::Part) if talk.opened && !may_be_answered(talk.bytes[client]) => return Verdict::No,
         _ => return Verdict::More,
     }
 
@@ -137,6 +143,11 @@ fn exchange(talk: &Streams<'_>, client: usize, notes: &mut Notes<'_>) -> Verdict
         Answer::Waiting if talk.ended[server] && request_read => Verdict::Done,
         Answer::Waiting => Verdict::Is,
     }
+}
+
+/// Returns whether what is no request may still get an answer of HTTP.
+fn may_be_answered(bytes: &[u8]) -> bool {
+    bytes.iter().take(4).all(|byte| (0x20..0x7F).contains(byte) || matches!(byte, b'\r' | b'\n'))
 }
 
 /// Returns the connection behind the heads of request and response; offsets are the client's and the server's.
@@ -442,8 +453,11 @@ mod tests {
 
     #[test]
     fn answer_to_garbage_counts() {
-        let (verdict, method, _, _, status) = read(b"\x01\x02", b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        let bad_request = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+        let (verdict, method, _, _, status) = read(b"\x01\x02", bad_request);
         assert_eq!((verdict, &*method, &*status), (Some(Verdict::Done), "", "400"));
+        assert_eq!(read(b"hello", b"").0, Some(Verdict::More));
+        assert_eq!(read(b"\x01\x02", b"").0, Some(Verdict::No), "nobody waits for it");
     }
 
     #[test]

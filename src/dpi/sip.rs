@@ -192,7 +192,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200), at in 0..120_usize, value: u8) {
+        fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200), at in 0..100_usize, value: u8) {
             testing::streams(streams, &bytes, &bytes, 5060);
             testing::datagrams(datagram, &[(0, &bytes)], [5060, 5060]);
             let mut changed = INVITE.to_vec();
