@@ -8,7 +8,7 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 #![expect(unsafe_code, reason = "places in the pool promise that zeros are a value")]
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::AddAssign};
 
 use crate::{
     base::{
@@ -98,6 +98,15 @@ pub struct InspectorCounts {
     pub displaced: u64,
 }
 
+impl AddAssign for InspectorCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.payloads += other.payloads;
+        self.labelled += other.labelled;
+        self.given_up += other.given_up;
+        self.displaced += other.displaced;
+    }
+}
+
 /// A flow under inspection.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -110,6 +119,8 @@ struct Conversation {
     chosen: u32,
     /// Payloads seen.
     seen: u32,
+    /// The recogniser that uses `bytes` as its memory, plus 1.
+    keeper: u32,
     tries: u32,
     said_len: u32,
     said: [u32; SAID],
@@ -119,8 +130,6 @@ struct Conversation {
     /// The label that was passed on, plus 1.
     label: u8,
     taken: bool,
-    /// A recogniser of datagrams may have written to `bytes`.
-    kept: bool,
     bytes: [[u8; STREAM_BUDGET]; 2],
 }
 
@@ -281,7 +290,10 @@ impl Inspector {
         talk.head_lens[from] = head as u8;
         talk.seen += 1;
         let over = talk.seen >= MOST_DATAGRAMS;
-        talk.kept |= matches!(asked, Asked::Chosen(..)) || talk.chosen != 0;
+        talk.keeper = match asked {
+            Asked::Chosen(n, _) => n as u32 + 1,
+            Asked::Open(_) => talk.chosen,
+        };
         let rests = matches!(asked, Asked::Chosen(_, Verdict::Rest));
         let settled = self.conclude(place, asked, label, over, u32::MAX, learn);
         if settled && self.pool[place].chosen == 0 {
@@ -439,7 +451,7 @@ impl Inspector {
         // NB: `bytes` is cleared when the place is given back, if it was used as a memory.
         (talk.said_len, talk.head_lens) = (0, [0; 2]);
         talk.sides = [Side::default(); 2];
-        (talk.id, talk.seen, talk.taken, talk.kept) = (id, 0, true, false);
+        (talk.id, talk.seen, talk.taken, talk.keeper) = (id, 0, true, 0);
         (talk.tries, talk.chosen, talk.label) = match before {
             0 => (0, 0, 0),
             tries if tries & TRIES != 0 => (tries & !TRIES, 0, 0),
@@ -475,9 +487,10 @@ impl Inspector {
         for (side, bytes) in sides.iter().zip(bytes) {
             bytes[..side.extent()].fill(0);
         }
-        if talk.kept {
-            talk.bytes = [[0; STREAM_BUDGET]; 2];
+        if let Some(n) = talk.keeper.checked_sub(1) {
+            talk.bytes.as_flattened_mut()[..RECOGNISERS[n as usize].keeps].fill(0);
         }
+        debug_assert!(talk.bytes.as_flattened().iter().all(|b| *b == 0), "who writes says how much");
         self.free[self.free_len] = place as u32;
         self.free_len += 1;
     }

@@ -218,6 +218,7 @@ pub fn summary(out: &mut Vec<u8>, snapshot: &Snapshot, flows: u64) {
     int!(out, "lost", snapshot.lost());
     int!(out, "evicted", totals.evicted);
     int!(out, "ended_unreported", totals.ended_unreported);
+    inspections(out, snapshot);
     int!(out, "stamps_saturated", sources.iter().map(|s| s.stamps_saturated).sum::<u64>());
     int!(out, "blocks_skipped", sources.iter().map(|s| s.blocks_skipped).sum::<u64>());
     plain!(out, "capture", sources.first().map_or("none", |s| s.method));
@@ -233,6 +234,25 @@ pub fn summary(out: &mut Vec<u8>, snapshot: &Snapshot, flows: u64) {
     }
     field!(out, "stop");
     time(out, snapshot.wall);
+}
+
+fn inspections(out: &mut Vec<u8>, snapshot: &Snapshot) {
+    let counts = &snapshot.inspections;
+    let mut separator = b",\"dpi\":{".as_slice();
+    for (name, count) in [
+        ("payloads", counts.payloads),
+        ("labelled", counts.labelled),
+        ("given_up", counts.given_up),
+        ("displaced", counts.displaced),
+        ("facts_lost", snapshot.facts_lost),
+    ] {
+        out.extend_from_slice(separator);
+        text::string(out, name);
+        out.push(b':');
+        text::number(out, count);
+        separator = b",";
+    }
+    out.push(b'}');
 }
 
 fn list<'a>(out: &mut Vec<u8>, items: impl Iterator<Item = &'a str>) {
@@ -346,6 +366,8 @@ pub(super) mod fixture {
             }],
             stages: Vec::new(),
             epochs_skipped: 1,
+            inspections: crate::dpi::inspector::InspectorCounts::default(),
+            facts_lost: 0,
             ended: true,
             workers: Vec::new(),
         }
