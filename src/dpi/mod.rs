@@ -52,6 +52,7 @@ pub mod quic;
 pub mod radius;
 pub mod recogniser;
 pub mod rip;
+pub mod room;
 pub mod rtmp;
 pub mod rtp;
 pub mod rtsp;

@@ -316,7 +316,7 @@ impl Collector {
             self.read_ended();
         }
         self.flush_batch();
-        self.apps.iter_mut().for_each(SideTable::forget_leaving);
+        self.apps.iter_mut().for_each(SideTable::cut);
         let mut accounts = Accounts::default();
         let mut counts = TableCounts::default();
         let mut unreported = Unreported::default();
