@@ -2,13 +2,13 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::dpi::{
-    ftp, http, http2, irc, mail, nntp,
+    ftp, http, http2, irc, mail, memcached, nntp,
     notes::Notes,
-    rtsp,
+    redis, rtsp,
     service::Service,
-    sip, ssdp, ssh, syslog,
+    sip, socks, ssdp, ssh, syslog,
     talk::{Datagram, Streams},
-    telnet, tls, xmpp,
+    telnet, tls, transfer, websocket, xmpp,
 };
 
 /// What a recogniser says of a flow.
@@ -63,6 +63,16 @@ pub const RECOGNISERS: &[Recogniser] = &[
     Recogniser { service: Service::Ssdp, streams: None, datagram: Some(ssdp::datagram) },
     Recogniser { service: Service::Wsd, streams: None, datagram: Some(ssdp::ws_discovery) },
     Recogniser { service: Service::Syslog, streams: Some(syslog::streams), datagram: Some(syslog::datagram) },
+    Recogniser { service: Service::Rsync, streams: Some(transfer::rsync), datagram: None },
+    Recogniser { service: Service::Git, streams: Some(transfer::git), datagram: None },
+    Recogniser { service: Service::Socks, streams: Some(socks::streams), datagram: None },
+    Recogniser { service: Service::Redis, streams: Some(redis::streams), datagram: None },
+    Recogniser {
+        service: Service::Memcached,
+        streams: Some(memcached::streams),
+        datagram: Some(memcached::datagram),
+    },
+    Recogniser { service: Service::WebSocket, streams: Some(websocket::streams), datagram: None },
 ];
 
 const _: () = assert!(RECOGNISERS.len() <= 64);
