@@ -2,13 +2,15 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::dpi::{
-    ftp, http, http2, irc, mail, memcached, nntp,
+    amqp, bacnet, bgp, bittorrent, coap, dcerpc, dhcp, dhcpv6, diameter, dnp3, dns, dtls, ftp, http, http2,
+    ike, irc, kafka, kerberos, lan, ldap, mail, memcached, modbus, mongodb, mqtt, mysql, netbios, netflow,
+    nntp,
     notes::Notes,
-    redis, rtsp,
+    ntp, oncrpc, openvpn, postgres, pptp, quic, radius, redis, rip, rtmp, rtp, rtsp,
     service::Service,
-    sip, socks, ssdp, ssh, syslog,
+    sip, smb, snmp, socks, ssdp, ssh, stun, syslog,
     talk::{Datagram, Streams},
-    telnet, tls, transfer, websocket, xmpp,
+    tds, telnet, tftp, tls, tpkt, transfer, tunnel, vnc, websocket, wireguard, x11, xmpp,
 };
 
 /// What a recogniser says of a flow.
@@ -42,37 +44,91 @@ pub struct Recogniser {
     pub datagram: Option<OfDatagram>,
 }
 
+const fn tcp(service: Service, streams: OfStreams) -> Recogniser {
+    Recogniser { service, streams: Some(streams), datagram: None }
+}
+
+const fn udp(service: Service, datagram: OfDatagram) -> Recogniser {
+    Recogniser { service, streams: None, datagram: Some(datagram) }
+}
+
+const fn both(service: Service, streams: OfStreams, datagram: OfDatagram) -> Recogniser {
+    Recogniser { service, streams: Some(streams), datagram: Some(datagram) }
+}
+
 /// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
-/// stands before a weak one. At most 64.
+/// stands before a weak one. At most 128.
 pub const RECOGNISERS: &[Recogniser] = &[
-    Recogniser { service: Service::Tls, streams: Some(tls::streams), datagram: None },
+    tcp(Service::Tls, tls::streams),
+    udp(Service::Quic, quic::datagram),
+    udp(Service::Dtls, dtls::datagram),
     // Text.
-    Recogniser { service: Service::Http, streams: Some(http::streams), datagram: None },
-    Recogniser { service: Service::Http2, streams: Some(http2::streams), datagram: None },
-    Recogniser { service: Service::Ssh, streams: Some(ssh::streams), datagram: None },
-    Recogniser { service: Service::Smtp, streams: Some(mail::smtp), datagram: None },
-    Recogniser { service: Service::Imap, streams: Some(mail::imap), datagram: None },
-    Recogniser { service: Service::Pop3, streams: Some(mail::pop3), datagram: None },
-    Recogniser { service: Service::Ftp, streams: Some(ftp::streams), datagram: None },
-    Recogniser { service: Service::Nntp, streams: Some(nntp::streams), datagram: None },
-    Recogniser { service: Service::Irc, streams: Some(irc::streams), datagram: None },
-    Recogniser { service: Service::Xmpp, streams: Some(xmpp::streams), datagram: None },
-    Recogniser { service: Service::Telnet, streams: Some(telnet::streams), datagram: None },
-    Recogniser { service: Service::Sip, streams: Some(sip::streams), datagram: Some(sip::datagram) },
-    Recogniser { service: Service::Rtsp, streams: Some(rtsp::streams), datagram: None },
-    Recogniser { service: Service::Ssdp, streams: None, datagram: Some(ssdp::datagram) },
-    Recogniser { service: Service::Wsd, streams: None, datagram: Some(ssdp::ws_discovery) },
-    Recogniser { service: Service::Syslog, streams: Some(syslog::streams), datagram: Some(syslog::datagram) },
-    Recogniser { service: Service::Rsync, streams: Some(transfer::rsync), datagram: None },
-    Recogniser { service: Service::Git, streams: Some(transfer::git), datagram: None },
-    Recogniser { service: Service::Socks, streams: Some(socks::streams), datagram: None },
-    Recogniser { service: Service::Redis, streams: Some(redis::streams), datagram: None },
-    Recogniser {
-        service: Service::Memcached,
-        streams: Some(memcached::streams),
-        datagram: Some(memcached::datagram),
-    },
-    Recogniser { service: Service::WebSocket, streams: Some(websocket::streams), datagram: None },
+    tcp(Service::Http, http::streams),
+    tcp(Service::Http2, http2::streams),
+    tcp(Service::Ssh, ssh::streams),
+    tcp(Service::Smtp, mail::smtp),
+    tcp(Service::Imap, mail::imap),
+    tcp(Service::Pop3, mail::pop3),
+    tcp(Service::Ftp, ftp::streams),
+    tcp(Service::Nntp, nntp::streams),
+    tcp(Service::Irc, irc::streams),
+    tcp(Service::Xmpp, xmpp::streams),
+    tcp(Service::Telnet, telnet::streams),
+    both(Service::Sip, sip::streams, sip::datagram),
+    tcp(Service::Rtsp, rtsp::streams),
+    udp(Service::Ssdp, ssdp::datagram),
+    udp(Service::Wsd, ssdp::ws_discovery),
+    both(Service::Syslog, syslog::streams, syslog::datagram),
+    tcp(Service::Rsync, transfer::rsync),
+    tcp(Service::Git, transfer::git),
+    tcp(Service::Socks, socks::streams),
+    tcp(Service::Redis, redis::streams),
+    both(Service::Memcached, memcached::streams, memcached::datagram),
+    // Magic numbers and whole structures.
+    both(Service::Stun, stun::streams, stun::datagram),
+    both(Service::BitTorrent, bittorrent::streams, bittorrent::datagram),
+    udp(Service::NetbiosNs, netbios::name_service),
+    both(Service::Dns, dns::streams, dns::datagram),
+    udp(Service::NetbiosDgm, netbios::datagram_service),
+    tcp(Service::Smb, smb::streams),
+    udp(Service::Dhcp, dhcp::datagram),
+    udp(Service::Ike, ike::datagram),
+    both(Service::Kerberos, kerberos::streams, kerberos::datagram),
+    both(Service::Snmp, snmp::streams, snmp::datagram),
+    both(Service::Ldap, ldap::streams, ldap::datagram),
+    udp(Service::WireGuard, wireguard::datagram),
+    both(Service::OpenVpn, openvpn::streams, openvpn::datagram),
+    tcp(Service::Bgp, bgp::streams),
+    both(Service::Rdp, tpkt::streams, tpkt::datagram),
+    tcp(Service::Vnc, vnc::streams),
+    tcp(Service::X11, x11::streams),
+    tcp(Service::Postgres, postgres::streams),
+    tcp(Service::Mysql, mysql::streams),
+    tcp(Service::MongoDb, mongodb::streams),
+    tcp(Service::Tds, tds::streams),
+    tcp(Service::Mqtt, mqtt::streams),
+    tcp(Service::Amqp, amqp::streams),
+    tcp(Service::Pptp, pptp::streams),
+    both(Service::DceRpc, dcerpc::streams, dcerpc::datagram),
+    both(Service::OncRpc, oncrpc::streams, oncrpc::datagram),
+    tcp(Service::Diameter, diameter::streams),
+    both(Service::Dnp3, dnp3::streams, dnp3::datagram),
+    tcp(Service::Modbus, modbus::streams),
+    udp(Service::Dropbox, lan::datagram),
+    udp(Service::Rip, rip::datagram),
+    udp(Service::Netflow, netflow::datagram),
+    udp(Service::Radius, radius::datagram),
+    udp(Service::Dhcpv6, dhcpv6::datagram),
+    // Weak signs.
+    tcp(Service::WebSocket, websocket::streams),
+    udp(Service::Ntp, ntp::datagram),
+    udp(Service::Bacnet, bacnet::datagram),
+    udp(Service::Vxlan, tunnel::datagram),
+    udp(Service::Tftp, tftp::datagram),
+    udp(Service::Coap, coap::datagram),
+    tcp(Service::Rtmp, rtmp::streams),
+    tcp(Service::Kafka, kafka::streams),
+    udp(Service::Rtp, rtp::datagram),
 ];
 
-const _: () = assert!(RECOGNISERS.len() <= 64);
+const _: () = assert!(RECOGNISERS.len() <= 128);
