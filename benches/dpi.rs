@@ -26,13 +26,16 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let row = |name, client: &[u8], server: &[u8], verdict, facts| Row {
+    let of = |service, name, client: &[u8], server: &[u8], verdict, facts| Row {
         name,
-        service: Service::Tls,
+        service,
         client: client.to_vec(),
         server: server.to_vec(),
         verdict,
         facts,
+    };
+    let row = |name, client: &[u8], server: &[u8], verdict, facts| {
+        of(Service::Tls, name, client, server, verdict, facts)
     };
     let (hello, long) = (client_hello(32), client_hello(1216));
     vec![
@@ -41,6 +44,11 @@ fn rows() -> Vec<Row> {
         row("tls/its first half", &long[..800], &[], Verdict::Is, 4),
         row("tls/both hellos", &hello, &server_hello(), Verdict::Done, 8),
         row("tls/another protocol", b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", &[], Verdict::No, 0),
+        of(Service::Http, "http/request", REQUEST, &[], Verdict::Is, 5),
+        of(Service::Http, "http/request and response", REQUEST, RESPONSE, Verdict::Done, 9),
+        of(Service::Http, "http/another protocol", &hello, &[], Verdict::No, 0),
+        of(Service::Ssh, "ssh/identification", b"SSH-2.0-OpenSSH_9.7\r\n", &[], Verdict::Is, 1),
+        of(Service::Ssh, "ssh/another protocol", &hello, &[], Verdict::No, 0),
     ]
 }
 
@@ -78,6 +86,12 @@ fn datagram_rows() -> Vec<DatagramRow> {
         row("quic/another protocol", &[(0, short)], Verdict::No, 0),
     ]
 }
+const REQUEST: &[u8] = b"GET /index.html?lang=en HTTP/1.1\r\nHost: www.example.org\r\n\
+User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n\
+Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\n\
+Accept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\n\r\n";
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx/1.26.0\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n\
+Content-Type: text/html\r\nContent-Length: 5\r\n\r\nhello";
 
 /// Counts what is noted.
 #[derive(Default)]

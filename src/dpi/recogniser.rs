@@ -3,13 +3,14 @@
 
 use crate::dpi::{
     amqp, bacnet, bgp, bittorrent, coap, dcerpc, dhcp, dhcpv6, diameter, dnp3, dns, dtls, ftp, http, http2,
-    ike, irc, kafka, kerberos, lan, ldap, mail, modbus, mongodb, mqtt, mysql, netbios, netflow, nntp,
+    ike, irc, kafka, kerberos, lan, ldap, mail, memcached, modbus, mongodb, mqtt, mysql, netbios, netflow,
+    nntp,
     notes::Notes,
-    ntp, oncrpc, openvpn, postgres, pptp, quic, radius, rip, rtmp, rtp, rtsp,
+    ntp, oncrpc, openvpn, postgres, pptp, quic, radius, redis, rip, rtmp, rtp, rtsp,
     service::Service,
-    sip, smb, snmp, ssdp, ssh, stun, syslog,
+    sip, smb, snmp, socks, ssdp, ssh, stun, syslog,
     talk::{Datagram, MEMORY, Streams},
-    tds, telnet, tftp, tls, tpkt, tunnel, vnc, wireguard, x11, xmpp,
+    tds, telnet, tftp, tls, tpkt, transfer, tunnel, vnc, websocket, wireguard, x11, xmpp,
 };
 
 /// What a recogniser says of a flow.
@@ -88,6 +89,11 @@ pub const RECOGNISERS: &[Recogniser] = &[
     udp(Service::Ssdp, ssdp::datagram),
     udp(Service::Wsd, ssdp::ws_discovery),
     both(Service::Syslog, syslog::streams, syslog::datagram),
+    tcp(Service::Rsync, transfer::rsync),
+    tcp(Service::Git, transfer::git),
+    tcp(Service::Socks, socks::streams),
+    tcp(Service::Redis, redis::streams),
+    both(Service::Memcached, memcached::streams, memcached::datagram),
     // Magic numbers and whole structures.
     both(Service::Stun, stun::streams, stun::datagram).keeping(1),
     both(Service::BitTorrent, bittorrent::streams, bittorrent::datagram),
@@ -125,6 +131,7 @@ pub const RECOGNISERS: &[Recogniser] = &[
     udp(Service::Dhcpv6, dhcpv6::datagram),
     // Weak signs.
     udp(Service::Ntp, ntp::datagram).keeping(1),
+    tcp(Service::WebSocket, websocket::streams),
     udp(Service::Bacnet, bacnet::datagram),
     udp(Service::Vxlan, tunnel::datagram),
     udp(Service::Tftp, tftp::datagram),
