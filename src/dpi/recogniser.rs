@@ -2,14 +2,14 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::dpi::{
-    amqp, bacnet, bgp, bittorrent, coap, dcerpc, dhcp, dhcpv6, diameter, dnp3, dns, http, http2, ike, kafka,
-    kerberos, lan, ldap, modbus, mongodb, mqtt, mysql, netbios, netflow,
+    amqp, bacnet, bgp, bittorrent, coap, dcerpc, dhcp, dhcpv6, diameter, dnp3, dns, dtls, ftp, http, http2,
+    ike, irc, kafka, kerberos, lan, ldap, mail, modbus, mongodb, mqtt, mysql, netbios, netflow, nntp,
     notes::Notes,
-    ntp, oncrpc, openvpn, postgres, pptp, quic, radius, rip, rtmp, rtp,
+    ntp, oncrpc, openvpn, postgres, pptp, quic, radius, rip, rtmp, rtp, rtsp,
     service::Service,
-    smb, snmp, ssh, stun,
+    sip, smb, snmp, ssdp, ssh, stun, syslog,
     talk::{Datagram, Streams},
-    tds, tftp, tls, tpkt, tunnel, vnc, wireguard, x11,
+    tds, telnet, tftp, tls, tpkt, tunnel, vnc, wireguard, x11, xmpp,
 };
 
 /// What a recogniser says of a flow.
@@ -60,10 +60,24 @@ const fn both(service: Service, streams: OfStreams, datagram: OfDatagram) -> Rec
 pub const RECOGNISERS: &[Recogniser] = &[
     tcp(Service::Tls, tls::streams),
     udp(Service::Quic, quic::datagram),
+    udp(Service::Dtls, dtls::datagram),
     // Text.
     tcp(Service::Http, http::streams),
     tcp(Service::Http2, http2::streams),
     tcp(Service::Ssh, ssh::streams),
+    tcp(Service::Smtp, mail::smtp),
+    tcp(Service::Imap, mail::imap),
+    tcp(Service::Pop3, mail::pop3),
+    tcp(Service::Ftp, ftp::streams),
+    tcp(Service::Nntp, nntp::streams),
+    tcp(Service::Irc, irc::streams),
+    tcp(Service::Xmpp, xmpp::streams),
+    tcp(Service::Telnet, telnet::streams),
+    both(Service::Sip, sip::streams, sip::datagram),
+    tcp(Service::Rtsp, rtsp::streams),
+    udp(Service::Ssdp, ssdp::datagram),
+    udp(Service::Wsd, ssdp::ws_discovery),
+    both(Service::Syslog, syslog::streams, syslog::datagram),
     // Magic numbers and whole structures.
     both(Service::Stun, stun::streams, stun::datagram),
     both(Service::BitTorrent, bittorrent::streams, bittorrent::datagram),
