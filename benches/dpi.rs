@@ -3,12 +3,15 @@
 use std::{hint::black_box, net::IpAddr};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rustnet::dpi::{
-    fact::Fact,
-    notes::{Notes, Sink},
-    recogniser::{RECOGNISERS, Verdict},
-    service::Service,
-    talk::Streams,
+use rustnet::{
+    base::time::Stamp,
+    dpi::{
+        fact::Fact,
+        notes::{Notes, Sink},
+        recogniser::{RECOGNISERS, Verdict},
+        service::Service,
+        talk::{Datagram, MEMORY, Streams},
+    },
 };
 
 /// Bytes of a TCP connection, and what its recogniser must say of them.
@@ -78,6 +81,43 @@ fn benches(criterion: &mut Criterion) {
     }
 }
 
+/// Single datagrams, and what their recogniser must say of them.
+fn datagrams(criterion: &mut Criterion) {
+    const QUESTION: &[u8] = b"\x03www\x07example\x03org\0\0\x01\0\x01";
+    const ADDRESS: &[u8] = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01";
+    let query = [b"\0\x07\x01\0\0\x01\0\0\0\0\0\0", QUESTION].concat();
+    let answer = [b"\0\x07\x81\x80\0\x01\0\x01\0\0\0\0", QUESTION, ADDRESS].concat();
+    let mut group = criterion.benchmark_group("dpi");
+    group.throughput(Throughput::Elements(1));
+    for (name, service, bytes, verdict, facts) in [
+        ("dns/query", Service::Dns, &query[..], Verdict::Is, 2),
+        ("dns/answer", Service::Dns, &answer, Verdict::Rest, 5),
+        ("dns/another protocol", Service::Dns, &[0x5a; 64], Verdict::No, 0),
+    ] {
+        let ask = RECOGNISERS.iter().filter(|r| r.service == service).find_map(|r| r.datagram);
+        let ask = ask.expect("every row names a recogniser of datagrams");
+        let mut memory = Box::new([0; MEMORY]);
+        let mut run = || {
+            let mut count = Count::default();
+            let mut talk = Datagram {
+                bytes: black_box(bytes),
+                wire_len: bytes.len(),
+                from: 0,
+                client: 0,
+                ports: [50_000, 53],
+                wall: Stamp(1),
+                nth: 0,
+                before: [&[]; 2],
+                memory: &mut memory,
+            };
+            let verdict = ask(&mut talk, &mut Notes::new(&mut count));
+            (verdict, count.0)
+        };
+        assert_eq!(run(), (verdict, facts), "{name}");
+        group.bench_function(name, |b| b.iter(&mut run));
+    }
+}
+
 /// A browser's ClientHello of TLS 1.3 with a key share of `key_len` bytes, in a record.
 fn client_hello(key_len: u16) -> Vec<u8> {
     let mut extensions = Vec::new();
@@ -136,5 +176,5 @@ fn record(kind: u8, body: &[u8]) -> Vec<u8> {
     [&head.concat()[..], body].concat()
 }
 
-criterion_group!(dpi, benches);
+criterion_group!(dpi, benches, datagrams);
 criterion_main!(dpi);
