@@ -69,7 +69,8 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
 fn message(bytes: &mut Cursor<'_>) -> Read<u16> {
     let (mut kind, mut length) = (bytes.u16()?, bytes.u16()?);
     if usize::from(kind) >= HEADER_LEN && length < 0x4000 {
-        let cookie: [u8; 4] = Cursor::clone(bytes).array()?;
+        let mut peek = *bytes;
+        let cookie: [u8; 4] = peek.array()?;
         if cookie != COOKIE.to_be_bytes() {
             let framed = usize::from(kind);
             (kind, length) = (length, bytes.u16()?);
