@@ -96,7 +96,7 @@ fn datagrams(criterion: &mut Criterion) {
     ] {
         let ask = RECOGNISERS.iter().filter(|r| r.service == service).find_map(|r| r.datagram);
         let ask = ask.expect("every row names a recogniser of datagrams");
-        let mut memory = Box::new([0; MEMORY]);
+        let mut memory = Box::new([0u8; MEMORY]);
         let mut run = || {
             let mut count = Count::default();
             let mut talk = Datagram {
