@@ -14,8 +14,8 @@ pub enum Shape {
     Flag,
 }
 
-/// Bytes of one value at most; what is longer is cut.
-pub const LONGEST_VALUE: usize = 255;
+/// Bytes of one value at most; what is longer is cut. User agents and paths are the long ones.
+pub const LONGEST_VALUE: usize = 512;
 /// Values of one flow at most.
 pub const MOST_VALUES: usize = 64;
 

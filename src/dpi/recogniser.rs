@@ -2,11 +2,13 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::dpi::{
-    dtls,
+    bittorrent, dhcp, dhcpv6, dns, dtls, http, http2, ike, kerberos, ldap, netbios,
     notes::Notes,
+    ntp, openvpn, quic, radius,
     service::Service,
+    smb, snmp, ssh, stun,
     talk::{Datagram, Streams},
-    tls,
+    tftp, tls, wireguard,
 };
 
 /// What a recogniser says of a flow.
@@ -40,11 +42,47 @@ pub struct Recogniser {
     pub datagram: Option<OfDatagram>,
 }
 
+const fn tcp(service: Service, streams: OfStreams) -> Recogniser {
+    Recogniser { service, streams: Some(streams), datagram: None }
+}
+
+const fn udp(service: Service, datagram: OfDatagram) -> Recogniser {
+    Recogniser { service, streams: None, datagram: Some(datagram) }
+}
+
+const fn both(service: Service, streams: OfStreams, datagram: OfDatagram) -> Recogniser {
+    Recogniser { service, streams: Some(streams), datagram: Some(datagram) }
+}
+
 /// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
-/// stands before a weak one. At most 64.
+/// stands before a weak one. At most 128.
 pub const RECOGNISERS: &[Recogniser] = &[
-    Recogniser { service: Service::Tls, streams: Some(tls::streams), datagram: None },
-    Recogniser { service: Service::Dtls, streams: None, datagram: Some(dtls::datagram) },
+    tcp(Service::Tls, tls::streams),
+    udp(Service::Dtls, dtls::datagram),
+    udp(Service::Quic, quic::datagram),
+    // Text.
+    tcp(Service::Http, http::streams),
+    tcp(Service::Http2, http2::streams),
+    tcp(Service::Ssh, ssh::streams),
+    // Magic numbers and whole structures.
+    both(Service::Stun, stun::streams, stun::datagram),
+    both(Service::BitTorrent, bittorrent::streams, bittorrent::datagram),
+    both(Service::Dns, dns::streams, dns::datagram),
+    udp(Service::NetbiosNs, netbios::name_service),
+    udp(Service::NetbiosDgm, netbios::datagram_service),
+    tcp(Service::Smb, smb::streams),
+    udp(Service::Dhcp, dhcp::datagram),
+    udp(Service::Dhcpv6, dhcpv6::datagram),
+    udp(Service::Ike, ike::datagram),
+    both(Service::Kerberos, kerberos::streams, kerberos::datagram),
+    both(Service::Ldap, ldap::streams, ldap::datagram),
+    both(Service::Snmp, snmp::streams, snmp::datagram),
+    udp(Service::Radius, radius::datagram),
+    udp(Service::WireGuard, wireguard::datagram),
+    both(Service::OpenVpn, openvpn::streams, openvpn::datagram),
+    // Weak signs.
+    udp(Service::Ntp, ntp::datagram),
+    udp(Service::Tftp, tftp::datagram),
 ];
 
-const _: () = assert!(RECOGNISERS.len() <= 64);
+const _: () = assert!(RECOGNISERS.len() <= 128);
