@@ -13,6 +13,7 @@ use crate::dpi::{
     recogniser::Verdict,
     service::Service,
     talk::Streams,
+    tls,
 };
 
 /// Bytes of a request target that are kept: as many as anybody reads.
@@ -37,6 +38,10 @@ const METHODS: &[&[u8]] = &[
 pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     let mut answer = Verdict::No;
     for client in [talk.client, 1 - talk.client] {
+        // The opener is the client; a role reversed shows only when both have spoken.
+        if talk.opened && client != talk.client && talk.bytes.iter().any(|bytes| bytes.is_empty()) {
+            break;
+        }
         match exchange(talk, client, notes) {
             Verdict::No => {}
             Verdict::More => answer = Verdict::More,
@@ -77,6 +82,8 @@ fn exchange(talk: &Streams<'_>, client: usize, notes: &mut Notes<'_>) -> Verdict
         (Line::No, Line::Part) if talk.ended[server] => return Verdict::No,
         (Line::Part, Line::No) if talk.ended[client] => return Verdict::No,
         (Line::Part, Line::Part) if talk.ended == [true; 2] => return Verdict::No,
+        // A server may answer bad text with 400; what a binary protocol gets as answer is not waited for.
+        (Line::No, Line::Part) if talk.opened && !may_be_answered(talk.bytes[client]) => return Verdict::No,
         _ => return Verdict::More,
     }
 
@@ -122,7 +129,11 @@ fn exchange(talk: &Streams<'_>, client: usize, notes: &mut Notes<'_>) -> Verdict
                 }
                 (Some(asked), _) if asked.connect && (200..300).contains(&status) => {
                     if let Some(offsets) = tunnel(asked) {
-                        return in_tunnel(&tunnelled(talk, client, offsets), notes);
+                        return match tls::streams_at(talk, by_side(client, offsets), notes) {
+                            Verdict::No | Verdict::Done => Verdict::Done,
+                            _ if talk.ended == [true; 2] => Verdict::Done,
+                            _ => Verdict::Is,
+                        };
                     }
                 }
                 _ => {}
@@ -134,14 +145,19 @@ fn exchange(talk: &Streams<'_>, client: usize, notes: &mut Notes<'_>) -> Verdict
     }
 }
 
-/// Returns the connection behind the heads of request and response; offsets are the client's and the server's.
-fn tunnelled<'a>(talk: &Streams<'a>, client: usize, [asked, answered]: [usize; 2]) -> Streams<'a> {
-    inside(talk, if client == 0 { [asked, answered] } else { [answered, asked] })
+/// Returns whether what is no request may still get an answer of HTTP.
+fn may_be_answered(bytes: &[u8]) -> bool {
+    bytes.iter().take(4).all(|byte| (0x20..0x7F).contains(byte) || matches!(byte, b'\r' | b'\n'))
 }
 
-/// Reads what goes through a tunnel that CONNECT has opened.
-fn in_tunnel(_inner: &Streams<'_>, _notes: &mut Notes<'_>) -> Verdict {
-    Verdict::Done
+/// Returns the connection behind the heads of request and response; offsets are the client's and the server's.
+fn tunnelled<'a>(talk: &Streams<'a>, client: usize, offsets: [usize; 2]) -> Streams<'a> {
+    inside(talk, by_side(client, offsets))
+}
+
+/// Returns the client's and the server's value in the order of the sides.
+fn by_side(client: usize, [of_client, of_server]: [usize; 2]) -> [usize; 2] {
+    if client == 0 { [of_client, of_server] } else { [of_server, of_client] }
 }
 
 /// Reads a request line, after empty lines if there are some (RFC 9112 section 2.2).
@@ -437,8 +453,11 @@ mod tests {
 
     #[test]
     fn answer_to_garbage_counts() {
-        let (verdict, method, _, _, status) = read(b"\x01\x02", b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        let bad_request = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+        let (verdict, method, _, _, status) = read(b"\x01\x02", bad_request);
         assert_eq!((verdict, &*method, &*status), (Some(Verdict::Done), "", "400"));
+        assert_eq!(read(b"hello", b"").0, Some(Verdict::More));
+        assert_eq!(read(b"\x01\x02", b"").0, Some(Verdict::No), "nobody waits for it");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use crate::{
     base::{
         ids::FlowId,
-        memory::{Advise, Array, Record},
+        memory::{Advise, Array, OutOfMemory, Record},
         time::Stamp,
     },
     dpi::{
@@ -149,25 +149,28 @@ struct Masks {
 
 impl Inspector {
     /// Returns one for a table of `capacity` flows. Address space is reserved; memory comes with use.
+    ///
+    /// # Errors
+    /// When the system does not give the address space.
     #[allow(clippy::disallowed_methods, reason = "start-up")]
-    pub fn new(capacity: usize, advise: Advise) -> Self {
+    pub fn new(capacity: usize, advise: Advise) -> Result<Self, OutOfMemory> {
         let places = PLACES.min(capacity.max(1));
         let bits = |has: fn(&Recogniser) -> bool| {
             RECOGNISERS.iter().enumerate().filter(|(_, r)| has(r)).fold(0u128, |mask, (n, _)| mask | 1 << n)
         };
-        Self {
-            pool: Array::new(places, advise),
+        Ok(Self {
+            pool: Array::new(places, advise)?,
             // The last one is taken first: low places are used again and again.
             free: (0..places as u32).rev().collect(),
             free_len: places,
             hand: 0,
-            of_slot: Array::new(capacity, advise),
+            of_slot: Array::new(capacity, advise)?,
             counts: InspectorCounts::default(),
             masks: Masks {
                 streams: bits(|r| r.streams.is_some()),
                 datagrams: bits(|r| r.datagram.is_some()),
             },
-        }
+        })
     }
 
     /// Returns what was counted since the start.

@@ -175,6 +175,96 @@ pub fn inside<'a>(talk: &Streams<'a>, offsets: [usize; 2]) -> Streams<'a> {
     inner
 }
 
+/// A connection seen from one side as the client.
+#[derive(Clone, Copy, Debug)]
+pub struct Dialog<'a> {
+    /// What the client has sent.
+    pub client: &'a [u8],
+    /// What the server has sent.
+    pub server: &'a [u8],
+    /// Nothing more of client and server will be shown.
+    pub ended: [bool; 2],
+    /// The client's side: 0 or 1.
+    pub side: usize,
+    /// The connection itself.
+    pub talk: &'a Streams<'a>,
+}
+
+impl Dialog<'_> {
+    /// Returns the offsets into client and server by side, as [`inside`] takes them.
+    pub fn by_side(&self, client: usize, server: usize) -> [usize; 2] {
+        if self.side == 0 { [client, server] } else { [server, client] }
+    }
+
+    /// Returns [`Verdict::Done`] when nothing more will be shown of either side.
+    pub fn done_when_ended(&self) -> Verdict {
+        if self.ended == [true; 2] { Verdict::Done } else { Verdict::Is }
+    }
+}
+
+/// Asks with the known client; of a connection whose beginning was missed, the other way round too.
+pub fn either_way(
+    talk: &Streams<'_>,
+    notes: &mut Notes<'_>,
+    ask: fn(&Dialog<'_>, &mut Notes<'_>) -> Verdict,
+) -> Verdict {
+    let mut answer = Verdict::No;
+    for side in [talk.client, 1 - talk.client] {
+        let dialog = Dialog {
+            client: talk.bytes[side],
+            server: talk.bytes[1 - side],
+            ended: [talk.ended[side], talk.ended[1 - side]],
+            side,
+            talk,
+        };
+        match ask(&dialog, notes) {
+            Verdict::No => {}
+            Verdict::More => answer = Verdict::More,
+            known => {
+                notes.client(side);
+                return known;
+            }
+        }
+        if talk.opened {
+            break;
+        }
+    }
+    answer
+}
+
+/// What the bytes of one side say about a protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// They are not of it.
+    No,
+    /// They may become a sign.
+    Part,
+    /// They fit, but a few other protocols would say the same: the other side has to fit too.
+    Weak,
+    /// They are of it.
+    Full,
+}
+
+/// What the signs of both sides come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// It is the protocol.
+    Known,
+    /// It is not yet, for this reason ([`Verdict::No`] or [`Verdict::More`]).
+    Unknown(Verdict),
+}
+
+/// Weighs the signs of client and server.
+pub fn weigh(dialog: &Dialog<'_>, client: Sign, server: Sign) -> Ruling {
+    match (client, server) {
+        (Sign::Full, _) | (_, Sign::Full) | (Sign::Weak, Sign::Weak) => Ruling::Known,
+        (Sign::No, _) | (_, Sign::No) => Ruling::Unknown(Verdict::No),
+        (Sign::Part, Sign::Part | Sign::Weak) if dialog.ended[0] => Ruling::Unknown(Verdict::No),
+        (Sign::Part | Sign::Weak, Sign::Part) if dialog.ended[1] => Ruling::Unknown(Verdict::No),
+        _ => Ruling::Unknown(Verdict::More),
+    }
+}
+
 /// Asks a recogniser of streams about one datagram: for protocols that look alike in both.
 pub fn as_stream(
     datagram: &Datagram<'_>,

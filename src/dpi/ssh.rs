@@ -32,6 +32,8 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     match found {
         [Identity::Line { .. } | Identity::Begun, _] | [_, Identity::Line { .. } | Identity::Begun] => {}
         [Identity::None, Identity::None] => return Verdict::No,
+        // A server does not wait for the client's line; one that speaks SSH would have said so.
+        [Identity::None, Identity::Part] if talk.opened => return Verdict::No,
         _ if talk.ended == [true; 2] => return Verdict::No,
         _ => return Verdict::More,
     }

@@ -50,7 +50,7 @@ impl Numbers {
 }
 
 fn is_known(heard: &Heard) -> bool {
-    matches!(heard.verdict, Some(Verdict::Is | Verdict::Done))
+    matches!(heard.verdict, Some(Verdict::Is | Verdict::Rest | Verdict::Done))
 }
 
 /// Checks that these bytes are known from either side as soon as all are there, that no beginning of them is

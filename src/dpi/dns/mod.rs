@@ -36,6 +36,14 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
     let family = Family::of(talk.bytes, header, talk.ports);
     notes.service(family.service());
     note(talk.bytes, header, family, notes);
+    if header.is_response() && !known {
+        // No query was seen that this could answer: nothing needs to be kept.
+        if family != Family::Mdns {
+            notes.client(1 - talk.from);
+        }
+        notes.phase(Phase::DnsResponse);
+        return Verdict::Rest;
+    }
     let mut waiting = Waiting::of(talk.memory);
     if header.is_response() {
         if family != Family::Mdns {
@@ -46,11 +54,11 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
             notes.number(Fact::DnsTime, time.0 / 1000);
         }
         notes.phase(if answer.of_the_last { Phase::DnsResponse } else { Phase::DnsQuery });
-    } else {
-        notes.client(talk.from);
-        notes.phase(Phase::DnsQuery);
-        waiting.query(header.id, talk.wall);
+        return if answer.leaves_none { Verdict::Rest } else { Verdict::Is };
     }
+    notes.client(talk.from);
+    notes.phase(Phase::DnsQuery);
+    waiting.query(header.id, talk.wall);
     Verdict::Is
 }
 

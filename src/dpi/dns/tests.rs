@@ -57,7 +57,7 @@ fn a_query_and_its_answer_on_any_port() {
     for port in [53, 40_001, 443, 5353, 5355, 137] {
         let heard = trial::of_datagrams(datagram, &[(0, &query(7, 1)), (1, &answer(7))], [50_000, port]);
         assert_eq!(heard.service, Some(Service::Dns), "{port}");
-        assert_eq!(heard.verdict, Some(Verdict::Is));
+        assert_eq!(heard.verdict, Some(Verdict::Rest));
         assert_eq!(heard.values(Fact::DnsQuery), ["Example.org"]);
         assert_eq!(heard.values(Fact::DnsType), ["A"]);
         assert_eq!(heard.values(Fact::DnsRcode), ["0"]);
@@ -139,7 +139,7 @@ fn what_is_no_message() {
 fn a_flow_goes_on_after_a_broken_message() {
     let (query, answer) = (query(7, 1), answer(7));
     let heard = datagrams(datagram, &[(0, &query), (1, b"?"), (1, &answer)], [50_000, 53]);
-    assert_eq!(heard.verdict, Some(Verdict::Is));
+    assert_eq!(heard.verdict, Some(Verdict::Rest));
     assert_eq!(heard.values(Fact::DnsTime), ["2000"]);
 }
 

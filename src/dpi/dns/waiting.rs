@@ -22,6 +22,8 @@ pub struct Answer {
     pub time: Option<Nanos>,
     /// It answers the last query, or no query was seen.
     pub of_the_last: bool,
+    /// No other query waits.
+    pub leaves_none: bool,
 }
 
 /// A view of the memory.
@@ -66,7 +68,8 @@ impl<'a> Waiting<'a> {
         if let Some((_, nth)) = earliest {
             self.0[nth * SLOT + 2] = 0;
         }
-        Answer { time: earliest.map(|(asked, _)| at.since(asked)), of_the_last }
+        let leaves_none = self.0[..MARK].chunks_exact(SLOT).all(|slot| slot[2] == 0);
+        Answer { time: earliest.map(|(asked, _)| at.since(asked)), of_the_last, leaves_none }
     }
 }
 
@@ -79,12 +82,21 @@ mod tests {
         let mut memory = [0; MEMORY];
         assert!(!Waiting::is_kept(&memory));
         let mut waiting = Waiting::of(&mut memory);
-        assert_eq!(waiting.answer(7, Stamp(1)), Answer { time: None, of_the_last: true });
+        assert_eq!(waiting.answer(7, Stamp(1)), Answer { time: None, of_the_last: true, leaves_none: true });
         waiting.query(7, Stamp(100));
         waiting.query(8, Stamp(200));
-        assert_eq!(waiting.answer(7, Stamp(150)), Answer { time: Some(Nanos(50)), of_the_last: false });
-        assert_eq!(waiting.answer(7, Stamp(160)), Answer { time: None, of_the_last: false });
-        assert_eq!(waiting.answer(8, Stamp(260)), Answer { time: Some(Nanos(60)), of_the_last: true });
+        assert_eq!(
+            waiting.answer(7, Stamp(150)),
+            Answer { time: Some(Nanos(50)), of_the_last: false, leaves_none: false }
+        );
+        assert_eq!(
+            waiting.answer(7, Stamp(160)),
+            Answer { time: None, of_the_last: false, leaves_none: false }
+        );
+        assert_eq!(
+            waiting.answer(8, Stamp(260)),
+            Answer { time: Some(Nanos(60)), of_the_last: true, leaves_none: true }
+        );
         assert!(Waiting::is_kept(&memory));
     }
 

@@ -9,7 +9,7 @@ use crate::dpi::{
         gquic,
         header::{Cid, Kind, Long, is_short_for},
         protect::{Keys, Opened},
-        state::{Connection, Parts},
+        state::{Connection, LONGEST_INITIAL, Parts},
         version::Version,
     },
     recogniser::Verdict,
@@ -18,6 +18,7 @@ use crate::dpi::{
     tls::{
         Transport,
         client_hello::{self, Reading},
+        server_hello,
     },
 };
 
@@ -101,6 +102,8 @@ pub fn follow(datagram: &mut Datagram<'_>, connection: &mut Connection, notes: &
         }
     }
     if !connection.begun {
+        // Who does not know the flow leaves its memory as it was.
+        parts.scratch[..bytes.len().min(LONGEST_INITIAL)].fill(0);
         let may_come = coalesced.first().is_some_and(|long| long.version.is_known());
         return if may_come { Verdict::More } else { Verdict::No };
     }
@@ -353,9 +356,11 @@ fn close(
     connection.closed[role] = true;
 }
 
-/// Reads the first message of a side's handshake, as far as it has come.
+/// Reads the first message of a side's handshake: the ClientHello as far as it has come, the ServerHello when it is
+/// whole. A HelloRetryRequest is a ServerHello too, and says the same.
 fn read_hello(bytes: &[u8], role: usize, connection: &mut Connection, notes: &mut Notes<'_>) {
     const CLIENT_HELLO: u8 = 1;
+    const SERVER_HELLO: u8 = 2;
     if connection.version().gquic().is_some() {
         connection.web = true;
         connection.read[role] = role == 0 && gquic::read_chlo(bytes, notes);
@@ -366,11 +371,18 @@ fn read_hello(bytes: &[u8], role: usize, connection: &mut Connection, notes: &mu
     let is_whole = body.len() >= len;
     let body = &body[..len.min(body.len())];
     connection.read[role] = is_whole;
-    if role == 0 && *kind == CLIENT_HELLO {
-        match client_hello::read(body, is_whole, Transport::Quic, notes) {
+    match (role, *kind) {
+        (0, CLIENT_HELLO) => match client_hello::read(body, is_whole, Transport::Quic, notes) {
             Reading::Hello(hello) => connection.web |= hello.alpn().any(|name| name.starts_with(b"h3")),
             Reading::Short => {}
             Reading::Bad => connection.read[role] = true,
+        },
+        (1, SERVER_HELLO) if is_whole => {
+            let hello = server_hello::read(body, Transport::Quic, notes);
+            if hello.is_some_and(|hello| hello.psk) {
+                notes.flag(Fact::TlsResumed);
+            }
         }
+        _ => {}
     }
 }
