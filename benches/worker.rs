@@ -43,6 +43,7 @@ impl Rig {
             ended: EndedQueue::new(ended, Arc::clone(&collector), false),
             to_collector,
             tables: Arc::clone(&tables),
+            locals: Arc::default(),
             collector,
             publish,
             spread_sweep,
