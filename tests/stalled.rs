@@ -1,6 +1,7 @@
 //! A capture source that stalls holds up neither the others nor the screen, and nothing is lost when
 //! it comes back.
 #![allow(clippy::unwrap_used, reason = "tests")]
+#![expect(unsafe_code, reason = "sources promise how long frames stay where they are")]
 
 #[path = "common/engine.rs"]
 mod engine;
@@ -35,7 +36,8 @@ struct Stalling {
     stopped: bool,
 }
 
-impl Source for Stalling {
+// SAFETY: it hands out what the memory source hands out.
+unsafe impl Source for Stalling {
     fn clock(&self) -> Clock {
         Clock::Live
     }

@@ -41,6 +41,7 @@ pub fn config(
         },
         parse: cli.parse_config(),
         locals,
+        inspects: !cli.no_dpi,
         busy_poll: cli.busy_poll,
         host,
     }

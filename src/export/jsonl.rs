@@ -15,8 +15,10 @@ use std::{
 use crate::{
     base::{ids::FlowId, time::Nanos},
     export::fields::{self, Origin},
-    flow::entry::FlowRecord,
-    snapshot::{tap::Tap, view::Snapshot},
+    snapshot::{
+        tap::{Ended, Tap},
+        view::Snapshot,
+    },
 };
 
 /// Bytes gathered before they are written.
@@ -44,18 +46,22 @@ struct Changes {
 impl Changes {
     /// Returns the open flows that have changed since the last call, in the order of first packet,
     /// then key.
-    fn since_last(&mut self, snapshot: &Snapshot) -> Vec<FlowRecord> {
+    fn since_last(&mut self, snapshot: &Snapshot) -> Vec<Ended> {
         let mut seen = HashMap::with_capacity(snapshot.len());
         let mut changed = Vec::new();
         snapshot.scan(|at, hot, _| {
             let (id, frames) = (snapshot.id(at), hot.frames[0] + hot.frames[1]);
             if self.seen.get(&id) != Some(&frames) {
-                changed.push(snapshot.record(at));
+                changed.push(Ended {
+                    record: snapshot.record(at),
+                    app: snapshot.app(at).cloned(),
+                    owner: snapshot.owner(at).cloned(),
+                });
             }
             seen.insert(id, frames);
         });
         self.seen = seen;
-        changed.sort_unstable_by(FlowRecord::in_order);
+        changed.sort_unstable_by(|a, b| a.record.in_order(&b.record));
         changed
     }
 }
@@ -77,13 +83,13 @@ impl<W: Write + Send> Jsonl<W> {
         self
     }
 
-    fn lines(&mut self, flows: &[FlowRecord]) -> io::Result<()> {
-        for record in flows {
+    fn lines(&mut self, flows: &[Ended]) -> io::Result<()> {
+        for flow in flows {
             if self.buffer.len() > BUFFER {
                 self.write()?;
             }
             self.buffer.reserve(LINE);
-            fields::flow(&mut self.buffer, record);
+            fields::flow(&mut self.buffer, flow);
             self.buffer.push(b'\n');
         }
         Ok(())
@@ -97,7 +103,7 @@ impl<W: Write + Send> Jsonl<W> {
 }
 
 impl<W: Write + Send> Tap for Jsonl<W> {
-    fn ended(&mut self, flows: &[FlowRecord]) -> io::Result<()> {
+    fn ended(&mut self, flows: &[Ended]) -> io::Result<()> {
         self.lines(flows)?;
         self.flows += flows.len() as u64;
         if self.prompt { self.write() } else { Ok(()) }
@@ -133,6 +139,7 @@ mod tests {
     use crate::{
         base::{counters::DropReason, time::Stamp},
         export::fields::fixture,
+        flow::entry::FlowRecord,
         snapshot::sample,
     };
 
@@ -162,8 +169,8 @@ mod tests {
     fn the_stream_is_header_flows_summary() {
         let out = Shared::default();
         let mut tap = Jsonl::new(out.clone(), &file(), false);
-        tap.ended(&[fixture::tcp()]).unwrap();
-        tap.ended(&[fixture::udp6()]).unwrap();
+        tap.ended(&[fixture::tcp().into()]).unwrap();
+        tap.ended(&[fixture::udp6().into()]).unwrap();
         tap.epoch(&fixture::last_epoch()).unwrap();
         let text = out.text();
         let lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
@@ -249,7 +256,7 @@ mod tests {
     fn worker_and_slot_leave_no_trace() {
         let line = |id| {
             let mut out = Vec::new();
-            fields::flow(&mut out, &FlowRecord { id, ..fixture::tcp() });
+            fields::flow(&mut out, &crate::flow::entry::FlowRecord { id, ..fixture::tcp() }.into());
             out
         };
         assert_eq!(line(crate::base::ids::FlowId::new(0, 0, 0)), line(fixture::tcp().id));
@@ -267,7 +274,7 @@ mod tests {
             (record.hot.key.proto, record.hot.key.kind) = (proto, kind);
             codes.iter().for_each(|&code| record.facts.add_code(code));
             let mut out = Vec::new();
-            fields::flow(&mut out, &record);
+            fields::flow(&mut out, &record.into());
             let flow: Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(flow.get(name).unwrap_or(&Value::Null), &told, "{proto}");
         }
@@ -285,7 +292,7 @@ mod tests {
         ] {
             (record.hot.key.proto, record.hot.key.kind) = (proto, kind);
             let mut out = Vec::new();
-            fields::flow(&mut out, &record);
+            fields::flow(&mut out, &record.into());
             let flow: Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(flow["proto"], name);
             assert_eq!((flow.get("sport"), flow.get("retrans")), (None, None), "{name}");
@@ -302,7 +309,7 @@ mod tests {
             let open = Snapshot { ended: false, ..fixture::last_epoch() };
             tap.epoch(&open).unwrap();
             assert_eq!(out.text().lines().count(), if prompt { 1 } else { 0 }, "the header");
-            tap.ended(&[fixture::tcp()]).unwrap();
+            tap.ended(&[fixture::tcp().into()]).unwrap();
             assert_eq!(out.text().lines().count(), if prompt { 2 } else { 0 }, "a flow");
         }
     }
@@ -311,7 +318,7 @@ mod tests {
     fn a_full_buffer_is_written_in_whole_lines() {
         let out = Shared::default();
         let mut tap = Jsonl::new(out.clone(), &file(), false);
-        tap.ended(&vec![fixture::tcp(); 1000]).unwrap();
+        tap.ended(&vec![fixture::tcp().into(); 1000]).unwrap();
         let early = out.text();
         assert!(early.len() > BUFFER / 2 && early.ends_with('\n'));
         assert!(tap.buffer.capacity() <= BUFFER + 2 * LINE, "the buffer does not grow");

@@ -14,6 +14,7 @@ use crate::{
         time::{Nanos, Stamp},
     },
     capture::source::Clock,
+    dpi::notes::Learned,
     flow::{
         entry::FlowRecord,
         state::EndReason,
@@ -22,6 +23,7 @@ use crate::{
     packet::descriptor::Cut,
     pipeline::{
         handover::Handover,
+        learned::LearnedReceiver,
         part::Part,
         rates::{self, DownUp, Rates},
         report::{Message, RxReport, Unreported, WorkerReport},
@@ -30,7 +32,10 @@ use crate::{
         wake::Bell,
     },
     snapshot::{
+        app::App,
         publication::Publication,
+        side::{SideTable, SideView},
+        tap::Ended,
         view::{Snapshot, StageStatus, Totals, WorkerView},
     },
 };
@@ -74,6 +79,8 @@ pub struct WorkerLink {
     pub reports: rtrb::Consumer<Message>,
     /// Its ended flows.
     pub ended: rtrb::Consumer<FlowRecord>,
+    /// What its flows speak.
+    pub learned: LearnedReceiver,
     /// Its table goes back here.
     pub tables: Arc<Handover<FrozenFlows>>,
     /// Its bell.
@@ -123,7 +130,9 @@ pub struct Collector {
     left_out: Vec<bool>,
     /// Ended flows read from each worker since the start.
     ended_read: Vec<u64>,
-    batch: Vec<FlowRecord>,
+    batch: Vec<Ended>,
+    /// What flows speak, by worker.
+    apps: Vec<SideTable<App>>,
     rates: Vec<Rates>,
     /// Rates by worker and slot, while no snapshot holds them.
     rate_lists: Vec<Vec<[f32; 2]>>,
@@ -165,6 +174,7 @@ impl Collector {
             left_out: vec![false; rx],
             ended_read: vec![0; workers],
             batch: Vec::new(),
+            apps: (0..workers).map(|_| SideTable::default()).collect(),
             rates: (0..workers).map(|_| Rates::default()).collect(),
             rate_lists: vec![Vec::new(); workers],
             ended_sum: DownUp::default(),
@@ -231,24 +241,36 @@ impl Collector {
             self.read_worker_report(w);
             let limit = self.worker_reports[w].as_ref().map_or(u64::MAX, |r| r.ended_sent);
             let read = waiting.min(limit.saturating_sub(self.ended_read[w]));
-            let ended = &mut self.parts.workers[w].ended;
+            let Self { parts, apps, .. } = self;
+            let (WorkerLink { ended, learned, .. }, apps) = (&mut parts.workers[w], &mut apps[w]);
+            // What a flow speaks comes ahead of its end, so it is there for all that wait.
+            any |= learned.drain(|id, what| match what {
+                Learned::Service(service) => apps.get_mut(id).service = Some(service),
+                Learned::Fact(fact, value) => apps.get_mut(id).learn(fact, value),
+                Learned::Resolved(..) => {}
+            });
             let Ok(chunk) = ended.read_chunk(read as usize) else { continue };
             let (first, second) = chunk.as_slices();
             for part in [first, second] {
                 for record in part {
                     self.ended_sum += self.rates[w].ended(record);
                 }
-                match self.parts.taps.want_order() {
-                    true => self.batch.extend_from_slice(part),
-                    false => self.parts.taps.ended(part),
-                }
+                self.batch.extend(part.iter().map(|record| Ended {
+                    record: *record,
+                    app: apps.take(record.id),
+                    owner: None,
+                }));
             }
             chunk.commit_all();
             self.ended_read[w] += read;
             any |= read > 0;
+            if !self.parts.taps.want_order() {
+                self.parts.taps.ended(&self.batch);
+                self.batch.clear();
+            }
         }
         // A table that evicts may end more flows between two cuts than are worth keeping.
-        let flood = self.batch.last().is_some_and(|last| last.end == Some(EndReason::Evicted));
+        let flood = self.batch.last().is_some_and(|last| last.record.end == Some(EndReason::Evicted));
         if self.batch.len() >= LARGEST_BATCH && flood {
             self.flush_batch();
         }
@@ -294,6 +316,7 @@ impl Collector {
             self.read_ended();
         }
         self.flush_batch();
+        self.apps.iter_mut().for_each(SideTable::forget_leaving);
         let mut accounts = Accounts::default();
         let mut counts = TableCounts::default();
         let mut unreported = Unreported::default();
@@ -390,7 +413,8 @@ impl Collector {
             if due {
                 sum += self.rates[w].reckon(&flows, &cut, elapsed, &mut rates);
             }
-            workers.push(WorkerView { flows, rates, apps: Vec::new(), owners: Vec::new() });
+            let apps = self.apps[w].view();
+            workers.push(WorkerView { flows, rates, apps, owners: SideView::default() });
         }
         self.totals.flows = counts.live;
         self.totals.opened = counts.opened;
@@ -477,13 +501,13 @@ impl Collector {
     fn flush_batch(&mut self) {
         let mut batch = std::mem::take(&mut self.batch);
         // Records are large: their places are sorted instead.
-        let mut order: Vec<_> = batch.iter().zip(0u32..).map(|(r, at)| (r.facts.first, at)).collect();
-        let record = |at: u32| &batch[at as usize];
+        let mut order: Vec<_> = batch.iter().zip(0u32..).map(|(e, at)| (e.record.facts.first, at)).collect();
+        let record = |at: u32| &batch[at as usize].record;
         order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| record(a.1).in_order(record(b.1))));
         let mut sorted = Vec::with_capacity(order.len().min(TAP_BATCH));
         for part in order.chunks(TAP_BATCH) {
             sorted.clear();
-            sorted.extend(part.iter().map(|&(_, at)| *record(at)));
+            sorted.extend(part.iter().map(|&(_, at)| std::mem::take(&mut batch[at as usize])));
             self.parts.taps.ended(&sorted);
         }
         batch.clear();
@@ -505,9 +529,11 @@ impl Collector {
         let mut batch = Vec::with_capacity(TAP_BATCH);
         for flows in open.chunks(TAP_BATCH) {
             batch.clear();
-            batch.extend(
-                flows.iter().map(|&(_, at)| FlowRecord { end: Some(EndReason::Eof), ..snapshot.record(at) }),
-            );
+            batch.extend(flows.iter().map(|&(_, at)| Ended {
+                record: FlowRecord { end: Some(EndReason::Eof), ..snapshot.record(at) },
+                app: snapshot.app(at).cloned(),
+                owner: snapshot.owner(at).cloned(),
+            }));
             self.parts.taps.ended(&batch);
         }
     }

@@ -20,11 +20,13 @@ use crate::{
     packet::{
         hash::Seed,
         parse::{ParseConfig, Parser},
+        payload::MOST_LINES,
     },
     pipeline::{
         clock::EngineClock,
         collector::{Collector, CollectorParts, RxLink, WorkerLink},
         handover::{Handover, Renewal},
+        learned,
         part::Part,
         quiet::Quiet,
         report::EndedQueue,
@@ -42,6 +44,9 @@ use crate::{
 const LONGEST_INTERVAL: Nanos = Nanos::from_secs(1);
 /// Reports of a thread that the collector may be behind.
 const REPORTS: usize = 4;
+
+/// Room for what a worker has learned and the collector has not yet read.
+const LEARNED_BYTES: usize = 1 << 20;
 
 /// How the pipeline is built. Tests set every field; the command line fills it from flags.
 #[derive(Clone)]
@@ -68,6 +73,8 @@ pub struct EngineConfig {
     pub parse: ParseConfig,
     /// Which addresses are ours.
     pub locals: Locals,
+    /// Whether payloads are looked at: what flows speak (deep packet inspection).
+    pub inspects: bool,
     /// Keeps idle stages spinning instead of waiting.
     pub busy_poll: bool,
     /// How threads are placed and named, and memory is advised: from the platform.
@@ -272,8 +279,10 @@ impl Launch {
                 let worker = self.worker(w, self.config.workers, &name, core)?;
                 let bell = Arc::clone(&self.worker_links[w].bell);
                 let mut inlets = Vec::new();
+                // A frame's lines must fit beside the marker's.
+                let least = if self.config.inspects { MOST_LINES + 1 } else { 0 };
                 for (sender, part) in senders.iter_mut().zip(&self.parts) {
-                    let (tx, rx) = ring::lines(self.config.ring, Arc::clone(&bell));
+                    let (tx, rx) = ring::lines(self.config.ring.max(least), Arc::clone(&bell));
                     sender.push(tx);
                     inlets.push((rx, Arc::clone(part)));
                 }
@@ -288,7 +297,8 @@ impl Launch {
             }
             for (i, (source, senders)) in sources.into_iter().zip(senders).enumerate() {
                 let name = format!("rx/{i}");
-                let outlet = Steered::new(senders, self.config.burst, quiet.iter().cloned());
+                let outlet =
+                    Steered::new(senders, self.config.burst, self.config.inspects, quiet.iter().cloned());
                 let rx = self.rx(&name, self.core(i), source, outlet, shared);
                 self.spawn(name, self.core(i), move || rx.run())?;
             }
@@ -323,17 +333,21 @@ impl Launch {
             home_interfaces: live,
             advise: self.config.host.advise,
             worker: number as u8,
+            inspects: self.config.inspects,
         })
         .map_err(|source| {
             // Other shards may run already.
             self.failed.store(true, Ordering::Relaxed);
             EngineError::Memory { flows: capacity, source }
         })?;
+        let bytes = if self.config.inspects { LEARNED_BYTES } else { 0 };
+        let (learned_tx, learned) = learned::ring(bytes, Arc::clone(&self.bell), !live);
         self.worker_links.push(WorkerLink {
             name: name.into(),
             core,
             reports,
             ended,
+            learned,
             tables: Arc::clone(&tables),
             bell: Arc::default(),
         });
@@ -342,7 +356,7 @@ impl Launch {
         Ok(Worker::new(WorkerParts {
             table,
             locals,
-            ended: EndedQueue::new(ended_tx, Arc::clone(&self.bell), !live),
+            ended: EndedQueue::new(ended_tx, learned_tx, Arc::clone(&self.bell), !live),
             to_collector,
             tables,
             collector: Arc::clone(&self.bell),

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod collector;
 pub mod handover;
 pub mod launch;
+pub mod learned;
 pub mod part;
 pub mod quiet;
 pub mod rates;

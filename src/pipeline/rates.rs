@@ -182,6 +182,10 @@ mod tests {
     #[derive(Default)]
     struct Ended(Vec<FlowRecord>);
 
+    impl crate::dpi::notes::Learn for Ended {
+        fn learned(&mut self, _: crate::base::ids::FlowId, _: crate::dpi::notes::Learned<'_>) {}
+    }
+
     impl EndedFlows for Ended {
         fn ended(&mut self, record: &FlowRecord) {
             self.0.push(*record);
@@ -211,6 +215,7 @@ mod tests {
                 home_interfaces: false,
                 advise: no_advice,
                 worker: 0,
+                inspects: false,
             })
             .unwrap();
             let frozen = FrozenFlows::with_capacity(capacity);
@@ -238,7 +243,7 @@ mod tests {
                 segments: 1,
                 ..Descriptor::default()
             };
-            self.table.process(&[Line::of(frame)], &mut self.ended);
+            self.table.process(&[Line::of(frame)], &crate::packet::payload::Behind, &mut self.ended);
         }
 
         /// A cut; `due` is whether rates are reckoned at it. Returns the bytes of flows that ended.

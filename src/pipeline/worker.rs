@@ -18,7 +18,11 @@ use crate::{
         locals::Locals,
         table::{FlowTable, FrozenFlows},
     },
-    packet::{descriptor::Cut, line::Line},
+    packet::{
+        descriptor::Cut,
+        line::Line,
+        payload::{Behind, MOST_LINES, Payloads},
+    },
     pipeline::{
         handover::{Handover, Renewal},
         part::Part,
@@ -34,8 +38,8 @@ use crate::{
 const SWEEP_STEP: usize = 8;
 /// Flows that a live worker ends at a cut at most; a look at a chunk counts for 4.
 const SWEEP_AT_CUT: u32 = 64;
-/// Lines taken from a ring at once.
-const TAKE: usize = 64;
+/// Lines taken from a ring at once: a whole frame's at least.
+const TAKE: usize = 4 * MOST_LINES;
 
 /// When a worker hands out its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +96,8 @@ impl Worker {
 
     /// Accounts lines up to the first marker; returns how many.
     #[inline]
-    pub fn process(&mut self, lines: &[Line]) -> usize {
-        let done = self.table.process(lines, &mut self.ended);
+    pub fn process(&mut self, lines: &[Line], payloads: &impl Payloads) -> usize {
+        let done = self.table.process(lines, payloads, &mut self.ended);
         if self.sweeping {
             self.sweep_step();
         }
@@ -143,6 +147,8 @@ impl Worker {
             counts: self.table.counts(),
             ended_sent: self.ended.sent,
             unreported: self.ended.unreported,
+            inspections: self.table.inspections(),
+            facts_lost: self.ended.learned.lost,
             ahead,
             flows,
         }));
@@ -319,7 +325,7 @@ impl Inlet {
             return false;
         }
         let before = worker.taken();
-        self.cut = self.ring.take(lines, |lines| worker.process(lines));
+        self.cut = self.ring.take(lines, |lines| worker.process(lines, &Behind));
         self.ahead += worker.taken() - before;
         true
     }
