@@ -181,6 +181,15 @@ impl Snapshot {
         }
     }
 
+    /// Returns the id of a row.
+    ///
+    /// # Panics
+    /// As [`Snapshot::row`].
+    pub fn id(&self, at: RowRef) -> FlowId {
+        let facts = self.workers[at.worker()].flows.facts.get(at.slot());
+        FlowId::new(at.worker() as u8, at.slot(), facts.generation)
+    }
+
     /// Returns where the row with this id stands, if it lives.
     pub fn find(&self, id: FlowId) -> Option<RowRef> {
         let view = self.workers.get(usize::from(id.worker()))?;
