@@ -132,15 +132,13 @@ impl Bucket {
     fn matching(&self, tag: u8) -> u32 {
         #[cfg(target_arch = "x86_64")]
         {
-            use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi32, _mm_set1_epi8};
-            let t = &self.tags;
-            let word = |i: usize| i32::from_le_bytes([t[i], t[i + 1], t[i + 2], t[i + 3]]);
-            // SAFETY: SSE2 is part of x86-64.
+            use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8, _mm_set1_epi32};
+            let tags = i32::from(tag).wrapping_mul(0x0101_0101);
+            // SAFETY: SSE2 is part of x86-64; a bucket is aligned to 64 bytes and begins with the tags,
+            // so that its first 16 bytes can be loaded, those of `overflow` among them.
             let bits = unsafe {
-                _mm_movemask_epi8(_mm_cmpeq_epi8(
-                    _mm_set_epi32(self.overflow as i32, word(8), word(4), word(0)),
-                    _mm_set1_epi8(tag as i8),
-                ))
+                let first = _mm_load_si128((&raw const *self).cast());
+                _mm_movemask_epi8(_mm_cmpeq_epi8(first, _mm_set1_epi32(tags)))
             };
             bits as u32 & ((1 << LANES) - 1)
         }

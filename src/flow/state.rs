@@ -115,6 +115,12 @@ impl FlowState {
         Self::Sctp,
     ];
 
+    /// Returns the state as a bit, so that being one of several states is one test.
+    #[inline(always)]
+    pub const fn bit(self) -> u64 {
+        1 << self as u8
+    }
+
     /// Returns the text in the State column after `silence` without a packet.
     pub const fn text(self, silence: Nanos) -> &'static str {
         match self {

@@ -50,6 +50,11 @@ const FAR: u32 = 1_000_000_000;
 /// Records looked at to find the one to evict when no flow is half-open.
 const EVICTION_WINDOW: u32 = 64;
 
+/// States of TCP flows in which data and acknowledgements change numbers only.
+const SETTLED_TCP: u64 = FlowState::Established.bit();
+/// States of UDP flows that no packet changes.
+const SETTLED_UDP: u64 = FlowState::Udp.bit();
+
 /// How a table is made.
 #[derive(Clone)]
 pub struct TableConfig {
@@ -180,12 +185,29 @@ impl FlowTable {
         }
     }
 
+    /// Starts loading what is needed first for a frame with this hash.
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u32) {
+        self.index.prefetch(hash);
+    }
+
     /// Accounts the frames of `lines` up to the first marker, and returns how many lines that were.
     /// A wide frame whose key lies beyond the end is left.
     pub fn process(&mut self, lines: &[Line], ended: &mut impl EndedFlows) -> usize {
+        for batch in lines.chunks(BATCH) {
+            for line in batch {
+                // NB: of a wide key, any four bytes: some bucket is loaded in vain.
+                self.prefetch(line.frame().hash);
+            }
+        }
+        self.process_prefetched(lines, ended)
+    }
+
+    /// Does what [`FlowTable::process`] does for lines for whose hashes [`FlowTable::prefetch`] was
+    /// called.
+    pub fn process_prefetched(&mut self, lines: &[Line], ended: &mut impl EndedFlows) -> usize {
         let mut done = 0;
-        let mut starts = [0u32; BATCH];
-        let mut candidates = [NONE; BATCH];
+        let mut candidates = [(0u32, NONE); BATCH];
         let mut volume = Volume::default();
         while done < lines.len() {
             let mut frames = 0;
@@ -196,39 +218,84 @@ impl FlowTable {
                 if frame.flags & flag::MARKER != 0 || after > lines.len() {
                     break;
                 }
-                self.index.prefetch(frame.hash);
-                starts[frames] = next as u32;
+                candidates[frames] = (next as u32, self.approach(frame));
                 frames += 1;
                 next = after;
             }
             if frames == 0 {
                 break;
             }
-            for i in 0..frames {
-                let frame = lines[starts[i] as usize].frame();
-                candidates[i] = self.index.candidate(frame.hash).unwrap_or(NONE);
-                if candidates[i] != NONE {
-                    prefetch(self.hot.address(candidates[i]));
-                    if frame.key.proto == proto::TCP {
-                        prefetch(&raw const self.tcp[candidates[i] as usize]);
-                        // For the round trip: of a flow with few packets, most give one.
-                        prefetch(&raw const self.facts.get(candidates[i]).rtt_data_us);
-                    }
-                    if frame.key.is_wide() {
-                        prefetch(self.ends.address(candidates[i]));
-                    }
+            for &(start, candidate) in &candidates[..frames] {
+                let frame = lines[start as usize].frame();
+                let wide = match lines.get(start as usize + 1) {
+                    Some(line) if frame.key.is_wide() => line.wide(),
+                    _ => &NO_WIDE_KEY,
+                };
+                if !self.settled(frame, wide, candidate, &mut volume) {
+                    self.frame(frame, wide, candidate, &mut volume, ended);
                 }
-            }
-            for i in 0..frames {
-                let start = starts[i] as usize;
-                let frame = lines[start].frame();
-                let wide = if frame.key.is_wide() { lines[start + 1].wide() } else { &NO_WIDE_KEY };
-                self.frame(frame, wide, candidates[i], &mut volume, ended);
             }
             done = next;
         }
         self.counts.volume += volume;
         done
+    }
+
+    /// Returns the slot that is most likely the frame's flow's, and starts loading what accounting the
+    /// frame to it takes.
+    #[inline(always)]
+    fn approach(&self, frame: &Descriptor) -> u32 {
+        let Some(slot) = self.index.candidate(frame.hash) else { return NONE };
+        let hot = self.hot.address(slot);
+        prefetch(hot);
+        // No branch on the protocol, which any two frames may differ in: other flows' hot record is
+        // asked for again.
+        let is_tcp = frame.key.proto == proto::TCP;
+        let track = &raw const self.tcp[slot as usize];
+        // For the round trip: of a flow with few packets, most give one.
+        let round_trip = &raw const self.facts.get(slot).rtt_data_us;
+        prefetch(if is_tcp { track.cast::<u8>() } else { hot.cast() });
+        prefetch(if is_tcp { round_trip.cast::<u8>() } else { hot.cast() });
+        if frame.key.is_wide() {
+            prefetch(self.ends.address(slot));
+        }
+        slot
+    }
+
+    /// Accounts an ordinary frame of a settled flow, which nearly all are: it adds to counters and
+    /// moves TCP's numbers on. Returns `false`, having done nothing, if the frame is anything else.
+    #[inline(always)]
+    fn settled(&mut self, frame: &Descriptor, wide: &WideKey, candidate: u32, volume: &mut Volume) -> bool {
+        if candidate == NONE {
+            return false;
+        }
+        let hot = self.hot.get(candidate);
+        let is_segment = hot.state.bit() & SETTLED_TCP != 0;
+        let is_quiet = hot.state.bit() & (SETTLED_TCP | SETTLED_UDP) != 0 && hot.roles.is_answered();
+        // A tick behind the cutoff is none before it.
+        let silent = self.cutoff.0.wrapping_sub(hot.tick.0) as i32;
+        let is_home = !self.config.home_interfaces || hot.iface == frame.iface;
+        if !hot.key.matches(&frame.key)
+            || !is_quiet
+            || !frame.is_ordinary(is_segment)
+            || frame.wall < hot.last
+            || silent >= SHORTEST_LIFE as i32
+            || !is_home
+            || frame.key.is_wide() && !self.is_flow(candidate, frame, wide)
+        {
+            return false;
+        }
+        let from = frame.from();
+        let hot = self.hot.get_mut(candidate);
+        hot.bytes[from] += u64::from(frame.wire_len);
+        hot.frames[from] += 1;
+        hot.last = frame.wall;
+        hot.tick = frame.tick;
+        volume.add_frame(1, u64::from(frame.wire_len));
+        if is_segment && !self.tcp[candidate as usize].advance(&segment_of(frame, false, Roles::default())) {
+            self.segment(candidate, frame, false);
+        }
+        true
     }
 
     /// Moves time on: flows whose lifetime has passed at `now` are over, and a sweep begins.
@@ -297,8 +364,8 @@ impl FlowTable {
         self.hot.copied()
     }
 
-    /// Accounts one frame: to the candidate if that is its flow, which is the rule.
-    #[inline]
+    /// Accounts one frame of any kind: to the candidate if that is its flow.
+    #[inline(never)]
     fn frame(
         &mut self,
         frame: &Descriptor,
@@ -344,12 +411,7 @@ impl FlowTable {
         }
         let irregular = count(hot, frame, volume);
         if has_segment {
-            let regular = hot.state == FlowState::Established
-                && hot.roles.is_answered()
-                && self.tcp[slot as usize].advance(&segment_of(frame, late, Roles::default()));
-            if !regular {
-                self.segment(slot, frame, late);
-            }
+            self.segment(slot, frame, late);
         } else if !is_settled(hot, frame) {
             self.other(slot, frame);
         }

@@ -42,18 +42,20 @@ pub struct Descriptor {
     pub tick: Tick,
     /// Bytes of transport payload on the wire, from the lengths in the headers.
     pub payload_len: u32,
-    /// TCP: sequence number. ICMP(v6): identifier (echo) or 0. ARP: operation.
-    pub seq_number: u32,
     /// TCP: acknowledgement number. ICMP(v6): `type << 8 | code`.
     pub ack_number: u32,
+    /// TCP: sequence number. ICMP(v6): identifier (echo) or 0. ARP: operation.
+    pub seq_number: u32,
     /// TCP: the window field as it stands in the header; with SYN, see `window_scale`.
     pub window: u16,
-    /// Packets on the wire: segments of a super-frame, else 1.
-    pub segments: u16,
     /// The interface.
     pub iface: IfaceId,
     /// Outermost VLAN id plus 1; 0 without a tag.
     pub vlan: u16,
+    /// Unused.
+    pub zero: u16,
+    /// Packets on the wire: segments of a super-frame, else 1.
+    pub segments: u16,
     /// TCP: the flags byte (CWR ECE URG ACK PSH RST SYN FIN).
     pub tcp_flags: u8,
     /// TCP with SYN: the window scale option plus 1; 0 without the option.
@@ -61,7 +63,7 @@ pub struct Descriptor {
     /// Bits of [`flag`].
     pub flags: u8,
     /// Unused.
-    pub zero: u8,
+    pub zeros: [u8; 3],
 }
 
 const _: () = assert!(size_of::<Descriptor>() == 64);
@@ -90,6 +92,18 @@ impl Descriptor {
         }
         let now = Nanos((self.seq_number as u64) << 32 | self.ack_number as u64);
         Some(Cut { epoch: Epoch(self.key.ends), now, wall: self.wall, last: self.segments != 0 })
+    }
+
+    /// Returns whether it is one packet with a transport header of its own, and if `is_segment` says so
+    /// a TCP segment that only carries data or acknowledges: no SYN, FIN or RST, and an ACK. Anything
+    /// else has no TCP flags. One load and one comparison.
+    #[inline(always)]
+    pub const fn is_ordinary(&self, is_segment: bool) -> bool {
+        const FLAGS: u8 = flag::FRAGMENT | flag::NO_TRANSPORT | flag::SEGMENTS_UNKNOWN | flag::MARKER;
+        const TCP: u8 = tcp_flag::ACK | tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST;
+        let word = self.segments as u64 | (self.tcp_flags as u64) << 16 | (self.flags as u64) << 32;
+        let mask = u16::MAX as u64 | (TCP as u64) << 16 | (FLAGS as u64) << 32;
+        word & mask == 1 | (is_segment as u64 * tcp_flag::ACK as u64) << 16
     }
 
     /// Returns 0 for a frame from the low end, 1 for one from the high end.

@@ -178,13 +178,14 @@ impl Straight {
             seq_number: transport.seq_number,
             ack_number: transport.ack_number,
             window: transport.window,
+            zero: 0,
+            zeros: [0; 3],
             segments: 1,
             iface: meta.iface,
             vlan,
             tcp_flags: transport.tcp_flags,
             window_scale: transport.window_scale,
             flags: packet.from_high | if meta.outgoing { flag::OUTGOING } else { 0 },
-            zero: 0,
         };
     }
 }
