@@ -84,6 +84,7 @@ pub fn table(flows: usize) -> FlowTable {
         advise: platform::host(Vec::new()).advise,
         worker: 0,
     })
+    .expect("memory for the table")
 }
 
 /// Returns two frames of each flow, one from either end, in pieces of a burst.

@@ -13,7 +13,7 @@ use crate::{
     base::{
         counters::{DropReason, Drops, Volume},
         ids::FlowId,
-        memory::{Advise, Array, prefetch},
+        memory::{Advise, Array, OutOfMemory, no_advice, prefetch},
         time::{Nanos, Tick},
     },
     flow::{
@@ -137,7 +137,7 @@ pub struct FlowTable {
     extensions: Slab<Extension>,
     tcp: Array<TcpTrack>,
     chunks: Box<[ChunkState]>,
-    free: Box<[u32]>,
+    free: Array<u32>,
     free_len: usize,
     /// Slots ever used, from the front.
     used: usize,
@@ -162,18 +162,21 @@ struct ChunkState {
 impl FlowTable {
     /// Returns an empty table. Address space is reserved here; memory comes as flows come.
     #[allow(clippy::disallowed_macros, reason = "start-up")]
-    pub fn new(config: TableConfig) -> Self {
+    ///
+    /// # Errors
+    /// When the system does not give the address space.
+    pub fn new(config: TableConfig) -> Result<Self, OutOfMemory> {
         let capacity = config.capacity.clamp(1, 1 << 24);
         let advise = config.advise;
-        Self {
-            index: Index::new(capacity, advise),
-            hot: Slab::new(capacity, advise),
-            facts: Slab::new(capacity, advise),
-            ends: Slab::new(capacity, advise),
-            extensions: Slab::new(capacity, advise),
-            tcp: Array::new(capacity, advise),
+        Ok(Self {
+            index: Index::new(capacity, advise)?,
+            hot: Slab::new(capacity, advise)?,
+            facts: Slab::new(capacity, advise)?,
+            ends: Slab::new(capacity, advise)?,
+            extensions: Slab::new(capacity, advise)?,
+            tcp: Array::new(capacity, advise)?,
             chunks: vec![ChunkState::default(); capacity.div_ceil(CHUNK)].into_boxed_slice(),
-            free: vec![0; capacity].into_boxed_slice(),
+            free: Array::new(capacity, no_advice)?,
             free_len: 0,
             used: 0,
             embryos: Bits::new(capacity),
@@ -182,7 +185,7 @@ impl FlowTable {
             sweep: usize::MAX,
             counts: TableCounts::default(),
             config: TableConfig { capacity, ..config },
-        }
+        })
     }
 
     /// Starts loading what is needed first for a frame with this hash.

@@ -14,7 +14,7 @@ use crate::{
     capture::source::{Clock, Source},
     flow::{
         locals::Locals,
-        slab::Advise,
+        slab::{Advise, OutOfMemory},
         table::{FlowTable, FrozenFlows, TableConfig},
     },
     packet::{
@@ -110,6 +110,14 @@ pub enum EngineError {
     /// An export could not be written.
     #[error("cannot write the export")]
     Tap(#[source] std::io::Error),
+    /// The tables do not fit into the address space that the process may use.
+    #[error("no memory for a table of {flows} connections; try a smaller --max-flows")]
+    Memory {
+        /// Flows of one worker.
+        flows: usize,
+        /// Why.
+        source: OutOfMemory,
+    },
     /// A thread panicked; a bug.
     #[error("thread {0} ended by a panic")]
     Panicked(String),
@@ -120,7 +128,7 @@ impl Engine {
     /// collector, which calls the taps.
     ///
     /// # Errors
-    /// When a thread cannot be started.
+    /// When there is no memory for the tables, or a thread cannot be started.
     ///
     /// # Panics
     /// When there is no source.
@@ -218,7 +226,7 @@ impl Launch {
         if self.config.fused {
             for (i, source) in sources.into_iter().enumerate() {
                 let name = format!("shard/{i}");
-                let worker = self.worker(i, rings, &name, self.core(i));
+                let worker = self.worker(i, rings, &name, self.core(i))?;
                 let outlet = Fused::new(worker, self.config.burst, !shared);
                 let rx = self.rx(&name, self.core(i), source, outlet, shared);
                 self.spawn(name, self.core(i), move || rx.run())?;
@@ -229,7 +237,7 @@ impl Launch {
             for w in 0..self.config.workers {
                 let name = format!("worker/{w}");
                 let core = self.core(rings + w);
-                let worker = self.worker(w, self.config.workers, &name, core);
+                let worker = self.worker(w, self.config.workers, &name, core)?;
                 let bell = Arc::clone(&self.worker_links[w].bell);
                 let mut inlets = Vec::new();
                 for sender in &mut senders {
@@ -258,7 +266,13 @@ impl Launch {
         self.config.host.cores.get(thread).copied()
     }
 
-    fn worker(&mut self, number: usize, of: usize, name: &str, core: Option<CoreId>) -> Worker {
+    fn worker(
+        &mut self,
+        number: usize,
+        of: usize,
+        name: &str,
+        core: Option<CoreId>,
+    ) -> Result<Worker, EngineError> {
         let (to_collector, reports) = rtrb::RingBuffer::new(REPORTS);
         let (mut back, from_collector) = rtrb::RingBuffer::new(2);
         let (ended_tx, ended) = rtrb::RingBuffer::new(self.config.ended_queue.max(1));
@@ -275,7 +289,12 @@ impl Launch {
             home_interfaces: live,
             advise: self.config.host.advise,
             worker: number as u8,
-        });
+        })
+        .map_err(|source| {
+            // Other shards may run already.
+            self.failed.store(true, Ordering::Relaxed);
+            EngineError::Memory { flows: capacity, source }
+        })?;
         self.worker_links.push(WorkerLink {
             name: name.into(),
             core,
@@ -284,7 +303,7 @@ impl Launch {
             back,
             bell: Arc::default(),
         });
-        Worker::new(WorkerParts {
+        Ok(Worker::new(WorkerParts {
             table,
             ended: EndedQueue::new(ended_tx, Arc::clone(&self.bell), !live),
             to_collector,
@@ -292,7 +311,7 @@ impl Launch {
             collector: Arc::clone(&self.bell),
             publish: if live { Publish::WhenReturned } else { self.config.file_epochs },
             spread_sweep: live,
-        })
+        }))
     }
 
     fn rx<S: Source, O: Outlet>(
