@@ -10,7 +10,7 @@
 //! F14, N. Bronson and X. Shi, "Open-sourcing F14 for faster, more memory-efficient hash tables",
 //! 2019.) All tags are compared at once.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
-#![expect(unsafe_code, reason = "buckets promise that zeros are a value")]
+#![expect(unsafe_code, reason = "buckets promise that zeros are a value; a masked index needs no check")]
 
 use crate::base::memory::{Advise, Array, OutOfMemory, Record, prefetch};
 
@@ -52,14 +52,15 @@ impl Index {
     /// Starts loading the bucket of a hash.
     #[inline]
     pub fn prefetch(&self, hash: u32) {
-        prefetch(&raw const self.buckets[hash as usize & self.mask]);
+        prefetch(self.buckets.address(hash as usize & self.mask));
     }
 
     /// Returns the first slot in the hash's own bucket that may be the flow's, without looking
     /// further: what to prefetch.
     #[inline]
     pub fn candidate(&self, hash: u32) -> Option<u32> {
-        let bucket = &self.buckets[hash as usize & self.mask];
+        // SAFETY: there are `mask + 1` buckets.
+        let bucket = unsafe { self.buckets.get_unchecked(hash as usize & self.mask) };
         let lanes = bucket.matching(tag(hash));
         (lanes != 0).then(|| bucket.slots[lanes.trailing_zeros() as usize])
     }

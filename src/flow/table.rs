@@ -6,6 +6,7 @@
 //! Time enters only with cuts ([`FlowTable::set_cutoff`]): a flow whose lifetime had passed at the
 //! last cut is over, whether the sweep has reached it or a packet for its tuple comes first.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "a batch finds its records once and touches them twice")]
 
 use std::net::IpAddr;
 
@@ -22,7 +23,7 @@ use crate::{
         entry::{Facts, FlowRecord, Hot, Roles, WideEnds},
         index::Index,
         locals::Locals,
-        slab::{CHUNK, Frozen, Slab},
+        slab::{CHUNK, Frozen, Slab, Spot},
         state::{EndReason, FlowState},
         tcp::{Segment, TcpTrack},
     },
@@ -47,6 +48,8 @@ const HOME_MOVES_AFTER: Nanos = Nanos::from_secs(2);
 const LATE: Nanos = Nanos::from_millis(5);
 /// Later than any flow ends: 12 days in ticks.
 const FAR: u32 = 1_000_000_000;
+/// In tables of more flows than this, facts are far away: 1 MB of them.
+const FAR_FLOWS: usize = 1 << 14;
 /// Records looked at to find the one to evict when no flow is half-open.
 const EVICTION_WINDOW: u32 = 64;
 
@@ -128,6 +131,24 @@ impl FrozenFlows {
     }
 }
 
+/// A frame of a batch, and where its flow most likely is.
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    frame: &'a Descriptor,
+    spot: Spot<Hot>,
+    /// `NONE` without a candidate.
+    slot: u32,
+    /// The frame's line.
+    at: u32,
+}
+
+/// What was accounted the straight way.
+#[derive(Default)]
+struct Settled {
+    frames: u64,
+    bytes: u64,
+}
+
 /// The flows of one worker.
 pub struct FlowTable {
     index: Index,
@@ -188,115 +209,145 @@ impl FlowTable {
         })
     }
 
+    /// Accounts the frames of `lines` up to the first marker, and returns how many lines that were.
+    /// A wide frame whose key lies beyond the end is left.
+    pub fn process(&mut self, lines: &[Line], ended: &mut impl EndedFlows) -> usize {
+        for line in lines {
+            // NB: of a wide key, any four bytes: some bucket is loaded in vain.
+            self.prefetch(line.frame().hash);
+        }
+        self.process_prefetched(lines, ended)
+    }
+
+    /// Does what [`FlowTable::process`] does, for lines whose buckets are on their way: of at most a
+    /// few bursts, [`FlowTable::prefetch`] was called for every hash.
+    #[inline]
+    pub fn process_prefetched(&mut self, lines: &[Line], ended: &mut impl EndedFlows) -> usize {
+        match self.config.home_interfaces {
+            true => self.process_batches::<true>(lines, ended),
+            false => self.process_batches::<false>(lines, ended),
+        }
+    }
+
     /// Starts loading what is needed first for a frame with this hash.
     #[inline(always)]
     pub fn prefetch(&self, hash: u32) {
         self.index.prefetch(hash);
     }
 
-    /// Accounts the frames of `lines` up to the first marker, and returns how many lines that were.
-    /// A wide frame whose key lies beyond the end is left.
-    pub fn process(&mut self, lines: &[Line], ended: &mut impl EndedFlows) -> usize {
-        for batch in lines.chunks(BATCH) {
-            for line in batch {
-                // NB: of a wide key, any four bytes: some bucket is loaded in vain.
-                self.prefetch(line.frame().hash);
-            }
-        }
-        self.process_prefetched(lines, ended)
-    }
-
-    /// Does what [`FlowTable::process`] does for lines for whose hashes [`FlowTable::prefetch`] was
-    /// called.
-    pub fn process_prefetched(&mut self, lines: &[Line], ended: &mut impl EndedFlows) -> usize {
+    #[inline(always)]
+    fn process_batches<const HOME: bool>(&mut self, lines: &[Line], ended: &mut impl EndedFlows) -> usize {
+        let Some(first) = lines.first() else { return 0 };
+        let mut batch = [Candidate { frame: first.frame(), spot: Spot::NOWHERE, slot: NONE, at: 0 }; BATCH];
         let mut done = 0;
-        let mut candidates = [(0u32, NONE); BATCH];
         let mut volume = Volume::default();
+        let mut settled = Settled::default();
+        let is_large = self.used > FAR_FLOWS;
         while done < lines.len() {
             let mut frames = 0;
             let mut next = done;
-            while frames < BATCH && next < lines.len() {
-                let frame = lines[next].frame();
-                let after = next + 1 + usize::from(frame.key.is_wide());
-                if frame.flags & flag::MARKER != 0 || after > lines.len() {
+            for candidate in &mut batch {
+                let Some(line) = lines.get(next) else { break };
+                let frame = line.frame();
+                if frame.flags & flag::MARKER != 0 {
                     break;
                 }
-                candidates[frames] = (next as u32, self.approach(frame));
+                let at = next as u32;
+                next += 1;
+                if frame.key.is_wide() {
+                    if next == lines.len() {
+                        next -= 1;
+                        break;
+                    }
+                    next += 1;
+                }
+                let (slot, spot) = self.approach(frame, is_large);
+                *candidate = Candidate { frame, spot, slot, at };
                 frames += 1;
-                next = after;
             }
             if frames == 0 {
                 break;
             }
-            for &(start, candidate) in &candidates[..frames] {
-                let frame = lines[start as usize].frame();
-                let wide = match lines.get(start as usize + 1) {
-                    Some(line) if frame.key.is_wide() => line.wide(),
-                    _ => &NO_WIDE_KEY,
-                };
-                if !self.settled(frame, wide, candidate, &mut volume) {
-                    self.frame(frame, wide, candidate, &mut volume, ended);
+            for candidate in &batch[..frames] {
+                if !self.settled::<HOME>(candidate, lines, &mut settled) {
+                    let wide = wide_of(lines, candidate);
+                    self.frame(candidate.frame, wide, candidate.slot, &mut volume, ended);
                 }
             }
             done = next;
         }
+        volume += Volume { frames: settled.frames, packets: settled.frames, bytes: settled.bytes };
         self.counts.volume += volume;
         done
     }
 
-    /// Returns the slot that is most likely the frame's flow's, and starts loading what accounting the
-    /// frame to it takes.
+    /// Finds the flow that the frame is most likely of, and starts loading what accounting it there
+    /// takes.
     #[inline(always)]
-    fn approach(&self, frame: &Descriptor) -> u32 {
-        let Some(slot) = self.index.candidate(frame.hash) else { return NONE };
-        let hot = self.hot.address(slot);
-        prefetch(hot);
-        // No branch on the protocol, which any two frames may differ in: other flows' hot record is
-        // asked for again.
-        let is_tcp = frame.key.proto == proto::TCP;
-        let track = &raw const self.tcp[slot as usize];
-        // For the round trip: of a flow with few packets, most give one.
-        let round_trip = &raw const self.facts.get(slot).rtt_data_us;
-        prefetch(if is_tcp { track.cast::<u8>() } else { hot.cast() });
-        prefetch(if is_tcp { round_trip.cast::<u8>() } else { hot.cast() });
+    fn approach(&mut self, frame: &Descriptor, is_large: bool) -> (u32, Spot<Hot>) {
+        let Some(slot) = self.index.candidate(frame.hash) else { return (NONE, Spot::NOWHERE) };
+        // SAFETY: the index holds usable slots only.
+        let spot = unsafe { self.hot.spot(slot) };
+        prefetch(spot.address());
+        // Also of flows that are not TCP: a branch on what any two frames may differ in costs more.
+        prefetch(self.tcp.address(slot as usize));
+        if is_large && frame.key.proto == proto::TCP {
+            // For the round trip: of a flow with few packets, most give one.
+            prefetch(&raw const self.facts.get(slot).rtt_data_us);
+        }
         if frame.key.is_wide() {
             prefetch(self.ends.address(slot));
         }
-        slot
+        (slot, spot)
     }
 
-    /// Accounts an ordinary frame of a settled flow, which nearly all are: it adds to counters and
-    /// moves TCP's numbers on. Returns `false`, having done nothing, if the frame is anything else.
+    /// Accounts an ordinary frame of a settled flow, which nearly all are: adds to its counters, and
+    /// moves TCP's numbers on. Returns `false`, having done nothing, if it is anything else.
     #[inline(always)]
-    fn settled(&mut self, frame: &Descriptor, wide: &WideKey, candidate: u32, volume: &mut Volume) -> bool {
-        if candidate == NONE {
+    fn settled<const HOME: bool>(
+        &mut self,
+        candidate: &Candidate<'_>,
+        lines: &[Line],
+        sums: &mut Settled,
+    ) -> bool {
+        let &Candidate { frame, spot, slot, .. } = candidate;
+        if slot == NONE {
             return false;
         }
-        let hot = self.hot.get(candidate);
-        let is_segment = hot.state.bit() & SETTLED_TCP != 0;
-        let is_quiet = hot.state.bit() & (SETTLED_TCP | SETTLED_UDP) != 0 && hot.roles.is_answered();
-        // A tick behind the cutoff is none before it.
-        let silent = self.cutoff.0.wrapping_sub(hot.tick.0) as i32;
-        let is_home = !self.config.home_interfaces || hot.iface == frame.iface;
+        // SAFETY: the spot is of this batch, within which nothing is frozen.
+        let hot = unsafe { self.hot.at(spot) };
+        let state = hot.state.bit();
+        let is_segment = state & SETTLED_TCP != 0;
         if !hot.key.matches(&frame.key)
-            || !is_quiet
+            || state & (SETTLED_TCP | SETTLED_UDP) == 0
+            || !hot.roles.is_answered()
             || !frame.is_ordinary(is_segment)
             || frame.wall < hot.last
-            || silent >= SHORTEST_LIFE as i32
-            || !is_home
-            || frame.key.is_wide() && !self.is_flow(candidate, frame, wide)
+            // A tick after the cutoff is silence of less than none.
+            || self.cutoff.0.wrapping_sub(hot.tick.0) as i32 >= SHORTEST_LIFE as i32
+            || HOME && hot.iface != frame.iface
         {
             return false;
         }
+        if frame.key.is_wide() {
+            let wide = wide_of(lines, candidate);
+            if !is_wide_flow(frame.key.kind, slot, wide, &self.ends, &self.extensions) {
+                return false;
+            }
+        }
         let from = frame.from();
-        let hot = self.hot.get_mut(candidate);
         hot.bytes[from] += u64::from(frame.wire_len);
         hot.frames[from] += 1;
         hot.last = frame.wall;
         hot.tick = frame.tick;
-        volume.add_frame(1, u64::from(frame.wire_len));
-        if is_segment && !self.tcp[candidate as usize].advance(&segment_of(frame, false, Roles::default())) {
-            self.segment(candidate, frame, false);
+        sums.frames += 1;
+        sums.bytes += u64::from(frame.wire_len);
+        if is_segment {
+            // SAFETY: there is a track for every slot.
+            let track = unsafe { self.tcp.get_unchecked_mut(slot as usize) };
+            if !track.advance(&segment_of(frame, false, Roles::default())) {
+                self.segment(slot, frame, false);
+            }
         }
         true
     }
@@ -652,11 +703,7 @@ impl FlowTable {
         if !key.matches(&frame.key) {
             return false;
         }
-        !key.is_wide() || {
-            let same_extension =
-                key.kind & kind::EXTENDED == 0 || *self.extensions.get(slot) == wide.extension;
-            self.ends.get(slot).0 == wide.ends && same_extension
-        }
+        !key.is_wide() || is_wide_flow(key.kind, slot, wide, &self.ends, &self.extensions)
     }
 
     fn is_local(&self, address: IpAddr) -> bool {
@@ -704,6 +751,27 @@ static NO_WIDE_KEY: WideKey = WideKey {
         zero: [0; 6],
     },
 };
+
+/// Returns the rest of a frame's key.
+#[inline(always)]
+fn wide_of<'a>(lines: &'a [Line], candidate: &Candidate<'_>) -> &'a WideKey {
+    match lines.get(candidate.at as usize + 1) {
+        Some(line) if candidate.frame.key.is_wide() => line.wide(),
+        _ => &NO_WIDE_KEY,
+    }
+}
+
+/// Returns whether the flow in a slot has this wide key; its `FlowKey` is the frame's.
+fn is_wide_flow(
+    bits: u8,
+    slot: u32,
+    wide: &WideKey,
+    ends: &Slab<WideEnds>,
+    extensions: &Slab<Extension>,
+) -> bool {
+    let same_extension = bits & kind::EXTENDED == 0 || *extensions.get(slot) == wide.extension;
+    ends.get(slot).0 == wide.ends && same_extension
+}
 
 fn wide_key(
     bits: u8,

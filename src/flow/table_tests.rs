@@ -93,7 +93,8 @@ fn table(capacity: usize) -> FlowTable {
         home_interfaces: false,
         advise: no_advice,
         worker: 3,
-    }).unwrap()
+    })
+    .unwrap()
 }
 
 /// The number of the flow that a record is of.

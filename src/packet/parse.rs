@@ -115,8 +115,8 @@ impl Parser {
         Self { config, seed, straight: Straight::new(config, seed), fragments: FragmentTable::new(seed) }
     }
 
-    /// Reads the headers of one frame into `out` (all fields but `tick`), and into `wide` if the
-    /// key is wide. Both stay as they are unless the verdict is [`Verdict::Flow`].
+    /// Reads the headers of one frame into `out` (all fields but `tick`, which stays), and into `wide`
+    /// if the key is wide. Both stay as they are unless the verdict is [`Verdict::Flow`].
     #[inline(always)]
     pub fn parse(
         &mut self,
@@ -163,7 +163,8 @@ impl Parser {
         out.vlan = walk.vlan;
         out.tcp_flags = row.transport.tcp_flags;
         out.window_scale = row.transport.window_scale;
-        out.zero = 0;
+        out.payload_at = u16::try_from(row.payload_at).unwrap_or(u16::MAX);
+        out.zeros = [0; 3];
         span.count_segments(meta, out);
         Verdict::Flow
     }

@@ -183,7 +183,8 @@ mod tests {
                 home_interfaces: false,
                 advise: no_advice,
                 worker: 0,
-            }).unwrap();
+            })
+            .unwrap();
             let frozen = FrozenFlows::with_capacity(capacity);
             let (ended, rates, sum) = (Ended::default(), Rates::default(), DownUp::default());
             Self { table, frozen, ended, rates, list: Vec::new(), sum, reckoned: Nanos(0) }

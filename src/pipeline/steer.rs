@@ -114,14 +114,15 @@ impl Outlet for Fused {
         Line::pair_mut(self.staged.pair())
     }
 
-    #[inline]
+    #[inline(always)]
     fn put(&mut self) {
+        self.worker.prefetch(self.staged.lines[self.staged.used].frame().hash);
         self.staged.put();
     }
 
     #[inline]
     fn flush(&mut self, _drops: &mut Drops, _waits: bool) {
-        let done = self.worker.process(&self.staged.lines[..self.staged.used]);
+        let done = self.worker.process_prefetched(&self.staged.lines[..self.staged.used]);
         debug_assert_eq!(done, self.staged.used);
         self.staged.clear();
     }

@@ -86,6 +86,22 @@ impl Worker {
         done
     }
 
+    /// Accounts lines for whose hashes [`Worker::prefetch`] was called a moment ago.
+    #[inline]
+    pub fn process_prefetched(&mut self, lines: &[Line]) -> usize {
+        let done = self.table.process_prefetched(lines, &mut self.ended);
+        if self.sweeping {
+            self.sweep_step();
+        }
+        done
+    }
+
+    /// Starts loading what is needed first for a frame with this hash.
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u32) {
+        self.table.prefetch(hash);
+    }
+
     /// Returns the tick before which no flow ends by itself.
     pub fn quiet_until(&self) -> Tick {
         self.table.quiet_until()
