@@ -207,17 +207,8 @@ impl FlowRecord {
         let rank = |r: &Self| {
             let key = &r.hot.key;
             let addresses = key.addresses(&r.wide);
-            (
-                r.facts.first,
-                key.kind,
-                key.proto,
-                addresses,
-                key.ports,
-                r.wide.extension,
-                r.hot.last,
-                r.hot.frames,
-            )
+            (key.kind, key.proto, addresses, key.ports, r.wide.extension, r.hot.last, r.hot.frames)
         };
-        rank(self).cmp(&rank(other))
+        self.facts.first.cmp(&other.facts.first).then_with(|| rank(self).cmp(&rank(other)))
     }
 }

@@ -58,6 +58,10 @@ const SETTLED_TCP: u64 = FlowState::Established.bit();
 /// States of UDP flows that no packet changes.
 const SETTLED_UDP: u64 = FlowState::Udp.bit();
 
+/// How many slots ahead of an eviction records are loaded, and buckets.
+const RECORDS_AHEAD: u32 = 16;
+const BUCKETS_AHEAD: u32 = 8;
+
 /// How a table is made.
 #[derive(Clone)]
 pub struct TableConfig {
@@ -639,8 +643,24 @@ impl FlowTable {
                 .expect("a full table has a slot")
         });
         self.hand = (victim + 1) % self.config.capacity as u32;
+        self.prepare_eviction(victim);
         self.counts.evicted += 1;
         self.end(victim, EndReason::Evicted, ended);
+    }
+
+    /// Starts loading what it takes to evict the flows that are next in the order of the slots: their
+    /// records, and a little later their buckets. A flood evicts one a packet, and each would have to
+    /// wait for its bucket (a third of all time) and its records.
+    fn prepare_eviction(&self, victim: u32) {
+        let (soon, later) = (victim + BUCKETS_AHEAD, victim + RECORDS_AHEAD);
+        if (later as usize) < self.used {
+            prefetch(self.hot.address(later));
+            prefetch(self.facts.address(later));
+            prefetch(self.tcp.address(later as usize));
+        }
+        if (soon as usize) < self.used {
+            self.index.prefetch(self.config.seed.hash(&self.hot.get(soon).key));
+        }
     }
 
     fn end(&mut self, slot: u32, reason: EndReason, ended: &mut impl EndedFlows) {

@@ -5,6 +5,7 @@
 //! [`crate::packet::parse`], which gives the same answer for these too (a property test holds it).
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
+use crate::base::time::Tick;
 use crate::packet::{
     descriptor::{Descriptor, Plain, flag, tcp_flag},
     ethernet::{ethertype, vlan_key},
@@ -20,6 +21,20 @@ use crate::packet::{
     walk::{be16, be32, be64},
 };
 
+/// TCP and UDP.
+static HEADERS: [u8; 256] = headers(true);
+/// TCP alone.
+static HEADERS_OF_TCP: [u8; 256] = headers(false);
+
+const fn headers(with_udp: bool) -> [u8; 256] {
+    let mut headers = [0; 256];
+    headers[proto::TCP as usize] = tcp::HEADER as u8;
+    if with_udp {
+        headers[proto::UDP as usize] = udp::HEADER as u8;
+    }
+    headers
+}
+
 /// Bytes of one VLAN tag.
 const TAG: usize = 4;
 const ETHERNET: usize = 14;
@@ -29,6 +44,8 @@ const ETHERNET: usize = 14;
 pub(crate) struct Straight {
     /// UDP may be a tunnel whose inside is wanted.
     inner: bool,
+    /// By protocol: bytes of the shortest header, 0 for what needs a walk.
+    headers: &'static [u8; 256],
     vlan_in_key: bool,
     seed: Seed,
 }
@@ -44,45 +61,45 @@ struct Packet {
 
 impl Straight {
     pub fn new(config: ParseConfig, seed: Seed) -> Self {
-        Self { inner: config.layer == Layer::Inner, vlan_in_key: config.vlan_in_key, seed }
+        let inner = config.layer == Layer::Inner;
+        let headers = if inner { &HEADERS_OF_TCP } else { &HEADERS };
+        Self { inner, headers, vlan_in_key: config.vlan_in_key, seed }
     }
 
     /// Writes the descriptor (and the wide key of IPv6) and returns true, or writes nothing. The tick
     /// stays.
-    #[inline(always)]
+    #[inline]
     pub fn read(&self, frame: &[u8], meta: &FrameMeta, out: &mut Descriptor, wide: &mut WideKey) -> bool {
-        if meta.link != LinkType::ETHERNET || meta.gso_size != 0 {
-            return false;
-        }
-        self.plain(frame, meta, out) || self.any(frame, meta, out, wide)
+        let tick = out.tick;
+        self.plain(frame, meta, tick, out) || self.any(frame, meta, out, wide)
     }
 
-    /// Reads what most frames are: Ethernet without a tag, IPv4 without options, TCP or UDP, and as
-    /// many bytes captured as TCP's header needs. TCP's fields are read of UDP too and then masked: a
-    /// branch on what any two frames may differ in costs more.
+    /// Reads what most frames are, and writes the descriptor: Ethernet without a tag, IPv4 without
+    /// options, TCP or UDP, and as many bytes captured as TCP's header needs. TCP's fields are read of
+    /// UDP too and then masked: a branch on what any two frames may differ in costs more.
     #[inline(always)]
-    fn plain(&self, frame: &[u8], meta: &FrameMeta, out: &mut Descriptor) -> bool {
+    pub fn plain(&self, frame: &[u8], meta: &FrameMeta, tick: Tick, out: &mut Descriptor) -> bool {
         const IP: usize = ETHERNET;
         const TRANSPORT: usize = IP + ipv4::HEADER;
+        if meta.link != LinkType::ETHERNET || meta.gso_size != 0 || meta.stripped_vlan.is_some() {
+            return false;
+        }
         let Some(head) = frame.first_chunk::<{ TRANSPORT + tcp::HEADER }>() else { return false };
         let kind = be32(head, IP - 2) >> 8;
         let fragment = be16(head, IP + 6) & (ipv4::MORE | ipv4::OFFSET);
-        if kind != u32::from(ethertype::IPV4) << 8 | 0x45 || fragment != 0 || meta.stripped_vlan.is_some() {
-            return false;
-        }
         let number = head[IP + 9];
-        let is_tcp = number == proto::TCP;
-        if !is_tcp && (number != proto::UDP || self.inner) {
+        let least = self.headers[usize::from(number)];
+        if kind != u32::from(ethertype::IPV4) << 8 | 0x45 || fragment != 0 || least == 0 {
             return false;
         }
-        let of_tcp = u64::from(is_tcp).wrapping_neg();
-        let data_offset = usize::from(head[TRANSPORT + 12] >> 4) * 4;
-        let header_len = if is_tcp { data_offset } else { udp::HEADER };
-        let least = if is_tcp { tcp::HEADER } else { udp::HEADER };
-        let len = usize::from(be16(head, IP + 2));
-        let payload_at = TRANSPORT + header_len;
-        let is_whole = IP + len <= frame.len().max(meta.wire_len as usize);
-        if header_len < least || IP + len < payload_at || !is_whole {
+        // All ones for TCP, whose header has bit 4 in its length, and none for UDP.
+        let of_tcp = (u64::from(least) >> 4 & 1).wrapping_neg();
+        let options = (u64::from(head[TRANSPORT + 12] >> 4) * 4).wrapping_sub(tcp::HEADER as u64) & of_tcp;
+        let payload_at = TRANSPORT as u64 + u64::from(least) + options;
+        let end = IP as u64 + u64::from(be16(head, IP + 2));
+        let is_whole = end <= (frame.len() as u64).max(u64::from(meta.wire_len));
+        // A data offset that points into the header is above all ends.
+        if options > end || payload_at > end || !is_whole {
             return false;
         }
         let tcp_flags = head[TRANSPORT + 13] & of_tcp as u8;
@@ -94,8 +111,8 @@ impl Straight {
             key,
             hash: self.seed.hash(&key),
             wire_len: meta.wire_len,
-            tick: out.tick,
-            payload_len: (IP + len - payload_at) as u32,
+            tick,
+            payload_len: (end - payload_at) as u32,
             numbers: be64(head, TRANSPORT + 4) & of_tcp,
             window: be16(head, TRANSPORT + 14) & of_tcp as u16,
             iface: meta.iface,
@@ -111,6 +128,9 @@ impl Straight {
     /// Reads the other frames that need no walk.
     #[inline(never)]
     fn any(&self, frame: &[u8], meta: &FrameMeta, out: &mut Descriptor, wide: &mut WideKey) -> bool {
+        if meta.link != LinkType::ETHERNET || meta.gso_size != 0 {
+            return false;
+        }
         let mut vlan = meta.stripped_vlan.map_or(0, |(_, tci)| vlan_key(tci));
         let mut at = ETHERNET;
         let mut number = match frame.first_chunk::<ETHERNET>() {

@@ -356,11 +356,23 @@ impl<O: Outlet> Intake<O> {
         if now >= self.next_cut {
             self.cut_before(now, meta.wall);
         }
+        let tick = now.tick();
+        let (frame, _) = self.outlet.place();
+        if !meta.loopback && self.parser.plain(bytes, meta, tick, frame) {
+            self.accounts.taken.add_frame(1, u64::from(meta.wire_len));
+            return self.outlet.put_plain();
+        }
+        self.unusual(bytes, meta, tick);
+    }
+
+    /// Takes a frame of any kind.
+    #[inline(never)]
+    fn unusual(&mut self, bytes: &[u8], meta: &FrameMeta, tick: Tick) {
         if meta.loopback && meta.outgoing {
-            return self.loopback_copy(meta);
+            return self.no_flow(Verdict::Drop(DropReason::LoopbackCopy), meta);
         }
         let (frame, wide) = self.outlet.place();
-        frame.tick = now.tick();
+        frame.tick = tick;
         match self.parser.parse(bytes, meta, frame, wide) {
             Verdict::Flow => {
                 self.accounts.taken.add_frame(u64::from(frame.segments), u64::from(frame.wire_len));
@@ -370,13 +382,7 @@ impl<O: Outlet> Intake<O> {
         }
     }
 
-    #[cold]
-    fn loopback_copy(&mut self, meta: &FrameMeta) {
-        self.no_flow(Verdict::Drop(DropReason::LoopbackCopy), meta);
-    }
-
     /// Accounts a frame that is for no worker.
-    #[inline(never)]
     fn no_flow(&mut self, verdict: Verdict, meta: &FrameMeta) {
         self.accounts.taken.add_frame(1, meta.wire_bytes());
         match verdict {

@@ -1,6 +1,7 @@
 //! Where an rx's frames go: over rings to the workers that own their flows, or straight into the
 //! worker that is fused with the rx.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "room for a frame is looked for once, when the frame before it is added")]
 
 use crate::{
     base::{
@@ -31,6 +32,12 @@ pub trait Outlet: Send {
 
     /// Adds what was written to the place to the burst.
     fn put(&mut self);
+
+    /// The same for a frame whose key is not wide.
+    #[inline(always)]
+    fn put_plain(&mut self) {
+        self.put();
+    }
 
     /// Hands the burst over. What finds no room is dropped, or waited for if `waits`.
     fn flush(&mut self, drops: &mut Drops, waits: bool);
@@ -63,15 +70,25 @@ impl Staged {
     }
 
     /// Returns the two lines behind the last one.
-    #[inline]
+    #[inline(always)]
     fn pair(&mut self) -> &mut [Line; 2] {
-        self.lines[self.used..].first_chunk_mut().expect("there are two lines for every frame of a burst")
+        // SAFETY: there are two lines behind those that are used, which `add` sees to.
+        unsafe { &mut *self.lines.as_mut_ptr().add(self.used).cast() }
     }
 
     /// Adds the frame in the next pair.
     #[inline]
     fn put(&mut self) {
-        self.used += 1 + usize::from(self.lines[self.used].frame().key.is_wide());
+        let lines = 1 + usize::from(self.pair()[0].frame().key.is_wide());
+        self.add(lines);
+    }
+
+    /// Adds a frame of so many lines.
+    #[inline(always)]
+    fn add(&mut self, lines: usize) {
+        let used = self.used + lines;
+        assert!(used + 2 <= self.lines.len(), "there are two lines for every frame of a burst");
+        self.used = used;
         self.frames += 1;
     }
 
@@ -116,8 +133,14 @@ impl Outlet for Fused {
 
     #[inline(always)]
     fn put(&mut self) {
-        self.worker.prefetch(self.staged.lines[self.staged.used].frame().hash);
+        self.worker.prefetch(self.staged.pair()[0].frame().hash);
         self.staged.put();
+    }
+
+    #[inline(always)]
+    fn put_plain(&mut self) {
+        self.worker.prefetch(self.staged.pair()[0].frame().hash);
+        self.staged.add(1);
     }
 
     #[inline]
