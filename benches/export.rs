@@ -11,7 +11,7 @@ use rustnet::{
         state::{EndReason, FlowState},
     },
     packet::key::{FlowKey, WideKey, kind, proto},
-    snapshot::tap::Tap,
+    snapshot::tap::{Ended, Tap},
 };
 
 const FLOWS: u64 = 4096;
@@ -21,7 +21,7 @@ fn export(c: &mut Criterion) {
     let mut group = c.benchmark_group("export");
     group.throughput(Throughput::Elements(FLOWS));
     for (name, wide) in [("ipv4", false), ("ipv6", true)] {
-        let flows: Vec<_> = (0..FLOWS).map(|n| flow(n, wide)).collect();
+        let flows: Vec<Ended> = (0..FLOWS).map(|n| flow(n, wide).into()).collect();
         let mut jsonl = Jsonl::new(io::sink(), &origin, false);
         group.bench_function(format!("jsonl/{name}"), |b| {
             b.iter(|| jsonl.ended(black_box(&flows)).expect("a sink takes everything"));
@@ -56,7 +56,7 @@ fn flow(n: u64, wide: bool) -> FlowRecord {
             frames: [mix(6) % 1_000_000, mix(7) % 10_000],
             last: Stamp(last),
             state: FlowState::TimeWait,
-            roles: Roles::new(1, Evidence::Syn, [false, false]),
+            roles: Roles::new(1, Evidence::Handshake, [false, false]),
             iface: IfaceId(1),
             ..Hot::default()
         },

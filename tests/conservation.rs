@@ -1,6 +1,7 @@
 //! Every frame that was taken is accounted for exactly once, at every epoch, whatever is too small
 //! or too slow.
 #![allow(clippy::unwrap_used, reason = "tests")]
+#![expect(unsafe_code, reason = "sources promise how long frames stay where they are")]
 
 #[path = "common/engine.rs"]
 mod engine;
@@ -26,7 +27,6 @@ use rustnet::{
         source::{Clock, Progress, Source, SourceStatus},
         synthetic::{Frames, MemorySource, Mix, Traffic},
     },
-    flow::entry::FlowRecord,
     packet::{
         build::{Body, Frame},
         link::LinkType,
@@ -36,18 +36,14 @@ use rustnet::{
         launch::{EngineConfig, Host},
         worker::Publish,
     },
-    snapshot::{tap::Tap, view::Snapshot},
+    snapshot::{
+        tap::{Ended, Tap},
+        view::Snapshot,
+    },
 };
 
-/// When flows end whose life is over.
-#[derive(Clone, Copy, PartialEq)]
-enum Sweeps {
-    AtTheCut,
-    Later,
-}
-
 /// Checks every epoch that a tap saw.
-fn assert_conserved(run: &Run, sweeps: Sweeps, what: &str) {
+fn assert_conserved(run: &Run, what: &str) {
     let mut before = Volume::default();
     for seen in &run.epochs {
         let accounts = &seen.accounts;
@@ -56,9 +52,7 @@ fn assert_conserved(run: &Run, sweeps: Sweeps, what: &str) {
         before = accounts.taken;
         let mut told = seen.open;
         told += seen.ended;
-        // Live, a row whose life is over is shown no more, but ends only as the sweep gets to it.
-        let exact = sweeps == Sweeps::AtTheCut || seen.last;
-        if exact && seen.totals.ended_unreported == 0 {
+        if seen.totals.ended_unreported == 0 {
             assert_eq!(accounts.flows, told, "{what}: rows and ended flows add up: {seen:?}");
         }
         assert!(told.frames <= accounts.flows.frames, "{what}: nothing is told twice: {seen:?}");
@@ -118,7 +112,7 @@ fn small_rings_tables_and_queues_lose_nothing_of_a_file() {
             let what =
                 format!("fused {fused}, {workers} workers, ring {ring}, {max_flows} flows, {publish:?}");
             let run = engine::run(config, vec![MemorySource::new(Arc::clone(&frames))]);
-            assert_conserved(&run, Sweeps::AtTheCut, &what);
+            assert_conserved(&run, &what);
             let last = run.last();
             assert_eq!(last.accounts.taken.frames, frames.len() as u64, "{what}");
             assert_eq!(last.accounts.taken.bytes, frames.wire_bytes(), "{what}");
@@ -137,7 +131,7 @@ fn small_rings_tables_and_queues_lose_nothing_of_a_file() {
 struct Slow;
 
 impl Tap for Slow {
-    fn ended(&mut self, _: &[FlowRecord]) -> io::Result<()> {
+    fn ended(&mut self, _: &[Ended]) -> io::Result<()> {
         thread::sleep(Duration::from_millis(2));
         Ok(())
     }
@@ -179,7 +173,7 @@ fn a_slow_tap_and_a_reader_that_holds_on_lose_nothing_of_a_file() {
             }
             assert!(seen > Epoch(0));
         });
-        assert_conserved(&run, Sweeps::AtTheCut, &format!("fused {fused}"));
+        assert_conserved(&run, &format!("fused {fused}"));
     }
 }
 
@@ -189,7 +183,8 @@ struct Live {
     stopped: bool,
 }
 
-impl Source for Live {
+// SAFETY: it hands out what the memory source hands out.
+unsafe impl Source for Live {
     fn clock(&self) -> Clock {
         Clock::Live
     }
@@ -248,7 +243,7 @@ fn live_epochs_conserve_while_a_reader_holds_on() {
             assert!(held > 3, "{held} epochs");
             engine.stop();
         });
-        assert_conserved(&run, Sweeps::Later, &what);
+        assert_conserved(&run, &what);
         let last = run.last();
         assert_eq!(last.accounts.taken.frames, frames.len() as u64, "{what}");
         assert_eq!(last.totals.evicted > 0, max_flows < 1000, "{what}");
@@ -260,7 +255,8 @@ static GATE: AtomicBool = AtomicBool::new(false);
 /// Opens the gate behind its last frame.
 struct OpensGate(MemorySource, Arc<AtomicU64>);
 
-impl Source for OpensGate {
+// SAFETY: it hands out what the memory source hands out.
+unsafe impl Source for OpensGate {
     fn clock(&self) -> Clock {
         Clock::Live
     }
@@ -297,7 +293,7 @@ fn a_live_ring_that_is_full_drops_and_counts() {
     let taken = Arc::new(AtomicU64::new(0));
     let source = OpensGate(MemorySource::new(Arc::clone(&frames)), Arc::clone(&taken));
     let run = engine::run(config, vec![source]);
-    assert_conserved(&run, Sweeps::Later, "gate");
+    assert_conserved(&run, "gate");
     let accounts = run.last().accounts;
     assert_eq!(accounts.taken.frames, frames.len() as u64);
     assert_eq!(accounts.taken.frames, taken.load(Ordering::Relaxed));
@@ -358,7 +354,7 @@ fn every_drop_reason_is_met_and_counted_once() {
             EngineConfig { fused, ..config() },
             vec![MemorySource::new(Arc::clone(&frames)).live()],
         );
-        assert_conserved(&run, Sweeps::Later, "cases");
+        assert_conserved(&run, "cases");
         let accounts = run.last().accounts;
         assert_eq!(accounts.taken.frames, times * cases.len() as u64);
         assert_eq!(accounts.flows.frames, times * 2);
@@ -381,7 +377,7 @@ fn eviction_moves_frames_but_loses_none() {
         .map(|max_flows| {
             let source = MemorySource::new(Arc::clone(&frames));
             let run = engine::run(EngineConfig { max_flows, ..config() }, vec![source]);
-            assert_conserved(&run, Sweeps::AtTheCut, "eviction");
+            assert_conserved(&run, "eviction");
             let mut sum = Volume::default();
             run.flows.iter().for_each(|record| sum += engine::volume(record));
             sum

@@ -17,10 +17,14 @@ use crate::{
         memory::{Advise, Array, OutOfMemory, no_advice, prefetch},
         time::{Nanos, Tick},
     },
+    dpi::{
+        inspector::{Inspector, InspectorCounts, Judgement, Subject},
+        notes::Learn,
+    },
     flow::{
         bits::Bits,
         classify,
-        entry::{Facts, FlowRecord, Hot, Roles, WideEnds},
+        entry::{Evidence, Facts, FlowRecord, Hot, Roles, WideEnds},
         index::Index,
         locals::Locals,
         slab::{CHUNK, Frozen, Slab, Spot},
@@ -32,6 +36,7 @@ use crate::{
         hash::Seed,
         key::{Extension, WideKey, kind, proto},
         line::Line,
+        payload::Payloads,
     },
 };
 
@@ -40,7 +45,7 @@ const BATCH: usize = 32;
 /// No slot.
 const NONE: u32 = u32::MAX;
 /// No flow ends sooner than this after its last packet or its final state.
-const SHORTEST_LIFE: u32 = Tick::span(Nanos::from_secs(5));
+const SHORTEST_LIFE: u32 = Tick::span(Nanos::from_secs(1));
 /// A flow's home interface moves when it was silent there for so long.
 const HOME_MOVES_AFTER: Nanos = Nanos::from_secs(2);
 /// How far a frame may lie behind its flow's last one and still count as delivered late by another
@@ -54,9 +59,32 @@ const FAR_FLOWS: usize = 1 << 14;
 const EVICTION_WINDOW: u32 = 64;
 
 /// States of TCP flows in which data and acknowledgements change numbers only.
-const SETTLED_TCP: u64 = FlowState::Established.bit();
+const SETTLED_TCP: u64 = bits_of_established();
 /// States of UDP flows that no packet changes.
-const SETTLED_UDP: u64 = FlowState::Udp.bit();
+const SETTLED_UDP: u64 = bits_of_udp();
+
+const fn bits_of_established() -> u64 {
+    let (mut bits, mut i) = (0, 0);
+    while i < FlowState::ALL.len() {
+        if FlowState::ALL[i].is_established() {
+            bits |= FlowState::ALL[i].bit();
+        }
+        i += 1;
+    }
+    bits
+}
+
+const fn bits_of_udp() -> u64 {
+    let (mut bits, mut i) = (0, 0);
+    while i < FlowState::ALL.len() {
+        let state = FlowState::ALL[i];
+        if state.is_udp() && !state.counts_from_entry() {
+            bits |= state.bit();
+        }
+        i += 1;
+    }
+    bits
+}
 
 /// How many slots ahead of an eviction records are loaded, and buckets.
 const RECORDS_AHEAD: u32 = 16;
@@ -77,10 +105,12 @@ pub struct TableConfig {
     pub advise: Advise,
     /// The worker's number, part of every id.
     pub worker: u8,
+    /// Whether payloads are looked at.
+    pub inspects: bool,
 }
 
-/// Where ended flows go. Returns once the record is taken or accounted for.
-pub trait EndedFlows {
+/// Where ended flows and what flows speak go. Returns once it is taken or accounted for.
+pub trait EndedFlows: Learn {
     /// Takes a flow that ended.
     fn ended(&mut self, record: &FlowRecord);
 }
@@ -172,6 +202,7 @@ pub struct FlowTable {
     cutoff: Tick,
     sweep: usize,
     counts: TableCounts,
+    inspector: Option<Inspector>,
     config: TableConfig,
 }
 
@@ -193,6 +224,10 @@ impl FlowTable {
     pub fn new(config: TableConfig) -> Result<Self, OutOfMemory> {
         let capacity = config.capacity.clamp(1, 1 << 24);
         let advise = config.advise;
+        let inspector = match config.inspects {
+            true => Some(Inspector::new(capacity, advise)?),
+            false => None,
+        };
         Ok(Self {
             index: Index::new(capacity, advise)?,
             hot: Slab::new(capacity, advise)?,
@@ -209,27 +244,40 @@ impl FlowTable {
             cutoff: Tick(0),
             sweep: usize::MAX,
             counts: TableCounts::default(),
+            inspector,
             config: TableConfig { capacity, ..config },
         })
     }
 
     /// Accounts the frames of `lines` up to the first marker, and returns how many lines that were.
-    /// A wide frame whose key lies beyond the end is left.
-    pub fn process(&mut self, lines: &[Line], ended: &mut impl EndedFlows) -> usize {
-        for line in lines {
-            // NB: of a wide key, any four bytes: some bucket is loaded in vain.
+    /// A frame whose key or payload lies beyond the end is left.
+    pub fn process(
+        &mut self,
+        lines: &[Line],
+        payloads: &impl Payloads,
+        ended: &mut impl EndedFlows,
+    ) -> usize {
+        let mut at = 0;
+        while at < lines.len() {
+            let line = &lines[at];
             self.prefetch(line.frame().hash);
+            at += 1 + line.frame().lines_after();
         }
-        self.process_prefetched(lines, ended)
+        self.process_prefetched(lines, payloads, ended)
     }
 
     /// Does what [`FlowTable::process`] does, for lines whose buckets are on their way: of at most a
     /// few bursts, [`FlowTable::prefetch`] was called for every hash.
     #[inline]
-    pub fn process_prefetched(&mut self, lines: &[Line], ended: &mut impl EndedFlows) -> usize {
+    pub fn process_prefetched(
+        &mut self,
+        lines: &[Line],
+        payloads: &impl Payloads,
+        ended: &mut impl EndedFlows,
+    ) -> usize {
         match self.config.home_interfaces {
-            true => self.process_batches::<true>(lines, ended),
-            false => self.process_batches::<false>(lines, ended),
+            true => self.process_batches::<true>(lines, payloads, ended),
+            false => self.process_batches::<false>(lines, payloads, ended),
         }
     }
 
@@ -240,7 +288,12 @@ impl FlowTable {
     }
 
     #[inline(always)]
-    fn process_batches<const HOME: bool>(&mut self, lines: &[Line], ended: &mut impl EndedFlows) -> usize {
+    fn process_batches<const HOME: bool>(
+        &mut self,
+        lines: &[Line],
+        payloads: &impl Payloads,
+        ended: &mut impl EndedFlows,
+    ) -> usize {
         let Some(first) = lines.first() else { return 0 };
         let mut batch = [Candidate { frame: first.frame(), spot: Spot::NOWHERE, slot: NONE, at: 0 }; BATCH];
         let mut done = 0;
@@ -257,14 +310,11 @@ impl FlowTable {
                     break;
                 }
                 let at = next as u32;
-                next += 1;
-                if frame.key.is_wide() {
-                    if next == lines.len() {
-                        next -= 1;
-                        break;
-                    }
-                    next += 1;
+                let after = next + 1 + frame.lines_after();
+                if after > lines.len() {
+                    break;
                 }
+                next = after;
                 let (slot, spot) = self.approach(frame, is_large);
                 *candidate = Candidate { frame, spot, slot, at };
                 frames += 1;
@@ -275,7 +325,11 @@ impl FlowTable {
             for candidate in &batch[..frames] {
                 if !self.settled::<HOME>(candidate, lines, &mut settled) {
                     let wide = wide_of(lines, candidate);
-                    self.frame(candidate.frame, wide, candidate.slot, &mut volume, ended);
+                    let slot = self.frame(candidate.frame, wide, candidate.slot, &mut volume, ended);
+                    if slot != NONE {
+                        let payload = payloads.of(lines, candidate.at as usize);
+                        self.inspect(slot, candidate.frame, payload, ended);
+                    }
                 }
             }
             done = next;
@@ -324,7 +378,7 @@ impl FlowTable {
         let is_segment = state & SETTLED_TCP != 0;
         if !hot.key.matches(&frame.key)
             || state & (SETTLED_TCP | SETTLED_UDP) == 0
-            || !hot.roles.is_answered()
+            || !hot.roles.is_settled()
             || !frame.is_ordinary(is_segment)
             || frame.wall < hot.last
             // A tick after the cutoff is silence of less than none.
@@ -412,9 +466,22 @@ impl FlowTable {
         self.extensions.release();
     }
 
+    /// Returns all frames that were given to the table since the start; dropped ones have no bytes.
+    #[inline]
+    pub fn taken(&self) -> Volume {
+        let dropped = self.counts.drops.total();
+        let Volume { frames, packets, bytes } = self.counts.volume;
+        Volume { frames: frames + dropped, packets: packets + dropped, bytes }
+    }
+
     /// Returns what was counted since the start.
     pub fn counts(&self) -> TableCounts {
         self.counts
+    }
+
+    /// Returns what became of the payloads; zeros if none is looked at.
+    pub fn inspections(&self) -> InspectorCounts {
+        self.inspector.as_ref().map(Inspector::counts).unwrap_or_default()
     }
 
     /// Returns how many chunks of hot records were copied for readers since the start.
@@ -422,7 +489,8 @@ impl FlowTable {
         self.hot.copied()
     }
 
-    /// Accounts one frame of any kind: to the candidate if that is its flow.
+    /// Accounts one frame of any kind: to the candidate if that is its flow. Returns the flow's slot if
+    /// the frame's payload is to be looked at, else [`NONE`].
     #[inline(never)]
     fn frame(
         &mut self,
@@ -431,7 +499,7 @@ impl FlowTable {
         candidate: u32,
         volume: &mut Volume,
         ended: &mut impl EndedFlows,
-    ) {
+    ) -> u32 {
         let is_candidate = candidate != NONE
             && self.hot.get(candidate).key.matches(&frame.key)
             && (!frame.key.is_wide() || self.is_flow(candidate, frame, wide));
@@ -452,7 +520,7 @@ impl FlowTable {
         if self.config.home_interfaces {
             if hot.iface != frame.iface && !move_home(hot, frame) {
                 self.counts.drops[DropReason::SeenElsewhere] += 1;
-                return;
+                return NONE;
             }
             // Another queue or interface delivered it late. A file's order is what was captured.
             let behind = hot.last.since(frame.wall);
@@ -468,6 +536,7 @@ impl FlowTable {
             return self.begin(frame, wide, volume, ended);
         }
         let irregular = count(hot, frame, volume);
+        let inspected = hot.roles.is_inspected();
         if has_segment {
             self.segment(slot, frame, late);
         } else if !is_settled(hot, frame) {
@@ -475,6 +544,74 @@ impl FlowTable {
         }
         if irregular {
             self.count_irregular(slot, frame);
+        }
+        if inspected && says_something(frame) { slot } else { NONE }
+    }
+
+    /// Has a payload looked at.
+    #[inline(never)]
+    fn inspect(&mut self, slot: u32, frame: &Descriptor, payload: &[u8], ended: &mut impl EndedFlows) {
+        let Some(inspector) = &mut self.inspector else { return };
+        let hot = self.hot.get(slot);
+        let generation = self.facts.get(slot).generation;
+        let mut subject = Subject {
+            id: FlowId::new(self.config.worker, slot, generation),
+            from: frame.from(),
+            client: hot.roles.initiator(),
+            opened: hot.roles.evidence() == Evidence::Handshake as u8,
+            starts: [None; 2],
+            seq_number: frame.seq_number,
+            closes: false,
+            ports: hot.key.ports,
+            wall: frame.wall,
+            payload,
+            wire_len: frame.payload_len as usize,
+        };
+        let judgement = if hot.key.proto == proto::TCP {
+            let track = &self.tcp[slot as usize];
+            subject.starts = [0, 1].map(|end| track.first_data(end));
+            subject.closes = frame.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0;
+            // A SYN takes a number of its own, before its data (RFC 9293 section 3.4).
+            let is_syn = frame.tcp_flags & tcp_flag::SYN != 0;
+            subject.seq_number = frame.seq_number.wrapping_add(u32::from(is_syn));
+            inspector.segment(&subject, ended)
+        } else {
+            if frame.segments > 1 {
+                // Of a super-frame, the first datagram: all but the last one have the same length.
+                let len = subject.wire_len.div_ceil(usize::from(frame.segments));
+                subject.wire_len = len;
+                subject.payload = &payload[..payload.len().min(len)];
+            }
+            inspector.datagram(&subject, ended)
+        };
+        if judgement != Judgement::default() {
+            self.judge(slot, frame.tick, judgement);
+        }
+    }
+
+    /// Draws the consequences of an inspection.
+    fn judge(&mut self, slot: u32, now: Tick, judgement: Judgement) {
+        let hot = self.hot.get_mut(slot);
+        let mut roles = hot.roles;
+        roles.set_inspected(!judgement.settled);
+        if let Some(client) = judgement.client {
+            roles.learn(client & 1, Evidence::Application);
+        }
+        let mut state = judgement.phase.map_or(hot.state, |phase| hot.state.in_phase(phase));
+        if hot.key.proto == proto::TCP && roles.subject() != hot.roles.subject() {
+            // TCP's state is that of the subject's end.
+            let seen = self.tcp[slot as usize].state(roles.subject());
+            if seen.of_transport() != state.of_transport() {
+                state = seen;
+            }
+        }
+        hot.roles = roles;
+        if state != hot.state {
+            if state.counts_from_entry() {
+                hot.tick = now;
+            }
+            hot.state = state;
+            self.expect_end(slot, now, state);
         }
     }
 
@@ -514,11 +651,16 @@ impl FlowTable {
         }
         let hot = self.hot.get(slot);
         let mut roles = hot.roles;
-        let mut state = outcome.state;
+        // What the payload told refines it.
+        let refine = |state: FlowState| match state {
+            FlowState::Established if hot.state.is_established() => hot.state,
+            other => other,
+        };
+        let mut state = refine(outcome.state);
         if let Some((end, evidence)) = outcome.initiator {
             roles.learn(usize::from(end), evidence);
             if roles.subject() != hot.roles.subject() {
-                state = self.tcp[slot as usize].state(roles.subject());
+                state = refine(self.tcp[slot as usize].state(roles.subject()));
             }
         }
         if state != hot.state || roles != hot.roles || !roles.is_answered() {
@@ -557,7 +699,7 @@ impl FlowTable {
         wide: &WideKey,
         volume: &mut Volume,
         ended: &mut impl EndedFlows,
-    ) {
+    ) -> u32 {
         let slot = self.take_slot(ended);
         let addresses = frame.key.addresses(wide);
         let local = addresses.map(|a| self.is_local(a));
@@ -599,6 +741,8 @@ impl FlowTable {
             }
         }
         let irregular = count(&mut hot, frame, volume);
+        let inspected = self.inspector.is_some() && matches!(frame.key.proto, proto::TCP | proto::UDP);
+        hot.roles.set_inspected(inspected);
         *self.hot.get_mut(slot) = hot;
         self.counts.half_open += u64::from(is_half_open(hot.state));
         self.index.insert(frame.hash, slot);
@@ -610,6 +754,7 @@ impl FlowTable {
         if irregular {
             self.count_irregular(slot, frame);
         }
+        if inspected && says_something(frame) { slot } else { NONE }
     }
 
     fn take_slot(&mut self, ended: &mut impl EndedFlows) -> u32 {
@@ -666,6 +811,11 @@ impl FlowTable {
     fn end(&mut self, slot: u32, reason: EndReason, ended: &mut impl EndedFlows) {
         let record = self.record(slot, Some(reason));
         self.index.remove(self.config.seed.hash(&record.hot.key), slot);
+        if record.hot.roles.is_inspected()
+            && let Some(inspector) = &mut self.inspector
+        {
+            inspector.forget(slot);
+        }
         *self.hot.get_mut(slot) = Hot::default();
         self.free[self.free_len] = slot;
         self.free_len += 1;
@@ -819,6 +969,12 @@ fn has_segment(frame: &Descriptor) -> bool {
 #[inline]
 fn keeps_state(frame: &Descriptor) -> bool {
     frame.flags & (flag::FRAGMENT | flag::NO_TRANSPORT) != 0
+}
+
+/// Returns whether the frame has something to inspect: payload, or the end of a direction.
+#[inline]
+fn says_something(frame: &Descriptor) -> bool {
+    (frame.payload_len != 0 || frame.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0) && !keeps_state(frame)
 }
 
 /// Returns whether another frame like this one cannot change the state of its flow.

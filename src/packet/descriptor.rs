@@ -53,7 +53,7 @@ pub struct Descriptor {
     pub iface: IfaceId,
     /// Outermost VLAN id plus 1; 0 without a tag.
     pub vlan: u16,
-    /// Where the payload begins in the frame.
+    /// Where the payload begins in the frame; in a ring, how many bytes of it follow.
     pub payload_at: u16,
     /// Packets on the wire: segments of a super-frame, else 1.
     pub segments: u16,
@@ -63,8 +63,10 @@ pub struct Descriptor {
     pub window_scale: u8,
     /// Bits of [`flag`].
     pub flags: u8,
+    /// Lines of payload that follow in a ring.
+    pub payload_lines: u8,
     /// Always 0: leaves no padding.
-    pub zeros: [u8; 3],
+    pub zero: u16,
 }
 
 const _: () = assert!(size_of::<Descriptor>() == 64);
@@ -107,11 +109,16 @@ impl Descriptor {
             | (self.tcp_flags as u64) << 16
             | (self.window_scale as u64) << 24
             | (self.flags as u64) << 32
-            | (self.zeros[0] as u64) << 40
-            | (self.zeros[1] as u64) << 48
-            | (self.zeros[2] as u64) << 56;
+            | (self.payload_lines as u64) << 40
+            | (self.zero as u64) << 48;
         let mask = u16::MAX as u64 | (TCP as u64) << 16 | (FLAGS as u64) << 32;
         word & mask == 1 | (is_segment as u64 * tcp_flag::ACK as u64) << 16
+    }
+
+    /// Returns the lines that belong to this one: the wide key's and the payload's.
+    #[inline]
+    pub const fn lines_after(&self) -> usize {
+        self.key.is_wide() as usize + self.payload_lines as usize
     }
 
     /// Returns 0 for a frame from the low end, 1 for one from the high end.
@@ -196,7 +203,8 @@ impl Descriptor {
             tcp_flags: (segments >> 16) as u8,
             window_scale: (segments >> 24) as u8,
             flags: (segments >> 32) as u8,
-            zeros: [(segments >> 40) as u8, (segments >> 48) as u8, (segments >> 56) as u8],
+            payload_lines: (segments >> 40) as u8,
+            zero: (segments >> 48) as u16,
         }
     }
 }

@@ -20,17 +20,22 @@ use crate::{
     packet::{
         hash::Seed,
         parse::{ParseConfig, Parser},
+        payload::MOST_LINES,
     },
     pipeline::{
         clock::EngineClock,
         collector::{Collector, CollectorParts, RxLink, WorkerLink},
+        handover::Handover,
+        learned,
+        part::Part,
+        quiet::Quiet,
         report::EndedQueue,
         ring,
         rx::{Control, Rx, RxParts, Together},
         steer::{Fused, Outlet, Steered},
         taps::Taps,
         wake::Bell,
-        worker::{Publish, Worker, WorkerParts, WorkerThread},
+        worker::{Publish, Worker, WorkerParts, WorkerShares, WorkerThread},
     },
     snapshot::{publication::Publication, tap::Tap},
 };
@@ -39,6 +44,9 @@ use crate::{
 const LONGEST_INTERVAL: Nanos = Nanos::from_secs(1);
 /// Reports of a thread that the collector may be behind.
 const REPORTS: usize = 4;
+
+/// Room for what a worker has learned and the collector has not yet read.
+const LEARNED_BYTES: usize = 1 << 20;
 
 /// How the pipeline is built. Tests set every field; the command line fills it from flags.
 #[derive(Clone)]
@@ -65,6 +73,8 @@ pub struct EngineConfig {
     pub parse: ParseConfig,
     /// Which addresses are ours.
     pub locals: Locals,
+    /// Whether payloads are looked at: what flows speak (deep packet inspection).
+    pub inspects: bool,
     /// Keeps idle stages spinning instead of waiting.
     pub busy_poll: bool,
     /// How threads are placed and named, and memory is advised: from the platform.
@@ -185,6 +195,8 @@ struct Launch {
     bell: Arc<Bell>,
     failed: Arc<AtomicBool>,
     together: Arc<Together>,
+    /// Every rx's part in epochs.
+    parts: Vec<Arc<Part>>,
     clock: Clock,
     start: Option<Stamp>,
     monotonic_start: u64,
@@ -209,6 +221,7 @@ impl Launch {
             bell: Arc::default(),
             failed: Arc::default(),
             together: Arc::new(Together::new(sources.len())),
+            parts: sources.iter().map(|_| Arc::default()).collect(),
             clock,
             start,
             monotonic_start: (config.host.monotonic)(),
@@ -232,6 +245,10 @@ impl Launch {
                 self.spawn(name, self.core(i), move || rx.run())?;
             }
         } else {
+            // With several rx threads, all have to make the same cuts.
+            let asks = self.clock == Clock::Frames && !shared;
+            let quiet: Vec<Arc<Quiet>> =
+                (0..if asks { self.config.workers } else { 0 }).map(|_| Arc::default()).collect();
             let mut senders: Vec<Vec<_>> = (0..rings).map(|_| Vec::new()).collect();
             let mut receivers = Vec::new();
             for w in 0..self.config.workers {
@@ -240,21 +257,26 @@ impl Launch {
                 let worker = self.worker(w, self.config.workers, &name, core)?;
                 let bell = Arc::clone(&self.worker_links[w].bell);
                 let mut inlets = Vec::new();
-                for sender in &mut senders {
-                    let (tx, rx) = ring::lines(self.config.ring, Arc::clone(&bell));
+                // A frame's lines must fit beside the marker's.
+                let least = if self.config.inspects { MOST_LINES + 1 } else { 0 };
+                for (sender, part) in senders.iter_mut().zip(&self.parts) {
+                    let (tx, rx) = ring::lines(self.config.ring.max(least), Arc::clone(&bell));
                     sender.push(tx);
-                    inlets.push(rx);
+                    inlets.push((rx, Arc::clone(part)));
                 }
-                receivers.push((name, core, worker, inlets, bell));
+                receivers.push((name, core, worker, inlets, bell, quiet.get(w).cloned()));
             }
-            for (name, core, worker, inlets, bell) in receivers {
-                let failed = Arc::clone(&self.failed);
-                let thread = WorkerThread::new(worker, inlets, bell, self.config.busy_poll, failed);
+            for (name, core, worker, inlets, bell, quiet) in receivers {
+                let (control, failed) = (Arc::clone(&self.control), Arc::clone(&self.failed));
+                let busy_poll = self.config.busy_poll;
+                let shares = WorkerShares { control, bell, failed, busy_poll, quiet };
+                let thread = WorkerThread::new(worker, inlets, shares);
                 self.spawn(name, core, move || thread.run())?;
             }
             for (i, (source, senders)) in sources.into_iter().zip(senders).enumerate() {
                 let name = format!("rx/{i}");
-                let outlet = Steered::new(senders, self.config.burst);
+                let outlet =
+                    Steered::new(senders, self.config.burst, self.config.inspects, quiet.iter().cloned());
                 let rx = self.rx(&name, self.core(i), source, outlet, shared);
                 self.spawn(name, self.core(i), move || rx.run())?;
             }
@@ -274,12 +296,12 @@ impl Launch {
         core: Option<CoreId>,
     ) -> Result<Worker, EngineError> {
         let (to_collector, reports) = rtrb::RingBuffer::new(REPORTS);
-        let (mut back, from_collector) = rtrb::RingBuffer::new(2);
+        let tables = Arc::<Handover<_>>::default();
         let (ended_tx, ended) = rtrb::RingBuffer::new(self.config.ended_queue.max(1));
         // Every worker owns its share of the flows, rounded up.
         let capacity = self.config.max_flows.div_ceil(of).max(1);
         // A worker with one table to hand out has no second one: it circulates.
-        let _ = back.push(Box::new(FrozenFlows::with_capacity(capacity)));
+        tables.put(Box::new(FrozenFlows::with_capacity(capacity)));
         let live = self.clock == Clock::Live;
         let seed = Seed::new(self.config.seed);
         let table = FlowTable::new(TableConfig {
@@ -289,25 +311,29 @@ impl Launch {
             home_interfaces: live,
             advise: self.config.host.advise,
             worker: number as u8,
+            inspects: self.config.inspects,
         })
         .map_err(|source| {
             // Other shards may run already.
             self.failed.store(true, Ordering::Relaxed);
             EngineError::Memory { flows: capacity, source }
         })?;
+        let bytes = if self.config.inspects { LEARNED_BYTES } else { 0 };
+        let (learned_tx, learned) = learned::ring(bytes, Arc::clone(&self.bell), !live);
         self.worker_links.push(WorkerLink {
             name: name.into(),
             core,
             reports,
             ended,
-            back,
+            learned,
+            tables: Arc::clone(&tables),
             bell: Arc::default(),
         });
         Ok(Worker::new(WorkerParts {
             table,
-            ended: EndedQueue::new(ended_tx, Arc::clone(&self.bell), !live),
+            ended: EndedQueue::new(ended_tx, learned_tx, Arc::clone(&self.bell), !live),
             to_collector,
-            from_collector,
+            tables,
             collector: Arc::clone(&self.bell),
             publish: if live { Publish::WhenReturned } else { self.config.file_epochs },
             spread_sweep: live,
@@ -327,13 +353,15 @@ impl Launch {
         for _ in 0..REPORTS {
             let _ = back.push(Box::default());
         }
-        self.rx_links.push(RxLink { name: name.into(), core, reports, back });
+        let part = Arc::clone(&self.parts[self.rx_links.len()]);
+        self.rx_links.push(RxLink { name: name.into(), core, part: Arc::clone(&part), reports, back });
         Rx::new(RxParts {
             source,
             outlet,
             parser: Parser::new(self.config.parse, Seed::new(self.config.seed)),
             burst: self.config.burst.max(1),
             control: Arc::clone(&self.control),
+            part,
             clock: EngineClock::new(self.start),
             cut_interval: self.config.cut_interval.min(LONGEST_INTERVAL),
             cut_by_frames: !shared,
@@ -392,8 +420,11 @@ impl Launch {
             control: Arc::clone(&control),
             interval: Arc::clone(&interval),
             clock,
+            fused: config.fused,
             bell: Arc::clone(&bell),
             monotonic: config.host.monotonic,
+            monotonic_start: self.monotonic_start,
+            wall: config.host.wall,
             failed: Arc::clone(&failed),
         });
         let enter = config.host.enter_thread;

@@ -2,7 +2,11 @@
 
 pub mod clock;
 pub mod collector;
+pub mod handover;
 pub mod launch;
+pub mod learned;
+pub mod part;
+pub mod quiet;
 pub mod rates;
 pub mod report;
 pub mod ring;

@@ -18,6 +18,7 @@ use crate::{
     },
     pipeline::{
         clock::EngineClock,
+        part::Part,
         report::{Message, RxReport},
         steer::Outlet,
         wake::Bell,
@@ -27,7 +28,9 @@ use crate::{
 /// A file's cuts come at the latest after so many frames, so that what waits for a cut is bounded.
 const FRAMES_PER_CUT: u64 = 1 << 20;
 /// The longest wait for frames: how soon a stop is noticed.
-const LONGEST_WAIT: Nanos = Nanos::from_millis(50);
+pub const LONGEST_WAIT: Nanos = Nanos::from_millis(50);
+/// How soon a cut is noticed that was planned for now but has not been asked for.
+const SHORTEST_WAIT: Nanos = Nanos::from_millis(1);
 /// Rounds without a frame before an rx waits instead of asking again.
 const SPINS: u32 = 64;
 /// After a stop, the kernel's ring is drained for so long at most.
@@ -38,19 +41,38 @@ const SILENCE: Nanos = Nanos::from_millis(100);
 /// What the collector asks of all rx threads.
 #[derive(Debug, Default)]
 pub struct Control {
-    /// The epoch that the next live cut closes.
+    /// The epoch that the newest live cut closes.
     epoch: AtomicU64,
-    /// When: monotonic ns.
-    due: AtomicU64,
+    /// The collector's engine time and wall time when it asked for that cut, ns.
+    now: AtomicU64,
+    wall: AtomicU64,
+    /// When the next cut is planned: monotonic ns.
+    planned: AtomicU64,
     stop: AtomicBool,
 }
 
 impl Control {
-    /// Asks for the cut that closes `epoch`, at `due` on the monotonic clock.
-    pub fn schedule(&self, epoch: Epoch, due: u64) {
-        self.due.store(due, Ordering::Relaxed);
-        // Release: pairs with the Acquire in `due`, which must see the time that belongs to it.
-        self.epoch.store(epoch.0, Ordering::Release);
+    /// Tells when the next cut is going to be asked for, on the monotonic clock: an rx that waits
+    /// for frames looks again then, and from then on every ms.
+    pub fn plan(&self, due: u64) {
+        self.planned.store(due, Ordering::Relaxed);
+    }
+
+    /// Asks for a cut now. Its times are for those who close the epoch without any rx.
+    pub fn ask(&self, cut: Cut) {
+        self.now.store(cut.now.0, Ordering::Relaxed);
+        self.wall.store(cut.wall.0, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `asked`, which must see the times that belong to it.
+        self.epoch.store(cut.epoch.0, Ordering::Release);
+    }
+
+    /// Returns the newest cut that was asked for; that of epoch 0 before the first.
+    #[inline]
+    pub fn asked(&self) -> Cut {
+        // Acquire: pairs with the Release in `ask`.
+        let epoch = Epoch(self.epoch.load(Ordering::Acquire));
+        let now = Nanos(self.now.load(Ordering::Relaxed));
+        Cut { epoch, now, wall: Stamp(self.wall.load(Ordering::Relaxed)), last: false }
     }
 
     /// Asks for a last cut.
@@ -64,11 +86,13 @@ impl Control {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Returns when the cut that closes `epoch` is due, if it was asked for.
+    /// Returns how long an rx may wait for frames at a time of the monotonic clock.
     #[inline]
-    fn due(&self, epoch: Epoch) -> Option<u64> {
-        // Acquire: pairs with the Release in `schedule`.
-        (self.epoch.load(Ordering::Acquire) >= epoch.0).then(|| self.due.load(Ordering::Relaxed))
+    fn wait_at(&self, clock: u64) -> Nanos {
+        match self.planned.load(Ordering::Relaxed).checked_sub(clock) {
+            Some(ahead) if ahead > 0 => LONGEST_WAIT.min(Nanos(ahead)),
+            _ => SHORTEST_WAIT,
+        }
     }
 }
 
@@ -100,6 +124,8 @@ pub struct RxParts<S, O> {
     pub burst: usize,
     /// What the collector asks for.
     pub control: Arc<Control>,
+    /// Which epochs this rx is part of.
+    pub part: Arc<Part>,
     /// Engine time.
     pub clock: EngineClock,
     /// Time between a file's cuts.
@@ -140,6 +166,7 @@ pub struct Rx<S, O> {
     wall: fn() -> u64,
     failed: Arc<AtomicBool>,
     control: Arc<Control>,
+    part: Arc<Part>,
     busy_poll: bool,
     /// Frames that were taken before the last cut that did not come with their time.
     frames_before: u64,
@@ -197,6 +224,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             wall: parts.wall,
             failed: parts.failed,
             control: parts.control,
+            part: parts.part,
             busy_poll: parts.busy_poll,
             frames_before: 0,
         }
@@ -262,8 +290,9 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             while self.intake.next_cut <= latest {
                 let now = self.intake.next_cut;
                 self.cut(now, newest, false);
-                let quiet = self.intake.outlet.quiet_until();
-                self.intake.next_cut = next_after(now, latest, quiet, self.intake.cut_interval);
+                let outlet = &self.intake.outlet;
+                let next = next_after(now, latest, || outlet.quiet_until(), self.intake.cut_interval);
+                self.intake.next_cut = next;
             }
             if all_ended {
                 return self.cut(latest, newest, true);
@@ -277,14 +306,10 @@ impl<S: Source, O: Outlet> Rx<S, O> {
         let mut drain_until = None;
         loop {
             let clock = (self.monotonic)();
-            let wait = match self.control.due(self.intake.epoch) {
-                Some(due) if clock >= due => {
-                    self.cut_live(clock, false);
-                    Nanos(0)
-                }
-                Some(due) => Nanos(due - clock),
-                None => LONGEST_WAIT,
-            };
+            let asked = self.control.asked().epoch;
+            if asked >= self.intake.epoch {
+                self.cut_asked(asked, clock);
+            }
             if self.has_failed() {
                 return;
             }
@@ -310,12 +335,27 @@ impl<S: Source, O: Outlet> Rx<S, O> {
                 Progress::Idle => {
                     idle += 1;
                     if !self.intake.outlet.idle_step() && idle >= SPINS {
-                        self.source.wait(if wait < LONGEST_WAIT { wait } else { LONGEST_WAIT });
+                        self.source.wait(self.control.wait_at(clock));
                     }
                 }
             }
         }
+        // The last cut is part of an epoch that nobody has left this rx out of.
+        while !self.part.join(self.intake.epoch) {
+            self.intake.epoch = self.intake.epoch.next();
+        }
         self.cut_live((self.monotonic)(), true);
+    }
+
+    /// Makes the cut of an epoch, unless the collector has closed it without this rx. Epochs that
+    /// were missed are over; what they lack is in this one.
+    fn cut_asked(&mut self, epoch: Epoch, clock: u64) {
+        self.intake.epoch = epoch;
+        if self.part.join(epoch) {
+            self.cut_live(clock, false);
+        } else {
+            self.intake.epoch = epoch.next();
+        }
     }
 
     /// Takes at most `max` frames; a file's cuts are made between them as engine time passes.
@@ -360,7 +400,7 @@ impl<O: Outlet> Intake<O> {
         let (frame, _) = self.outlet.place();
         if !meta.loopback && self.parser.plain(bytes, meta, tick, frame) {
             self.accounts.taken.add_frame(1, u64::from(meta.wire_len));
-            return self.outlet.put_plain();
+            return self.outlet.put_plain(bytes);
         }
         self.unusual(bytes, meta, tick);
     }
@@ -376,7 +416,7 @@ impl<O: Outlet> Intake<O> {
         match self.parser.parse(bytes, meta, frame, wide) {
             Verdict::Flow => {
                 self.accounts.taken.add_frame(u64::from(frame.segments), u64::from(frame.wire_len));
-                self.outlet.put();
+                self.outlet.put(bytes);
             }
             other => self.no_flow(other, meta),
         }
@@ -401,7 +441,8 @@ impl<O: Outlet> Intake<O> {
             let wall = Stamp(wall.0.saturating_sub((now - self.next_cut).0));
             let cut = Cut { epoch: self.epoch, now: self.next_cut, wall, last: false };
             self.close(cut, |report, status| report.copy_from(status));
-            self.next_cut = next_after(cut.now, now, self.outlet.quiet_until(), self.cut_interval);
+            let outlet = &self.outlet;
+            self.next_cut = next_after(cut.now, now, || outlet.quiet_until(), self.cut_interval);
         }
         self.is_status_old = true;
     }
@@ -438,9 +479,12 @@ impl<O: Outlet> Intake<O> {
 /// Returns when the cut after that of `last` comes while no frame comes before `now`: at the next
 /// multiple of the interval, or if it is known that no flow ends before a tick, at the first
 /// multiple from there on, or behind `now`. A capture with days of silence needs no cut a second.
-fn next_after(last: Nanos, now: Nanos, quiet_until: Option<Tick>, interval: Nanos) -> Nanos {
+fn next_after(last: Nanos, now: Nanos, quiet_until: impl FnOnce() -> Option<Tick>, interval: Nanos) -> Nanos {
     let next = last + interval;
-    let Some(until) = quiet_until else { return next };
+    if next >= now {
+        return next;
+    }
+    let Some(until) = quiet_until() else { return next };
     let ticks = until.since(last.tick());
     let quiet = last.0.saturating_add(Tick::nanos(ticks.saturating_sub(1)).0).min(now.0);
     let skipped = quiet.saturating_sub(next.0).div_ceil(interval.0);

@@ -1,19 +1,23 @@
 //! Where an rx's frames go: over rings to the workers that own their flows, or straight into the
 //! worker that is fused with the rx.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
-#![expect(unsafe_code, reason = "room for a frame is looked for once, when the frame before it is added")]
+#![expect(unsafe_code, reason = "frames are lent for a burst, and room for one is looked for before")]
+
+use std::sync::Arc;
 
 use crate::{
     base::{
-        counters::{DropReason, Drops},
+        counters::{DropReason, Drops, Volume},
+        ids::Epoch,
         time::Tick,
     },
     packet::{
         descriptor::{Cut, Descriptor},
         key::WideKey,
         line::Line,
+        payload::{Beside, Lent, MOST_LINES, payload},
     },
-    pipeline::{ring::LineSender, worker::Worker},
+    pipeline::{quiet::Quiet, ring::LineSender, worker::Worker},
 };
 
 /// How often a live rx looks again for room before it drops.
@@ -30,16 +34,18 @@ pub trait Outlet: Send {
     /// its single fields to arrive (5 ns).
     fn place(&mut self) -> (&mut Descriptor, &mut WideKey);
 
-    /// Adds what was written to the place to the burst.
-    fn put(&mut self);
+    /// Adds what was written to the place to the burst, and the payload in `frame`, which stays where
+    /// it is until the burst was flushed.
+    fn put(&mut self, frame: &[u8]);
 
     /// The same for a frame whose key is not wide.
     #[inline(always)]
-    fn put_plain(&mut self) {
-        self.put();
+    fn put_plain(&mut self, frame: &[u8]) {
+        self.put(frame);
     }
 
-    /// Hands the burst over. What finds no room is dropped, or waited for if `waits`.
+    /// Hands the burst over. What finds no room is dropped, or waited for if `waits`. The source has
+    /// not been called since the frames were put.
     fn flush(&mut self, drops: &mut Drops, waits: bool);
 
     /// Puts the marker of a cut behind all that was flushed.
@@ -48,7 +54,8 @@ pub trait Outlet: Send {
     /// Uses the time while no frame comes; returns whether there is more to do.
     fn idle_step(&mut self) -> bool;
 
-    /// Returns the tick before which no flow ends by itself, if that is known here.
+    /// Returns the tick before which no flow ends by itself, if that is known here. Waits for the
+    /// workers to close the epoch of the last cut.
     fn quiet_until(&self) -> Option<Tick> {
         None
     }
@@ -57,6 +64,8 @@ pub trait Outlet: Send {
 /// Lines of one burst, in one piece.
 struct Staged {
     lines: Box<[Line]>,
+    /// Lines of a frame at most.
+    most: usize,
     used: usize,
     /// Frames in them.
     frames: u64,
@@ -64,9 +73,10 @@ struct Staged {
 
 impl Staged {
     #[allow(clippy::disallowed_macros, reason = "start-up")]
-    fn new(burst: usize) -> Self {
-        // One pair more: a place is asked for before it is known that nothing comes.
-        Self { lines: vec![Line::default(); 2 * burst + 2].into_boxed_slice(), used: 0, frames: 0 }
+    fn new(burst: usize, most: usize) -> Self {
+        // One frame more: a place is asked for before it is known that nothing comes.
+        let lines = vec![Line::default(); most * (burst + 1)].into_boxed_slice();
+        Self { lines, most, used: 0, frames: 0 }
     }
 
     /// Returns the two lines behind the last one.
@@ -79,7 +89,7 @@ impl Staged {
     /// Adds the frame in the next pair.
     #[inline]
     fn put(&mut self) {
-        let lines = 1 + usize::from(self.pair()[0].frame().key.is_wide());
+        let lines = 1 + self.pair()[0].frame().lines_after();
         self.add(lines);
     }
 
@@ -92,11 +102,39 @@ impl Staged {
         self.frames += 1;
     }
 
+    /// Writes the payload of the frame in the next pair behind it.
+    fn append_payload(&mut self, frame: &[u8]) {
+        let at = self.used;
+        let (descriptor, _) = Line::pair_mut(self.pair());
+        let bytes = payload(descriptor, frame);
+        descriptor.payload_lines = bytes.len().div_ceil(size_of::<Line>()) as u8;
+        descriptor.payload_at = bytes.len() as u16;
+        let behind = at + 1 + usize::from(descriptor.key.is_wide());
+        Line::write(&mut self.lines[behind..at + self.most], bytes);
+    }
+
     /// Adds a frame from elsewhere.
     #[inline]
-    fn copy(&mut self, pair: &[Line; 2]) {
+    fn copy(&mut self, pair: &[Line; 2], frame: Option<&[u8]>) {
         *self.pair() = *pair;
+        if let Some(frame) = frame {
+            self.append_payload(frame);
+        }
         self.put();
+    }
+
+    /// Returns how many lines from `from` on, in whole frames, are at most `room`, and how many frames
+    /// these are.
+    fn whole(&self, from: usize, room: usize) -> (usize, u64) {
+        let (mut at, mut frames) = (from, 0);
+        while at < self.used {
+            let next = at + 1 + self.lines[at].frame().lines_after();
+            if next - from > room {
+                break;
+            }
+            (at, frames) = (next, frames + 1);
+        }
+        (at - from, frames)
     }
 
     fn clear(&mut self) {
@@ -109,14 +147,19 @@ impl Staged {
 pub struct Fused {
     worker: Worker,
     staged: Staged,
+    /// By staged line: where the frame lies.
+    lent: Box<[Lent]>,
     is_alone: bool,
 }
 
 impl Fused {
     /// Returns the way into `worker` for bursts of at most `burst` frames; `is_alone` if there is no
     /// other worker.
+    #[allow(clippy::disallowed_macros, reason = "start-up")]
     pub fn new(worker: Worker, burst: usize, is_alone: bool) -> Self {
-        Self { worker, staged: Staged::new(burst), is_alone }
+        let staged = Staged::new(burst, 2);
+        let lent = vec![Lent::NONE; staged.lines.len()].into_boxed_slice();
+        Self { worker, staged, lent, is_alone }
     }
 }
 
@@ -132,26 +175,31 @@ impl Outlet for Fused {
     }
 
     #[inline(always)]
-    fn put(&mut self) {
+    fn put(&mut self, frame: &[u8]) {
         self.worker.prefetch(self.staged.pair()[0].frame().hash);
+        self.lent[self.staged.used] = Lent::new(frame);
         self.staged.put();
     }
 
     #[inline(always)]
-    fn put_plain(&mut self) {
+    fn put_plain(&mut self, frame: &[u8]) {
         self.worker.prefetch(self.staged.pair()[0].frame().hash);
+        self.lent[self.staged.used] = Lent::new(frame);
         self.staged.add(1);
     }
 
     #[inline]
     fn flush(&mut self, _drops: &mut Drops, _waits: bool) {
-        let done = self.worker.process_prefetched(&self.staged.lines[..self.staged.used]);
+        let used = self.staged.used;
+        // SAFETY: rx flushes before it calls the source again.
+        let payloads = unsafe { Beside::new(&self.lent[..used]) };
+        let done = self.worker.process_prefetched(&self.staged.lines[..used], &payloads);
         debug_assert_eq!(done, self.staged.used);
         self.staged.clear();
     }
 
     fn cut(&mut self, cut: Cut) {
-        self.worker.close(cut);
+        self.worker.close(cut, Volume::default());
     }
 
     fn idle_step(&mut self) -> bool {
@@ -171,18 +219,33 @@ pub struct Steered {
     workers: [u8; 128],
     /// Where a frame is written while nobody knows whose it is; unused with a single worker.
     unknown: [Line; 2],
+    /// Whether payloads go with their frames.
+    inspects: bool,
+    /// What each worker says of time ahead; none if there are other rx threads, or while live.
+    quiet: Box<[Arc<Quiet>]>,
+    /// The epoch of the last cut.
+    epoch: Epoch,
 }
 
 impl Steered {
-    /// Returns the way over these rings, one for each worker, for bursts of `burst` frames.
+    /// Returns the way over these rings, one for each worker, for bursts of `burst` frames; with
+    /// `inspects` their payloads go with them. `quiet` is where workers tell how long nothing ends, if
+    /// this is their only rx, and that of a file.
     #[allow(clippy::disallowed_methods, reason = "start-up")]
-    pub fn new(rings: impl IntoIterator<Item = LineSender>, burst: usize) -> Self {
-        let rings: Box<[_]> = rings.into_iter().map(|ring| (ring, Staged::new(burst))).collect();
+    pub fn new(
+        rings: impl IntoIterator<Item = LineSender>,
+        burst: usize,
+        inspects: bool,
+        quiet: impl IntoIterator<Item = Arc<Quiet>>,
+    ) -> Self {
+        let most = if inspects { MOST_LINES } else { 2 };
+        let rings: Box<[_]> = rings.into_iter().map(|ring| (ring, Staged::new(burst, most))).collect();
         let mut workers = [0; 128];
         for (i, worker) in workers.iter_mut().enumerate() {
             *worker = (i % rings.len()) as u8;
         }
-        Self { rings, workers, unknown: [Line::default(); 2] }
+        let quiet = quiet.into_iter().collect();
+        Self { rings, workers, unknown: [Line::default(); 2], inspects, quiet, epoch: Epoch(0) }
     }
 }
 
@@ -216,12 +279,16 @@ impl Outlet for Steered {
     }
 
     #[inline]
-    fn put(&mut self) {
+    fn put(&mut self, frame: &[u8]) {
         if let [(_, staged)] = &mut *self.rings {
+            if self.inspects {
+                staged.append_payload(frame);
+            }
             return staged.put();
         }
         let worker = self.workers[self.unknown[0].frame().hash as usize >> 16 & 127];
-        self.rings[usize::from(worker)].1.copy(&self.unknown);
+        let frame = self.inspects.then_some(frame);
+        self.rings[usize::from(worker)].1.copy(&self.unknown, frame);
     }
 
     #[inline]
@@ -230,13 +297,20 @@ impl Outlet for Steered {
             if staged.used == 0 {
                 continue;
             }
-            while waits && ring.room(staged.used) < staged.used && !ring.is_abandoned() {
-                std::thread::yield_now();
-            }
-            if ring.room(staged.used) >= staged.used {
-                ring.send(&staged.lines[..staged.used]);
-            } else {
-                drops[DropReason::RingFull] += staged.frames;
+            let mut sent = 0;
+            while sent < staged.used {
+                let room = ring.room(staged.used - sent);
+                let (lines, frames) = staged.whole(sent, room);
+                ring.send(&staged.lines[sent..sent + lines]);
+                sent += lines;
+                staged.frames -= frames;
+                if sent < staged.used {
+                    if !waits || ring.is_abandoned() {
+                        drops[DropReason::RingFull] += staged.frames;
+                        break;
+                    }
+                    std::thread::yield_now();
+                }
             }
             staged.clear();
         }
@@ -246,6 +320,23 @@ impl Outlet for Steered {
         for (ring, _) in &mut self.rings {
             ring.send_marker(cut);
         }
+        self.epoch = cut.epoch;
+    }
+
+    fn quiet_until(&self) -> Option<Tick> {
+        let now = self.epoch;
+        let mut first: Option<Tick> = None;
+        for (quiet, (ring, _)) in self.quiet.iter().zip(&self.rings) {
+            let until = loop {
+                match quiet.since(now) {
+                    Some(until) => break until,
+                    None if ring.is_abandoned() => return None,
+                    None => std::thread::yield_now(),
+                }
+            };
+            first = Some(first.map_or(until, |first| first.earlier(until)));
+        }
+        first
     }
 
     fn idle_step(&mut self) -> bool {

@@ -15,7 +15,7 @@ use crate::{
         table::FrozenFlows,
     },
     process::owner::Owner,
-    snapshot::{app::App, row::Row},
+    snapshot::{app::App, row::Row, side::SideView},
 };
 
 /// Where a row stands in a [`Snapshot`]; valid for that snapshot only. Ordered by worker and slot.
@@ -41,24 +41,10 @@ pub struct WorkerView {
     pub(crate) flows: Box<FrozenFlows>,
     /// Bytes per second by slot and sender.
     pub(crate) rates: Vec<[f32; 2]>,
-    /// What flows speak, by slot; shorter than the table where the rest has nothing.
-    pub(crate) apps: Vec<Tenant<App>>,
-    /// Who owns them, by slot; shorter than the table where the rest has nothing.
-    pub(crate) owners: Vec<Tenant<Owner>>,
-}
-
-/// What is known of the flow that has, or had, a slot.
-#[derive(Clone, Debug)]
-pub(crate) struct Tenant<T> {
-    /// The generation of the flow that this is about.
-    pub generation: u32,
-    pub value: Option<Arc<T>>,
-}
-
-impl<T> Default for Tenant<T> {
-    fn default() -> Self {
-        Self { generation: 0, value: None }
-    }
+    /// What flows speak.
+    pub(crate) apps: SideView<App>,
+    /// Who owns them.
+    pub(crate) owners: SideView<Owner>,
 }
 
 /// One epoch.
@@ -99,7 +85,8 @@ pub struct Totals {
     pub ended_unreported: u64,
     /// TCP segments without anything new, and all TCP segments with payload.
     pub retransmits: u64,
-    /// Bytes per second towards Local and towards Remote over the last second, all rows.
+    /// Bytes per second towards Local and towards Remote: the sum of all rows' rates, and what moved
+    /// in flows that were evicted or replaced within the last second and have no row.
     pub down: f64,
     /// See `down`.
     pub up: f64,
@@ -124,13 +111,9 @@ pub struct StageStatus {
     pub frames: u64,
     /// Flows in its table; 0 for rx.
     pub flows: u64,
-}
-
-impl WorkerView {
-    fn tenant<'a, T>(&self, list: &'a [Tenant<T>], slot: u32) -> Option<&'a Arc<T>> {
-        let tenant = list.get(slot as usize)?;
-        tenant.value.as_ref().filter(|_| tenant.generation == self.flows.facts.get(slot).generation)
-    }
+    /// It did not answer when this epoch was asked for. An rx, whose frames since its last answer
+    /// count from the workers that got them; or a shard, whose rows are those of its last answer.
+    pub stalled: bool,
 }
 
 impl Snapshot {
@@ -145,14 +128,13 @@ impl Snapshot {
     }
 
     /// Calls `each` for every row's hot record, in the order of worker and slot: the fast way to
-    /// scan. Rows whose lifetime has passed at the cut are left out.
+    /// scan. There are [`Snapshot::len`] of them: what a worker holds at a cut is a row.
     pub fn scan(&self, mut each: impl FnMut(RowRef, &Hot, &Facts)) {
-        let now = self.now.tick();
         for (w, view) in self.workers.iter().enumerate() {
             for c in 0..view.flows.hot.chunks() {
                 let facts = view.flows.facts.chunk(c);
                 for (i, hot) in view.flows.hot.chunk(c).iter().enumerate() {
-                    if hot.is_live() && hot.silence(now) < hot.state.expires_after() {
+                    if hot.is_live() {
                         each(RowRef::new(w, (c * CHUNK + i) as u32), hot, &facts[i]);
                     }
                 }
@@ -201,9 +183,7 @@ impl Snapshot {
             return None;
         }
         let hot = view.flows.hot.get(id.slot());
-        let same = hot.is_live()
-            && view.flows.facts.get(id.slot()).generation == id.generation()
-            && hot.silence(self.now.tick()) < hot.state.expires_after();
+        let same = hot.is_live() && view.flows.facts.get(id.slot()).generation == id.generation();
         same.then(|| RowRef::new(usize::from(id.worker()), id.slot()))
     }
 
@@ -215,13 +195,13 @@ impl Snapshot {
     /// Returns what a row speaks, if that is known.
     pub fn app(&self, at: RowRef) -> Option<&Arc<App>> {
         let view = &self.workers[at.worker()];
-        view.tenant(&view.apps, at.slot())
+        view.apps.get(at.slot(), view.flows.facts.get(at.slot()).generation)
     }
 
     /// Returns who owns a row, if that is known.
     pub fn owner(&self, at: RowRef) -> Option<&Arc<Owner>> {
         let view = &self.workers[at.worker()];
-        view.tenant(&view.owners, at.slot())
+        view.owners.get(at.slot(), view.flows.facts.get(at.slot()).generation)
     }
 
     /// Returns frames lost to the kernel, over all sources.
