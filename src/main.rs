@@ -22,7 +22,7 @@ use rustnet::{
     base::{ids::Epoch, time::Stamp},
     capture::{capture_file::CaptureFile, source::Source},
     config::{
-        cli::{CaptureMethod, Cli, Input, OutputFormat},
+        cli::{CaptureMethod, Cli, Input, OutputFormat, OwnerLookup},
         engine,
         plan::{Feed, Plan},
     },
@@ -30,10 +30,11 @@ use rustnet::{
     flow::{locals::Locals, services::service_name},
     pipeline::launch::{Engine, EngineError},
     platform::{
-        self,
+        self, OwnerMethod,
         interface::{Interface, Table, default_interface, find},
         live::{LiveConfig, Method, Watch},
     },
+    process::lookup::Owners,
     query::{signs::Signs, window::Localhost},
     snapshot::tap::Tap,
     tui::{
@@ -198,8 +199,13 @@ fn watch<S: Source + 'static>(
     let host = platform::host(plan.cores.clone());
     let memory = platform::usable_memory();
     let config = engine::config(cli, plan, host, locals, Some(memory), random());
+    let owners = match origin {
+        Origin::Live { .. } => owners(cli),
+        Origin::File { .. } => None,
+    };
     if !cli.headless {
-        let engine = Engine::launch(config, sources, Vec::new()).map_err(anyhow::Error::from)?;
+        let engine = Engine::launch_with_owners(config, sources, Vec::new(), owners);
+        let engine = engine.map_err(anyhow::Error::from)?;
         let options = ScreenOptions { setup, mouse: !cli.no_mouse, usage: Box::new(own_usage()), started };
         let shown = tui::run(engine.publication(), options).context("screen");
         engine.stop();
@@ -215,7 +221,14 @@ fn watch<S: Source + 'static>(
         OutputFormat::Json => Box::new(Json::new(out, origin)),
     };
     let stop = stop_flag().context("cannot catch signals")?;
-    let engine = Engine::launch(config, sources, vec![tap]).map_err(anyhow::Error::from)?;
+    if let Some(status) = owners.as_ref().map(|owners| owners.status())
+        && let Some(reason) = &status.reason
+    {
+        let remedy = status.remedy.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
+        eprintln!("note: owners by {}: {reason}{remedy}", status.method);
+    }
+    let engine = Engine::launch_with_owners(config, sources, vec![tap], owners);
+    let engine = engine.map_err(anyhow::Error::from)?;
     let publication = Arc::clone(engine.publication());
     // The last epoch is out before its thread has ended; `join` waits for that.
     while !publication.is_over() {
@@ -240,6 +253,17 @@ fn watch<S: Source + 'static>(
         }
     }
     Ok(())
+}
+
+/// Starts what knows owners of connections, if it is wanted.
+fn owners(cli: &Cli) -> Option<Box<dyn Owners>> {
+    let method = match cli.owners {
+        OwnerLookup::Auto => OwnerMethod::Auto,
+        OwnerLookup::Bpf => OwnerMethod::Bpf,
+        OwnerLookup::Proc => OwnerMethod::Proc,
+        OwnerLookup::Off => return None,
+    };
+    platform::owners(method)
 }
 
 fn interfaces() -> Result<Vec<Interface>, Failure> {

@@ -259,6 +259,7 @@ pub(super) mod fixture {
             state::{EndReason, FlowState},
         },
         packet::key::{FlowKey, WideKey},
+        process::lookup::OwnerStatus,
         snapshot::view::Totals,
     };
 
@@ -337,6 +338,7 @@ pub(super) mod fixture {
                 ..SourceStatus::default()
             }],
             stages: Vec::new(),
+            owner_method: OwnerStatus::default(),
             epochs_skipped: 1,
             ended: true,
             workers: Vec::new(),

@@ -21,6 +21,7 @@ use crate::{
     },
     packet::descriptor::Cut,
     pipeline::{
+        owners::Attribution,
         rates::{self, DownUp, Rates},
         report::{Message, RxReport, Unreported, WorkerReport},
         rx::Control,
@@ -82,6 +83,8 @@ pub struct CollectorParts {
     pub workers: Vec<WorkerLink>,
     /// Exports.
     pub taps: Taps,
+    /// Who owns sockets, where that is looked up.
+    pub owners: Option<Attribution>,
     /// Where epochs are published.
     pub publication: Arc<Publication>,
     /// What rx threads are asked.
@@ -259,6 +262,9 @@ impl Collector {
     }
 
     fn merge(&mut self, cut: Cut) {
+        if let Some(owners) = &mut self.parts.owners {
+            owners.drain();
+        }
         // Before a worker's report lie all records of flows that ended before its cut.
         while self
             .ended_read
@@ -312,15 +318,23 @@ impl Collector {
         let due = self.reckoned.is_none_or(|r| cut.now.since(r.now) >= RATE_INTERVAL) || cut.last;
         let elapsed = self.reckoned.map_or(cut.now, |r| cut.now.since(r.now));
         let mut sum = self.ended_sum;
-        let mut workers = Vec::with_capacity(self.parts.workers.len());
-        for (w, report) in self.worker_reports.iter_mut().enumerate() {
-            let flows = report.as_mut().and_then(|r| r.flows.take()).expect("asked for before");
+        let reports = self.worker_reports.iter_mut();
+        let tables: Vec<_> = reports
+            .map(|report| report.as_mut().and_then(|r| r.flows.take()).expect("asked for before"))
+            .collect();
+        if let Some(owners) = &mut self.parts.owners {
+            let tables: Vec<&FrozenFlows> = tables.iter().map(|flows| &**flows).collect();
+            owners.join(&tables, cut.now, cut.last);
+        }
+        let mut workers = Vec::with_capacity(tables.len());
+        for (w, flows) in tables.into_iter().enumerate() {
             let mut rates = std::mem::take(&mut self.rate_lists[w]);
             self.rates[w].forget_ended(&mut rates);
             if due {
                 self.rates[w].reckon(&flows, &cut, elapsed, &mut rates, &mut sum);
             }
-            workers.push(WorkerView { flows, rates, apps: Vec::new(), owners: Vec::new() });
+            let owners = self.parts.owners.as_mut().map(|o| o.lend(w)).unwrap_or_default();
+            workers.push(WorkerView { flows, rates, apps: Vec::new(), owners });
         }
         self.totals.flows = counts.live;
         self.totals.opened = counts.opened;
@@ -342,6 +356,7 @@ impl Collector {
             totals: self.totals,
             sources,
             stages: self.stages(),
+            owner_method: self.parts.owners.as_ref().map(Attribution::status).unwrap_or_default(),
             epochs_skipped: self.skipped,
             ended: cut.last,
             workers,
@@ -496,6 +511,9 @@ impl Collector {
     fn give_back(&mut self, snapshot: Snapshot) {
         for (w, view) in snapshot.workers.into_iter().enumerate() {
             self.rate_lists[w] = view.rates;
+            if let Some(owners) = &mut self.parts.owners {
+                owners.give_back(w, view.owners);
+            }
             if let Some(report) = &mut self.worker_reports[w] {
                 // The worker has ended; its last table stays here.
                 report.flows.get_or_insert(view.flows);

@@ -24,6 +24,7 @@ use crate::{
     pipeline::{
         clock::EngineClock,
         collector::{Collector, CollectorParts, RxLink, WorkerLink},
+        owners::Attribution,
         report::EndedQueue,
         ring,
         rx::{Control, Rx, RxParts, Together},
@@ -32,6 +33,7 @@ use crate::{
         wake::Bell,
         worker::{Publish, Worker, WorkerParts, WorkerThread},
     },
+    process::lookup::Owners,
     snapshot::{publication::Publication, tap::Tap},
 };
 
@@ -129,7 +131,23 @@ impl Engine {
         sources: Vec<S>,
         taps: Vec<Box<dyn Tap>>,
     ) -> Result<Self, EngineError> {
-        Launch::new(config, &sources, taps).start(sources)
+        Self::launch_with_owners(config, sources, taps, None)
+    }
+
+    /// As [`Engine::launch`], with somebody who knows the owners of flows.
+    ///
+    /// # Errors
+    /// As [`Engine::launch`].
+    ///
+    /// # Panics
+    /// As [`Engine::launch`].
+    pub fn launch_with_owners<S: Source + 'static>(
+        config: EngineConfig,
+        sources: Vec<S>,
+        taps: Vec<Box<dyn Tap>>,
+        owners: Option<Box<dyn Owners>>,
+    ) -> Result<Self, EngineError> {
+        Launch { owners, ..Launch::new(config, &sources, taps) }.start(sources)
     }
 
     /// Returns where epochs are published.
@@ -183,6 +201,7 @@ struct Launch {
     rx_links: Vec<RxLink>,
     worker_links: Vec<WorkerLink>,
     taps: Vec<Box<dyn Tap>>,
+    owners: Option<Box<dyn Owners>>,
     stages: Vec<(String, JoinHandle<()>)>,
 }
 
@@ -207,6 +226,7 @@ impl Launch {
             rx_links: Vec::new(),
             worker_links: Vec::new(),
             taps,
+            owners: None,
             stages: Vec::new(),
             config,
         }
@@ -365,7 +385,9 @@ impl Launch {
 
     fn collector(self) -> Result<Engine, EngineError> {
         let Self { config, publication, control, interval, bell, failed, clock, .. } = self;
+        let workers = self.worker_links.len();
         let collector = Collector::new(CollectorParts {
+            owners: self.owners.map(|owners| Attribution::new(owners, workers)),
             rx: self.rx_links,
             workers: self.worker_links,
             taps: Taps::new(self.taps, Arc::clone(&control)),

@@ -1,0 +1,3 @@
+//! The registry against the cases that fool others.
+
+use super::*;
