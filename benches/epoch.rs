@@ -40,7 +40,7 @@ fn freeze(table: &mut FlowTable, into: &mut FrozenFlows) {
 
 fn run(table: &mut FlowTable, lines: &[Line]) {
     for burst in lines.chunks(BURST) {
-        table.process(burst, &mut Ended::default());
+        table.process(burst, &rustnet::packet::payload::Behind, &mut Ended::default());
     }
 }
 
@@ -49,7 +49,7 @@ fn run(table: &mut FlowTable, lines: &[Line]) {
 fn timed(table: &mut FlowTable, lines: &[Line]) -> Vec<Duration> {
     let mut before = Instant::now();
     let lap = |burst| {
-        table.process(burst, &mut Ended::default());
+        table.process(burst, &rustnet::packet::payload::Behind, &mut Ended::default());
         let now = Instant::now();
         let took = now - before;
         before = now;

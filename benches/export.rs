@@ -56,7 +56,7 @@ fn flow(n: u64, wide: bool) -> FlowRecord {
             frames: [mix(6) % 1_000_000, mix(7) % 10_000],
             last: Stamp(last),
             state: FlowState::TimeWait,
-            roles: Roles::new(1, Evidence::Syn, [false, false]),
+            roles: Roles::new(1, Evidence::Handshake, [false, false]),
             iface: IfaceId(1),
             ..Hot::default()
         },

@@ -32,6 +32,7 @@ fn config(workers: usize, fused: bool) -> EngineConfig {
         file_epochs: Publish::AtEnd,
         parse: ParseConfig::default(),
         locals: Locals::new([]),
+        inspects: true,
         busy_poll: false,
         host: platform::host(Vec::new()),
     }

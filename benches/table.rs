@@ -30,7 +30,7 @@ fn bench(c: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| {
                 for burst in lines.chunks(LINES) {
-                    table.process(burst, &mut Ended::default());
+                    table.process(burst, &rustnet::packet::payload::Behind, &mut Ended::default());
                 }
                 rounds += 1;
             });

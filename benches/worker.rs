@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use common::{BURST, cut, opening, random_frames, table};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rustnet::packet::payload::Behind;
 use rustnet::{
     flow::table::FrozenFlows,
     packet::line::Line,
@@ -38,7 +39,12 @@ impl Rig {
         let collector = Arc::new(Bell::default());
         let mut worker = Worker::new(WorkerParts {
             table: table(flows),
-            ended: EndedQueue::new(ended, Arc::clone(&collector), false),
+            ended: EndedQueue::new(
+                ended,
+                rustnet::pipeline::learned::ring(0, Arc::clone(&collector), false).0,
+                Arc::clone(&collector),
+                false,
+            ),
             to_collector,
             from_collector,
             collector,
@@ -46,7 +52,7 @@ impl Rig {
             spread_sweep,
         });
         for burst in opening(flows) {
-            assert_eq!(worker.process(&burst), burst.len());
+            assert_eq!(worker.process(&burst, &Behind), burst.len());
         }
         Self { worker, reports, back, epoch: 0 }
     }
@@ -54,7 +60,7 @@ impl Rig {
     /// A second of a worker's life.
     fn epoch(&mut self, lines: &[Line]) -> WorkerReport {
         for burst in lines.chunks(BURST) {
-            self.worker.process(burst);
+            self.worker.process(burst, &Behind);
         }
         self.epoch += 1;
         self.worker.close(cut(self.epoch, FRAMES as u64));

@@ -77,11 +77,11 @@ struct caller {
 
 static __always_inline struct caller this_caller(void)
 {
-	struct caller caller;
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct caller caller = { .task = task };
 
-	caller.task = (struct task_struct *)bpf_get_current_task();
 	caller.pid = bpf_get_current_pid_tgid() >> 32;
-	caller.start_ns = BPF_CORE_READ(caller.task, group_leader, start_boottime);
+	caller.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 	return caller;
 }
 
@@ -158,7 +158,8 @@ static __always_inline void fill_process(struct process_event *event, struct tas
 /* Tells the process that a hook runs in, unless that was done. */
 static __noinline void tell_process(const struct caller *caller)
 {
-	struct mm_struct *mm = BPF_CORE_READ(caller->task, mm);
+	struct task_struct *task = caller->task;
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	struct known_process now = { .start_ns = caller->start_ns, .mm = (u64)mm };
 	struct known_process *known = bpf_map_lookup_elem(&processes, &caller->pid);
 	struct process_event *event;
@@ -170,7 +171,7 @@ static __noinline void tell_process(const struct caller *caller)
 		count_lost();
 		return;
 	}
-	fill_process(event, caller->task, caller->pid, caller->start_ns);
+	fill_process(event, task, caller->pid, caller->start_ns);
 	event->cgroup = bpf_get_current_cgroup_id();
 	if (mm) {
 		unsigned long start = BPF_CORE_READ(mm, arg_start);

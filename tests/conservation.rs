@@ -1,6 +1,7 @@
 //! Every frame that was taken is accounted for exactly once, at every epoch, whatever is too small
 //! or too slow.
 #![allow(clippy::unwrap_used, reason = "tests")]
+#![expect(unsafe_code, reason = "sources promise how long frames stay where they are")]
 
 #[path = "common/engine.rs"]
 mod engine;
@@ -26,7 +27,6 @@ use rustnet::{
         source::{Clock, Progress, Source, SourceStatus},
         synthetic::{Frames, MemorySource, Mix, Traffic},
     },
-    flow::entry::FlowRecord,
     packet::{
         build::{Body, Frame},
         link::LinkType,
@@ -36,7 +36,10 @@ use rustnet::{
         launch::{EngineConfig, Host},
         worker::Publish,
     },
-    snapshot::{tap::Tap, view::Snapshot},
+    snapshot::{
+        tap::{Ended, Tap},
+        view::Snapshot,
+    },
 };
 
 /// When flows end whose life is over.
@@ -137,7 +140,7 @@ fn small_rings_tables_and_queues_lose_nothing_of_a_file() {
 struct Slow;
 
 impl Tap for Slow {
-    fn ended(&mut self, _: &[FlowRecord]) -> io::Result<()> {
+    fn ended(&mut self, _: &[Ended]) -> io::Result<()> {
         thread::sleep(Duration::from_millis(2));
         Ok(())
     }
@@ -189,7 +192,8 @@ struct Live {
     stopped: bool,
 }
 
-impl Source for Live {
+// SAFETY: it hands out what the memory source hands out.
+unsafe impl Source for Live {
     fn clock(&self) -> Clock {
         Clock::Live
     }
@@ -260,7 +264,8 @@ static GATE: AtomicBool = AtomicBool::new(false);
 /// Opens the gate behind its last frame.
 struct OpensGate(MemorySource, Arc<AtomicU64>);
 
-impl Source for OpensGate {
+// SAFETY: it hands out what the memory source hands out.
+unsafe impl Source for OpensGate {
     fn clock(&self) -> Clock {
         Clock::Live
     }

@@ -84,7 +84,8 @@ struct Counted {
     behind: u64,
 }
 
-impl Source for Counted {
+// SAFETY: it hands out what the memory source hands out.
+unsafe impl Source for Counted {
     fn clock(&self) -> Clock {
         self.clock
     }

@@ -58,7 +58,7 @@ fn flow(proto: u8, ends: &str, state: FlowState, rates: [f32; 2], age: u64, sile
     let mut record = sample::record(ordered, proto);
     let initiator = if parts[1] == "←" { 1 - at } else { at };
     let ours = parts[1] != "⇄";
-    record.hot.roles = Roles::new(initiator, Evidence::Syn, [ours && at == 0, ours && at == 1]);
+    record.hot.roles = Roles::new(initiator, Evidence::Handshake, [ours && at == 0, ours && at == 1]);
     record.hot.state = state;
     record.hot.tick = Tick(NOW.tick().0 - Tick::span(Nanos::from_secs(silence)));
     record.hot.last = Stamp(WALL.0 - silence * 1_000_000_000);

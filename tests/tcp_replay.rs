@@ -103,7 +103,7 @@ fn replay(path: &Path) -> BTreeMap<Ends, Got> {
         let [low, high] = key.addresses(wide).map(|a| a.to_string());
         let ends = [(low, u64::from(key.ports[0])), (high, u64::from(key.ports[1]))];
         let last = connections.last().unwrap();
-        let opened = last.roles.evidence() == Evidence::Syn as u8;
+        let opened = last.roles.evidence() == Evidence::Handshake as u8;
         let got = Got {
             ends: [0, 1].map(|end| text(last.track.state(end))),
             state: text(last.state()),

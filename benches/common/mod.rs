@@ -83,6 +83,7 @@ pub fn table(flows: usize) -> FlowTable {
         home_interfaces: false,
         advise: platform::host(Vec::new()).advise,
         worker: 0,
+        inspects: false,
     })
 }
 
@@ -98,7 +99,10 @@ pub fn opening(flows: usize) -> impl Iterator<Item = Vec<Line>> {
 /// Opens all flows of a table.
 pub fn open_all(table: &mut FlowTable, flows: usize) {
     for burst in opening(flows) {
-        assert_eq!(table.process(&burst, &mut Ended::default()), burst.len());
+        assert_eq!(
+            table.process(&burst, &rustnet::packet::payload::Behind, &mut Ended::default()),
+            burst.len()
+        );
     }
     assert_eq!(table.counts().live, flows as u64);
 }
@@ -116,6 +120,10 @@ pub fn cut(epoch: u64, number: u64) -> Cut {
 /// Counts flows that end.
 #[derive(Default)]
 pub struct Ended(pub u64);
+
+impl rustnet::dpi::notes::Learn for Ended {
+    fn learned(&mut self, _: rustnet::base::ids::FlowId, _: rustnet::dpi::notes::Learned<'_>) {}
+}
 
 impl EndedFlows for Ended {
     fn ended(&mut self, _record: &FlowRecord) {

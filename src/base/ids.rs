@@ -13,6 +13,16 @@ impl FlowId {
         Self((worker as u64) << 56 | (slot as u64 & 0xff_ffff) << 32 | generation as u64)
     }
 
+    /// Returns the id as a number that [`FlowId::from_number`] takes back.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// Returns the id with this number.
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
     /// Returns the worker that owns the flow.
     pub const fn worker(self) -> u8 {
         (self.0 >> 56) as u8

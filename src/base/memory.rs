@@ -14,6 +14,9 @@ use std::{
 /// A value made of zero bytes must be valid, and the type must hold no pointers.
 pub unsafe trait Record: Copy + Send + Sync + 'static {}
 
+// SAFETY: a u32 of zeros is 0.
+unsafe impl Record for u32 {}
+
 /// Tells the system that a piece of memory wants large pages; does nothing where there are none.
 pub type Advise = fn(start: *mut u8, bytes: usize);
 

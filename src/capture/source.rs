@@ -1,8 +1,9 @@
 //! What every source of frames offers to rx.
 //!
 //! A source is polled by exactly one rx thread. It hands out frames where they lie; their bytes
-//! are valid only inside the callback.
+//! stay there until it is called again.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "a source promises how long frames stay where they are")]
 
 use crate::{
     base::time::{Nanos, Stamp},
@@ -31,7 +32,12 @@ pub enum Clock {
 }
 
 /// A place where frames come from.
-pub trait Source: Send {
+///
+/// # Safety
+/// The bytes that [`Source::burst`] hands out must stay readable and unchanged until the next call of
+/// any method that takes `&mut self`, or until the source is dropped: rx looks at payloads behind the
+/// burst, where they lie.
+pub unsafe trait Source: Send {
     /// Returns whether the source can wait (files) or loses frames (live).
     fn clock(&self) -> Clock;
 

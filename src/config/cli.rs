@@ -106,6 +106,10 @@ pub struct Cli {
     #[arg(long, value_name = "LIST", value_parser = parse::cores, help_heading = "Machine")]
     pub cores: Option<CoreList>,
 
+    /// Do not look at payloads: no applications, names and states of services
+    #[arg(long, help_heading = "Connections")]
+    pub no_dpi: bool,
+
     /// Keep idle threads of the pipeline spinning instead of waiting
     #[arg(long, help_heading = "Machine")]
     pub busy_poll: bool,

@@ -37,6 +37,7 @@ pub fn config(
         file_epochs: if cli.headless { Publish::AtEnd } else { Publish::Always },
         parse: cli.parse_config(),
         locals,
+        inspects: !cli.no_dpi,
         busy_poll: cli.busy_poll,
         host,
     }

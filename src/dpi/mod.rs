@@ -9,9 +9,11 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 pub mod fact;
+pub mod inspector;
 pub mod notes;
 pub mod recogniser;
 pub mod service;
+mod stream;
 pub mod talk;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -3,7 +3,10 @@
 
 use std::net::IpAddr;
 
-use crate::dpi::{fact::Fact, service::Service};
+use crate::{
+    base::ids::FlowId,
+    dpi::{fact::Fact, service::Service},
+};
 
 /// What a flow is in the middle of; it decides state and lifetime of the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,23 @@ pub enum Phase {
     QuicDrainingApp,
     /// QUIC: both sides closed.
     QuicClosed,
+}
+
+/// Something that was learned of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learned<'a> {
+    /// What it speaks; a later one replaces an earlier one.
+    Service(Service),
+    /// A value of a fact.
+    Fact(Fact, &'a [u8]),
+    /// An address that a DNS answer gave for a name.
+    Resolved(&'a [u8], IpAddr),
+}
+
+/// Takes what was learned, flow by flow.
+pub trait Learn {
+    /// Takes something that was learned of the flow `id`.
+    fn learned(&mut self, id: FlowId, what: Learned<'_>);
 }
 
 /// Takes what recognisers learn of one flow.

@@ -16,6 +16,9 @@ pub enum Verdict {
     More,
     /// It is; more facts may come. Only this recogniser is asked from now on.
     Is,
+    /// It is, and nothing needs to be kept until the flow's next datagram, which only this recogniser
+    /// is asked about, with a memory of zeros. Of TCP it is as good as [`Verdict::Is`].
+    Rest,
     /// It is, and nothing more is to be learned: the flow is not inspected again.
     Done,
 }

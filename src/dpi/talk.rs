@@ -7,6 +7,8 @@ use crate::base::time::Stamp;
 pub const STREAM_BUDGET: usize = 8192;
 /// Bytes that a recogniser of datagrams may keep of a flow.
 pub const MEMORY: usize = 2 * STREAM_BUDGET;
+/// Bytes of each side's last datagram that can be looked at again.
+pub const HEAD: usize = 64;
 
 /// A TCP connection's bytes from its beginning, in order, as far as they have come. Index 0 of every
 /// pair is the key's low end as sender, index 1 the high end.
@@ -65,8 +67,11 @@ pub struct Datagram<'a> {
     pub wall: Stamp,
     /// Datagrams with payload that this flow's recognisers saw before.
     pub nth: u32,
-    /// What the recogniser keeps of the flow. Zeros at first. Only a recogniser that has said
-    /// [`crate::dpi::recogniser::Verdict::Is`] finds it again as it left it.
+    /// The beginning, at most [`HEAD`] bytes, of the last datagram before this one, by its sender; empty
+    /// if that side has sent none.
+    pub before: [&'a [u8]; 2],
+    /// What the recogniser keeps of the flow. Zeros at first. Only a recogniser that says
+    /// [`crate::dpi::recogniser::Verdict::Is`] may write to it, and finds it again as it left it.
     pub memory: &'a mut [u8; MEMORY],
 }
 

@@ -10,7 +10,7 @@ use crate::{
         notes::{Notes, Phase, Sink},
         recogniser::{OfDatagram, OfStreams, Verdict},
         service::Service,
-        talk::{Datagram, MEMORY, Streams},
+        talk::{Datagram, HEAD, MEMORY, Streams},
     },
 };
 
@@ -78,6 +78,7 @@ pub fn streams(ask: OfStreams, client: &[u8], server: &[u8], server_port: u16) -
 pub fn datagrams(ask: OfDatagram, sent: &[(usize, &[u8])], ports: [u16; 2]) -> Heard {
     let mut heard = Heard::default();
     let mut memory = [0; MEMORY];
+    let mut before: [&[u8]; 2] = [&[]; 2];
     for (nth, (from, bytes)) in sent.iter().enumerate() {
         let mut datagram = Datagram {
             bytes,
@@ -87,6 +88,7 @@ pub fn datagrams(ask: OfDatagram, sent: &[(usize, &[u8])], ports: [u16; 2]) -> H
             ports,
             wall: Stamp(1_700_000_000_000_000_000 + nth as u64 * 1_000_000),
             nth: nth as u32,
+            before,
             memory: &mut memory,
         };
         let mut notes = Notes::new(&mut heard);
@@ -95,9 +97,10 @@ pub fn datagrams(ask: OfDatagram, sent: &[(usize, &[u8])], ports: [u16; 2]) -> H
         heard.verdict = Some(verdict);
         heard.phase = phase.or(heard.phase);
         heard.client = client.or(heard.client);
+        before[*from] = &bytes[..bytes.len().min(HEAD)];
         match verdict {
             Verdict::No | Verdict::Done => break,
-            Verdict::More => memory = [0; MEMORY],
+            Verdict::More | Verdict::Rest => memory = [0; MEMORY],
             Verdict::Is => {}
         }
     }

@@ -8,10 +8,10 @@ use crate::{
         counters::DropReason,
         time::{Nanos, Stamp},
     },
-    export::text,
+    export::{app, text},
     flow::entry::FlowRecord,
     packet::key::{export_name, kind, proto},
-    snapshot::view::Snapshot,
+    snapshot::{tap::Ended, view::Snapshot},
 };
 
 /// The version of the schema; it changes when a field changes its meaning or goes.
@@ -90,7 +90,8 @@ pub fn header(out: &mut Vec<u8>, origin: &Origin) {
 
 /// Appends a flow as an object of one line. `fwd_*` is what the initiator sent.
 #[inline]
-pub fn flow(out: &mut Vec<u8>, record: &FlowRecord) {
+pub fn flow(out: &mut Vec<u8>, flow: &Ended) {
+    let record = &flow.record;
     let FlowRecord { hot, facts, wide, .. } = record;
     let from = hot.roles.initiator();
     let sorted = |pair: [u64; 2]| [pair[from], pair[1 - from]];
@@ -130,12 +131,19 @@ pub fn flow(out: &mut Vec<u8>, record: &FlowRecord) {
     field!(out, "last");
     time(out, hot.last);
     // Without silence: the state is the last one on the wire.
-    plain!(out, "state", hot.state.text(Nanos(0)));
+    let transport = hot.state.of_transport();
+    plain!(out, "state", transport.text(Nanos(0)));
+    if transport.text(Nanos(0)) != hot.state.text(Nanos(0)) {
+        plain!(out, "app_state", hot.state.text(Nanos(0)));
+    }
     if let Some(end) = record.end {
         plain!(out, "end", end.key());
     }
     if hot.key.proto == proto::TCP && hot.key.kind & kind::ARP == 0 {
         tcp(out, record, from);
+    }
+    if let Some(app) = &flow.app {
+        app::fields(out, app);
     }
     details(out, record);
     out.push(b'}');
@@ -278,7 +286,7 @@ pub(super) mod fixture {
                 frames: [9, 10],
                 last: Stamp(1_700_000_001_500_000_000),
                 state: FlowState::Established,
-                roles: Roles::new(1, Evidence::Syn, [false, false]),
+                roles: Roles::new(1, Evidence::Handshake, [false, false]),
                 iface: IfaceId(2),
                 ..Hot::default()
             },

@@ -16,7 +16,10 @@ use crate::{
     },
     flow::{entry::FlowRecord, state::EndReason},
     packet::key::{kind, proto},
-    snapshot::{tap::Tap, view::Snapshot},
+    snapshot::{
+        tap::{Ended, Tap},
+        view::Snapshot,
+    },
 };
 
 /// Connections listed: those with the most bytes; of equals, the ones that ended first.
@@ -30,6 +33,7 @@ pub struct Json<W> {
     /// By protocol number; ARP is the last.
     protocols: Box<[Protocol; 257]>,
     tcp_states: Tally,
+    services: Tally,
     ends: Tally,
     top: BinaryHeap<Reverse<Ranked>>,
 }
@@ -47,32 +51,38 @@ impl<W: Write + Send> Json<W> {
             flows: 0,
             protocols: Box::new([Protocol::default(); 257]),
             tcp_states: Tally::default(),
+            services: Tally::default(),
             ends: Tally::default(),
             top: BinaryHeap::with_capacity(TOP),
         }
     }
 
-    fn add(&mut self, record: &FlowRecord) {
+    fn add(&mut self, flow: &Ended) {
+        let record = &flow.record;
         let key = &record.hot.key;
         let is_arp = key.kind & kind::ARP != 0;
         let protocol = &mut self.protocols[if is_arp { ARP } else { usize::from(key.proto) }];
         protocol.add(record);
         if key.proto == proto::TCP && !is_arp {
-            self.tcp_states.add(record.hot.state.text(Nanos(0)));
+            self.tcp_states.add(record.hot.state.of_transport().text(Nanos(0)));
+        }
+        if let Some(service) = flow.app.as_ref().and_then(|app| app.service) {
+            self.services.add(service.key());
         }
         self.ends.add(record.end.map_or("open", EndReason::key));
-        self.rank(record);
+        self.rank(flow);
         self.flows += 1;
     }
 
-    fn rank(&mut self, record: &FlowRecord) {
+    fn rank(&mut self, flow: &Ended) {
+        let record = &flow.record;
         let bytes = record.hot.bytes[0] + record.hot.bytes[1];
         if self.top.len() < TOP {
-            return self.top.push(Reverse(Ranked { bytes, record: *record }));
+            return self.top.push(Reverse(Ranked { bytes, flow: flow.clone() }));
         }
         let Some(mut least) = self.top.peek_mut() else { return };
-        if least.0.bytes < bytes || least.0.bytes == bytes && record.in_order(&least.0.record).is_lt() {
-            *least = Reverse(Ranked { bytes, record: *record });
+        if least.0.bytes < bytes || least.0.bytes == bytes && record.in_order(&least.0.flow.record).is_lt() {
+            *least = Reverse(Ranked { bytes, flow: flow.clone() });
         }
     }
 
@@ -87,12 +97,14 @@ impl<W: Write + Send> Json<W> {
         array(&mut out, protocols.into_iter(), Protocol::write);
         out.extend_from_slice(b",\n\"tcp_states\":");
         self.tcp_states.write(&mut out);
+        out.extend_from_slice(b",\n\"services\":");
+        self.services.write(&mut out);
         out.extend_from_slice(b",\n\"ends\":");
         self.ends.write(&mut out);
         out.extend_from_slice(b",\n\"top_flows\":");
         let mut top: Vec<_> = self.top.iter().map(|r| &r.0).collect();
         top.sort_unstable_by(|a, b| b.cmp(a));
-        array(&mut out, top.into_iter(), |ranked, out| fields::flow(out, &ranked.record));
+        array(&mut out, top.into_iter(), |ranked, out| fields::flow(out, &ranked.flow));
         out.extend_from_slice(b"}\n");
         out
     }
@@ -104,8 +116,8 @@ impl<W: Write + Send> Tap for Json<W> {
         false
     }
 
-    fn ended(&mut self, flows: &[FlowRecord]) -> io::Result<()> {
-        flows.iter().for_each(|record| self.add(record));
+    fn ended(&mut self, flows: &[Ended]) -> io::Result<()> {
+        flows.iter().for_each(|flow| self.add(flow));
         Ok(())
     }
 
@@ -183,7 +195,7 @@ impl Tally {
 /// A connection in the list, ordered by bytes, of equals the earlier first.
 struct Ranked {
     bytes: u64,
-    record: FlowRecord,
+    flow: Ended,
 }
 
 impl PartialEq for Ranked {
@@ -202,7 +214,7 @@ impl PartialOrd for Ranked {
 
 impl Ord for Ranked {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.bytes.cmp(&other.bytes).then_with(|| other.record.in_order(&self.record))
+        self.bytes.cmp(&other.bytes).then_with(|| other.flow.record.in_order(&self.flow.record))
     }
 }
 
@@ -228,7 +240,8 @@ mod tests {
         // In two cuts: what a document says does not depend on them.
         let (early, late) = flows.split_at(flows.len() / 2);
         for part in [early, late] {
-            tap.ended(part).unwrap();
+            let part: Vec<Ended> = part.iter().map(|record| (*record).into()).collect();
+            tap.ended(&part).unwrap();
             tap.epoch(&Snapshot { ended: false, ..fixture::last_epoch() }).unwrap();
             assert!(tap.out.is_empty(), "nothing is written before the stop");
         }

@@ -10,8 +10,10 @@ use std::io::{self, Write};
 
 use crate::{
     export::fields::{self, Origin},
-    flow::entry::FlowRecord,
-    snapshot::{tap::Tap, view::Snapshot},
+    snapshot::{
+        tap::{Ended, Tap},
+        view::Snapshot,
+    },
 };
 
 /// Bytes gathered before they are written.
@@ -46,13 +48,13 @@ impl<W: Write + Send> Jsonl<W> {
 }
 
 impl<W: Write + Send> Tap for Jsonl<W> {
-    fn ended(&mut self, flows: &[FlowRecord]) -> io::Result<()> {
-        for record in flows {
+    fn ended(&mut self, flows: &[Ended]) -> io::Result<()> {
+        for flow in flows {
             if self.buffer.len() > BUFFER {
                 self.write()?;
             }
             self.buffer.reserve(LINE);
-            fields::flow(&mut self.buffer, record);
+            fields::flow(&mut self.buffer, flow);
             self.buffer.push(b'\n');
         }
         self.flows += flows.len() as u64;
@@ -110,8 +112,8 @@ mod tests {
     fn the_stream_is_header_flows_summary() {
         let out = Shared::default();
         let mut tap = Jsonl::new(out.clone(), &file(), false);
-        tap.ended(&[fixture::tcp()]).unwrap();
-        tap.ended(&[fixture::udp6()]).unwrap();
+        tap.ended(&[fixture::tcp().into()]).unwrap();
+        tap.ended(&[fixture::udp6().into()]).unwrap();
         tap.epoch(&fixture::last_epoch()).unwrap();
         let text = out.text();
         let lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
@@ -169,7 +171,7 @@ mod tests {
     fn worker_and_slot_leave_no_trace() {
         let line = |id| {
             let mut out = Vec::new();
-            fields::flow(&mut out, &FlowRecord { id, ..fixture::tcp() });
+            fields::flow(&mut out, &crate::flow::entry::FlowRecord { id, ..fixture::tcp() }.into());
             out
         };
         assert_eq!(line(crate::base::ids::FlowId::new(0, 0, 0)), line(fixture::tcp().id));
@@ -187,7 +189,7 @@ mod tests {
         ] {
             (record.hot.key.proto, record.hot.key.kind) = (proto, kind);
             let mut out = Vec::new();
-            fields::flow(&mut out, &record);
+            fields::flow(&mut out, &record.into());
             let flow: Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(flow["proto"], name);
             assert_eq!((flow.get("sport"), flow.get("retrans")), (None, None), "{name}");
@@ -204,7 +206,7 @@ mod tests {
             let open = Snapshot { ended: false, ..fixture::last_epoch() };
             tap.epoch(&open).unwrap();
             assert_eq!(out.text().lines().count(), if prompt { 1 } else { 0 }, "the header");
-            tap.ended(&[fixture::tcp()]).unwrap();
+            tap.ended(&[fixture::tcp().into()]).unwrap();
             assert_eq!(out.text().lines().count(), if prompt { 2 } else { 0 }, "a flow");
         }
     }
@@ -213,7 +215,7 @@ mod tests {
     fn a_full_buffer_is_written_in_whole_lines() {
         let out = Shared::default();
         let mut tap = Jsonl::new(out.clone(), &file(), false);
-        tap.ended(&vec![fixture::tcp(); 1000]).unwrap();
+        tap.ended(&vec![fixture::tcp().into(); 1000]).unwrap();
         let early = out.text();
         assert!(early.len() > BUFFER / 2 && early.ends_with('\n'));
         assert!(tap.buffer.capacity() <= BUFFER + 2 * LINE, "the buffer does not grow");

@@ -7,6 +7,7 @@
 pub mod json;
 pub mod jsonl;
 
+mod app;
 mod fields;
 mod text;
 

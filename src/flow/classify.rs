@@ -19,6 +19,7 @@ pub fn state_after(before: FlowState, desc: &Descriptor) -> FlowState {
         return arp_state(desc.seq_number);
     }
     match desc.key.proto {
+        proto::UDP if before.is_udp() => before,
         proto::UDP => FlowState::Udp,
         proto::ICMP | proto::ICMPV6 if is_headless(desc) => match before {
             FlowState::Active => FlowState::Icmp,
@@ -63,8 +64,8 @@ pub fn initiator_of(desc: &Descriptor) -> (usize, Evidence) {
     let from = desc.from();
     if desc.key.proto == proto::TCP && !is_headless(desc) {
         match desc.tcp_flags & (tcp_flag::SYN | tcp_flag::ACK | tcp_flag::RST) {
-            tcp_flag::SYN => return (from, Evidence::Syn),
-            SYN_ACK => return (from ^ 1, Evidence::SynAck),
+            tcp_flag::SYN => return (from, Evidence::Handshake),
+            SYN_ACK => return (from ^ 1, Evidence::Handshake),
             _ => {}
         }
     }
@@ -162,14 +163,14 @@ mod tests {
 
     #[test]
     fn the_initiator_is_judged_by_the_strongest_evidence() {
-        use Evidence::{FirstPacket, Port, Syn, SynAck};
+        use Evidence::{FirstPacket, Handshake, Port};
         use tcp_flag::{ACK, RST, SYN};
         let cases = [
             // Sender, flags, ports of the low and the high end, initiator and why.
-            (0, SYN, [443, 50000], (0, Syn)),
-            (1, SYN, [443, 50000], (1, Syn)),
-            (0, SYN | ACK, [443, 50000], (1, SynAck)),
-            (1, SYN | ACK, [443, 50000], (0, SynAck)),
+            (0, SYN, [443, 50000], (0, Handshake)),
+            (1, SYN, [443, 50000], (1, Handshake)),
+            (0, SYN | ACK, [443, 50000], (1, Handshake)),
+            (1, SYN | ACK, [443, 50000], (0, Handshake)),
             (0, ACK, [443, 50000], (1, Port)),
             (0, ACK, [50000, 443], (0, Port)),
             (1, ACK, [50000, 443], (0, Port)),

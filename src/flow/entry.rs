@@ -67,10 +67,10 @@ pub enum Evidence {
     FirstPacket = 0,
     /// Its port alone is not a registered one.
     Port = 1,
-    /// It received a SYN-ACK.
-    SynAck = 2,
-    /// It sent a SYN.
-    Syn = 3,
+    /// What it sent is what a client sends.
+    Application = 2,
+    /// It sent a SYN, or received a SYN-ACK.
+    Handshake = 3,
 }
 
 impl Roles {
@@ -82,6 +82,7 @@ impl Roles {
     const SUBJECTS: u8 = 0b1011_0010;
     const ANSWERED: u8 = 32;
     const SEGMENTS_UNKNOWN: u8 = 64;
+    const INSPECTED: u8 = 128;
 
     /// Returns roles without evidence; `local` says which ends are addresses of this host.
     pub const fn new(initiator: usize, evidence: Evidence, local: [bool; 2]) -> Self {
@@ -133,6 +134,17 @@ impl Roles {
     /// Notes that the flow has more than one packet.
     pub const fn set_answered(&mut self) {
         self.0 |= Self::ANSWERED;
+    }
+
+    /// Returns whether the payload is still looked at.
+    #[inline]
+    pub const fn is_inspected(self) -> bool {
+        self.0 & Self::INSPECTED != 0
+    }
+
+    /// Says whether the payload is to be looked at.
+    pub const fn set_inspected(&mut self, inspected: bool) {
+        self.0 = self.0 & !Self::INSPECTED | if inspected { Self::INSPECTED } else { 0 };
     }
 
     /// Returns whether packets are counted as frames because the source could not tell segments.

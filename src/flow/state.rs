@@ -1,7 +1,7 @@
 //! States of connections, and how long a row lives in each (one table).
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
-use crate::base::time::Nanos;
+use crate::{base::time::Nanos, dpi::notes::Phase};
 
 /// The state of a flow as it follows from its frames; silence is added by [`FlowState::text`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,6 +36,24 @@ pub enum FlowState {
     ArpRequest,
     ArpReply,
     Sctp,
+    /// Established, known as HTTP or HTTPS.
+    EstablishedWeb,
+    SshBanner,
+    SshKeyExchange,
+    SshAuthentication,
+    SshEstablished,
+    DnsQuery,
+    DnsResponse,
+    QuicInitial,
+    QuicHandshake,
+    QuicConnected,
+    /// Connected, known as HTTP.
+    QuicConnectedWeb,
+    /// A transport's CONNECTION_CLOSE was read.
+    QuicDraining,
+    /// An application's CONNECTION_CLOSE was read.
+    QuicDrainingApp,
+    QuicClosed,
 }
 
 /// Why a row ended.
@@ -89,7 +107,7 @@ const TCP_IDLE: Nanos = Nanos(60 * SECOND);
 
 impl FlowState {
     /// Every state, in the order of the table.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 37] = [
         Self::Active,
         Self::SynSent,
         Self::SynRecv,
@@ -113,7 +131,81 @@ impl FlowState {
         Self::ArpRequest,
         Self::ArpReply,
         Self::Sctp,
+        Self::EstablishedWeb,
+        Self::SshBanner,
+        Self::SshKeyExchange,
+        Self::SshAuthentication,
+        Self::SshEstablished,
+        Self::DnsQuery,
+        Self::DnsResponse,
+        Self::QuicInitial,
+        Self::QuicHandshake,
+        Self::QuicConnected,
+        Self::QuicConnectedWeb,
+        Self::QuicDraining,
+        Self::QuicDrainingApp,
+        Self::QuicClosed,
     ];
+
+    /// Returns the state that a phase makes of a flow in this one, if it makes any: phases of TCP
+    /// services refine ESTABLISHED, those of UDP services replace UDP's.
+    pub const fn in_phase(self, phase: Phase) -> Self {
+        let refined = match phase {
+            Phase::Web => Self::EstablishedWeb,
+            Phase::SshBanner => Self::SshBanner,
+            Phase::SshKeyExchange => Self::SshKeyExchange,
+            Phase::SshAuthentication => Self::SshAuthentication,
+            Phase::SshEstablished => Self::SshEstablished,
+            Phase::DnsQuery => Self::DnsQuery,
+            Phase::DnsResponse => Self::DnsResponse,
+            Phase::QuicInitial => Self::QuicInitial,
+            Phase::QuicHandshake => Self::QuicHandshake,
+            Phase::QuicConnected => Self::QuicConnected,
+            Phase::QuicConnectedWeb => Self::QuicConnectedWeb,
+            Phase::QuicDraining => Self::QuicDraining,
+            Phase::QuicDrainingApp => Self::QuicDrainingApp,
+            Phase::QuicClosed => Self::QuicClosed,
+        };
+        let fits = self.is_established() && refined.is_established() || self.is_udp() && refined.is_udp();
+        if fits { refined } else { self }
+    }
+
+    /// Returns whether TCP's state is ESTABLISHED.
+    #[inline]
+    pub const fn is_established(self) -> bool {
+        matches!(
+            self,
+            Self::Established
+                | Self::EstablishedWeb
+                | Self::SshBanner
+                | Self::SshKeyExchange
+                | Self::SshAuthentication
+                | Self::SshEstablished
+        )
+    }
+
+    /// Returns whether it is a state of UDP flows.
+    #[inline]
+    pub const fn is_udp(self) -> bool {
+        matches!(
+            self,
+            Self::Udp
+                | Self::DnsQuery
+                | Self::DnsResponse
+                | Self::QuicInitial
+                | Self::QuicHandshake
+                | Self::QuicConnected
+                | Self::QuicConnectedWeb
+                | Self::QuicDraining
+                | Self::QuicDrainingApp
+                | Self::QuicClosed
+        )
+    }
+
+    /// Returns the state of the transport alone: ESTABLISHED for all that refines it.
+    pub const fn of_transport(self) -> Self {
+        if self.is_established() { Self::Established } else { self }
+    }
 
     /// Returns the text in the State column after `silence` without a packet.
     pub const fn text(self, silence: Nanos) -> &'static str {
@@ -127,7 +219,17 @@ impl FlowState {
             }
             Self::SynSent => "SYN_SENT",
             Self::SynRecv => "SYN_RECV",
-            Self::Established => "ESTABLISHED",
+            Self::Established | Self::EstablishedWeb | Self::SshEstablished => "ESTABLISHED",
+            Self::SshBanner => "BANNER",
+            Self::SshKeyExchange => "KEYEXCHANGE",
+            Self::SshAuthentication => "AUTHENTICATION",
+            Self::DnsQuery => "DNS_QUERY",
+            Self::DnsResponse => "DNS_RESPONSE",
+            Self::QuicInitial => "QUIC_INITIAL",
+            Self::QuicHandshake => "QUIC_HANDSHAKE",
+            Self::QuicConnected | Self::QuicConnectedWeb => "QUIC_CONNECTED",
+            Self::QuicDraining | Self::QuicDrainingApp => "QUIC_DRAINING",
+            Self::QuicClosed => "QUIC_CLOSED",
             Self::FinWait1 => "FIN_WAIT1",
             Self::FinWait2 => "FIN_WAIT2",
             Self::TimeWait => "TIME_WAIT",
@@ -155,9 +257,17 @@ impl FlowState {
     /// when it has been silent for `silence`.
     pub const fn lifetime(self, silence: Nanos) -> Nanos {
         let secs = match self {
-            Self::Established if silence.0 < TCP_IDLE.0 => 600,
-            Self::Established | Self::Sctp => 300,
-            Self::TimeWait | Self::Closing | Self::ArpRequest | Self::ArpReply => 30,
+            Self::SshBanner | Self::SshKeyExchange | Self::SshAuthentication | Self::SshEstablished => 1800,
+            Self::EstablishedWeb | Self::QuicConnectedWeb => 600,
+            Self::Established | Self::QuicConnected if silence.0 < TCP_IDLE.0 => 600,
+            Self::Established | Self::QuicConnected | Self::Sctp => 300,
+            Self::TimeWait
+            | Self::Closing
+            | Self::ArpRequest
+            | Self::ArpReply
+            | Self::DnsQuery
+            | Self::DnsResponse => 30,
+            Self::QuicDrainingApp | Self::QuicClosed => 1,
             Self::Closed | Self::Reset => 5,
             Self::EchoRequest
             | Self::EchoReply
@@ -165,6 +275,7 @@ impl FlowState {
             | Self::TimeExceeded
             | Self::NdSolicit
             | Self::NdAdvert
+            | Self::QuicDraining
             | Self::Icmp => 10,
             Self::SynSent
             | Self::SynRecv
@@ -173,6 +284,8 @@ impl FlowState {
             | Self::CloseWait
             | Self::LastAck
             | Self::Udp
+            | Self::QuicInitial
+            | Self::QuicHandshake
             | Self::Active => 60,
         };
         Nanos::from_secs(secs)
@@ -202,7 +315,15 @@ impl FlowState {
 
     /// Returns whether the lifetime runs from entering the state instead of from the last packet.
     pub const fn counts_from_entry(self) -> bool {
-        matches!(self, Self::TimeWait | Self::Closed | Self::Reset)
+        matches!(
+            self,
+            Self::TimeWait
+                | Self::Closed
+                | Self::Reset
+                | Self::QuicDraining
+                | Self::QuicDrainingApp
+                | Self::QuicClosed
+        )
     }
 
     /// Returns whether a new SYN on the tuple begins a new row.
@@ -292,7 +413,7 @@ mod tests {
     }
 
     /// State, seconds without a packet (or since the state was entered) when the row goes.
-    const LIVES: [(&str, FlowState, u64); 23] = [
+    const LIVES: [(&str, FlowState, u64); 37] = [
         ("L4", Established, 300),
         ("L5", TimeWait, 30),
         ("L6", Closed, 5),
@@ -316,6 +437,20 @@ mod tests {
         ("L16", ArpReply, 30),
         ("L16", Sctp, 300),
         ("L16", Active, 60),
+        ("L1", EstablishedWeb, 600),
+        ("L2", SshBanner, 1800),
+        ("L2", SshKeyExchange, 1800),
+        ("L2", SshAuthentication, 1800),
+        ("L2", SshEstablished, 1800),
+        ("L8", DnsQuery, 30),
+        ("L8", DnsResponse, 30),
+        ("L13", QuicInitial, 60),
+        ("L13", QuicHandshake, 60),
+        ("L11", QuicConnected, 300),
+        ("L10", QuicConnectedWeb, 600),
+        ("L12", QuicDraining, 10),
+        ("L12", QuicDrainingApp, 1),
+        ("L14", QuicClosed, 1),
     ];
 
     #[test]
@@ -344,9 +479,65 @@ mod tests {
     #[test]
     fn l16_only_final_states_count_from_their_beginning() {
         for state in FlowState::ALL {
-            let is_final = matches!(state, TimeWait | Closed | Reset);
+            let is_closed = matches!(state, TimeWait | Closed | Reset);
+            let is_final = is_closed || matches!(state, QuicDraining | QuicDrainingApp | QuicClosed);
             assert_eq!(state.counts_from_entry(), is_final, "{state:?}");
-            assert_eq!(state.is_over(), is_final, "{state:?}");
+            // A new SYN begins a new row; QUIC has none.
+            assert_eq!(state.is_over(), is_closed, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn l11_a_quic_row_lives_10_min_while_active_and_5_when_idle() {
+        assert_eq!(QuicConnected.lifetime(secs(59.999)), Nanos::from_secs(600));
+        assert_eq!(QuicConnected.lifetime(secs(60.001)), Nanos::from_secs(300));
+        assert_eq!(QuicConnectedWeb.lifetime(secs(60.001)), Nanos::from_secs(600));
+    }
+
+    #[test]
+    fn phases_refine_the_states_of_their_transport_only() {
+        let cases = [
+            (Established, Phase::Web, EstablishedWeb),
+            (SshBanner, Phase::SshKeyExchange, SshKeyExchange),
+            (FinWait1, Phase::Web, FinWait1),
+            (SynRecv, Phase::SshBanner, SynRecv),
+            (Udp, Phase::DnsQuery, DnsQuery),
+            (DnsResponse, Phase::DnsQuery, DnsQuery),
+            (QuicInitial, Phase::QuicConnectedWeb, QuicConnectedWeb),
+            (Established, Phase::DnsQuery, Established),
+            (Udp, Phase::Web, Udp),
+            (Icmp, Phase::QuicInitial, Icmp),
+        ];
+        for (before, phase, after) in cases {
+            assert_eq!(before.in_phase(phase), after, "{before:?} {phase:?}");
+        }
+        for state in FlowState::ALL {
+            let base = state.of_transport();
+            assert_eq!(base == Established, state.is_established(), "{state:?}");
+            assert!(base == state || base == Established, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn st3_to_st5_services_have_their_states() {
+        let cases = [
+            (EstablishedWeb, "ESTABLISHED"),
+            (SshBanner, "BANNER"),
+            (SshKeyExchange, "KEYEXCHANGE"),
+            (SshAuthentication, "AUTHENTICATION"),
+            (SshEstablished, "ESTABLISHED"),
+            (DnsQuery, "DNS_QUERY"),
+            (DnsResponse, "DNS_RESPONSE"),
+            (QuicInitial, "QUIC_INITIAL"),
+            (QuicHandshake, "QUIC_HANDSHAKE"),
+            (QuicConnected, "QUIC_CONNECTED"),
+            (QuicConnectedWeb, "QUIC_CONNECTED"),
+            (QuicDraining, "QUIC_DRAINING"),
+            (QuicDrainingApp, "QUIC_DRAINING"),
+            (QuicClosed, "QUIC_CLOSED"),
+        ];
+        for (state, want) in cases {
+            assert_eq!(state.text(secs(0.0)), want);
         }
     }
 

@@ -16,10 +16,14 @@ use crate::{
         memory::{Advise, Array, prefetch},
         time::{Nanos, Tick},
     },
+    dpi::{
+        inspector::{Inspector, InspectorCounts, Judgement, Subject},
+        notes::Learn,
+    },
     flow::{
         bits::Bits,
         classify,
-        entry::{Facts, FlowRecord, Hot, Roles, WideEnds},
+        entry::{Evidence, Facts, FlowRecord, Hot, Roles, WideEnds},
         index::Index,
         locals::Locals,
         slab::{CHUNK, Frozen, Slab},
@@ -31,6 +35,7 @@ use crate::{
         hash::Seed,
         key::{Extension, WideKey, kind, proto},
         line::Line,
+        payload::Payloads,
     },
 };
 
@@ -39,7 +44,7 @@ const BATCH: usize = 32;
 /// No slot.
 const NONE: u32 = u32::MAX;
 /// No flow ends sooner than this after its last packet or its final state.
-const SHORTEST_LIFE: u32 = Tick::span(Nanos::from_secs(5));
+const SHORTEST_LIFE: u32 = Tick::span(Nanos::from_secs(1));
 /// A flow's home interface moves when it was silent there for so long.
 const HOME_MOVES_AFTER: Nanos = Nanos::from_secs(2);
 /// How far a frame may lie behind its flow's last one and still count as delivered late by another
@@ -65,10 +70,12 @@ pub struct TableConfig {
     pub advise: Advise,
     /// The worker's number, part of every id.
     pub worker: u8,
+    /// Whether payloads are looked at.
+    pub inspects: bool,
 }
 
-/// Where ended flows go. Returns once the record is taken or accounted for.
-pub trait EndedFlows {
+/// Where ended flows and what flows speak go. Returns once it is taken or accounted for.
+pub trait EndedFlows: Learn {
     /// Takes a flow that ended.
     fn ended(&mut self, record: &FlowRecord);
 }
@@ -142,6 +149,7 @@ pub struct FlowTable {
     cutoff: Tick,
     sweep: usize,
     counts: TableCounts,
+    inspector: Option<Inspector>,
     config: TableConfig,
 }
 
@@ -176,13 +184,19 @@ impl FlowTable {
             cutoff: Tick(0),
             sweep: usize::MAX,
             counts: TableCounts::default(),
+            inspector: config.inspects.then(|| Inspector::new(capacity, advise)),
             config: TableConfig { capacity, ..config },
         }
     }
 
     /// Accounts the frames of `lines` up to the first marker, and returns how many lines that were.
-    /// A wide frame whose key lies beyond the end is left.
-    pub fn process(&mut self, lines: &[Line], ended: &mut impl EndedFlows) -> usize {
+    /// A frame whose key or payload lies beyond the end is left.
+    pub fn process(
+        &mut self,
+        lines: &[Line],
+        payloads: &impl Payloads,
+        ended: &mut impl EndedFlows,
+    ) -> usize {
         let mut done = 0;
         let mut starts = [0u32; BATCH];
         let mut candidates = [NONE; BATCH];
@@ -192,7 +206,7 @@ impl FlowTable {
             let mut next = done;
             while frames < BATCH && next < lines.len() {
                 let frame = lines[next].frame();
-                let after = next + 1 + usize::from(frame.key.is_wide());
+                let after = next + 1 + frame.lines_after();
                 if frame.flags & flag::MARKER != 0 || after > lines.len() {
                     break;
                 }
@@ -223,7 +237,10 @@ impl FlowTable {
                 let start = starts[i] as usize;
                 let frame = lines[start].frame();
                 let wide = if frame.key.is_wide() { lines[start + 1].wide() } else { &NO_WIDE_KEY };
-                self.frame(frame, wide, candidates[i], &mut volume, ended);
+                let slot = self.frame(frame, wide, candidates[i], &mut volume, ended);
+                if slot != NONE {
+                    self.inspect(slot, frame, payloads.of(lines, start), ended);
+                }
             }
             done = next;
         }
@@ -292,12 +309,18 @@ impl FlowTable {
         self.counts
     }
 
+    /// Returns what became of the payloads; zeros if none is looked at.
+    pub fn inspections(&self) -> InspectorCounts {
+        self.inspector.as_ref().map(Inspector::counts).unwrap_or_default()
+    }
+
     /// Returns how many chunks of hot records were copied for readers since the start.
     pub fn chunks_copied(&self) -> u64 {
         self.hot.copied()
     }
 
-    /// Accounts one frame: to the candidate if that is its flow, which is the rule.
+    /// Accounts one frame: to the candidate if that is its flow, which is the rule. Returns the flow's
+    /// slot if the frame's payload is to be looked at, else [`NONE`].
     #[inline]
     fn frame(
         &mut self,
@@ -306,7 +329,7 @@ impl FlowTable {
         candidate: u32,
         volume: &mut Volume,
         ended: &mut impl EndedFlows,
-    ) {
+    ) -> u32 {
         let is_candidate = candidate != NONE
             && self.hot.get(candidate).key.matches(&frame.key)
             && (!frame.key.is_wide() || self.is_flow(candidate, frame, wide));
@@ -327,7 +350,7 @@ impl FlowTable {
         if self.config.home_interfaces {
             if hot.iface != frame.iface && !move_home(hot, frame) {
                 self.counts.drops[DropReason::SeenElsewhere] += 1;
-                return;
+                return NONE;
             }
             // Another queue or interface delivered it late. A file's order is what was captured.
             let behind = hot.last.since(frame.wall);
@@ -343,8 +366,9 @@ impl FlowTable {
             return self.begin(frame, wide, volume, ended);
         }
         let irregular = count(hot, frame, volume);
+        let inspected = hot.roles.is_inspected();
         if has_segment {
-            let regular = hot.state == FlowState::Established
+            let regular = hot.state.is_established()
                 && hot.roles.is_answered()
                 && self.tcp[slot as usize].advance(&segment_of(frame, late, Roles::default()));
             if !regular {
@@ -355,6 +379,74 @@ impl FlowTable {
         }
         if irregular {
             self.count_irregular(slot, frame);
+        }
+        if inspected && says_something(frame) { slot } else { NONE }
+    }
+
+    /// Has a payload looked at.
+    #[inline(never)]
+    fn inspect(&mut self, slot: u32, frame: &Descriptor, payload: &[u8], ended: &mut impl EndedFlows) {
+        let Some(inspector) = &mut self.inspector else { return };
+        let hot = self.hot.get(slot);
+        let generation = self.facts.get(slot).generation;
+        let mut subject = Subject {
+            id: FlowId::new(self.config.worker, slot, generation),
+            from: frame.from(),
+            client: hot.roles.initiator(),
+            opened: hot.roles.evidence() == Evidence::Handshake as u8,
+            starts: [None; 2],
+            seq_number: frame.seq_number,
+            closes: false,
+            ports: hot.key.ports,
+            wall: frame.wall,
+            payload,
+            wire_len: frame.payload_len as usize,
+        };
+        let judgement = if hot.key.proto == proto::TCP {
+            let track = &self.tcp[slot as usize];
+            subject.starts = [0, 1].map(|end| track.first_data(end));
+            subject.closes = frame.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0;
+            // A SYN takes a number of its own, before its data (RFC 9293 section 3.4).
+            let is_syn = frame.tcp_flags & tcp_flag::SYN != 0;
+            subject.seq_number = frame.seq_number.wrapping_add(u32::from(is_syn));
+            inspector.segment(&subject, ended)
+        } else {
+            if frame.segments > 1 {
+                // Of a super-frame, the first datagram: all but the last one have the same length.
+                let len = subject.wire_len.div_ceil(usize::from(frame.segments));
+                subject.wire_len = len;
+                subject.payload = &payload[..payload.len().min(len)];
+            }
+            inspector.datagram(&subject, ended)
+        };
+        if judgement != Judgement::default() {
+            self.judge(slot, frame.tick, judgement);
+        }
+    }
+
+    /// Draws the consequences of an inspection.
+    fn judge(&mut self, slot: u32, now: Tick, judgement: Judgement) {
+        let hot = self.hot.get_mut(slot);
+        let mut roles = hot.roles;
+        roles.set_inspected(!judgement.settled);
+        if let Some(client) = judgement.client {
+            roles.learn(client & 1, Evidence::Application);
+        }
+        let mut state = judgement.phase.map_or(hot.state, |phase| hot.state.in_phase(phase));
+        if hot.key.proto == proto::TCP && roles.subject() != hot.roles.subject() {
+            // TCP's state is that of the subject's end.
+            let seen = self.tcp[slot as usize].state(roles.subject());
+            if seen.of_transport() != state.of_transport() {
+                state = seen;
+            }
+        }
+        hot.roles = roles;
+        if state != hot.state {
+            if state.counts_from_entry() {
+                hot.tick = now;
+            }
+            hot.state = state;
+            self.expect_end(slot, now, state);
         }
     }
 
@@ -394,11 +486,16 @@ impl FlowTable {
         }
         let hot = self.hot.get(slot);
         let mut roles = hot.roles;
-        let mut state = outcome.state;
+        // What the payload told refines it.
+        let refine = |state: FlowState| match state {
+            FlowState::Established if hot.state.is_established() => hot.state,
+            other => other,
+        };
+        let mut state = refine(outcome.state);
         if let Some((end, evidence)) = outcome.initiator {
             roles.learn(usize::from(end), evidence);
             if roles.subject() != hot.roles.subject() {
-                state = self.tcp[slot as usize].state(roles.subject());
+                state = refine(self.tcp[slot as usize].state(roles.subject()));
             }
         }
         if state != hot.state || roles != hot.roles || !roles.is_answered() {
@@ -437,7 +534,7 @@ impl FlowTable {
         wide: &WideKey,
         volume: &mut Volume,
         ended: &mut impl EndedFlows,
-    ) {
+    ) -> u32 {
         let slot = self.take_slot(ended);
         let addresses = frame.key.addresses(wide);
         let local = addresses.map(|a| self.is_local(a));
@@ -479,6 +576,8 @@ impl FlowTable {
             }
         }
         let irregular = count(&mut hot, frame, volume);
+        let inspected = self.inspector.is_some() && matches!(frame.key.proto, proto::TCP | proto::UDP);
+        hot.roles.set_inspected(inspected);
         *self.hot.get_mut(slot) = hot;
         self.counts.half_open += u64::from(is_half_open(hot.state));
         self.index.insert(frame.hash, slot);
@@ -490,6 +589,7 @@ impl FlowTable {
         if irregular {
             self.count_irregular(slot, frame);
         }
+        if inspected && says_something(frame) { slot } else { NONE }
     }
 
     fn take_slot(&mut self, ended: &mut impl EndedFlows) -> u32 {
@@ -530,6 +630,11 @@ impl FlowTable {
     fn end(&mut self, slot: u32, reason: EndReason, ended: &mut impl EndedFlows) {
         let record = self.record(slot, Some(reason));
         self.index.remove(self.config.seed.hash(&record.hot.key), slot);
+        if record.hot.roles.is_inspected()
+            && let Some(inspector) = &mut self.inspector
+        {
+            inspector.forget(slot);
+        }
         *self.hot.get_mut(slot) = Hot::default();
         self.free[self.free_len] = slot;
         self.free_len += 1;
@@ -666,6 +771,12 @@ fn has_segment(frame: &Descriptor) -> bool {
 #[inline]
 fn keeps_state(frame: &Descriptor) -> bool {
     frame.flags & (flag::FRAGMENT | flag::NO_TRANSPORT) != 0
+}
+
+/// Returns whether the frame has something to inspect: payload, or the end of a direction.
+#[inline]
+fn says_something(frame: &Descriptor) -> bool {
+    (frame.payload_len != 0 || frame.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0) && !keeps_state(frame)
 }
 
 /// Returns whether another frame like this one cannot change the state of its flow.

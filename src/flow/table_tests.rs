@@ -28,6 +28,10 @@ impl Random {
 #[derive(Default)]
 struct Ended(Vec<FlowRecord>);
 
+impl crate::dpi::notes::Learn for Ended {
+    fn learned(&mut self, _: crate::base::ids::FlowId, _: crate::dpi::notes::Learned<'_>) {}
+}
+
 impl EndedFlows for Ended {
     fn ended(&mut self, record: &FlowRecord) {
         self.0.push(*record);
@@ -93,6 +97,7 @@ fn table(capacity: usize) -> FlowTable {
         home_interfaces: false,
         advise: no_advice,
         worker: 3,
+        inspects: false,
     })
 }
 
@@ -154,7 +159,7 @@ impl Model {
         let was_over = self.flows.contains_key(&n) && self.is_over(n);
         let had_embryos = self.flows.values().any(|f| f.frames[0] + f.frames[1] == 1);
         let new = was_over || !self.flows.contains_key(&n);
-        self.table.process(&lines(n, from, self.now, len), &mut self.ended);
+        self.table.process(&lines(n, from, self.now, len), &crate::packet::payload::Behind, &mut self.ended);
         let ended = std::mem::take(&mut self.ended.0);
         for record in &ended {
             let is_victim = record.end == Some(EndReason::Evicted);
@@ -279,14 +284,14 @@ fn behaves_like_a_map_under_random_frames_cuts_and_evictions() {
 fn a_frame_between_cut_and_sweep_begins_a_new_row() {
     let mut table = table(64);
     let mut ended = Ended::default();
-    table.process(&lines(4, 0, Nanos(0), 60), &mut ended);
-    table.process(&lines(4, 1, Nanos::from_secs(59), 60), &mut ended);
+    table.process(&lines(4, 0, Nanos(0), 60), &crate::packet::payload::Behind, &mut ended);
+    table.process(&lines(4, 1, Nanos::from_secs(59), 60), &crate::packet::payload::Behind, &mut ended);
     table.set_cutoff(Nanos::from_secs(118).tick());
-    table.process(&lines(4, 0, Nanos::from_secs(118), 60), &mut ended);
+    table.process(&lines(4, 0, Nanos::from_secs(118), 60), &crate::packet::payload::Behind, &mut ended);
     assert!(ended.0.is_empty(), "59 s of silence are not 60");
     table.set_cutoff(Nanos::from_secs(179).tick());
     // No sweep here: the frame comes first.
-    table.process(&lines(4, 0, Nanos::from_secs(179), 60), &mut ended);
+    table.process(&lines(4, 0, Nanos::from_secs(179), 60), &crate::packet::payload::Behind, &mut ended);
     assert_eq!(ended.0.len(), 1);
     assert_eq!((ended.0[0].end, ended.0[0].hot.frames), (Some(EndReason::Timeout), [2, 1]));
     assert!(table.sweep(usize::MAX, &mut ended));
@@ -302,7 +307,7 @@ fn lifetimes_hold_across_the_wrap_of_ticks() {
     let start = Nanos(wrap.0 - 5_000_000_000);
     table.set_cutoff(start.tick());
     assert!(table.sweep(usize::MAX, &mut ended));
-    table.process(&lines(4, 0, start, 60), &mut ended);
+    table.process(&lines(4, 0, start, 60), &crate::packet::payload::Behind, &mut ended);
     for (seconds, live) in [(30, 1), (59, 1), (61, 0)] {
         table.set_cutoff((start + Nanos::from_secs(seconds)).tick());
         assert!(table.sweep(usize::MAX, &mut ended));
@@ -321,7 +326,7 @@ fn a_flow_counts_on_its_home_interface_only() {
         let mut frame = *burst[0].frame();
         frame.iface = crate::base::ids::IfaceId(iface);
         burst[0] = Line::of(frame);
-        table.process(&burst, &mut ended);
+        table.process(&burst, &crate::packet::payload::Behind, &mut ended);
         (table.counts().volume.frames, table.counts().drops[DropReason::SeenElsewhere])
     };
     assert_eq!(on(1, 0), (1, 0));

@@ -60,8 +60,12 @@ pub struct Descriptor {
     pub window_scale: u8,
     /// Bits of [`flag`].
     pub flags: u8,
-    /// Unused.
-    pub zero: u8,
+    /// Lines of payload that follow in a ring.
+    pub payload_lines: u8,
+    /// Where the payload begins in the frame; in a ring, how many bytes of it follow.
+    pub payload_at: u16,
+    /// Always 0: leaves no padding.
+    pub zero: u16,
 }
 
 const _: () = assert!(size_of::<Descriptor>() == 64);
@@ -90,6 +94,12 @@ impl Descriptor {
         }
         let now = Nanos((self.seq_number as u64) << 32 | self.ack_number as u64);
         Some(Cut { epoch: Epoch(self.key.ends), now, wall: self.wall, last: self.segments != 0 })
+    }
+
+    /// Returns the lines that belong to this one: the wide key's and the payload's.
+    #[inline]
+    pub const fn lines_after(&self) -> usize {
+        self.key.is_wide() as usize + self.payload_lines as usize
     }
 
     /// Returns 0 for a frame from the low end, 1 for one from the high end.

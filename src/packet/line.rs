@@ -44,6 +44,19 @@ impl Line {
         unsafe { (&mut frame.frame, &mut wide.wide) }
     }
 
+    /// Writes bytes over the first lines; what is left of the last one of them stays as it is.
+    ///
+    /// # Panics
+    /// If there are more bytes than lines have.
+    #[inline]
+    pub fn write(lines: &mut [Self], bytes: &[u8]) {
+        assert!(bytes.len() <= size_of_val(lines));
+        // SAFETY: the lines have room for the bytes, and any bytes are a line.
+        unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), lines.as_mut_ptr().cast::<u8>(), bytes.len());
+        }
+    }
+
     /// Returns the line as a wide key.
     #[inline]
     pub const fn wide(&self) -> &WideKey {

@@ -16,6 +16,7 @@ pub mod key;
 pub mod line;
 pub mod link;
 pub mod parse;
+pub mod payload;
 
 mod arp;
 mod envelope;

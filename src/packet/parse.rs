@@ -163,6 +163,8 @@ impl Parser {
         out.vlan = walk.vlan;
         out.tcp_flags = row.transport.tcp_flags;
         out.window_scale = row.transport.window_scale;
+        out.payload_lines = 0;
+        out.payload_at = u16::try_from(row.payload_at).unwrap_or(u16::MAX);
         out.zero = 0;
         span.count_segments(meta, out);
         Verdict::Flow

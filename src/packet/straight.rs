@@ -38,6 +38,7 @@ struct Packet {
     key: FlowKey,
     from_high: u8,
     transport: Transport,
+    payload_at: usize,
     payload_len: usize,
 }
 
@@ -107,12 +108,13 @@ impl Straight {
         if len < ipv4::HEADER || at + len > frame.len().max(meta.wire_len as usize) {
             return None;
         }
-        let (transport, payload_len) =
+        let (transport, header_len, payload_len) =
             self.transport(header[9], &bytes[ipv4::HEADER..], len - ipv4::HEADER)?;
         let (mut key, from_high) = narrow([be32(header, 12), be32(header, 16)], transport.ports);
         key.proto = header[9];
         key.kind = kind::LIVE;
-        Some(Packet { key, from_high, transport, payload_len })
+        let payload_at = at + ipv4::HEADER + header_len;
+        Some(Packet { key, from_high, transport, payload_at, payload_len })
     }
 
     /// Reads the IPv6 packet at `at`, if it is a usual one; then writes the wide key.
@@ -129,7 +131,7 @@ impl Straight {
         if is_link_local(&ends[0]) || is_link_local(&ends[1]) {
             return None;
         }
-        let (transport, payload_len) = self.transport(header[6], &bytes[ipv6::HEADER..], len)?;
+        let (transport, header_len, payload_len) = self.transport(header[6], &bytes[ipv6::HEADER..], len)?;
         let (ends, ports, from_high) = wide_ends(ends, transport.ports);
         *wide = WideKey { ends, extension: Extension::default() };
         let key = FlowKey {
@@ -139,13 +141,14 @@ impl Straight {
             kind: kind::LIVE | kind::V6,
             zero: 0,
         };
-        Some(Packet { key, from_high, transport, payload_len })
+        let payload_at = at + ipv6::HEADER + header_len;
+        Some(Packet { key, from_high, transport, payload_at, payload_len })
     }
 
     /// Reads a whole TCP or UDP header; `len` is what IP says of its payload's length. Returns the
-    /// payload's length, too.
+    /// header's length and that of its payload, too.
     #[inline(always)]
-    fn transport(&self, number: u8, bytes: &[u8], len: usize) -> Option<(Transport, usize)> {
+    fn transport(&self, number: u8, bytes: &[u8], len: usize) -> Option<(Transport, usize, usize)> {
         match number {
             proto::TCP => {
                 let header = bytes.first_chunk::<{ tcp::HEADER }>()?;
@@ -153,12 +156,16 @@ impl Straight {
                 if header_len < tcp::HEADER || header_len > len {
                     return None;
                 }
-                Some((tcp::fields(header, bytes), len - header_len))
+                Some((tcp::fields(header, bytes), header_len, len - header_len))
             }
             proto::UDP if !self.inner => {
                 let header = bytes.first_chunk::<{ udp::HEADER }>()?;
                 let ports = [be16(header, 0), be16(header, 2)];
-                Some((Transport { ports, ..Transport::default() }, len.checked_sub(udp::HEADER)?))
+                Some((
+                    Transport { ports, ..Transport::default() },
+                    udp::HEADER,
+                    len.checked_sub(udp::HEADER)?,
+                ))
             }
             _ => None,
         }
@@ -184,6 +191,8 @@ impl Straight {
             tcp_flags: transport.tcp_flags,
             window_scale: transport.window_scale,
             flags: packet.from_high | if meta.outgoing { flag::OUTGOING } else { 0 },
+            payload_lines: 0,
+            payload_at: packet.payload_at as u16,
             zero: 0,
         };
     }

@@ -14,6 +14,7 @@ use crate::{
         time::Nanos,
     },
     capture::source::Clock,
+    dpi::notes::Learned,
     flow::{
         entry::FlowRecord,
         state::EndReason,
@@ -21,6 +22,7 @@ use crate::{
     },
     packet::descriptor::Cut,
     pipeline::{
+        learned::LearnedReceiver,
         owners::Attribution,
         rates::{self, DownUp, Rates},
         report::{Message, RxReport, Unreported, WorkerReport},
@@ -29,7 +31,10 @@ use crate::{
         wake::Bell,
     },
     snapshot::{
+        app::App,
         publication::Publication,
+        side::SideTable,
+        tap::Ended,
         view::{Snapshot, StageStatus, Totals, WorkerView},
     },
 };
@@ -69,6 +74,8 @@ pub struct WorkerLink {
     pub reports: rtrb::Consumer<Message>,
     /// Its ended flows.
     pub ended: rtrb::Consumer<FlowRecord>,
+    /// What its flows speak.
+    pub learned: LearnedReceiver,
     /// Tables go back here.
     pub back: rtrb::Producer<Box<FrozenFlows>>,
     /// Its bell.
@@ -109,7 +116,11 @@ pub struct Collector {
     worker_reports: Vec<Option<WorkerReport>>,
     /// Ended flows read from each worker since the start.
     ended_read: Vec<u64>,
-    batch: Vec<FlowRecord>,
+    batch: Vec<Ended>,
+    /// Ended flows without an owner, which get another chance at the next cut.
+    waiting: Vec<Ended>,
+    /// What flows speak, by worker.
+    apps: Vec<SideTable<App>>,
     rates: Vec<Rates>,
     /// Rates by worker and slot, while no snapshot holds them.
     rate_lists: Vec<Vec<[f32; 2]>>,
@@ -144,6 +155,8 @@ impl Collector {
             worker_reports: (0..workers).map(|_| None).collect(),
             ended_read: vec![0; workers],
             batch: Vec::new(),
+            waiting: Vec::new(),
+            apps: (0..workers).map(|_| SideTable::default()).collect(),
             rates: (0..workers).map(|_| Rates::default()).collect(),
             rate_lists: vec![Vec::new(); workers],
             ended_sum: DownUp::default(),
@@ -209,25 +222,38 @@ impl Collector {
             self.read_worker_report(w);
             let limit = self.worker_reports[w].as_ref().map_or(u64::MAX, |r| r.ended_sent);
             let read = waiting.min(limit.saturating_sub(self.ended_read[w]));
-            let ended = &mut self.parts.workers[w].ended;
+            let Self { parts, apps, .. } = self;
+            let (WorkerLink { ended, learned, .. }, apps) = (&mut parts.workers[w], &mut apps[w]);
+            // What a flow speaks comes ahead of its end, so it is there for all that wait.
+            any |= learned.drain(|id, what| match what {
+                Learned::Service(service) => apps.get_mut(id).service = Some(service),
+                Learned::Fact(fact, value) => apps.get_mut(id).learn(fact, value),
+                Learned::Resolved(..) => {}
+            });
             let Ok(chunk) = ended.read_chunk(read as usize) else { continue };
             let (first, second) = chunk.as_slices();
             for part in [first, second] {
                 for record in part {
                     self.rates[w].ended(record, &mut self.ended_sum);
                 }
-                match self.parts.taps.want_order() {
-                    true => self.batch.extend_from_slice(part),
-                    false => self.parts.taps.ended(part),
-                }
+                self.batch.extend(part.iter().map(|record| Ended {
+                    record: *record,
+                    app: apps.take(record.id),
+                    owner: None,
+                }));
             }
             chunk.commit_all();
             self.ended_read[w] += read;
             any |= read > 0;
+            if !self.parts.taps.want_order() && self.parts.owners.is_none() {
+                self.parts.taps.ended(&self.batch);
+                self.batch.clear();
+            }
         }
         // A table that evicts may end more flows between two cuts than are worth keeping.
-        let flood = self.batch.last().is_some_and(|last| last.end == Some(EndReason::Evicted));
+        let flood = self.batch.last().is_some_and(|last| last.record.end == Some(EndReason::Evicted));
         if self.batch.len() >= LARGEST_BATCH && flood {
+            self.add_owners(true);
             self.flush_batch();
         }
         any
@@ -275,6 +301,7 @@ impl Collector {
             self.read_ended();
         }
         self.flush_batch();
+        self.apps.iter_mut().for_each(SideTable::forget_leaving);
         let mut accounts = Accounts::default();
         let mut counts = TableCounts::default();
         let mut unreported = Unreported::default();
@@ -333,8 +360,9 @@ impl Collector {
             if due {
                 self.rates[w].reckon(&flows, &cut, elapsed, &mut rates, &mut sum);
             }
-            let owners = self.parts.owners.as_mut().map(|o| o.lend(w)).unwrap_or_default();
-            workers.push(WorkerView { flows, rates, apps: Vec::new(), owners });
+            let apps = self.apps[w].view();
+            let owners = self.parts.owners.as_ref().map(|o| o.view(w)).unwrap_or_default();
+            workers.push(WorkerView { flows, rates, apps, owners });
         }
         self.totals.flows = counts.live;
         self.totals.opened = counts.opened;
@@ -410,17 +438,41 @@ impl Collector {
         rx.chain(workers).collect()
     }
 
+    /// Joins owners to the flows that ended up to a cut. Those without wait for the next one, unless
+    /// this is the last: a short connection's end may be known before its process.
+    fn add_owners(&mut self, last: bool) {
+        let Some(owners) = &mut self.parts.owners else { return };
+        let waited = self.waiting.len();
+        let mut all = std::mem::take(&mut self.waiting);
+        all.append(&mut self.batch);
+        let mut place = 0;
+        all.retain_mut(|ended| {
+            ended.owner = owners.take(&ended.record);
+            place += 1;
+            let is_settled = ended.owner.is_some() || !Attribution::may_learn(&ended.record);
+            if is_settled || last || place <= waited || self.parts.taps.are_none() {
+                return true;
+            }
+            self.waiting.push(std::mem::take(ended));
+            false
+        });
+        self.batch = all;
+        if !self.waiting.is_empty() {
+            owners.look_again(false);
+        }
+    }
+
     /// Gives the ended flows of a cut to the taps, in the order of first packet, then key.
     fn flush_batch(&mut self) {
         let mut batch = std::mem::take(&mut self.batch);
         // Records are large: their places are sorted instead.
-        let mut order: Vec<_> = batch.iter().zip(0u32..).map(|(r, at)| (r.facts.first, at)).collect();
-        let record = |at: u32| &batch[at as usize];
+        let mut order: Vec<_> = batch.iter().zip(0u32..).map(|(e, at)| (e.record.facts.first, at)).collect();
+        let record = |at: u32| &batch[at as usize].record;
         order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| record(a.1).in_order(record(b.1))));
         let mut sorted = Vec::with_capacity(order.len().min(TAP_BATCH));
         for part in order.chunks(TAP_BATCH) {
             sorted.clear();
-            sorted.extend(part.iter().map(|&(_, at)| *record(at)));
+            sorted.extend(part.iter().map(|&(_, at)| std::mem::take(&mut batch[at as usize])));
             self.parts.taps.ended(&sorted);
         }
         batch.clear();
@@ -442,9 +494,11 @@ impl Collector {
         let mut batch = Vec::with_capacity(TAP_BATCH);
         for flows in open.chunks(TAP_BATCH) {
             batch.clear();
-            batch.extend(
-                flows.iter().map(|&(_, at)| FlowRecord { end: Some(EndReason::Eof), ..snapshot.record(at) }),
-            );
+            batch.extend(flows.iter().map(|&(_, at)| Ended {
+                record: FlowRecord { end: Some(EndReason::Eof), ..snapshot.record(at) },
+                app: snapshot.app(at).cloned(),
+                owner: snapshot.owner(at).cloned(),
+            }));
             self.parts.taps.ended(&batch);
         }
     }
@@ -511,9 +565,6 @@ impl Collector {
     fn give_back(&mut self, snapshot: Snapshot) {
         for (w, view) in snapshot.workers.into_iter().enumerate() {
             self.rate_lists[w] = view.rates;
-            if let Some(owners) = &mut self.parts.owners {
-                owners.give_back(w, view.owners);
-            }
             if let Some(report) = &mut self.worker_reports[w] {
                 // The worker has ended; its last table stays here.
                 report.flows.get_or_insert(view.flows);

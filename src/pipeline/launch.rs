@@ -20,10 +20,12 @@ use crate::{
     packet::{
         hash::Seed,
         parse::{ParseConfig, Parser},
+        payload::MOST_LINES,
     },
     pipeline::{
         clock::EngineClock,
         collector::{Collector, CollectorParts, RxLink, WorkerLink},
+        learned,
         owners::Attribution,
         report::EndedQueue,
         ring,
@@ -41,6 +43,9 @@ use crate::{
 const LONGEST_INTERVAL: Nanos = Nanos::from_secs(1);
 /// Reports of a thread that the collector may be behind.
 const REPORTS: usize = 4;
+
+/// Room for what a worker has learned and the collector has not yet read.
+const LEARNED_BYTES: usize = 1 << 20;
 
 /// How the pipeline is built. Tests set every field; the command line fills it from flags.
 #[derive(Clone)]
@@ -67,6 +72,8 @@ pub struct EngineConfig {
     pub parse: ParseConfig,
     /// Which addresses are ours.
     pub locals: Locals,
+    /// Whether payloads are looked at: what flows speak (deep packet inspection).
+    pub inspects: bool,
     /// Keeps idle stages spinning instead of waiting.
     pub busy_poll: bool,
     /// How threads are placed and named, and memory is advised: from the platform.
@@ -253,7 +260,9 @@ impl Launch {
                 let bell = Arc::clone(&self.worker_links[w].bell);
                 let mut inlets = Vec::new();
                 for sender in &mut senders {
-                    let (tx, rx) = ring::lines(self.config.ring, Arc::clone(&bell));
+                    // A frame's lines must fit beside the marker's.
+                    let least = if self.config.inspects { MOST_LINES + 1 } else { 0 };
+                    let (tx, rx) = ring::lines(self.config.ring.max(least), Arc::clone(&bell));
                     sender.push(tx);
                     inlets.push(rx);
                 }
@@ -266,7 +275,7 @@ impl Launch {
             }
             for (i, (source, senders)) in sources.into_iter().zip(senders).enumerate() {
                 let name = format!("rx/{i}");
-                let outlet = Steered::new(senders, self.config.burst);
+                let outlet = Steered::new(senders, self.config.burst, self.config.inspects);
                 let rx = self.rx(&name, self.core(i), source, outlet, shared);
                 self.spawn(name, self.core(i), move || rx.run())?;
             }
@@ -295,18 +304,22 @@ impl Launch {
             home_interfaces: live,
             advise: self.config.host.advise,
             worker: number as u8,
+            inspects: self.config.inspects,
         });
+        let bytes = if self.config.inspects { LEARNED_BYTES } else { 0 };
+        let (learned_tx, learned) = learned::ring(bytes, Arc::clone(&self.bell), !live);
         self.worker_links.push(WorkerLink {
             name: name.into(),
             core,
             reports,
             ended,
+            learned,
             back,
             bell: Arc::default(),
         });
         Worker::new(WorkerParts {
             table,
-            ended: EndedQueue::new(ended_tx, Arc::clone(&self.bell), !live),
+            ended: EndedQueue::new(ended_tx, learned_tx, Arc::clone(&self.bell), !live),
             to_collector,
             from_collector,
             collector: Arc::clone(&self.bell),

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod collector;
 pub mod launch;
+pub mod learned;
 pub mod owners;
 pub mod rates;
 pub mod report;

@@ -13,7 +13,7 @@ use crate::{
         lookup::{Asked, OwnerStatus, Owners},
         owner::Owner,
     },
-    snapshot::view::Tenant,
+    snapshot::side::{SideTable, SideView},
 };
 
 /// Flows that are asked about again, at most; a flood of unknown ones is not worth more.
@@ -33,8 +33,9 @@ pub struct Attribution {
 /// What is known of one worker's flows.
 #[derive(Default)]
 struct Table {
-    /// By slot, while no snapshot holds them.
-    list: Vec<Tenant<Owner>>,
+    owners: SideTable<Owner>,
+    /// By slot: the generation of the flow that was asked about; 0 none.
+    asked: Vec<u32>,
     /// By chunk: the version at the last join, plus 1.
     versions: Vec<u64>,
 }
@@ -81,19 +82,23 @@ impl Attribution {
         }
     }
 
-    /// Returns the owner of a flow that has ended.
-    pub fn of_ended(&mut self, record: &FlowRecord) -> Option<Arc<Owner>> {
-        let known = self
-            .workers
-            .get(usize::from(record.id.worker()))
-            .and_then(|table| table.list.get(record.id.slot() as usize))
-            .filter(|tenant| tenant.generation == record.id.generation())
-            .and_then(|tenant| tenant.value.clone());
+    /// Returns the owner of a flow that has ended, and forgets it.
+    pub fn take(&mut self, record: &FlowRecord) -> Option<Arc<Owner>> {
+        let known = self.workers.get_mut(usize::from(record.id.worker()))?.owners.take(record.id);
         // What was uncertain while it lived may be certain now.
         if known.as_ref().is_some_and(|owner| owner.quality.is_certain()) {
             return known;
         }
-        self.owners.find(&Asked::about(record)).or(known)
+        let found = self.owners.find(&Asked::about(record));
+        match (found, known) {
+            (Some(found), Some(known)) if found.quality < known.quality => Some(known),
+            (found, known) => found.or(known),
+        }
+    }
+
+    /// Returns whether a flow that has ended without an owner may get one by another look.
+    pub fn may_learn(record: &FlowRecord) -> bool {
+        needs_more(None, &Asked::about(record))
     }
 
     /// Asks for a look at all sockets: a flow that has ended waits for it.
@@ -101,14 +106,9 @@ impl Attribution {
         self.owners.look_again(wait);
     }
 
-    /// Hands the list of a worker's owners to a snapshot; [`Self::give_back`] brings it back.
-    pub(crate) fn lend(&mut self, w: usize) -> Vec<Tenant<Owner>> {
-        std::mem::take(&mut self.workers[w].list)
-    }
-
-    /// Takes the list of a worker's owners back.
-    pub(crate) fn give_back(&mut self, w: usize, list: Vec<Tenant<Owner>>) {
-        self.workers[w].list = list;
+    /// Returns the owners of a worker's flows as they are known now.
+    pub fn view(&self, w: usize) -> SideView<Owner> {
+        self.workers[w].owners.view()
     }
 
     /// Returns how owners are found.
@@ -118,7 +118,7 @@ impl Attribution {
 
     fn join_new(&mut self, w: usize, flows: &FrozenFlows, now: Nanos) {
         let table = &mut self.workers[w];
-        table.list.resize_with(flows.hot.slots(), Tenant::default);
+        table.asked.resize(flows.hot.slots(), 0);
         table.versions.resize(flows.hot.chunks(), 0);
         for c in 0..flows.hot.chunks() {
             // A new flow writes its facts.
@@ -130,17 +130,19 @@ impl Attribution {
             let facts = flows.facts.chunk(c);
             for (i, hot) in flows.hot.chunk(c).iter().enumerate() {
                 let slot = c * CHUNK + i;
-                let tenant = &mut table.list[slot];
-                if !hot.is_live() || tenant.generation == facts[i].generation {
+                if !hot.is_live() || table.asked[slot] == facts[i].generation {
                     continue;
                 }
+                table.asked[slot] = facts[i].generation;
                 let id = FlowId::new(w as u8, slot as u32, facts[i].generation);
                 let asked = Asked::new(id, hot, &facts[i], &flows.wide_key(slot as u32));
                 let value = self.owners.find(&asked);
                 if needs_more(value.as_ref(), &asked) && self.retries.len() < MOST_RETRIES {
                     self.retries.push(Retry { id, tries: 0, due: now });
                 }
-                *tenant = Tenant { generation: facts[i].generation, value };
+                if let Some(owner) = value {
+                    table.owners.set(id, owner);
+                }
             }
         }
     }
@@ -173,16 +175,13 @@ impl Attribution {
         }
         let asked = Asked::new(id, hot, facts, &flows.wide_key(slot));
         let answer = self.owners.find(&asked);
-        let Some(tenant) = self.workers[w].list.get_mut(slot as usize) else { return false };
-        if tenant.generation != id.generation() {
-            return false;
-        }
+        let owners = &mut self.workers[w].owners;
         if let Some(owner) = answer
-            && tenant.value.as_ref().is_none_or(|known| owner.quality >= known.quality)
+            && owners.get(id).is_none_or(|known| owner.quality >= known.quality && *known != owner)
         {
-            tenant.value = Some(owner);
+            owners.set(id, owner);
         }
-        needs_more(tenant.value.as_ref(), &asked)
+        needs_more(owners.get(id), &asked)
     }
 }
 
@@ -254,6 +253,9 @@ mod tests {
     }
 
     struct Nobody;
+    impl crate::dpi::notes::Learn for Nobody {
+        fn learned(&mut self, _: FlowId, _: crate::dpi::notes::Learned<'_>) {}
+    }
     impl EndedFlows for Nobody {
         fn ended(&mut self, _record: &FlowRecord) {}
     }
@@ -274,6 +276,7 @@ mod tests {
                 home_interfaces: false,
                 advise: no_advice,
                 worker: 0,
+                inspects: false,
             });
             let known = Known::default();
             let attribution = Attribution::new(Box::new(known.clone()), 1);
@@ -298,7 +301,7 @@ mod tests {
                 segments: 1,
                 ..Descriptor::default()
             };
-            self.table.process(&[Line::of(frame)], &mut Nobody);
+            self.table.process(&[Line::of(frame)], &crate::packet::payload::Behind, &mut Nobody);
         }
 
         fn cut(&mut self, secs: u64) {
@@ -311,7 +314,9 @@ mod tests {
         }
 
         fn pid(&self, slot: usize) -> Option<u32> {
-            self.attribution.workers[0].list[slot].value.as_ref().and_then(|o| o.pid)
+            let flows = &self.frozen;
+            let id = FlowId::new(0, slot as u32, flows.facts.get(slot as u32).generation);
+            self.attribution.workers[0].owners.get(id).and_then(|o| o.pid)
         }
     }
 

@@ -157,6 +157,10 @@ mod tests {
     #[derive(Default)]
     struct Ended(Vec<FlowRecord>);
 
+    impl crate::dpi::notes::Learn for Ended {
+        fn learned(&mut self, _: crate::base::ids::FlowId, _: crate::dpi::notes::Learned<'_>) {}
+    }
+
     impl EndedFlows for Ended {
         fn ended(&mut self, record: &FlowRecord) {
             self.0.push(*record);
@@ -183,6 +187,7 @@ mod tests {
                 home_interfaces: false,
                 advise: no_advice,
                 worker: 0,
+                inspects: false,
             });
             let frozen = FrozenFlows::with_capacity(capacity);
             let (ended, rates, sum) = (Ended::default(), Rates::default(), DownUp::default());
@@ -208,7 +213,7 @@ mod tests {
                 segments: 1,
                 ..Descriptor::default()
             };
-            self.table.process(&[Line::of(frame)], &mut self.ended);
+            self.table.process(&[Line::of(frame)], &crate::packet::payload::Behind, &mut self.ended);
         }
 
         /// A cut; `due` is whether rates are reckoned at it.

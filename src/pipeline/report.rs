@@ -5,15 +5,19 @@ use std::sync::Arc;
 use crate::{
     base::{
         counters::{Accounts, Volume},
-        ids::Epoch,
+        ids::{Epoch, FlowId},
     },
     capture::source::SourceStatus,
+    dpi::{
+        inspector::InspectorCounts,
+        notes::{Learn, Learned},
+    },
     flow::{
         entry::FlowRecord,
         table::{EndedFlows, FrozenFlows, TableCounts},
     },
     packet::descriptor::Cut,
-    pipeline::wake::Bell,
+    pipeline::{learned::LearnedSender, wake::Bell},
 };
 
 /// How long a worker waits before it looks for room again.
@@ -40,6 +44,10 @@ pub struct WorkerReport {
     pub ended_sent: u64,
     /// Totals of ended flows that found the queue full.
     pub unreported: Unreported,
+    /// What became of the payloads.
+    pub inspections: InspectorCounts,
+    /// Facts that found their ring full.
+    pub facts_lost: u64,
     /// The table, if the collector had given the last one back.
     pub flows: Option<Box<FrozenFlows>>,
 }
@@ -63,19 +71,34 @@ pub struct EndedQueue {
     pub sent: u64,
     /// What found no room.
     pub unreported: Unreported,
+    /// Where goes what flows speak: always ahead of their end.
+    pub learned: LearnedSender,
 }
 
 impl EndedQueue {
     /// Returns the sending end of a queue.
-    pub fn new(to_collector: rtrb::Producer<FlowRecord>, collector: Arc<Bell>, waits: bool) -> Self {
-        Self { to_collector, collector, waits, sent: 0, unreported: Unreported::default() }
+    pub fn new(
+        to_collector: rtrb::Producer<FlowRecord>,
+        learned: LearnedSender,
+        collector: Arc<Bell>,
+        waits: bool,
+    ) -> Self {
+        Self { to_collector, collector, waits, sent: 0, unreported: Unreported::default(), learned }
     }
 
     /// Wakes the collector if the queue is half full.
     pub fn nudge(&self) {
+        self.learned.nudge();
         if self.to_collector.slots() < self.to_collector.buffer().capacity() / 2 {
             self.collector.ring();
         }
+    }
+}
+
+impl Learn for EndedQueue {
+    #[inline]
+    fn learned(&mut self, id: FlowId, what: Learned<'_>) {
+        self.learned.learned(id, what);
     }
 }
 

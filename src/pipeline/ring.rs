@@ -10,14 +10,17 @@ use crate::{
     packet::{
         descriptor::{Cut, Descriptor},
         line::Line,
+        payload::MOST_LINES,
     },
     pipeline::wake::Bell,
 };
 
 /// Makes a ring of at least `lines` lines to the worker with this bell.
+#[allow(clippy::disallowed_macros, reason = "start-up")]
 pub fn lines(lines: usize, worker: Arc<Bell>) -> (LineSender, LineReceiver) {
     let (producer, consumer) = rtrb::RingBuffer::new(lines.max(4));
-    (LineSender { producer, worker }, LineReceiver { consumer })
+    let joint = vec![Line::default(); MOST_LINES].into_boxed_slice();
+    (LineSender { producer, worker }, LineReceiver { consumer, joint })
 }
 
 /// An rx's end.
@@ -74,6 +77,8 @@ impl LineSender {
 /// A worker's end.
 pub struct LineReceiver {
     consumer: rtrb::Consumer<Line>,
+    /// Where the lines of a frame are put together that lies on both sides of the ring's end.
+    joint: Box<[Line]>,
 }
 
 impl LineReceiver {
@@ -100,13 +105,15 @@ impl LineReceiver {
         let mut done = process(first);
         let mut cut = None;
         if done < first.len() {
-            cut = first[done].frame().as_marker();
-            if cut.is_none()
-                && let Some(key) = second.first()
-            {
-                // The ring's end lies between a frame and its wide key.
-                done += process(&[first[done], *key]);
-                done += process(&second[1..]);
+            let frame = first[done].frame();
+            cut = frame.as_marker();
+            let front = first.len() - done;
+            let rest = (1 + frame.lines_after()).saturating_sub(front);
+            if cut.is_none() && 0 < rest && rest <= second.len() {
+                self.joint[..front].copy_from_slice(&first[done..]);
+                self.joint[front..front + rest].copy_from_slice(&second[..rest]);
+                done += process(&self.joint[..front + rest]);
+                done += process(&second[rest..]);
             }
         } else if !second.is_empty() {
             done += process(second);

@@ -317,7 +317,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
                 Verdict::Flow => {
                     accounts.taken.add_frame(u64::from(frame.segments), u64::from(frame.wire_len));
                     frame.tick = now.tick();
-                    outlet.put();
+                    outlet.put(bytes);
                 }
                 Verdict::NotFlow => {
                     accounts.taken.add_frame(1, meta.wire_bytes());

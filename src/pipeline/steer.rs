@@ -1,6 +1,7 @@
 //! Where an rx's frames go: over rings to the workers that own their flows, or straight into the
 //! worker that is fused with the rx.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "frames are lent for the length of a burst")]
 
 use crate::{
     base::{
@@ -11,6 +12,7 @@ use crate::{
         descriptor::{Cut, Descriptor},
         key::WideKey,
         line::Line,
+        payload::{Beside, Lent, MOST_LINES, payload},
     },
     pipeline::{ring::LineSender, worker::Worker},
 };
@@ -29,10 +31,12 @@ pub trait Outlet: Send {
     /// its single fields to arrive (5 ns).
     fn place(&mut self) -> (&mut Descriptor, &mut WideKey);
 
-    /// Adds what was written to the place to the burst.
-    fn put(&mut self);
+    /// Adds what was written to the place to the burst, and the payload in `frame`, which stays where
+    /// it is until the burst was flushed.
+    fn put(&mut self, frame: &[u8]);
 
-    /// Hands the burst over. What finds no room is dropped, or waited for if `waits`.
+    /// Hands the burst over. What finds no room is dropped, or waited for if `waits`. The source has
+    /// not been called since the frames were put.
     fn flush(&mut self, drops: &mut Drops, waits: bool);
 
     /// Puts the marker of a cut behind all that was flushed.
@@ -50,6 +54,8 @@ pub trait Outlet: Send {
 /// Lines of one burst, in one piece.
 struct Staged {
     lines: Box<[Line]>,
+    /// Lines of a frame at most.
+    most: usize,
     used: usize,
     /// Frames in them.
     frames: u64,
@@ -57,9 +63,10 @@ struct Staged {
 
 impl Staged {
     #[allow(clippy::disallowed_macros, reason = "start-up")]
-    fn new(burst: usize) -> Self {
-        // One pair more: a place is asked for before it is known that nothing comes.
-        Self { lines: vec![Line::default(); 2 * burst + 2].into_boxed_slice(), used: 0, frames: 0 }
+    fn new(burst: usize, most: usize) -> Self {
+        // One frame more: a place is asked for before it is known that nothing comes.
+        let lines = vec![Line::default(); most * (burst + 1)].into_boxed_slice();
+        Self { lines, most, used: 0, frames: 0 }
     }
 
     /// Returns the two lines behind the last one.
@@ -71,15 +78,43 @@ impl Staged {
     /// Adds the frame in the next pair.
     #[inline]
     fn put(&mut self) {
-        self.used += 1 + usize::from(self.lines[self.used].frame().key.is_wide());
+        self.used += 1 + self.lines[self.used].frame().lines_after();
         self.frames += 1;
+    }
+
+    /// Writes the payload of the frame in the next pair behind it.
+    fn append_payload(&mut self, frame: &[u8]) {
+        let at = self.used;
+        let (descriptor, _) = Line::pair_mut(self.pair());
+        let bytes = payload(descriptor, frame);
+        descriptor.payload_lines = bytes.len().div_ceil(size_of::<Line>()) as u8;
+        descriptor.payload_at = bytes.len() as u16;
+        let behind = at + 1 + usize::from(descriptor.key.is_wide());
+        Line::write(&mut self.lines[behind..at + self.most], bytes);
     }
 
     /// Adds a frame from elsewhere.
     #[inline]
-    fn copy(&mut self, pair: &[Line; 2]) {
+    fn copy(&mut self, pair: &[Line; 2], frame: Option<&[u8]>) {
         *self.pair() = *pair;
+        if let Some(frame) = frame {
+            self.append_payload(frame);
+        }
         self.put();
+    }
+
+    /// Returns how many lines from `from` on, in whole frames, are at most `room`, and how many frames
+    /// these are.
+    fn whole(&self, from: usize, room: usize) -> (usize, u64) {
+        let (mut at, mut frames) = (from, 0);
+        while at < self.used {
+            let next = at + 1 + self.lines[at].frame().lines_after();
+            if next - from > room {
+                break;
+            }
+            (at, frames) = (next, frames + 1);
+        }
+        (at - from, frames)
     }
 
     fn clear(&mut self) {
@@ -92,14 +127,19 @@ impl Staged {
 pub struct Fused {
     worker: Worker,
     staged: Staged,
+    /// By staged line: where the frame lies.
+    lent: Box<[Lent]>,
     is_alone: bool,
 }
 
 impl Fused {
     /// Returns the way into `worker` for bursts of at most `burst` frames; `is_alone` if there is no
     /// other worker.
+    #[allow(clippy::disallowed_macros, reason = "start-up")]
     pub fn new(worker: Worker, burst: usize, is_alone: bool) -> Self {
-        Self { worker, staged: Staged::new(burst), is_alone }
+        let staged = Staged::new(burst, 2);
+        let lent = vec![Lent::NONE; staged.lines.len()].into_boxed_slice();
+        Self { worker, staged, lent, is_alone }
     }
 }
 
@@ -115,13 +155,17 @@ impl Outlet for Fused {
     }
 
     #[inline]
-    fn put(&mut self) {
+    fn put(&mut self, frame: &[u8]) {
+        self.lent[self.staged.used] = Lent::new(frame);
         self.staged.put();
     }
 
     #[inline]
     fn flush(&mut self, _drops: &mut Drops, _waits: bool) {
-        let done = self.worker.process(&self.staged.lines[..self.staged.used]);
+        let used = self.staged.used;
+        // SAFETY: rx flushes before it calls the source again.
+        let payloads = unsafe { Beside::new(&self.lent[..used]) };
+        let done = self.worker.process(&self.staged.lines[..used], &payloads);
         debug_assert_eq!(done, self.staged.used);
         self.staged.clear();
     }
@@ -147,18 +191,22 @@ pub struct Steered {
     workers: [u8; 128],
     /// Where a frame is written while nobody knows whose it is; unused with a single worker.
     unknown: [Line; 2],
+    /// Whether payloads go with their frames.
+    inspects: bool,
 }
 
 impl Steered {
-    /// Returns the way over these rings, one for each worker, for bursts of `burst` frames.
+    /// Returns the way over these rings, one for each worker, for bursts of `burst` frames; with
+    /// `inspects` their payloads go with them.
     #[allow(clippy::disallowed_methods, reason = "start-up")]
-    pub fn new(rings: impl IntoIterator<Item = LineSender>, burst: usize) -> Self {
-        let rings: Box<[_]> = rings.into_iter().map(|ring| (ring, Staged::new(burst))).collect();
+    pub fn new(rings: impl IntoIterator<Item = LineSender>, burst: usize, inspects: bool) -> Self {
+        let most = if inspects { MOST_LINES } else { 2 };
+        let rings: Box<[_]> = rings.into_iter().map(|ring| (ring, Staged::new(burst, most))).collect();
         let mut workers = [0; 128];
         for (i, worker) in workers.iter_mut().enumerate() {
             *worker = (i % rings.len()) as u8;
         }
-        Self { rings, workers, unknown: [Line::default(); 2] }
+        Self { rings, workers, unknown: [Line::default(); 2], inspects }
     }
 }
 
@@ -192,12 +240,16 @@ impl Outlet for Steered {
     }
 
     #[inline]
-    fn put(&mut self) {
+    fn put(&mut self, frame: &[u8]) {
         if let [(_, staged)] = &mut *self.rings {
+            if self.inspects {
+                staged.append_payload(frame);
+            }
             return staged.put();
         }
         let worker = self.workers[self.unknown[0].frame().hash as usize >> 16 & 127];
-        self.rings[usize::from(worker)].1.copy(&self.unknown);
+        let frame = self.inspects.then_some(frame);
+        self.rings[usize::from(worker)].1.copy(&self.unknown, frame);
     }
 
     #[inline]
@@ -206,13 +258,20 @@ impl Outlet for Steered {
             if staged.used == 0 {
                 continue;
             }
-            while waits && ring.room(staged.used) < staged.used && !ring.is_abandoned() {
-                std::thread::yield_now();
-            }
-            if ring.room(staged.used) >= staged.used {
-                ring.send(&staged.lines[..staged.used]);
-            } else {
-                drops[DropReason::RingFull] += staged.frames;
+            let mut sent = 0;
+            while sent < staged.used {
+                let room = ring.room(staged.used - sent);
+                let (lines, frames) = staged.whole(sent, room);
+                ring.send(&staged.lines[sent..sent + lines]);
+                sent += lines;
+                staged.frames -= frames;
+                if sent < staged.used {
+                    if !waits || ring.is_abandoned() {
+                        drops[DropReason::RingFull] += staged.frames;
+                        break;
+                    }
+                    std::thread::yield_now();
+                }
             }
             staged.clear();
         }

@@ -3,9 +3,11 @@
 use std::{io, sync::Arc};
 
 use crate::{
-    flow::entry::FlowRecord,
     pipeline::rx::Control,
-    snapshot::{tap::Tap, view::Snapshot},
+    snapshot::{
+        tap::{Ended, Tap},
+        view::Snapshot,
+    },
 };
 
 /// All taps. When one fails, the pipeline is told to stop, and none is called any more.
@@ -32,7 +34,7 @@ impl Taps {
     }
 
     /// Hands ended flows on.
-    pub fn ended(&mut self, flows: &[FlowRecord]) {
+    pub fn ended(&mut self, flows: &[Ended]) {
         if !flows.is_empty() {
             self.each(|tap| tap.ended(flows));
         }

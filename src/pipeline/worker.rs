@@ -13,7 +13,11 @@ use crate::{
         time::Tick,
     },
     flow::table::{FlowTable, FrozenFlows},
-    packet::{descriptor::Cut, line::Line},
+    packet::{
+        descriptor::Cut,
+        line::Line,
+        payload::{Behind, MOST_LINES, Payloads},
+    },
     pipeline::{
         report::{EndedQueue, Message, WorkerReport},
         ring::LineReceiver,
@@ -23,8 +27,8 @@ use crate::{
 
 /// Chunks of 64 flows looked at between two bursts while a sweep is under way.
 const SWEEP_STEP: usize = 8;
-/// Lines taken from a ring at once.
-const TAKE: usize = 64;
+/// Lines taken from a ring at once: a whole frame's at least.
+const TAKE: usize = 4 * MOST_LINES;
 
 /// When a worker hands out its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +82,8 @@ impl Worker {
 
     /// Accounts lines up to the first marker; returns how many.
     #[inline]
-    pub fn process(&mut self, lines: &[Line]) -> usize {
-        let done = self.table.process(lines, &mut self.ended);
+    pub fn process(&mut self, lines: &[Line], payloads: &impl Payloads) -> usize {
+        let done = self.table.process(lines, payloads, &mut self.ended);
         if self.sweeping {
             self.sweep_step();
         }
@@ -115,6 +119,8 @@ impl Worker {
             counts: self.table.counts(),
             ended_sent: self.ended.sent,
             unreported: self.ended.unreported,
+            inspections: self.table.inspections(),
+            facts_lost: self.ended.learned.lost,
             flows,
         }));
     }
@@ -247,7 +253,7 @@ impl Inlet {
         if lines == 0 {
             return false;
         }
-        self.cut = self.ring.take(lines, |lines| worker.process(lines));
+        self.cut = self.ring.take(lines, |lines| worker.process(lines, &Behind));
         true
     }
 }

@@ -1,4 +1,5 @@
 //! Live capture, whichever way: the kernel's own where there is one, else libpcap.
+#![expect(unsafe_code, reason = "promises how long frames stay where they are")]
 
 use std::io;
 
@@ -158,7 +159,8 @@ pub enum LiveSource {
     Pcap(PcapSource),
 }
 
-impl Source for LiveSource {
+// SAFETY: each of them keeps the promise.
+unsafe impl Source for LiveSource {
     fn clock(&self) -> Clock {
         Clock::Live
     }

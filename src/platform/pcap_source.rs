@@ -3,6 +3,7 @@
 //! Segments of super-frames cannot be told, nor (but on "cooked" links) who sent a frame, and
 //! stamps are in microseconds. libpcap puts VLAN tags back and leaves out the second copy of
 //! loopback frames by itself.
+#![expect(unsafe_code, reason = "promises how long frames stay where they are")]
 
 use std::{
     io,
@@ -104,6 +105,8 @@ pub struct PcapSource {
     /// When the links' states were looked at: listing them is not cheap.
     looked: Instant,
     stopped: bool,
+    /// The frames of the last burst: libpcap keeps one only until the next is asked for.
+    kept: Vec<u8>,
 }
 
 /// One interface.
@@ -119,6 +122,10 @@ struct Port {
     last: (u32, u32),
 }
 
+/// The longest frame that libpcap is asked for, in bytes.
+const LONGEST_FRAME: usize = 262_144;
+/// Room for the frames of a burst: a burst ends where the longest frame would not fit any more.
+const BURST_BYTES: usize = 4 * LONGEST_FRAME;
 const RETRY: Duration = Duration::from_millis(500);
 
 impl Port {
@@ -137,7 +144,11 @@ impl Port {
         let bytes = config.ring.block_size.saturating_mul(config.ring.blocks);
         let capture = Capture::from_device(name)?
             .promisc(config.promiscuous)
-            .snaplen(if config.snap == 0 { 262_144 } else { config.snap.min(262_144) as i32 })
+            .snaplen(if config.snap == 0 {
+                LONGEST_FRAME as i32
+            } else {
+                config.snap.min(LONGEST_FRAME as u32) as i32
+            })
             .buffer_size(i32::try_from(bytes).unwrap_or(i32::MAX))
             .timeout(config.ring.retire_ms as i32)
             .immediate_mode(false)
@@ -147,9 +158,18 @@ impl Port {
         Ok((capture, link))
     }
 
-    fn burst(&mut self, iface: IfaceId, max: usize, each: &mut impl FnMut(&[u8], &FrameMeta)) -> usize {
+    fn burst(
+        &mut self,
+        iface: IfaceId,
+        max: usize,
+        kept: &mut Vec<u8>,
+        each: &mut impl FnMut(&[u8], &FrameMeta),
+    ) -> usize {
         let Some((capture, link)) = &mut self.capture else { return 0 };
         for handed in 0..max {
+            if kept.capacity() - kept.len() < LONGEST_FRAME {
+                return handed;
+            }
             match capture.next_packet() {
                 #[allow(clippy::unnecessary_cast, reason = "a timeval's fields differ by system")]
                 Ok(packet) => {
@@ -163,7 +183,9 @@ impl Port {
                         outgoing: false,
                         loopback: false,
                     };
-                    each(packet.data, &meta);
+                    let (from, len) = (kept.len(), packet.data.len().min(LONGEST_FRAME));
+                    kept.extend_from_slice(&packet.data[..len]);
+                    each(&kept[from..], &meta);
                 }
                 Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => return handed,
                 Err(error) => {
@@ -216,16 +238,19 @@ impl Port {
     }
 }
 
-impl Source for PcapSource {
+// SAFETY: frames are copied to `kept`, which is written over by the next `burst` only, and never moves
+// while it is lent: its capacity is that of a burst's longest frames, or the burst ends before.
+unsafe impl Source for PcapSource {
     fn clock(&self) -> Clock {
         Clock::Live
     }
 
     fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
         let mut handed = 0;
+        self.kept.clear();
         for _ in 0..self.ports.len() {
             let iface = IfaceId(self.turn as u16);
-            handed += self.ports[self.turn].burst(iface, max - handed, &mut each);
+            handed += self.ports[self.turn].burst(iface, max - handed, &mut self.kept, &mut each);
             if handed == max {
                 break;
             }

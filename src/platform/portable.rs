@@ -1,4 +1,5 @@
 //! What any system has: for those that rustnet has no own code for. Capture goes through libpcap.
+#![expect(unsafe_code, reason = "promises how long frames stay where they are")]
 
 use std::{
     convert::Infallible,
@@ -24,7 +25,8 @@ use crate::{
 /// There is no own way of capture here.
 pub struct NativeSource(Infallible);
 
-impl Source for NativeSource {
+// SAFETY: there is none.
+unsafe impl Source for NativeSource {
     fn clock(&self) -> Clock {
         match self.0 {}
     }

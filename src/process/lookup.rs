@@ -112,6 +112,6 @@ impl Asked {
     /// Returns whether this end opened the connection for all that is known: it may not have come
     /// in by a listener.
     pub fn was_opened_by(&self, end: usize) -> bool {
-        self.roles.initiator() == end && self.roles.evidence() >= Evidence::SynAck as u8
+        self.roles.initiator() == end && self.roles.evidence() >= Evidence::Handshake as u8
     }
 }

@@ -387,7 +387,7 @@ mod tests {
     #[test]
     fn connections_with_itself_can_be_hidden() {
         let end = |s: &str| (s.parse().unwrap(), 80);
-        let ours = Roles::new(0, Evidence::Syn, [true, true]);
+        let ours = Roles::new(0, Evidence::Handshake, [true, true]);
         let rows: Vec<_> = [
             (["127.0.0.1", "127.0.0.53"], Roles::default(), true),
             (["10.0.0.1", "10.0.0.1"], ours, true),

@@ -14,6 +14,11 @@ pub struct App {
 }
 
 impl App {
+    /// Returns what is known of a flow of which only its label is.
+    pub fn of(service: Service) -> Self {
+        Self { service: Some(service), facts: Vec::new() }
+    }
+
     /// Adds a value, unless it is there already or there is room for one only.
     pub fn learn(&mut self, fact: Fact, value: &[u8]) {
         let single = fact.shape() != Shape::List;

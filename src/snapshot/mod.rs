@@ -5,5 +5,6 @@ pub mod publication;
 pub mod row;
 #[doc(hidden)]
 pub mod sample;
+pub mod side;
 pub mod tap;
 pub mod view;

@@ -16,7 +16,10 @@ use crate::{
     },
     packet::key::{Extension, kind},
     process::lookup::OwnerStatus,
-    snapshot::view::{Snapshot, Totals, WorkerView},
+    snapshot::{
+        side::SideView,
+        view::{Snapshot, Totals, WorkerView},
+    },
 };
 
 /// Returns one epoch whose only worker holds `rows`, each with its bytes per second by sender.
@@ -47,8 +50,8 @@ pub fn of_rows(rows: &[(FlowRecord, [f32; 2])], now: Nanos, wall: Stamp) -> Snap
             extensions: freeze(rows.iter().map(|(r, _)| r.wide.extension), len),
         }),
         rates: rows.iter().map(|(_, rate)| *rate).collect(),
-        apps: Vec::new(),
-        owners: Vec::new(),
+        apps: SideView::default(),
+        owners: SideView::default(),
     };
     Snapshot {
         epoch: Epoch(1),

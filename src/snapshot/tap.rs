@@ -1,6 +1,29 @@
 //! What an export gets to see: every ended flow, exactly once, and every epoch.
 
-use crate::{flow::entry::FlowRecord, snapshot::view::Snapshot};
+use std::sync::Arc;
+
+use crate::{
+    flow::entry::FlowRecord,
+    process::owner::Owner,
+    snapshot::{app::App, view::Snapshot},
+};
+
+/// A flow that ended, and what was known of it.
+#[derive(Clone, Debug, Default)]
+pub struct Ended {
+    /// Its records.
+    pub record: FlowRecord,
+    /// What it spoke.
+    pub app: Option<Arc<App>>,
+    /// Who owned it.
+    pub owner: Option<Arc<Owner>>,
+}
+
+impl From<FlowRecord> for Ended {
+    fn from(record: FlowRecord) -> Self {
+        Self { record, app: None, owner: None }
+    }
+}
 
 /// A reader that must miss nothing: called by the collector, in its thread.
 pub trait Tap: Send {
@@ -13,7 +36,7 @@ pub trait Tap: Send {
     ///
     /// # Errors
     /// When what it writes to failed; the engine then stops.
-    fn ended(&mut self, flows: &[FlowRecord]) -> std::io::Result<()>;
+    fn ended(&mut self, flows: &[Ended]) -> std::io::Result<()>;
 
     /// Gets every epoch once, after its ended flows. The last one has `snapshot.ended` set; the
     /// flows that are still open have then been given to `ended` with reason `eof`.

@@ -15,7 +15,7 @@ use crate::{
         table::FrozenFlows,
     },
     process::{lookup::OwnerStatus, owner::Owner},
-    snapshot::{app::App, row::Row},
+    snapshot::{app::App, row::Row, side::SideView},
 };
 
 /// Where a row stands in a [`Snapshot`]; valid for that snapshot only. Ordered by worker and slot.
@@ -41,24 +41,10 @@ pub struct WorkerView {
     pub(crate) flows: Box<FrozenFlows>,
     /// Bytes per second by slot and sender.
     pub(crate) rates: Vec<[f32; 2]>,
-    /// What flows speak, by slot; shorter than the table where the rest has nothing.
-    pub(crate) apps: Vec<Tenant<App>>,
-    /// Who owns them, by slot; shorter than the table where the rest has nothing.
-    pub(crate) owners: Vec<Tenant<Owner>>,
-}
-
-/// What is known of the flow that has, or had, a slot.
-#[derive(Clone, Debug)]
-pub(crate) struct Tenant<T> {
-    /// The generation of the flow that this is about.
-    pub generation: u32,
-    pub value: Option<Arc<T>>,
-}
-
-impl<T> Default for Tenant<T> {
-    fn default() -> Self {
-        Self { generation: 0, value: None }
-    }
+    /// What flows speak.
+    pub(crate) apps: SideView<App>,
+    /// Who owns them.
+    pub(crate) owners: SideView<Owner>,
 }
 
 /// One epoch.
@@ -126,13 +112,6 @@ pub struct StageStatus {
     pub frames: u64,
     /// Flows in its table; 0 for rx.
     pub flows: u64,
-}
-
-impl WorkerView {
-    fn tenant<'a, T>(&self, list: &'a [Tenant<T>], slot: u32) -> Option<&'a Arc<T>> {
-        let tenant = list.get(slot as usize)?;
-        tenant.value.as_ref().filter(|_| tenant.generation == self.flows.facts.get(slot).generation)
-    }
 }
 
 impl Snapshot {
@@ -217,13 +196,13 @@ impl Snapshot {
     /// Returns what a row speaks, if that is known.
     pub fn app(&self, at: RowRef) -> Option<&Arc<App>> {
         let view = &self.workers[at.worker()];
-        view.tenant(&view.apps, at.slot())
+        view.apps.get(at.slot(), view.flows.facts.get(at.slot()).generation)
     }
 
     /// Returns who owns a row, if that is known.
     pub fn owner(&self, at: RowRef) -> Option<&Arc<Owner>> {
         let view = &self.workers[at.worker()];
-        view.tenant(&view.owners, at.slot())
+        view.owners.get(at.slot(), view.flows.facts.get(at.slot()).generation)
     }
 
     /// Returns frames lost to the kernel, over all sources.

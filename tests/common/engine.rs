@@ -23,7 +23,7 @@ use rustnet::{
         worker::Publish,
     },
     snapshot::{
-        tap::Tap,
+        tap::{Ended, Tap},
         view::{Snapshot, Totals},
     },
 };
@@ -45,6 +45,7 @@ pub fn config() -> EngineConfig {
         file_epochs: Publish::AtEnd,
         parse: ParseConfig::default(),
         locals: Locals::default(),
+        inspects: true,
         busy_poll: false,
         host: host(),
     }
@@ -162,14 +163,14 @@ struct Recorder {
 }
 
 impl Tap for Recorder {
-    fn ended(&mut self, flows: &[FlowRecord]) -> io::Result<()> {
-        for record in flows {
+    fn ended(&mut self, flows: &[Ended]) -> io::Result<()> {
+        for Ended { record, .. } in flows {
             assert!(record.end.is_some());
             if record.end != Some(rustnet::flow::state::EndReason::Eof) {
                 self.ended += volume(record);
             }
         }
-        self.seen.lock().unwrap().flows.extend_from_slice(flows);
+        self.seen.lock().unwrap().flows.extend(flows.iter().map(|flow| flow.record));
         Ok(())
     }
 

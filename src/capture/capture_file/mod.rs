@@ -11,6 +11,7 @@
 //! most [`MAX_FRAME`] bytes, a block that must be read in one piece at most [`MAX_BLOCK`], longer
 //! ones are passed over piece by piece.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "promises how long frames stay where they are")]
 
 use std::{
     fs::File,
@@ -246,7 +247,9 @@ impl CaptureFile {
     }
 }
 
-impl Source for CaptureFile {
+// SAFETY: a map stays until the file is dropped, and its bytes are not written to; a stream's buffer
+// is exchanged by `refill` only, which is not called once a burst has handed out frames.
+unsafe impl Source for CaptureFile {
     fn clock(&self) -> Clock {
         Clock::Frames
     }
@@ -257,7 +260,9 @@ impl Source for CaptureFile {
     fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
         let mut left = max;
         loop {
-            if self.ended || (self.skip != 0 && !self.pass_over()) {
+            // NB: more bytes may take the place of those that were handed out.
+            let has_frames = left < max;
+            if self.ended || (self.skip != 0 && (has_frames || !self.pass_over())) {
                 break;
             }
             let step = match &mut self.format {
@@ -275,7 +280,7 @@ impl Source for CaptureFile {
                 }
                 Stop::Cut(why) => self.cut_short(why),
                 Stop::Need(need) => {
-                    if !self.refill(need) {
+                    if left < max || !self.refill(need) {
                         break;
                     }
                 }

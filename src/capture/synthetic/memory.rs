@@ -1,5 +1,6 @@
 //! Frames in memory, and the source that hands them out.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "promises how long frames stay where they are")]
 
 use std::sync::Arc;
 
@@ -172,7 +173,8 @@ impl MemorySource {
     }
 }
 
-impl Source for MemorySource {
+// SAFETY: the frames are shared, never changed, and held by the source.
+unsafe impl Source for MemorySource {
     fn clock(&self) -> Clock {
         self.clock
     }

@@ -161,6 +161,12 @@ impl TcpTrack {
         out
     }
 
+    /// Returns the sequence number of the first byte of one end's data, if its SYN was seen.
+    pub const fn first_data(&self, end: usize) -> Option<u32> {
+        let end = &self.ends[end & 1];
+        if end.has(bit::SYN) || end.has(bit::SYN_ACK) { Some(end.first) } else { None }
+    }
+
     /// Returns the state of one end: 0 the low end, 1 the high end.
     pub const fn state(&self, subject: usize) -> FlowState {
         let (me, peer) = (&self.ends[subject & 1], &self.ends[subject & 1 ^ 1]);
@@ -233,7 +239,7 @@ impl TcpTrack {
         let pending = self.timer.until;
         let (me, _) = self.sides(seg.from);
         if me.began_with(seg.seq_number) {
-            out.initiator = Some((seg.from as u8 & 1, Evidence::Syn));
+            out.initiator = Some((seg.from as u8 & 1, Evidence::Handshake));
             if me.has(bit::OPTIONS) {
                 out.retransmit = !seg.late;
                 me.bits &= !bit::TIMED_SYN;
@@ -258,7 +264,7 @@ impl TcpTrack {
         if is_up || is_closing || me.has(bit::SYN) {
             *self = Self::default();
         }
-        out.initiator = Some((seg.from as u8 & 1, Evidence::Syn));
+        out.initiator = Some((seg.from as u8 & 1, Evidence::Handshake));
         let (me, _) = self.sides(seg.from);
         me.begin(seg.seq_number, seg.payload_len);
         me.read_options(seg.window_scale);
@@ -310,7 +316,7 @@ impl TcpTrack {
             me.begin(seg.seq_number, seg.payload_len);
             me.read_options(seg.window_scale);
         }
-        out.initiator = Some((seg.from as u8 & 1 ^ 1, Evidence::SynAck));
+        out.initiator = Some((seg.from as u8 & 1 ^ 1, Evidence::Handshake));
         me.bits |= bit::SYN_ACK;
         // The window of a SYN is never scaled (RFC 7323 section 2.2).
         let shift = me.shift(peer).unwrap_or(0);

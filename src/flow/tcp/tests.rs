@@ -339,8 +339,8 @@ fn who_opened_is_learned_from_syn_and_syn_ack() {
             assert_eq!(Play::new([5, 6], client).run(script).initiator, want, "{script}");
         }
     }
-    assert_eq!(Play::of("c:S").last.initiator, Some((0, Evidence::Syn)));
-    assert_eq!(Play::of("s:SA^1").last.initiator, Some((0, Evidence::SynAck)));
+    assert_eq!(Play::of("c:S").last.initiator, Some((0, Evidence::Handshake)));
+    assert_eq!(Play::of("s:SA^1").last.initiator, Some((0, Evidence::Handshake)));
 }
 
 /// Script, retransmissions, segments out of order.

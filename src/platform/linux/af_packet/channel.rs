@@ -52,6 +52,8 @@ pub struct Channel {
     vnet: bool,
     /// The current block is ours, and being walked.
     holding: bool,
+    /// The current block was walked to its end, and is still ours.
+    spent: bool,
     /// Slots of the block that are still to be read, and where the next one is.
     left: u32,
     offset: usize,
@@ -68,6 +70,7 @@ impl Channel {
             counts: Counts::default(),
             vnet,
             holding: false,
+            spent: false,
             left: 0,
             offset: 0,
         }
@@ -81,8 +84,9 @@ impl Channel {
         faces: &mut Faces,
         each: &mut impl FnMut(&[u8], &FrameMeta),
     ) -> usize {
+        self.release_spent();
         let mut handed = 0;
-        while handed < max && (self.left > 0 || self.next_block()) {
+        while handed < max && !self.spent && (self.left > 0 || self.next_block()) {
             let block = self.ring.block();
             match Slot::read(block, self.offset, self.vnet) {
                 Slot::Frame(frame) => {
@@ -99,12 +103,24 @@ impl Channel {
                 Slot::Broken => self.left = 0,
             }
             if self.left == 0 {
-                self.ring.release();
-                self.holding = false;
+                // Its frames are lent until the next call.
+                (self.spent, self.holding) = (true, false);
+                if handed == 0 {
+                    self.release_spent();
+                }
             }
         }
         self.counts.taken += handed as u64;
         handed
+    }
+
+    /// Gives back the block whose frames were lent.
+    #[inline]
+    pub fn release_spent(&mut self) {
+        if self.spent {
+            self.ring.release();
+            self.spent = false;
+        }
     }
 
     /// Goes to the next block that has frames, if the kernel has finished one.
@@ -122,7 +138,7 @@ impl Channel {
 
     /// Returns whether a frame can be had at once.
     pub fn is_ready(&self) -> bool {
-        self.holding || self.ring.is_ready()
+        self.holding || !self.spent && self.ring.is_ready()
     }
 
     /// Lets no frame in any more, from `now` (monotonic) on; what is in the ring can still be had.

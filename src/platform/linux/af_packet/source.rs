@@ -284,7 +284,9 @@ impl AfPacketSource {
     }
 }
 
-impl Source for AfPacketSource {
+// SAFETY: a block is given back to the kernel by the next `burst` or `wait`, and channels with their
+// maps are dropped only by a call that hands out nothing.
+unsafe impl Source for AfPacketSource {
     fn clock(&self) -> Clock {
         Clock::Live
     }
@@ -314,6 +316,7 @@ impl Source for AfPacketSource {
 
     /// Also keeps the channels in step with the interfaces.
     fn wait(&mut self, timeout: Nanos) {
+        self.channels.iter_mut().for_each(Channel::release_spent);
         if self.ended || self.channels.iter().any(Channel::is_ready) {
             return;
         }

@@ -237,7 +237,10 @@ impl PassReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use libbpf_rs::btf::{Btf, types};
+    use libbpf_rs::{
+        HasSize as _,
+        btf::{Btf, types},
+    };
 
     /// Offsets and sizes in the object are what `events` reads.
     #[test]

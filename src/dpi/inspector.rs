@@ -1,0 +1,569 @@
+//! Asks recognisers about flows, and keeps what a flow needs until it is classified or given up.
+//!
+//! Most flows are classified by the first bytes of one side and never get a place in the pool. Those
+//! that need more bytes, or an answer, have one until then; when all places are taken, the flow
+//! that has had its place for longest is given up.
+//!
+//! Memory: [`BYTES_PER_FLOW`] bytes for each flow under inspection, [`PLACES`] flows at most.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "places in the pool promise that zeros are a value")]
+
+use std::net::IpAddr;
+
+use crate::{
+    base::{
+        ids::FlowId,
+        memory::{Advise, Array, Record},
+        time::Stamp,
+    },
+    dpi::{
+        fact::Fact,
+        notes::{Learn, Learned, Notes, Phase, Sink},
+        recogniser::{RECOGNISERS, Recogniser, Verdict},
+        service::Service,
+        stream::Side,
+        talk::{Datagram, HEAD, MEMORY, STREAM_BUDGET, Streams},
+    },
+};
+
+/// Flows of one worker that can be under inspection at once.
+pub const PLACES: usize = 8192;
+/// What a flow under inspection takes in bytes.
+pub const BYTES_PER_FLOW: usize = size_of::<Conversation>();
+/// Datagrams after which a flow that nobody knows is given up.
+const MOST_DATAGRAMS: u32 = 12;
+/// Segments with payload after which a flow that nobody knows is given up.
+const MOST_SEGMENTS: u32 = 64;
+/// Segments and datagrams after which a flow that is known is settled, whatever its recogniser hopes for.
+const MOST_OF_KNOWN: u32 = 512;
+/// Beginnings that are tried of a flow whose own was not seen.
+const MOST_TRIES: u32 = 4;
+/// Facts of one flow that are remembered as passed on.
+const SAID: usize = 32;
+/// Bit of a slot's entry: the flow has no place; the number of tries stands below.
+const TRIES: u32 = 1 << 31;
+/// Bit of a slot's entry: the flow has no place; the number of the recogniser that knows it, plus 1,
+/// stands below, and above it its label plus 1.
+const RESTS: u32 = 1 << 30;
+const LABEL_SHIFT: u32 = 8;
+
+/// Everything about a segment or a datagram with payload, or about the end of a direction.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The flow.
+    pub id: FlowId,
+    /// The sender: 0 the key's low end, 1 the high end.
+    pub from: usize,
+    /// The side that opened the flow, as far as that is known.
+    pub client: usize,
+    /// TCP: the handshake was seen.
+    pub opened: bool,
+    /// TCP: sequence number of each side's first byte, where its SYN was seen.
+    pub starts: [Option<u32>; 2],
+    /// TCP: sequence number of the first byte of the payload.
+    pub seq_number: u32,
+    /// TCP: the sender closes behind the payload.
+    pub closes: bool,
+    /// Ports by side.
+    pub ports: [u16; 2],
+    /// The frame's time.
+    pub wall: Stamp,
+    /// The payload as far as it was captured.
+    pub payload: &'a [u8],
+    /// Its length on the wire.
+    pub wire_len: usize,
+}
+
+/// What an inspection came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// The flow is not to be inspected again.
+    pub settled: bool,
+    /// What it is in the middle of.
+    pub phase: Option<Phase>,
+    /// The side that is the client.
+    pub client: Option<usize>,
+}
+
+/// What was counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InspectorCounts {
+    /// Payloads looked at.
+    pub payloads: u64,
+    /// Flows that got a label.
+    pub labelled: u64,
+    /// Flows given up because nobody knew them.
+    pub given_up: u64,
+    /// Flows given up because all places were taken.
+    pub displaced: u64,
+}
+
+/// A flow under inspection.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Conversation {
+    /// Recognisers that have not said no.
+    candidates: u64,
+    /// The flow; its slot's entry points back here while it has this place.
+    id: FlowId,
+    /// The recogniser that knows it, plus 1.
+    chosen: u32,
+    /// Payloads seen.
+    seen: u32,
+    tries: u32,
+    said_len: u32,
+    said: [u32; SAID],
+    sides: [Side; 2],
+    heads: [[u8; HEAD]; 2],
+    head_lens: [u8; 2],
+    /// The label that was passed on, plus 1.
+    label: u8,
+    taken: bool,
+    /// A recogniser of datagrams may have written to `bytes`.
+    kept: bool,
+    bytes: [[u8; STREAM_BUDGET]; 2],
+}
+
+// SAFETY: integers, booleans (0 is false), a newtype of an integer, and arrays of them.
+unsafe impl Record for Conversation {}
+
+/// The inspections of one worker.
+pub struct Inspector {
+    pool: Array<Conversation>,
+    free: Box<[u32]>,
+    free_len: usize,
+    /// Where the search for the longest-standing flow goes on.
+    hand: usize,
+    /// By slot of the flow table: 0, [`TRIES`] or [`RESTS`] and what belongs to them, or its place plus 1.
+    of_slot: Array<u32>,
+    counts: InspectorCounts,
+    masks: Masks,
+}
+
+/// Which recognisers look at TCP, which at UDP.
+#[derive(Clone, Copy)]
+struct Masks {
+    streams: u64,
+    datagrams: u64,
+}
+
+impl Inspector {
+    /// Returns one for a table of `capacity` flows. Address space is reserved; memory comes with use.
+    #[allow(clippy::disallowed_methods, reason = "start-up")]
+    pub fn new(capacity: usize, advise: Advise) -> Self {
+        let places = PLACES.min(capacity.max(1));
+        let bits = |has: fn(&Recogniser) -> bool| {
+            RECOGNISERS.iter().enumerate().filter(|(_, r)| has(r)).fold(0, |mask, (n, _)| mask | 1 << n)
+        };
+        Self {
+            pool: Array::new(places, advise),
+            // The last one is taken first: low places are used again and again.
+            free: (0..places as u32).rev().collect(),
+            free_len: places,
+            hand: 0,
+            of_slot: Array::new(capacity, advise),
+            counts: InspectorCounts::default(),
+            masks: Masks {
+                streams: bits(|r| r.streams.is_some()),
+                datagrams: bits(|r| r.datagram.is_some()),
+            },
+        }
+    }
+
+    /// Returns what was counted since the start.
+    pub fn counts(&self) -> InspectorCounts {
+        self.counts
+    }
+
+    /// Looks at a TCP segment with payload or FIN.
+    pub fn segment(&mut self, subject: &Subject<'_>, learn: &mut impl Learn) -> Judgement {
+        self.counts.payloads += 1;
+        let place = match self.place(subject.id) {
+            Some(place) => place,
+            None if subject.payload.is_empty() => return Judgement::default(),
+            None => match self.first_segment(subject, learn) {
+                Ok(judgement) => return judgement,
+                Err(candidates) => {
+                    let place = self.enter(subject.id);
+                    self.pool[place].candidates = candidates;
+                    place
+                }
+            },
+        };
+        let talk = &mut self.pool[place];
+        let Conversation { sides, bytes, .. } = talk;
+        let from = subject.from & 1;
+        for (side, start) in sides.iter_mut().zip(subject.starts) {
+            if let Some(start) = start {
+                side.begin(start);
+            }
+        }
+        let had_ended = sides[from].has_ended();
+        let grew = sides[from].take(subject.seq_number, subject.payload, subject.wire_len, &mut bytes[from]);
+        if subject.closes {
+            sides[from].close(subject.seq_number.wrapping_add(subject.wire_len as u32));
+        }
+        talk.seen += u32::from(!subject.payload.is_empty());
+        let news = grew || sides[from].has_ended() != had_ended;
+        // A recogniser that knows the flow is told of bytes beyond the budget too: it may count them.
+        if !news && talk.chosen == 0 && talk.seen < MOST_SEGMENTS {
+            return Judgement::default();
+        }
+        let mut passer = Passer::new(subject.id, learn, &mut talk.said, &mut talk.said_len);
+        let mut notes = Notes::new(&mut passer);
+        let view = Streams {
+            bytes: [0, 1].map(|s| &bytes[s][..usize::from(talk.sides[s].ready)]),
+            ended: talk.sides.map(|s| s.has_ended()),
+            total: talk.sides.map(|s| s.total),
+            client: subject.client,
+            opened: subject.opened,
+            ports: subject.ports,
+        };
+        let asked = ask(talk.candidates, talk.chosen, |r| match r.streams {
+            Some(recognise) => recognise(&view, &mut notes),
+            None => Verdict::No,
+        });
+        let over = view.ended == [true; 2] || talk.seen >= MOST_SEGMENTS;
+        let (phase, client) = (notes.phase, notes.client);
+        let label = passer.service;
+        let settled = self.conclude(place, asked, label, over, MOST_OF_KNOWN, learn);
+        if settled && self.pool[place].chosen == 0 && !subject.opened {
+            return self.try_again(place, over);
+        }
+        self.leave_if(settled, place);
+        Judgement { settled, phase, client }
+    }
+
+    /// Looks at a UDP datagram.
+    pub fn datagram(&mut self, subject: &Subject<'_>, learn: &mut impl Learn) -> Judgement {
+        self.counts.payloads += 1;
+        if subject.payload.is_empty() {
+            return Judgement::default();
+        }
+        let place = match self.place(subject.id) {
+            Some(place) => place,
+            None => {
+                let place = self.enter(subject.id);
+                self.pool[place].candidates = self.masks.datagrams;
+                place
+            }
+        };
+        let talk = &mut self.pool[place];
+        let Conversation { bytes, heads, head_lens, .. } = talk;
+        let mut passer = Passer::new(subject.id, learn, &mut talk.said, &mut talk.said_len);
+        let mut notes = Notes::new(&mut passer);
+        let before = [0, 1].map(|side| &heads[side][..usize::from(head_lens[side])]);
+        let memory: &mut [u8; MEMORY] =
+            bytes.as_flattened_mut().try_into().expect("both streams' room is the memory of datagrams");
+        let mut datagram = Datagram {
+            bytes: subject.payload,
+            wire_len: subject.wire_len,
+            from: subject.from & 1,
+            client: subject.client,
+            ports: subject.ports,
+            wall: subject.wall,
+            nth: talk.seen,
+            before,
+            memory,
+        };
+        let asked = ask(talk.candidates, talk.chosen, |r| match r.datagram {
+            Some(recognise) => recognise(&mut datagram, &mut notes),
+            None => Verdict::No,
+        });
+        let (phase, client) = (notes.phase, notes.client);
+        let label = passer.service;
+        let from = subject.from & 1;
+        let head = subject.payload.len().min(HEAD);
+        talk.heads[from][..head].copy_from_slice(&subject.payload[..head]);
+        talk.head_lens[from] = head as u8;
+        talk.seen += 1;
+        let over = talk.seen >= MOST_DATAGRAMS;
+        talk.kept |= matches!(asked, Asked::Chosen(..)) || talk.chosen != 0;
+        let rests = matches!(asked, Asked::Chosen(_, Verdict::Rest));
+        let settled = self.conclude(place, asked, label, over, u32::MAX, learn);
+        if settled && self.pool[place].chosen == 0 {
+            return self.try_again(place, over);
+        }
+        if rests {
+            let Conversation { id, chosen, label, .. } = self.pool[place];
+            self.give_back(place);
+            self.of_slot[id.slot() as usize] = RESTS | chosen | u32::from(label) << LABEL_SHIFT;
+        } else {
+            self.leave_if(settled, place);
+        }
+        Judgement { settled, phase, client }
+    }
+
+    /// Forgets a flow: it ended.
+    #[inline]
+    pub fn forget(&mut self, slot: u32) {
+        let entry = self.of_slot[slot as usize];
+        if entry != 0 {
+            self.of_slot[slot as usize] = 0;
+            if entry & (TRIES | RESTS) == 0 {
+                self.give_back(entry as usize - 1);
+            }
+        }
+    }
+
+    /// The first payload of a connection, if it is in order, is judged where it lies.
+    /// `Err`: it takes more; these recognisers have not said no.
+    fn first_segment(&mut self, subject: &Subject<'_>, learn: &mut impl Learn) -> Result<Judgement, u64> {
+        let from = subject.from & 1;
+        let in_order = subject.starts[from].is_none_or(|start| start == subject.seq_number);
+        let whole = subject.payload.len() == subject.wire_len && subject.wire_len < STREAM_BUDGET;
+        if !in_order || !whole || subject.closes {
+            return Err(self.masks.streams);
+        }
+        let mut bytes: [&[u8]; 2] = [&[]; 2];
+        bytes[from] = subject.payload;
+        let view = Streams {
+            bytes,
+            ended: [false; 2],
+            total: bytes.map(|b| b.len() as u64),
+            client: subject.client,
+            opened: subject.opened,
+            ports: subject.ports,
+        };
+        let (mut said, mut said_len) = ([0; SAID], 0);
+        let mut passer = Passer::new(subject.id, learn, &mut said, &mut said_len);
+        let mut notes = Notes::new(&mut passer);
+        let asked = ask(self.masks.streams, 0, |r| match r.streams {
+            Some(recognise) => recognise(&view, &mut notes),
+            None => Verdict::No,
+        });
+        let (phase, client) = (notes.phase, notes.client);
+        match asked {
+            Asked::Chosen(n, Verdict::Done) => {
+                let label = passer.service.unwrap_or(RECOGNISERS[n].service);
+                learn.learned(subject.id, Learned::Service(label));
+                self.counts.labelled += 1;
+                Ok(Judgement { settled: true, phase, client })
+            }
+            Asked::Chosen(..) => {
+                let label = passer.service;
+                let place = self.enter(subject.id);
+                let talk = &mut self.pool[place];
+                (talk.said, talk.said_len, talk.seen) = (said, said_len, 1);
+                for (side, start) in talk.sides.iter_mut().zip(subject.starts) {
+                    if let Some(start) = start {
+                        side.begin(start);
+                    }
+                }
+                let buffer = &mut talk.bytes[from];
+                talk.sides[from].take(subject.seq_number, subject.payload, subject.wire_len, buffer);
+                self.conclude(place, asked, label, false, MOST_OF_KNOWN, learn);
+                Ok(Judgement { settled: false, phase, client })
+            }
+            Asked::Open(0) if subject.opened || !self.may_try(subject.id) => {
+                self.counts.given_up += 1;
+                Ok(Judgement { settled: true, ..Judgement::default() })
+            }
+            Asked::Open(0) => Ok(Judgement::default()),
+            Asked::Open(candidates) => Err(candidates),
+        }
+    }
+
+    /// Counts a try of a flow without a place; returns whether it may be tried again.
+    fn may_try(&mut self, id: FlowId) -> bool {
+        let entry = &mut self.of_slot[id.slot() as usize];
+        let tries = (*entry & !TRIES) + 1;
+        *entry = TRIES | tries;
+        tries < MOST_TRIES
+    }
+
+    /// Takes note of what recognisers said; returns whether the flow is settled.
+    fn conclude(
+        &mut self,
+        place: usize,
+        asked: Asked,
+        label: Option<Service>,
+        over: bool,
+        most: u32,
+        learn: &mut impl Learn,
+    ) -> bool {
+        let talk = &mut self.pool[place];
+        match asked {
+            Asked::Chosen(n, verdict) => {
+                self.counts.labelled += u64::from(talk.chosen == 0);
+                talk.chosen = n as u32 + 1;
+                let known = talk.label.checked_sub(1).and_then(Service::from_number);
+                let label = label.or(known).unwrap_or(RECOGNISERS[n].service);
+                if known != Some(label) {
+                    talk.label = label as u8 + 1;
+                    learn.learned(talk.id, Learned::Service(label));
+                }
+                verdict == Verdict::Done || talk.seen >= most
+            }
+            // Who has known the flow and denies it now has said what there is to say.
+            Asked::Open(_) if talk.chosen != 0 => true,
+            Asked::Open(candidates) => {
+                talk.candidates = candidates;
+                candidates == 0 || over
+            }
+        }
+    }
+
+    /// Begins anew with the next payload of a flow that nobody knew by its first ones.
+    fn try_again(&mut self, place: usize, over: bool) -> Judgement {
+        let talk = &mut self.pool[place];
+        let (id, tries) = (talk.id, talk.tries + 1);
+        self.leave_if(true, place);
+        let settled = over || tries >= MOST_TRIES;
+        if settled {
+            self.counts.given_up += 1;
+        } else {
+            self.of_slot[id.slot() as usize] = TRIES | tries;
+        }
+        Judgement { settled, ..Judgement::default() }
+    }
+
+    fn place(&self, id: FlowId) -> Option<usize> {
+        let entry = self.of_slot[id.slot() as usize];
+        (entry != 0 && entry & (TRIES | RESTS) == 0).then(|| entry as usize - 1)
+    }
+
+    /// Gives a flow a place; its candidates are to be set.
+    fn enter(&mut self, id: FlowId) -> usize {
+        if self.free_len == 0 {
+            self.displace();
+        }
+        self.free_len -= 1;
+        let place = self.free[self.free_len] as usize;
+        let slot = id.slot() as usize;
+        let before = std::mem::replace(&mut self.of_slot[slot], place as u32 + 1);
+        let talk = &mut self.pool[place];
+        // NB: `bytes` is cleared when the place is given back, if it was used as a memory.
+        (talk.said_len, talk.head_lens) = (0, [0; 2]);
+        talk.sides = [Side::default(); 2];
+        (talk.id, talk.seen, talk.taken, talk.kept) = (id, 0, true, false);
+        (talk.tries, talk.chosen, talk.label) = match before {
+            0 => (0, 0, 0),
+            tries if tries & TRIES != 0 => (tries & !TRIES, 0, 0),
+            rests => (0, rests & 0xff, (rests >> LABEL_SHIFT) as u8),
+        };
+        place
+    }
+
+    /// Gives up a flow to make room: the next one around the pool.
+    #[cold]
+    fn displace(&mut self) {
+        loop {
+            let place = self.hand;
+            self.hand = (self.hand + 1) % self.pool.len();
+            if self.pool[place].taken {
+                self.counts.displaced += 1;
+                return self.leave_if(true, place);
+            }
+        }
+    }
+
+    fn leave_if(&mut self, settled: bool, place: usize) {
+        if settled {
+            self.of_slot[self.pool[place].id.slot() as usize] = 0;
+            self.give_back(place);
+        }
+    }
+
+    fn give_back(&mut self, place: usize) {
+        let talk = &mut self.pool[place];
+        talk.taken = false;
+        let Conversation { sides, bytes, .. } = talk;
+        for (side, bytes) in sides.iter().zip(bytes) {
+            bytes[..side.extent()].fill(0);
+        }
+        if talk.kept {
+            talk.bytes = [[0; STREAM_BUDGET]; 2];
+        }
+        self.free[self.free_len] = place as u32;
+        self.free_len += 1;
+    }
+}
+
+/// What asking around came to.
+enum Asked {
+    /// This one knows it.
+    Chosen(usize, Verdict),
+    /// These have not said no.
+    Open(u64),
+}
+
+/// Asks all candidates, or only the chosen one (its number plus 1).
+#[inline]
+fn ask(candidates: u64, chosen: u32, mut judge: impl FnMut(&Recogniser) -> Verdict) -> Asked {
+    if let Some(n) = chosen.checked_sub(1) {
+        return match judge(&RECOGNISERS[n as usize]) {
+            Verdict::More => Asked::Chosen(n as usize, Verdict::Is),
+            Verdict::No => Asked::Open(0),
+            verdict => Asked::Chosen(n as usize, verdict),
+        };
+    }
+    let mut open = candidates;
+    let mut left = candidates;
+    while left != 0 {
+        let n = left.trailing_zeros() as usize;
+        left &= left - 1;
+        match judge(&RECOGNISERS[n]) {
+            Verdict::No => open &= !(1 << n),
+            Verdict::More => {}
+            verdict => return Asked::Chosen(n, verdict),
+        }
+    }
+    Asked::Open(open)
+}
+
+/// Passes on what was not said before of this flow.
+struct Passer<'a, L> {
+    id: FlowId,
+    learn: &'a mut L,
+    said: &'a mut [u32; SAID],
+    len: &'a mut u32,
+    service: Option<Service>,
+}
+
+impl<'a, L: Learn> Passer<'a, L> {
+    fn new(id: FlowId, learn: &'a mut L, said: &'a mut [u32; SAID], len: &'a mut u32) -> Self {
+        Self { id, learn, said, len, service: None }
+    }
+
+    /// Returns whether it is new, and remembers it if there is room.
+    fn is_new(&mut self, digest: u32) -> bool {
+        let len = *self.len as usize;
+        if self.said[..len].contains(&digest) {
+            return false;
+        }
+        if len < SAID {
+            self.said[len] = digest;
+            *self.len += 1;
+        }
+        true
+    }
+}
+
+impl<L: Learn> Sink for Passer<'_, L> {
+    fn fact(&mut self, fact: Fact, value: &[u8]) {
+        if self.is_new(digest(fact as u8, value)) {
+            self.learn.learned(self.id, Learned::Fact(fact, value));
+        }
+    }
+
+    fn service(&mut self, service: Service) {
+        self.service = Some(service);
+    }
+
+    fn resolved(&mut self, name: &[u8], address: IpAddr) {
+        let digest = match address {
+            IpAddr::V4(a) => digest(0xff, &a.octets()),
+            IpAddr::V6(a) => digest(0xff, &a.octets()),
+        };
+        if self.is_new(digest) {
+            self.learn.learned(self.id, Learned::Resolved(name, address));
+        }
+    }
+}
+
+/// FNV-1a (G. Fowler, L. C. Noll, K.-P. Vo): two values of one flow that collide are said once.
+fn digest(kind: u8, value: &[u8]) -> u32 {
+    let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    value.iter().fold(step(0x811c_9dc5, &kind), step)
+}

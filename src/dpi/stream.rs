@@ -1,0 +1,229 @@
+//! The beginning of one direction of a TCP connection, put together from its segments.
+//!
+//! ```text
+//!  base                 ready                              STREAM_BUDGET
+//!   |<--- in order ------>|      |<- piece ->|  |<- piece ->|    |
+//! ```
+//!
+//! Bytes that came twice keep their first value once they are in order, as at the receiver.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+
+use crate::dpi::talk::STREAM_BUDGET;
+
+/// Pieces ahead of a gap that are remembered; what makes more of them is not kept.
+const PIECES: usize = 8;
+/// Segments that may come behind a gap before it counts as lost.
+const GAP_PATIENCE: u16 = 64;
+
+/// What is known of one direction; zeros before its first segment. The bytes lie beside it.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Side {
+    /// Bytes from the base on, also beyond the budget.
+    pub total: u64,
+    /// Sequence number of the first byte, once `has_base`.
+    base: u32,
+    /// Bytes in order from the base.
+    pub ready: u16,
+    /// Segments since a gap opened.
+    behind: u16,
+    pieces: [(u16, u16); PIECES],
+    len: u16,
+    has_base: bool,
+    /// Nothing more of it will be in order: a gap stayed open, a segment was captured in part, the
+    /// sender closed.
+    stopped: bool,
+    /// Bytes up to the FIN, plus 1; 0 without one.
+    fin: u64,
+}
+
+impl Side {
+    /// Says where the direction begins, unless that is known.
+    pub fn begin(&mut self, base: u32) {
+        if !self.has_base {
+            (self.base, self.has_base) = (base, true);
+        }
+    }
+
+    /// Returns whether no more bytes will be shown.
+    pub fn has_ended(&self) -> bool {
+        self.stopped || usize::from(self.ready) == STREAM_BUDGET || self.fin == u64::from(self.ready) + 1
+    }
+
+    /// Returns how much of the buffer was written to, from its front.
+    pub fn extent(&self) -> usize {
+        let pieces = &self.pieces[..usize::from(self.len)];
+        pieces.iter().map(|&(_, end)| usize::from(end)).fold(usize::from(self.ready), usize::max)
+    }
+
+    /// Notes that the sender closed behind `seq_number`.
+    pub fn close(&mut self, seq_number: u32) {
+        self.begin(seq_number);
+        let at = seq_number.wrapping_sub(self.base) as i32;
+        if let Ok(at) = u64::try_from(at) {
+            self.fin = at + 1;
+        }
+    }
+
+    /// Takes a segment of `wire_len` bytes, of which `bytes` were captured; returns whether more
+    /// bytes are in order than before.
+    pub fn take(&mut self, seq_number: u32, bytes: &[u8], wire_len: usize, buffer: &mut [u8]) -> bool {
+        self.begin(seq_number);
+        let at = seq_number.wrapping_sub(self.base) as i32 as i64;
+        let end = at + wire_len as i64;
+        self.total = self.total.max(end.max(0) as u64);
+        let skipped = (i64::from(self.ready) - at).max(0);
+        let (Ok(skip), Ok(from)) = (usize::try_from(skipped), usize::try_from(at + skipped)) else {
+            return false;
+        };
+        let to = (at + bytes.len() as i64).clamp(0, STREAM_BUDGET as i64) as usize;
+        if from >= to || self.stopped {
+            return self.notice_gap(false);
+        }
+        let ready = self.ready;
+        if self.add(from as u16, to as u16) {
+            buffer[from..to].copy_from_slice(&bytes[skip..skip + to - from]);
+        }
+        if bytes.len() < wire_len && usize::from(self.ready) == to && to < STREAM_BUDGET {
+            self.stopped = true;
+        }
+        self.notice_gap(self.ready > ready)
+    }
+
+    /// Adds the piece; `false` if there is no room to remember it.
+    fn add(&mut self, mut from: u16, mut to: u16) -> bool {
+        let mut kept = 0;
+        let pieces = self.pieces;
+        let len = usize::from(self.len);
+        for &(start, end) in &pieces[..len] {
+            if start <= to && from <= end {
+                (from, to) = (from.min(start), to.max(end));
+            } else {
+                self.pieces[kept] = (start, end);
+                kept += 1;
+            }
+        }
+        if from <= self.ready {
+            self.ready = self.ready.max(to);
+        } else if kept < PIECES {
+            self.pieces[kept] = (from, to);
+            kept += 1;
+        } else {
+            return false;
+        }
+        self.len = kept as u16;
+        true
+    }
+
+    fn notice_gap(&mut self, progress: bool) -> bool {
+        let gap = self.total > u64::from(self.ready) && usize::from(self.ready) < STREAM_BUDGET;
+        if progress || !gap {
+            self.behind = 0;
+        } else {
+            self.behind += 1;
+            self.stopped |= self.behind > GAP_PATIENCE;
+        }
+        progress
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn text(n: usize) -> Vec<u8> {
+        (0..n).map(|i| (i * 7 + i / 251) as u8).collect()
+    }
+
+    #[test]
+    fn segments_in_any_order_give_the_same_bytes() {
+        let all = text(3000);
+        for base in [0u32, 5, u32::MAX - 100] {
+            for size in [1usize, 7, 400, 1460] {
+                let pieces: Vec<usize> = (0..all.len()).step_by(size).collect();
+                let orders: [Vec<usize>; 3] = [
+                    pieces.clone(),
+                    pieces.chunks(2).flat_map(|c| c.iter().rev().copied()).collect(),
+                    pieces.iter().flat_map(|&p| [p, p]).collect(),
+                ];
+                for order in orders {
+                    let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
+                    side.begin(base);
+                    for at in order {
+                        let end = (at + size).min(all.len());
+                        let seq = base.wrapping_add(at as u32);
+                        side.take(seq, &all[at..end], end - at, &mut buffer);
+                    }
+                    assert_eq!(usize::from(side.ready), all.len(), "base {base}, size {size}");
+                    assert_eq!(&buffer[..all.len()], all);
+                    assert_eq!(side.total, all.len() as u64);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn overlaps_keep_what_was_in_order_first() {
+        let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
+        side.take(100, b"abcd", 4, &mut buffer);
+        side.take(102, b"XXef", 4, &mut buffer);
+        side.take(90, b"0123456789ZZZZZZgh", 18, &mut buffer);
+        assert_eq!(&buffer[..usize::from(side.ready)], b"abcdefgh");
+    }
+
+    #[test]
+    fn the_budget_is_the_end() {
+        let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
+        let all = text(STREAM_BUDGET + 500);
+        side.take(7, &all, all.len(), &mut buffer);
+        assert_eq!((usize::from(side.ready), side.total), (STREAM_BUDGET, all.len() as u64));
+        assert!(side.has_ended());
+        assert!(!side.take(7 + all.len() as u32, b"more", 4, &mut buffer));
+        assert_eq!(side.total, all.len() as u64 + 4);
+    }
+
+    #[test]
+    fn what_was_cut_at_capture_ends_the_direction() {
+        let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
+        side.take(0, b"abc", 10, &mut buffer);
+        assert!(side.has_ended());
+        side.take(10, b"def", 3, &mut buffer);
+        assert_eq!(side.ready, 3);
+    }
+
+    #[test]
+    fn a_gap_that_stays_open_ends_the_direction() {
+        let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
+        side.begin(0);
+        for n in 0..=u32::from(GAP_PATIENCE) {
+            assert!(!side.has_ended());
+            side.take(10 + n, b"x", 1, &mut buffer);
+        }
+        assert!(side.has_ended());
+    }
+
+    #[test]
+    fn a_close_behind_the_last_byte_ends_the_direction() {
+        let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
+        side.take(10, b"ab", 2, &mut buffer);
+        side.close(14);
+        assert!(!side.has_ended());
+        side.take(12, b"cd", 2, &mut buffer);
+        assert!(side.has_ended());
+    }
+
+    #[test]
+    fn no_sequence_number_panics() {
+        for base in [0u32, 1 << 31, u32::MAX] {
+            for seq in [0u32, 1, 0x7fff_ffff, 0x8000_0000, 0x8000_0001, u32::MAX] {
+                let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
+                side.begin(base);
+                side.take(seq, &[1; 9000], 70_000, &mut buffer);
+                side.close(seq);
+                side.take(base, &[1; 3], 3, &mut buffer);
+                side.has_ended();
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What a flow speaks, as fields of its line: label and facts, named and shaped by their tables.
+
+use crate::{
+    dpi::fact::{Fact, Shape},
+    export::text,
+    snapshot::app::App,
+};
+
+/// Appends `,"app":` and the facts, in the order of their table.
+pub fn fields(out: &mut Vec<u8>, app: &App) {
+    let Some(service) = app.service else { return };
+    out.extend_from_slice(b",\"app\":\"");
+    out.extend_from_slice(service.key().as_bytes());
+    out.push(b'"');
+    let mut facts: Vec<(Fact, &[u8])> = app.facts().collect();
+    // Stable: values of one fact stay in the order of their appearance.
+    facts.sort_by_key(|(fact, _)| *fact);
+    for values in facts.chunk_by(|a, b| a.0 == b.0) {
+        let (fact, first) = values[0];
+        out.extend_from_slice(b",\"");
+        out.extend_from_slice(fact.key().as_bytes());
+        out.extend_from_slice(b"\":");
+        match fact.shape() {
+            Shape::Text => string(out, first),
+            Shape::Number => out.extend_from_slice(first),
+            Shape::Flag => out.extend_from_slice(b"true"),
+            Shape::List => {
+                for (n, (_, value)) in values.iter().enumerate() {
+                    out.push(if n == 0 { b'[' } else { b',' });
+                    string(out, value);
+                }
+                out.push(b']');
+            }
+        }
+    }
+}
+
+/// Bytes that are no UTF-8 are shown as U+FFFD.
+fn string(out: &mut Vec<u8>, value: &[u8]) {
+    text::string(out, &String::from_utf8_lossy(value));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::dpi::service::Service;
+
+    #[test]
+    fn facts_have_the_shape_of_their_table_and_hostile_bytes_are_escaped() {
+        let mut app = App::of(Service::Tls);
+        app.learn(Fact::Alpn, b"h2");
+        app.learn(Fact::Sni, b"evil\x1b[2J\"\\\xff\n");
+        app.learn(Fact::Alpn, b"http/1.1");
+        app.learn(Fact::Alpn, b"h2");
+        app.learn(Fact::Ech, b"true");
+        app.learn(Fact::DnsTime, b"1234");
+        app.learn(Fact::Sni, b"second");
+        let mut out = b"{\"x\":1".to_vec();
+        fields(&mut out, &app);
+        out.push(b'}');
+        assert!(out.iter().all(|b| *b >= 0x20), "no control character");
+        let value: Value = serde_json::from_slice(&out).unwrap();
+        let sni = "evil\u{1b}[2J\"\\\u{fffd}\n";
+        let want = json!({"x": 1, "app": "TLS", "sni": sni, "alpn": ["h2", "http/1.1"], "ech": true,
+            "dns_time_us": 1234});
+        assert_eq!(value, want);
+    }
+
+    #[test]
+    fn facts_without_a_label_are_not_shown() {
+        let mut out = Vec::new();
+        fields(&mut out, &App::default());
+        assert!(out.is_empty());
+    }
+}

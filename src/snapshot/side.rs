@@ -1,0 +1,203 @@
+//! What is known of flows beside their records: by slot, shared with snapshots, copied on write.
+//!
+//! ```text
+//!  slot ──▶ chunks[slot / 128] ──▶ Arc [ (generation, Arc value); 128 ]
+//! ```
+//!
+//! The collector writes, snapshots hold what was there at their cut. A copy costs a chunk, once an
+//! epoch, and only where something changed.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::base::ids::FlowId;
+
+/// Slots of a chunk.
+const CHUNK: usize = 128;
+
+type Chunk<T> = [Tenant<T>; CHUNK];
+
+/// What is known of the flow that has, or had, a slot.
+#[derive(Debug)]
+struct Tenant<T> {
+    generation: u32,
+    value: Option<Arc<T>>,
+}
+
+impl<T> Clone for Tenant<T> {
+    fn clone(&self) -> Self {
+        Self { generation: self.generation, value: self.value.clone() }
+    }
+}
+
+/// Values by slot, as of one cut.
+#[derive(Debug)]
+pub struct SideView<T> {
+    chunks: Vec<Option<Arc<Chunk<T>>>>,
+}
+
+impl<T> Default for SideView<T> {
+    fn default() -> Self {
+        Self { chunks: Vec::new() }
+    }
+}
+
+impl<T> Clone for SideView<T> {
+    fn clone(&self) -> Self {
+        Self { chunks: self.chunks.clone() }
+    }
+}
+
+impl<T> SideView<T> {
+    /// Returns what is known of the flow of a slot and generation.
+    #[inline]
+    pub fn get(&self, slot: u32, generation: u32) -> Option<&Arc<T>> {
+        let chunk = self.chunks.get(slot as usize / CHUNK)?.as_ref()?;
+        let tenant = &chunk[slot as usize % CHUNK];
+        tenant.value.as_ref().filter(|_| tenant.generation == generation)
+    }
+}
+
+/// The side of the one who writes, for one worker's flows.
+///
+/// A slot may have its next flow before the end of the last one was read: what belongs to the
+/// earlier one then waits apart, until [`SideTable::forget_leaving`].
+#[derive(Debug)]
+pub struct SideTable<T> {
+    view: SideView<T>,
+    leaving: HashMap<FlowId, Arc<T>>,
+}
+
+impl<T> Default for SideTable<T> {
+    fn default() -> Self {
+        Self { view: SideView::default(), leaving: HashMap::new() }
+    }
+}
+
+impl<T: Clone + Default> SideTable<T> {
+    /// Returns the value of a flow for writing; a new one if nothing is known of it.
+    pub fn get_mut(&mut self, id: FlowId) -> &mut T {
+        let Self { view, leaving } = self;
+        match enter(view, leaving, id) {
+            Some(tenant) => Arc::make_mut(tenant.value.get_or_insert_default()),
+            None => Arc::make_mut(leaving.entry(id).or_default()),
+        }
+    }
+
+    /// Sets the value of a flow.
+    pub fn set(&mut self, id: FlowId, value: Arc<T>) {
+        let Self { view, leaving } = self;
+        match enter(view, leaving, id) {
+            Some(tenant) => tenant.value = Some(value),
+            None => drop(leaving.insert(id, value)),
+        }
+    }
+
+    /// Takes what is known of a flow that ended.
+    pub fn take(&mut self, id: FlowId) -> Option<Arc<T>> {
+        if self.view.get(id.slot(), id.generation()).is_some() {
+            return self.view.tenant(id.slot()).value.take();
+        }
+        if self.leaving.is_empty() { None } else { self.leaving.remove(&id) }
+    }
+
+    /// Returns what is known of a flow.
+    pub fn get(&self, id: FlowId) -> Option<&Arc<T>> {
+        self.view.get(id.slot(), id.generation()).or_else(|| self.leaving.get(&id))
+    }
+
+    /// Forgets flows whose slot has another one: all ends up to a cut were read.
+    pub fn forget_leaving(&mut self) {
+        self.leaving.clear();
+    }
+
+    /// Returns all that is known now; costs a reference for each 128 slots.
+    pub fn view(&self) -> SideView<T> {
+        self.view.clone()
+    }
+}
+
+impl<T> SideView<T> {
+    fn tenant(&mut self, slot: u32) -> &mut Tenant<T> {
+        let at = slot as usize / CHUNK;
+        if at >= self.chunks.len() {
+            self.chunks.resize(at + 1, None);
+        }
+        let chunk = self.chunks[at]
+            .get_or_insert_with(|| Arc::new(std::array::from_fn(|_| Tenant { generation: 0, value: None })));
+        &mut Arc::make_mut(chunk)[slot as usize % CHUNK]
+    }
+}
+
+/// Returns the slot of a flow, its last tenant having left; `None` if a later flow has it.
+fn enter<'a, T>(
+    view: &'a mut SideView<T>,
+    leaving: &mut HashMap<FlowId, Arc<T>>,
+    id: FlowId,
+) -> Option<&'a mut Tenant<T>> {
+    let tenant = view.tenant(id.slot());
+    if tenant.value.is_some() && tenant.generation != id.generation() {
+        let ahead = id.generation().wrapping_sub(tenant.generation) as i32;
+        if ahead < 0 {
+            return None;
+        }
+        let old = FlowId::new(id.worker(), id.slot(), tenant.generation);
+        leaving.extend(tenant.value.take().map(|value| (old, value)));
+    }
+    tenant.generation = id.generation();
+    Some(tenant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(slot: u32, generation: u32) -> FlowId {
+        FlowId::new(1, slot, generation)
+    }
+
+    #[test]
+    fn a_view_does_not_see_later_writes() {
+        let mut table = SideTable::<Vec<u32>>::default();
+        table.get_mut(id(300, 1)).push(1);
+        let view = table.view();
+        table.get_mut(id(300, 1)).push(2);
+        table.get_mut(id(301, 1)).push(3);
+        assert_eq!(view.get(300, 1).map(|v| v.len()), Some(1));
+        assert!(view.get(301, 1).is_none() && view.get(300, 2).is_none() && view.get(9999, 1).is_none());
+        assert_eq!(table.view().get(300, 1).map(|v| v.len()), Some(2));
+    }
+
+    #[test]
+    fn the_last_tenant_leaves_with_what_belongs_to_it() {
+        let mut table = SideTable::<Vec<u32>>::default();
+        table.get_mut(id(5, 1)).push(1);
+        // The slot's next flow speaks before the end of the last one was read.
+        table.get_mut(id(5, 2)).push(2);
+        table.get_mut(id(5, 1)).push(10);
+        assert_eq!(table.take(id(5, 1)).as_deref(), Some(&vec![1, 10]));
+        assert_eq!(table.take(id(5, 1)), None);
+        assert_eq!(table.take(id(5, 2)).as_deref(), Some(&vec![2]));
+        assert_eq!(table.take(id(5, 2)), None);
+    }
+
+    #[test]
+    fn what_never_leaves_is_forgotten() {
+        let mut table = SideTable::<Vec<u32>>::default();
+        for generation in 1..100 {
+            table.get_mut(id(5, generation)).push(1);
+        }
+        assert_eq!(table.leaving.len(), 98);
+        table.forget_leaving();
+        assert!(table.leaving.is_empty() && table.get(id(5, 99)).is_some());
+    }
+
+    #[test]
+    fn a_value_can_be_set_whole() {
+        let mut table = SideTable::<Vec<u32>>::default();
+        table.set(id(5, 1), Arc::new(vec![7]));
+        table.set(id(5, 2), Arc::new(vec![8]));
+        table.set(id(5, 1), Arc::new(vec![9]));
+        assert_eq!(table.get(id(5, 1)).map(|v| v[0]), Some(9));
+        assert_eq!(table.get(id(5, 2)).map(|v| v[0]), Some(8));
+    }
+}
