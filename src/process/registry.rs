@@ -188,7 +188,7 @@ impl Registry {
     /// Returns the owner of a flow whose first packet came at `first` on the monotonic clock.
     pub fn find(&mut self, asked: &Asked, first: Nanos) -> Option<Arc<Owner>> {
         if asked.is_arp {
-            return asked.has_local_end().then(|| self.kernel("arp"));
+            return asked.has_local_end().then(|| self.kernel(""));
         }
         if asked.is_inner {
             return None;
@@ -449,9 +449,9 @@ impl Registry {
     fn kernels_own(&mut self, asked: &Asked, end: usize) -> Option<Arc<Owner>> {
         match asked.proto {
             proto::ICMP | proto::ICMPV6 if asked.roles.initiator() != end || asked.proto == proto::ICMPV6 => {
-                Some(self.kernel("icmp"))
+                Some(self.kernel(""))
             }
-            proto::IGMP => Some(self.kernel("igmp")),
+            proto::IGMP => Some(self.kernel("")),
             _ => None,
         }
     }

@@ -342,6 +342,10 @@ impl State {
     /// it is still there.
     fn learn(&mut self, event: ProcessEvent) {
         let pid = event.id.pid;
+        let known = self.registry.processes.get(event.id);
+        if known.is_some_and(|p| event.command.is_empty() && !event.is_cut && p.facts.exe == event.path) {
+            return;
+        }
         let lives = self.sees_pids && self.proc.stat(pid).is_some_and(|stat| stat.id == event.id);
         let mut arguments = event.command;
         let mut exe = event.path;
@@ -379,6 +383,10 @@ impl State {
         pids.sort_unstable();
         pids.dedup();
         for pid in pids {
+            let known = self.proc.stat(pid).and_then(|stat| self.registry.processes.get(stat.id));
+            if known.is_some_and(|process| process.facts.exe == self.proc.exe(pid)) {
+                continue;
+            }
             if let Some((id, facts)) = self.proc.identity(pid) {
                 self.registry.processes.insert(Process::new(id, facts));
             }
