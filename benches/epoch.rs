@@ -1,7 +1,9 @@
 //! What a cut costs: nothing stops for it, but the packets after it copy what they first touch.
 //!
 //! Beside criterion's figures this prints, over 1 M flows touched at random with a cut every second
-//! of 1 Mpps: the longest burst of 32 frames, the lowest rate over any 5 ms, and the longest freeze.
+//! of 1 Mpps: the longest freeze, the longest burst of 32 frames, and the lowest rate over any 5 ms.
+//! Every cut is followed by the same frames, so that each burst is timed several times; what the
+//! machine does besides shows in some of them, and the shortest of them is the burst's own.
 #![allow(missing_docs, reason = "criterion's macros")]
 
 mod common;
@@ -78,40 +80,54 @@ fn percentile(sorted: &[Duration], of_1000: usize) -> f64 {
     sorted[(sorted.len() - 1) * of_1000 / 1000].as_secs_f64() * 1e6
 }
 
-/// Times every burst with and without cuts, so that what the machine itself does shows too.
+/// The figures of a run of bursts.
+fn figures(bursts: &[Duration]) -> String {
+    let mut sorted = bursts.to_vec();
+    sorted.sort_unstable();
+    let mut firsts = bursts[..1000].to_vec();
+    firsts.sort_unstable();
+    format!(
+        "longest burst of {BURST} {:.1} us (99.9 % {:.1}, median {:.2}; the first 1000: longest {:.1}, median {:.2}), \
+         above 50 us {}, lowest rate over 5 ms {:.2} Mpps",
+        percentile(&sorted, 1000),
+        percentile(&sorted, 999),
+        percentile(&sorted, 500),
+        percentile(&firsts, 1000),
+        percentile(&firsts, 500),
+        sorted.iter().filter(|took| **took > LONG).count(),
+        lowest_rate(bursts) / 1e6,
+    )
+}
+
+/// Times every burst with and without cuts.
 fn pauses(table: &mut FlowTable, into: &mut FrozenFlows, lines: &[Line]) {
     for cuts in [false, true] {
-        let (mut all, mut firsts, mut lowest, mut longest_freeze) =
-            (Vec::new(), Vec::new(), f64::INFINITY, Duration::ZERO);
+        let mut own = vec![Duration::MAX; lines.len() / BURST];
+        let (mut worst, mut freezes) = (Vec::new(), Vec::new());
         let copied = table.chunks_copied();
         for _ in 0..CUTS {
             if cuts {
                 let start = Instant::now();
                 freeze(table, into);
-                longest_freeze = longest_freeze.max(start.elapsed());
+                freezes.push(start.elapsed());
             }
             let bursts = timed(table, lines);
-            lowest = lowest.min(lowest_rate(&bursts));
-            firsts.extend_from_slice(&bursts[..1000]);
-            all.extend(bursts);
+            own.iter_mut().zip(&bursts).for_each(|(own, took)| *own = (*own).min(*took));
+            if worst.iter().max() < bursts.iter().max() {
+                worst = bursts;
+            }
         }
-        all.sort_unstable();
-        firsts.sort_unstable();
-        println!(
-            "epoch/pauses {}: longest burst of {BURST} {:.1} us (99.9 % {:.1}, median {:.2}), of the first 1000 \
-             after a cut: longest {:.1}, median {:.2}; above 50 us {}; lowest rate over 5 ms {:.2} Mpps; longest freeze {:.0} us; \
-             chunks copied a cut {}",
-            if cuts { "with cuts" } else { "without cuts" },
-            percentile(&all, 1000),
-            percentile(&all, 999),
-            percentile(&all, 500),
-            percentile(&firsts, 1000),
-            percentile(&firsts, 500),
-            all.iter().filter(|took| **took > LONG).count(),
-            lowest / 1e6,
-            longest_freeze.as_secs_f64() * 1e6,
-            (table.chunks_copied() - copied) / CUTS as u64,
-        );
+        println!("epoch/pauses {}:", if cuts { "with cuts" } else { "without cuts" });
+        println!("  shortest of {CUTS} times each: {}", figures(&own));
+        println!("  the worst time: {}", figures(&worst));
+        if let (Some(shortest), Some(longest)) = (freezes.iter().min(), freezes.iter().max()) {
+            println!(
+                "  freeze: longest {:.1} us, shortest {:.1}; chunks copied a cut {}",
+                longest.as_secs_f64() * 1e6,
+                shortest.as_secs_f64() * 1e6,
+                (table.chunks_copied() - copied) / CUTS as u64
+            );
+        }
     }
 }
 
@@ -142,12 +158,11 @@ fn epoch(c: &mut Criterion) {
     let (mut rates, mut list, mut number) = (Rates::default(), Vec::new(), FRAMES as u64);
     let mut reckon = |flows: &FrozenFlows| {
         number += FRAMES as u64;
-        let mut sum = DownUp::default();
-        rates.reckon(flows, &cut(1, number), Nanos(FRAMES as u64 * 100), &mut list, &mut sum);
-        sum
+        rates.reckon(flows, &cut(1, number), Nanos(FRAMES as u64 * 100), &mut list)
     };
     freeze(&mut table, &mut frozen);
     reckon(&frozen);
+    let mut shortest = Duration::MAX;
     group.bench_function("merge/moving", |b| {
         b.iter_custom(|rounds| {
             let mut spent = Duration::ZERO;
@@ -156,12 +171,15 @@ fn epoch(c: &mut Criterion) {
                 freeze(&mut table, &mut frozen);
                 let start = Instant::now();
                 let sum = reckon(&frozen);
-                spent += start.elapsed();
-                assert_eq!(sum.down + sum.up, 60 * FRAMES as u64, "every byte moved once");
+                let took = start.elapsed();
+                spent += took;
+                shortest = shortest.min(took);
+                assert!(sum.down + sum.up > 60.0 * FRAMES as f64, "every byte moved, in a tenth of a second");
             }
             spent
         });
     });
+    println!("epoch/merge/moving: shortest {:.1} ms", shortest.as_secs_f64() * 1e3);
     for _ in 0..12 {
         reckon(&frozen);
     }

@@ -11,7 +11,7 @@ use rustnet::{
         state::{EndReason, FlowState},
     },
     packet::key::{FlowKey, WideKey, kind, proto},
-    snapshot::tap::Tap,
+    snapshot::tap::{Ended, Tap},
 };
 
 const FLOWS: u64 = 4096;
@@ -21,7 +21,7 @@ fn export(c: &mut Criterion) {
     let mut group = c.benchmark_group("export");
     group.throughput(Throughput::Elements(FLOWS));
     for (name, wide) in [("ipv4", false), ("ipv6", true)] {
-        let flows: Vec<_> = (0..FLOWS).map(|n| flow(n, wide)).collect();
+        let flows: Vec<Ended> = (0..FLOWS).map(|n| flow(n, wide).into()).collect();
         let mut jsonl = Jsonl::new(io::sink(), &origin, false);
         group.bench_function(format!("jsonl/{name}"), |b| {
             b.iter(|| jsonl.ended(black_box(&flows)).expect("a sink takes everything"));

@@ -10,9 +10,11 @@ use common::{BURST, cut, opening, random_frames, table};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rustnet::packet::payload::Behind;
 use rustnet::{
+    base::counters::Volume,
     flow::table::FrozenFlows,
     packet::line::Line,
     pipeline::{
+        handover::Handover,
         report::{EndedQueue, Message, WorkerReport},
         wake::Bell,
         worker::{Publish, Worker, WorkerParts},
@@ -26,16 +28,16 @@ const FRAMES: usize = 1 << 20;
 struct Rig {
     worker: Worker,
     reports: rtrb::Consumer<Message>,
-    back: rtrb::Producer<Box<FrozenFlows>>,
+    tables: Arc<Handover<FrozenFlows>>,
     epoch: u64,
 }
 
 impl Rig {
     fn new(flows: usize, publish: Publish, spread_sweep: bool) -> Self {
         let (to_collector, reports) = rtrb::RingBuffer::new(4);
-        let (mut back, from_collector) = rtrb::RingBuffer::new(2);
+        let tables = Arc::<Handover<_>>::default();
         let (ended, _) = rtrb::RingBuffer::new(1024);
-        assert!(back.push(Box::new(FrozenFlows::with_capacity(flows))).is_ok());
+        tables.put(Box::new(FrozenFlows::with_capacity(flows)));
         let collector = Arc::new(Bell::default());
         let mut worker = Worker::new(WorkerParts {
             table: table(flows),
@@ -46,7 +48,7 @@ impl Rig {
                 false,
             ),
             to_collector,
-            from_collector,
+            tables: Arc::clone(&tables),
             collector,
             publish,
             spread_sweep,
@@ -54,7 +56,7 @@ impl Rig {
         for burst in opening(flows) {
             assert_eq!(worker.process(&burst, &Behind), burst.len());
         }
-        Self { worker, reports, back, epoch: 0 }
+        Self { worker, reports, tables, epoch: 0 }
     }
 
     /// A second of a worker's life.
@@ -63,10 +65,10 @@ impl Rig {
             self.worker.process(burst, &Behind);
         }
         self.epoch += 1;
-        self.worker.close(cut(self.epoch, FRAMES as u64));
+        self.worker.close(cut(self.epoch, FRAMES as u64), Volume::default());
         let Ok(Message::Worker(mut report)) = self.reports.pop() else { panic!("a cut sends a report") };
         if let Some(flows) = report.flows.take() {
-            assert!(self.back.push(flows).is_ok(), "there is one table");
+            assert!(self.tables.put(flows).is_none(), "there is one table");
         }
         report
     }

@@ -42,15 +42,8 @@ use rustnet::{
     },
 };
 
-/// When flows end whose life is over.
-#[derive(Clone, Copy, PartialEq)]
-enum Sweeps {
-    AtTheCut,
-    Later,
-}
-
 /// Checks every epoch that a tap saw.
-fn assert_conserved(run: &Run, sweeps: Sweeps, what: &str) {
+fn assert_conserved(run: &Run, what: &str) {
     let mut before = Volume::default();
     for seen in &run.epochs {
         let accounts = &seen.accounts;
@@ -59,9 +52,7 @@ fn assert_conserved(run: &Run, sweeps: Sweeps, what: &str) {
         before = accounts.taken;
         let mut told = seen.open;
         told += seen.ended;
-        // Live, a row whose life is over is shown no more, but ends only as the sweep gets to it.
-        let exact = sweeps == Sweeps::AtTheCut || seen.last;
-        if exact && seen.totals.ended_unreported == 0 {
+        if seen.totals.ended_unreported == 0 {
             assert_eq!(accounts.flows, told, "{what}: rows and ended flows add up: {seen:?}");
         }
         assert!(told.frames <= accounts.flows.frames, "{what}: nothing is told twice: {seen:?}");
@@ -121,7 +112,7 @@ fn small_rings_tables_and_queues_lose_nothing_of_a_file() {
             let what =
                 format!("fused {fused}, {workers} workers, ring {ring}, {max_flows} flows, {publish:?}");
             let run = engine::run(config, vec![MemorySource::new(Arc::clone(&frames))]);
-            assert_conserved(&run, Sweeps::AtTheCut, &what);
+            assert_conserved(&run, &what);
             let last = run.last();
             assert_eq!(last.accounts.taken.frames, frames.len() as u64, "{what}");
             assert_eq!(last.accounts.taken.bytes, frames.wire_bytes(), "{what}");
@@ -182,7 +173,7 @@ fn a_slow_tap_and_a_reader_that_holds_on_lose_nothing_of_a_file() {
             }
             assert!(seen > Epoch(0));
         });
-        assert_conserved(&run, Sweeps::AtTheCut, &format!("fused {fused}"));
+        assert_conserved(&run, &format!("fused {fused}"));
     }
 }
 
@@ -252,7 +243,7 @@ fn live_epochs_conserve_while_a_reader_holds_on() {
             assert!(held > 3, "{held} epochs");
             engine.stop();
         });
-        assert_conserved(&run, Sweeps::Later, &what);
+        assert_conserved(&run, &what);
         let last = run.last();
         assert_eq!(last.accounts.taken.frames, frames.len() as u64, "{what}");
         assert_eq!(last.totals.evicted > 0, max_flows < 1000, "{what}");
@@ -302,7 +293,7 @@ fn a_live_ring_that_is_full_drops_and_counts() {
     let taken = Arc::new(AtomicU64::new(0));
     let source = OpensGate(MemorySource::new(Arc::clone(&frames)), Arc::clone(&taken));
     let run = engine::run(config, vec![source]);
-    assert_conserved(&run, Sweeps::Later, "gate");
+    assert_conserved(&run, "gate");
     let accounts = run.last().accounts;
     assert_eq!(accounts.taken.frames, frames.len() as u64);
     assert_eq!(accounts.taken.frames, taken.load(Ordering::Relaxed));
@@ -363,7 +354,7 @@ fn every_drop_reason_is_met_and_counted_once() {
             EngineConfig { fused, ..config() },
             vec![MemorySource::new(Arc::clone(&frames)).live()],
         );
-        assert_conserved(&run, Sweeps::Later, "cases");
+        assert_conserved(&run, "cases");
         let accounts = run.last().accounts;
         assert_eq!(accounts.taken.frames, times * cases.len() as u64);
         assert_eq!(accounts.flows.frames, times * 2);
@@ -386,7 +377,7 @@ fn eviction_moves_frames_but_loses_none() {
         .map(|max_flows| {
             let source = MemorySource::new(Arc::clone(&frames));
             let run = engine::run(EngineConfig { max_flows, ..config() }, vec![source]);
-            assert_conserved(&run, Sweeps::AtTheCut, "eviction");
+            assert_conserved(&run, "eviction");
             let mut sum = Volume::default();
             run.flows.iter().for_each(|record| sum += engine::volume(record));
             sum

@@ -77,6 +77,27 @@ fn jsonl(frames: &Arc<Frames>, shape: Shape) -> Vec<u8> {
     run.jsonl
 }
 
+#[test]
+fn days_of_silence_need_no_cut_a_second_in_any_shape() {
+    let mut frames = Frames::default();
+    for part in 0..20 {
+        let gap = if part % 2 == 0 { 3 * 86_400 } else { 90 };
+        append(&mut frames, &Traffic::new(40, 400, part).frames(), Nanos::from_secs(gap));
+    }
+    let frames = Arc::new(frames);
+    let want = jsonl(&frames, PLAIN);
+    for shape in [shape(1, 0, 32, 0), shape(1, 2, 32, 4096), shape(1, 5, 7, 64), shape(2, 2, 32, 4096)] {
+        assert_same(&jsonl(&frames, shape), &want, &format!("{shape:?}"));
+    }
+    for workers in [0, 1, 3] {
+        let config = EngineConfig { workers, fused: workers == 0, ..engine::config() };
+        let run = engine::run(config, vec![MemorySource::new(Arc::clone(&frames))]);
+        // A gap counts for 31 minutes at most: 10 of them are 18,600 seconds.
+        let epochs = run.last().epoch;
+        assert!(epochs < 4000, "{workers} workers: {epochs} cuts");
+    }
+}
+
 /// Fails with the first line that differs.
 fn assert_same(got: &[u8], want: &[u8], what: &str) {
     if got == want {

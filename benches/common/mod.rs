@@ -85,6 +85,7 @@ pub fn table(flows: usize) -> FlowTable {
         worker: 0,
         inspects: false,
     })
+    .expect("memory for the table")
 }
 
 /// Returns two frames of each flow, one from either end, in pieces of a burst.

@@ -3,7 +3,7 @@
 //! One table, one row for each reason; the screen, the summary and the tests read it from here.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
-use std::ops::{AddAssign, Index, IndexMut};
+use std::ops::{AddAssign, Index, IndexMut, Sub};
 
 macro_rules! drop_reasons {
     ($($(#[doc = $doc:literal])+ $name:ident = $key:literal, $title:literal, $remedy:literal;)+) => {
@@ -116,6 +116,17 @@ impl AddAssign for Volume {
         self.frames += rhs.frames;
         self.packets += rhs.packets;
         self.bytes += rhs.bytes;
+    }
+}
+
+impl Sub for Volume {
+    type Output = Self;
+    fn sub(self, rhs: Self) -> Self {
+        Self {
+            frames: self.frames - rhs.frames,
+            packets: self.packets - rhs.packets,
+            bytes: self.bytes - rhs.bytes,
+        }
     }
 }
 

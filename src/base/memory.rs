@@ -23,6 +23,14 @@ pub type Advise = fn(start: *mut u8, bytes: usize);
 /// An [`Advise`] that does nothing.
 pub fn no_advice(_start: *mut u8, _bytes: usize) {}
 
+/// The system gave no address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the system does not give {} MB of address space", bytes >> 20)]
+pub struct OutOfMemory {
+    /// How much was asked for.
+    pub bytes: usize,
+}
+
 /// Large pages of x86-64 and arm64 (with 4 KB base pages).
 const LARGE_PAGE: usize = 2 << 20;
 
@@ -41,18 +49,22 @@ unsafe impl Sync for Region {}
 
 impl Region {
     /// Reserves `bytes` bytes, starting at a large page's boundary.
-    pub fn new(bytes: usize, advise: Advise) -> Self {
+    ///
+    /// # Errors
+    /// When the system does not give the address space.
+    pub fn new(bytes: usize, advise: Advise) -> Result<Self, OutOfMemory> {
         // Alignment above the allocator's own would make it write the zeros itself.
-        let layout = Layout::from_size_align(bytes + LARGE_PAGE, 16).expect("table sizes fit into isize");
+        let layout = Layout::from_size_align(bytes.saturating_add(LARGE_PAGE), 16)
+            .map_err(|_| OutOfMemory { bytes })?;
         // SAFETY: the layout's size is not zero.
         let base = unsafe { std::alloc::alloc_zeroed(layout) };
         if base.is_null() {
-            std::alloc::handle_alloc_error(layout);
+            return Err(OutOfMemory { bytes });
         }
         // SAFETY: `layout` has LARGE_PAGE bytes to spare, so the aligned start lies within it.
         let start = unsafe { base.add(base.align_offset(LARGE_PAGE)) };
         advise(start, bytes);
-        Self { base, layout, start }
+        Ok(Self { base, layout, start })
     }
 
     /// Returns the first byte; `bytes` bytes from there belong to the region.
@@ -78,8 +90,11 @@ pub struct Array<T: Record> {
 
 impl<T: Record> Array<T> {
     /// Returns `len` records of zeros.
-    pub fn new(len: usize, advise: Advise) -> Self {
-        Self { region: Region::new(len * size_of::<T>(), advise), len, record: PhantomData }
+    ///
+    /// # Errors
+    /// When the system does not give the address space.
+    pub fn new(len: usize, advise: Advise) -> Result<Self, OutOfMemory> {
+        Ok(Self { region: Region::new(len * size_of::<T>(), advise)?, len, record: PhantomData })
     }
 
     /// Returns the number of records.

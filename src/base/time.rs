@@ -81,6 +81,11 @@ impl Tick {
         if d > u32::MAX / 2 { 0 } else { d }
     }
 
+    /// Returns the earlier of two ticks that lie within 26 days.
+    pub const fn earlier(self, other: Self) -> Self {
+        if (other.0.wrapping_sub(self.0) as i32) < 0 { other } else { self }
+    }
+
     /// Returns a span in whole ticks, rounded up, so that a lifetime is never cut short.
     pub const fn span(nanos: Nanos) -> u32 {
         ((nanos.0 + (1 << Self::SHIFT) - 1) >> Self::SHIFT) as u32

@@ -14,8 +14,8 @@ pub enum Shape {
     Flag,
 }
 
-/// Bytes of one value at most; what is longer is cut.
-pub const LONGEST_VALUE: usize = 255;
+/// Bytes of one value at most; what is longer is cut. User agents and paths are the long ones.
+pub const LONGEST_VALUE: usize = 512;
 /// Values of one flow at most.
 pub const MOST_VALUES: usize = 64;
 
@@ -53,7 +53,8 @@ facts! {
     Sni "sni" Text "Server name of the ClientHello (RFC 6066 section 3), outer one with ECH."
     Alpn "alpn" List "Application protocols that the client offers (RFC 7301)."
     AlpnSelected "alpn_selected" Text "Application protocol that the server chose, where it can be read."
-    TlsVersion "tls_version" Text "Version that was negotiated: `TLS1.3`, `DTLS1.2`, `SSL3.0`."
+    TlsVersion "tls_version" Text "Version that was negotiated: `TLS1.3`, `SSL3.0`."
+    DtlsVersion "dtls_version" Text "DTLS version that was negotiated: `DTLS1.2`."
     TlsClientVersion "tls_client_version" Text "Highest version that the client offers."
     TlsCipher "tls_cipher" Text "Cipher suite that the server chose, by its IANA name."
     TlsCipherStrength "tls_cipher_strength" Text "`secure` or `weak`."

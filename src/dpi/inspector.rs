@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use crate::{
     base::{
         ids::FlowId,
-        memory::{Advise, Array, Record},
+        memory::{Advise, Array, OutOfMemory, Record},
         time::Stamp,
     },
     dpi::{
@@ -103,7 +103,7 @@ pub struct InspectorCounts {
 #[repr(C)]
 struct Conversation {
     /// Recognisers that have not said no.
-    candidates: u64,
+    candidates: u128,
     /// The flow; its slot's entry points back here while it has this place.
     id: FlowId,
     /// The recogniser that knows it, plus 1.
@@ -143,31 +143,34 @@ pub struct Inspector {
 /// Which recognisers look at TCP, which at UDP.
 #[derive(Clone, Copy)]
 struct Masks {
-    streams: u64,
-    datagrams: u64,
+    streams: u128,
+    datagrams: u128,
 }
 
 impl Inspector {
     /// Returns one for a table of `capacity` flows. Address space is reserved; memory comes with use.
+    ///
+    /// # Errors
+    /// When the system does not give the address space.
     #[allow(clippy::disallowed_methods, reason = "start-up")]
-    pub fn new(capacity: usize, advise: Advise) -> Self {
+    pub fn new(capacity: usize, advise: Advise) -> Result<Self, OutOfMemory> {
         let places = PLACES.min(capacity.max(1));
         let bits = |has: fn(&Recogniser) -> bool| {
-            RECOGNISERS.iter().enumerate().filter(|(_, r)| has(r)).fold(0, |mask, (n, _)| mask | 1 << n)
+            RECOGNISERS.iter().enumerate().filter(|(_, r)| has(r)).fold(0u128, |mask, (n, _)| mask | 1 << n)
         };
-        Self {
-            pool: Array::new(places, advise),
+        Ok(Self {
+            pool: Array::new(places, advise)?,
             // The last one is taken first: low places are used again and again.
             free: (0..places as u32).rev().collect(),
             free_len: places,
             hand: 0,
-            of_slot: Array::new(capacity, advise),
+            of_slot: Array::new(capacity, advise)?,
             counts: InspectorCounts::default(),
             masks: Masks {
                 streams: bits(|r| r.streams.is_some()),
                 datagrams: bits(|r| r.datagram.is_some()),
             },
-        }
+        })
     }
 
     /// Returns what was counted since the start.
@@ -308,7 +311,7 @@ impl Inspector {
 
     /// The first payload of a connection, if it is in order, is judged where it lies.
     /// `Err`: it takes more; these recognisers have not said no.
-    fn first_segment(&mut self, subject: &Subject<'_>, learn: &mut impl Learn) -> Result<Judgement, u64> {
+    fn first_segment(&mut self, subject: &Subject<'_>, learn: &mut impl Learn) -> Result<Judgement, u128> {
         let from = subject.from & 1;
         let in_order = subject.starts[from].is_none_or(|start| start == subject.seq_number);
         let whole = subject.payload.len() == subject.wire_len && subject.wire_len < STREAM_BUDGET;
@@ -485,12 +488,12 @@ enum Asked {
     /// This one knows it.
     Chosen(usize, Verdict),
     /// These have not said no.
-    Open(u64),
+    Open(u128),
 }
 
 /// Asks all candidates, or only the chosen one (its number plus 1).
 #[inline]
-fn ask(candidates: u64, chosen: u32, mut judge: impl FnMut(&Recogniser) -> Verdict) -> Asked {
+fn ask(candidates: u128, chosen: u32, mut judge: impl FnMut(&Recogniser) -> Verdict) -> Asked {
     if let Some(n) = chosen.checked_sub(1) {
         return match judge(&RECOGNISERS[n as usize]) {
             Verdict::More => Asked::Chosen(n as usize, Verdict::Is),

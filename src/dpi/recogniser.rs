@@ -2,9 +2,14 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::dpi::{
+    amqp, bacnet, bgp, bittorrent, coap, dcerpc, dhcp, dhcpv6, diameter, dnp3, dns, dtls, ftp, http, http2,
+    ike, irc, kafka, kerberos, lan, ldap, mail, modbus, mongodb, mqtt, mysql, netbios, netflow, nntp,
     notes::Notes,
+    ntp, oncrpc, openvpn, postgres, pptp, quic, radius, rip, rtmp, rtp, rtsp,
     service::Service,
+    sip, smb, snmp, ssdp, ssh, stun, syslog,
     talk::{Datagram, Streams},
+    tds, telnet, tftp, tls, tpkt, tunnel, vnc, wireguard, x11, xmpp,
 };
 
 /// What a recogniser says of a flow.
@@ -38,8 +43,85 @@ pub struct Recogniser {
     pub datagram: Option<OfDatagram>,
 }
 
-/// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
-/// stands before a weak one. At most 64.
-pub const RECOGNISERS: &[Recogniser] = &[];
+const fn tcp(service: Service, streams: OfStreams) -> Recogniser {
+    Recogniser { service, streams: Some(streams), datagram: None }
+}
 
-const _: () = assert!(RECOGNISERS.len() <= 64);
+const fn udp(service: Service, datagram: OfDatagram) -> Recogniser {
+    Recogniser { service, streams: None, datagram: Some(datagram) }
+}
+
+const fn both(service: Service, streams: OfStreams, datagram: OfDatagram) -> Recogniser {
+    Recogniser { service, streams: Some(streams), datagram: Some(datagram) }
+}
+
+/// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
+/// stands before a weak one. At most 128.
+pub const RECOGNISERS: &[Recogniser] = &[
+    tcp(Service::Tls, tls::streams),
+    udp(Service::Quic, quic::datagram),
+    udp(Service::Dtls, dtls::datagram),
+    // Text.
+    tcp(Service::Http, http::streams),
+    tcp(Service::Http2, http2::streams),
+    tcp(Service::Ssh, ssh::streams),
+    tcp(Service::Smtp, mail::smtp),
+    tcp(Service::Imap, mail::imap),
+    tcp(Service::Pop3, mail::pop3),
+    tcp(Service::Ftp, ftp::streams),
+    tcp(Service::Nntp, nntp::streams),
+    tcp(Service::Irc, irc::streams),
+    tcp(Service::Xmpp, xmpp::streams),
+    tcp(Service::Telnet, telnet::streams),
+    both(Service::Sip, sip::streams, sip::datagram),
+    tcp(Service::Rtsp, rtsp::streams),
+    udp(Service::Ssdp, ssdp::datagram),
+    udp(Service::Wsd, ssdp::ws_discovery),
+    both(Service::Syslog, syslog::streams, syslog::datagram),
+    // Magic numbers and whole structures.
+    both(Service::Stun, stun::streams, stun::datagram),
+    both(Service::BitTorrent, bittorrent::streams, bittorrent::datagram),
+    udp(Service::NetbiosNs, netbios::name_service),
+    both(Service::Dns, dns::streams, dns::datagram),
+    udp(Service::NetbiosDgm, netbios::datagram_service),
+    tcp(Service::Smb, smb::streams),
+    udp(Service::Dhcp, dhcp::datagram),
+    udp(Service::Ike, ike::datagram),
+    both(Service::Kerberos, kerberos::streams, kerberos::datagram),
+    both(Service::Snmp, snmp::streams, snmp::datagram),
+    both(Service::Ldap, ldap::streams, ldap::datagram),
+    udp(Service::WireGuard, wireguard::datagram),
+    both(Service::OpenVpn, openvpn::streams, openvpn::datagram),
+    tcp(Service::Bgp, bgp::streams),
+    both(Service::Rdp, tpkt::streams, tpkt::datagram),
+    tcp(Service::Vnc, vnc::streams),
+    tcp(Service::X11, x11::streams),
+    tcp(Service::Postgres, postgres::streams),
+    tcp(Service::Mysql, mysql::streams),
+    tcp(Service::MongoDb, mongodb::streams),
+    tcp(Service::Tds, tds::streams),
+    tcp(Service::Mqtt, mqtt::streams),
+    tcp(Service::Amqp, amqp::streams),
+    tcp(Service::Pptp, pptp::streams),
+    both(Service::DceRpc, dcerpc::streams, dcerpc::datagram),
+    both(Service::OncRpc, oncrpc::streams, oncrpc::datagram),
+    tcp(Service::Diameter, diameter::streams),
+    both(Service::Dnp3, dnp3::streams, dnp3::datagram),
+    tcp(Service::Modbus, modbus::streams),
+    udp(Service::Dropbox, lan::datagram),
+    udp(Service::Rip, rip::datagram),
+    udp(Service::Netflow, netflow::datagram),
+    udp(Service::Radius, radius::datagram),
+    udp(Service::Dhcpv6, dhcpv6::datagram),
+    // Weak signs.
+    udp(Service::Ntp, ntp::datagram),
+    udp(Service::Bacnet, bacnet::datagram),
+    udp(Service::Vxlan, tunnel::datagram),
+    udp(Service::Tftp, tftp::datagram),
+    udp(Service::Coap, coap::datagram),
+    tcp(Service::Rtmp, rtmp::streams),
+    tcp(Service::Kafka, kafka::streams),
+    udp(Service::Rtp, rtp::datagram),
+];
+
+const _: () = assert!(RECOGNISERS.len() <= 128);

@@ -12,7 +12,7 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 #![expect(unsafe_code, reason = "buckets promise that zeros are a value")]
 
-use crate::base::memory::{Advise, Array, Record, prefetch};
+use crate::base::memory::{Advise, Array, OutOfMemory, Record, prefetch};
 
 /// Slots in a bucket.
 const LANES: usize = 12;
@@ -41,9 +41,12 @@ pub struct Index {
 
 impl Index {
     /// Returns an index with room for `flows` flows.
-    pub fn new(flows: usize, advise: Advise) -> Self {
+    ///
+    /// # Errors
+    /// When the system does not give the address space.
+    pub fn new(flows: usize, advise: Advise) -> Result<Self, OutOfMemory> {
         let buckets = flows.div_ceil(FILL).next_power_of_two();
-        Self { buckets: Array::new(buckets, advise), mask: buckets - 1 }
+        Ok(Self { buckets: Array::new(buckets, advise)?, mask: buckets - 1 })
     }
 
     /// Starts loading the bucket of a hash.
@@ -173,7 +176,7 @@ mod tests {
     #[test]
     fn finds_what_was_added_and_not_removed() {
         // Few distinct hashes, so that buckets overflow and tags collide.
-        let mut index = Index::new(3000, no_advice);
+        let mut index = Index::new(3000, no_advice).unwrap();
         let mut model: HashMap<u32, u32> = HashMap::new();
         let mut random = 1u64;
         let mut next = || {
@@ -202,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_full_index_ends_every_search() {
-        let mut index = Index::new(1000, no_advice);
+        let mut index = Index::new(1000, no_advice).unwrap();
         for slot in 0..1000u32 {
             index.insert(slot.wrapping_mul(0x9e37_79b9), slot);
         }

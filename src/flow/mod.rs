@@ -5,6 +5,7 @@ pub mod classify;
 pub mod entry;
 pub mod index;
 pub mod locals;
+mod pool;
 pub mod services;
 pub mod slab;
 pub mod state;

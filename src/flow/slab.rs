@@ -1,13 +1,19 @@
-//! A slab of records in chunks, copied on write, so that an epoch can be handed out in O(1) work
-//! per chunk and read without locks while the owner goes on.
+//! A slab of records in chunks, copied on write, so that an epoch can be handed out in O(1) and
+//! read without locks while the owner goes on.
 //!
 //! ```text
-//!   slot ──▶ map[slot / 64] = (physical chunk, epoch) ──▶ region: 64 records a chunk
+//!   owner   slot ──▶ map[slot / 64] = (chunk, epoch) ──▶ region: 64 records a chunk
+//!   reader  slot ──▶ blocks[slot / 32768] ──▶ 512 places of the map ──▶ the same region
 //!
-//!   freeze   copies the map's chunk numbers for the reader; every chunk is now shared
-//!   write    to a shared chunk first copies it to a spare one and redirects the map
-//!   release  gives the chunks that were replaced since the last freeze back to the spares
+//!   freeze   copies the blocks' numbers for the reader; every block and chunk is now shared
+//!   write    to a shared chunk first copies it to a spare one and redirects the map; the place in
+//!            the reader's list is changed too, in a copy of its block if that is shared
+//!   release  gives what was replaced since the last freeze back to the spares
 //! ```
+//!
+//! The owner has a list of its own, in one piece, because every packet looks there. Readers get
+//! theirs in blocks, because a million flows have 16,000 chunks in each of four slabs, and copying
+//! so long a list at once would stop the owner for 150 us.
 //!
 //! A reader holds a [`Frozen`], whose chunks nobody writes to until the owner is told, by
 //! [`Slab::release`], that the reader let go of it. That a freeze never runs out of spares is
@@ -15,54 +21,60 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 #![expect(unsafe_code, reason = "chunks are shared with readers without a lock; see the protocol below")]
 
-use std::{marker::PhantomData, mem::size_of};
+use std::marker::PhantomData;
 
-pub use crate::base::memory::{Advise, Record, no_advice};
+use super::pool::{self, Pool};
+pub use crate::base::memory::{Advise, OutOfMemory, Record, no_advice};
 use crate::base::{memory::Region, sync::Arc};
 
 /// Records in a chunk.
 pub const CHUNK: usize = 64;
+/// Places of chunks in a block of a reader's list: 4 KB.
+const BLOCK: usize = 512;
 
+/// Where something shared lies, and the epoch in which it was last written to.
 #[derive(Clone, Copy, Default)]
 struct Place {
     chunk: u32,
     epoch: u32,
 }
 
+// SAFETY: integers only.
+unsafe impl Record for Place {}
+
 /// The owner's side: records by slot, copied on write after a freeze.
 #[allow(clippy::disallowed_types, reason = "start-up: capacities are fixed then")]
 pub struct Slab<T: Record> {
-    region: Arc<Region>,
+    records: Pool<T, CHUNK>,
     map: Box<[Place]>,
+    /// The readers' list: what `map` holds, in blocks.
+    lists: Pool<Place, BLOCK>,
+    blocks: Box<[Place]>,
     /// Chunks of the map in use, from the front.
     used: usize,
     epoch: u32,
-    fresh: u32,
-    chunks: u32,
-    spare: Vec<u32>,
-    retired: Vec<u32>,
     copied: u64,
-    record: PhantomData<T>,
 }
 
 impl<T: Record> Slab<T> {
     /// Returns a slab for `capacity` records, with as many spare chunks as it has chunks.
-    #[allow(clippy::disallowed_types, clippy::disallowed_macros, reason = "start-up")]
-    pub fn new(capacity: usize, advise: Advise) -> Self {
+    ///
+    /// # Errors
+    /// When the system does not give the address space.
+    #[allow(clippy::disallowed_macros, reason = "start-up")]
+    pub fn new(capacity: usize, advise: Advise) -> Result<Self, OutOfMemory> {
         let chunks = capacity.div_ceil(CHUNK).max(1);
-        let region = Region::new(2 * chunks * CHUNK * size_of::<T>(), advise);
-        Self {
-            region: Arc::new(region),
+        let blocks = chunks.div_ceil(BLOCK);
+        Ok(Self {
+            records: Pool::new(chunks, advise)?,
             map: vec![Place::default(); chunks].into_boxed_slice(),
+            // Small: no large pages.
+            lists: Pool::new(blocks, no_advice)?,
+            blocks: vec![Place::default(); blocks].into_boxed_slice(),
             used: 0,
             epoch: 1,
-            fresh: 0,
-            chunks: 2 * chunks as u32,
-            spare: Vec::with_capacity(2 * chunks),
-            retired: Vec::with_capacity(chunks),
             copied: 0,
-            record: PhantomData,
-        }
+        })
     }
 
     /// Returns the number of records there is room for.
@@ -74,12 +86,7 @@ impl<T: Record> Slab<T> {
     #[inline]
     pub fn extend_to(&mut self, slots: usize) {
         while self.used * CHUNK < slots {
-            self.map[self.used] = Place { chunk: self.take(), epoch: self.epoch };
-            // A recycled chunk holds old records.
-            let start = self.chunk_ptr(self.map[self.used].chunk);
-            // SAFETY: `take` gave a chunk that nobody else uses; it has CHUNK records.
-            unsafe { std::ptr::write_bytes(start, 0, CHUNK) };
-            self.used += 1;
+            self.add_chunk();
         }
     }
 
@@ -88,7 +95,7 @@ impl<T: Record> Slab<T> {
     pub fn address(&self, slot: u32) -> *const T {
         let place = self.map[slot as usize / CHUNK];
         // SAFETY: `map` holds chunks of the region only, and the remainder is below CHUNK.
-        unsafe { self.chunk_ptr(place.chunk).add(slot as usize % CHUNK) }
+        unsafe { self.records.start(place.chunk).add(slot as usize % CHUNK) }
     }
 
     /// Returns a record.
@@ -109,31 +116,39 @@ impl<T: Record> Slab<T> {
             place = self.copy_on_write(index);
         }
         // SAFETY: the chunk is of this epoch, so no `Frozen` lists it; `&mut self` is exclusive.
-        unsafe { &mut *self.chunk_ptr(place.chunk).add(slot as usize % CHUNK) }
+        unsafe { &mut *self.records.start(place.chunk).add(slot as usize % CHUNK) }
     }
 
     /// Returns whether there are spare chunks for every chunk that could be written to after a
     /// freeze now.
     pub fn can_freeze(&self) -> bool {
-        self.spare.len() + (self.chunks - self.fresh) as usize >= self.map.len()
+        self.records.can_take(self.map.len()) && self.lists.can_take(self.blocks.len())
     }
 
     /// Hands out the records as they are now, into `out`, whose list is reused.
     ///
     /// The `Frozen` given out before must have been released.
     pub fn freeze(&mut self, out: &mut Frozen<T>) {
-        debug_assert!(self.retired.is_empty(), "release comes before the next freeze");
-        if !out.region.as_ref().is_some_and(|r| Arc::ptr_eq(r, &self.region)) {
-            out.region = Some(Arc::clone(&self.region));
+        debug_assert!(
+            self.records.is_released() && self.lists.is_released(),
+            "release comes before the next freeze"
+        );
+        if !out.regions.as_ref().is_some_and(|r| Arc::ptr_eq(&r.records, self.records.region())) {
+            out.regions = Some(Regions {
+                records: Arc::clone(self.records.region()),
+                lists: Arc::clone(self.lists.region()),
+            });
         }
-        out.chunks.clear();
-        out.chunks.extend_from_slice(&self.map[..self.used]);
+        out.chunks = self.used;
+        out.blocks.clear();
+        out.blocks.extend(self.blocks[..self.used.div_ceil(BLOCK)].iter().map(|block| block.chunk));
         self.epoch = self.epoch.wrapping_add(1);
     }
 
     /// Takes note that the last `Frozen` is read no more: the chunks it kept alive are spares.
     pub fn release(&mut self) {
-        self.spare.append(&mut self.retired);
+        self.records.release();
+        self.lists.release();
     }
 
     /// Returns how many chunks were copied since the start.
@@ -141,63 +156,75 @@ impl<T: Record> Slab<T> {
         self.copied
     }
 
+    #[inline(never)]
+    fn add_chunk(&mut self) {
+        let chunk = self.records.take();
+        // SAFETY: `take` gave a chunk that nobody else uses, with CHUNK records; it may hold old
+        // ones.
+        unsafe { std::ptr::write_bytes(self.records.start(chunk), 0, CHUNK) };
+        if self.used.is_multiple_of(BLOCK) {
+            self.blocks[self.used / BLOCK] = Place { chunk: self.lists.take(), epoch: self.epoch };
+        }
+        self.used += 1;
+        self.put(self.used - 1, Place { chunk, epoch: self.epoch });
+    }
+
     #[cold]
     #[inline(never)]
     fn copy_on_write(&mut self, index: usize) -> Place {
-        let old = self.map[index].chunk;
-        let new = Place { chunk: self.take(), epoch: self.epoch };
-        // SAFETY: both chunks lie in the region and differ; the new one is a spare that nobody
-        // reads, the old one is not written to by anybody.
-        unsafe { std::ptr::copy_nonoverlapping(self.chunk_ptr(old), self.chunk_ptr(new.chunk), CHUNK) };
-        self.map[index] = new;
-        self.retired.push(old);
+        // SAFETY: the chunk is shared, so its owner, borrowed here, does not write to it, and
+        // nobody else ever does.
+        let chunk = unsafe { self.records.copy(self.map[index].chunk) };
+        let place = Place { chunk, epoch: self.epoch };
+        self.put(index, place);
         self.copied += 1;
-        new
+        place
     }
 
-    fn take(&mut self) -> u32 {
-        if let Some(chunk) = self.spare.pop() {
-            return chunk;
+    /// Changes a place, for the owner and for the readers of later epochs.
+    fn put(&mut self, index: usize, place: Place) {
+        self.map[index] = place;
+        let block = &mut self.blocks[index / BLOCK];
+        if block.epoch != self.epoch {
+            // SAFETY: as in `copy_on_write`.
+            *block = Place { chunk: unsafe { self.lists.copy(block.chunk) }, epoch: self.epoch };
         }
-        assert!(self.fresh < self.chunks, "can_freeze left a spare for every chunk");
-        self.fresh += 1;
-        self.fresh - 1
-    }
-
-    #[inline]
-    fn chunk_ptr(&self, chunk: u32) -> *mut T {
-        // SAFETY: chunk numbers are below `self.chunks`, which the region has room for.
-        unsafe { self.region.start().cast::<T>().add(chunk as usize * CHUNK) }
+        // SAFETY: the block is of this epoch, so no `Frozen` lists it; the remainder is below BLOCK.
+        unsafe { self.lists.start(block.chunk).add(index % BLOCK).write(place) };
     }
 }
 
 /// A reader's side: the records as they were at a freeze.
 #[allow(clippy::disallowed_types, reason = "the list is made once and reused")]
 pub struct Frozen<T: Record> {
-    region: Option<Arc<Region>>,
-    chunks: Vec<Place>,
+    regions: Option<Regions>,
+    /// Blocks of the list of chunks.
+    blocks: Vec<u32>,
+    chunks: usize,
     record: PhantomData<T>,
+}
+
+struct Regions {
+    records: Arc<Region>,
+    lists: Arc<Region>,
 }
 
 impl<T: Record> Frozen<T> {
     /// Returns an empty one, whose list has room for a slab of `capacity` records.
     #[allow(clippy::disallowed_types, reason = "start-up")]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self {
-            region: None,
-            chunks: Vec::with_capacity(capacity.div_ceil(CHUNK).max(1)),
-            record: PhantomData,
-        }
+        let blocks = Vec::with_capacity(capacity.div_ceil(CHUNK * BLOCK).max(1));
+        Self { regions: None, blocks, chunks: 0, record: PhantomData }
     }
 
     /// Returns the number of slots, free ones included.
     pub fn slots(&self) -> usize {
-        self.chunks.len() * CHUNK
+        self.chunks * CHUNK
     }
 
     /// Returns the number of chunks.
     pub fn chunks(&self) -> usize {
-        self.chunks.len()
+        self.chunks
     }
 
     /// Returns the records of one chunk.
@@ -205,16 +232,16 @@ impl<T: Record> Frozen<T> {
     /// # Panics
     /// If there is no such chunk.
     pub fn chunk(&self, index: usize) -> &[T; CHUNK] {
-        let region = self.region.as_ref().expect("a Frozen with chunks has a region");
+        let (regions, place) = self.place(index).expect("a chunk below `chunks`");
         // SAFETY: the chunk number came from the region's own slab, which does not write to it
         // until this `Frozen`, borrowed here, was released.
-        unsafe { &*region.start().cast::<T>().add(self.chunks[index].chunk as usize * CHUNK).cast() }
+        unsafe { &*pool::start::<T, CHUNK>(&regions.records, place.chunk).cast() }
     }
 
     /// Returns a number that changes whenever the chunk's records do, from one freeze to any later
     /// one: the epoch in which the chunk was last written to.
     pub fn version(&self, index: usize) -> Option<u32> {
-        self.chunks.get(index).map(|place| place.epoch)
+        self.place(index).map(|(_, place)| place.epoch)
     }
 
     /// Returns a record.
@@ -223,6 +250,18 @@ impl<T: Record> Frozen<T> {
     /// If the slot lies beyond the slab.
     pub fn get(&self, slot: u32) -> &T {
         &self.chunk(slot as usize / CHUNK)[slot as usize % CHUNK]
+    }
+
+    #[inline]
+    fn place(&self, index: usize) -> Option<(&Regions, Place)> {
+        if index >= self.chunks {
+            return None;
+        }
+        let regions = self.regions.as_ref()?;
+        let block = pool::start::<Place, BLOCK>(&regions.lists, self.blocks[index / BLOCK]);
+        // SAFETY: the block's number came from the slab that the region belongs to, which does not
+        // write to it until this `Frozen` was released; places below `chunks` were written before.
+        Some((regions, unsafe { *block.add(index % BLOCK) }))
     }
 }
 
@@ -238,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_frozen_epoch_does_not_see_later_writes() {
-        let mut slab = Slab::<Cell>::new(1000, no_advice);
+        let mut slab = Slab::<Cell>::new(1000, no_advice).unwrap();
         slab.extend_to(1000);
         for slot in 0..1000u32 {
             slab.get_mut(slot).0 = u64::from(slot);
@@ -263,8 +302,29 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_several_blocks_is_that_of_its_epoch() {
+        // Chunks come while a reader holds an epoch, also the first ones of a block.
+        let step = CHUNK * 200;
+        let mut slab = Slab::<Cell>::new(step * 9, no_advice).unwrap();
+        let mut frozen = Frozen::with_capacity(step * 9);
+        for round in 1..=9u64 {
+            slab.freeze(&mut frozen);
+            let held = step * (round as usize - 1);
+            slab.extend_to(step * round as usize);
+            for chunk in 0..200 * round as u32 {
+                slab.get_mut(chunk * CHUNK as u32).0 += round << (chunk % 7);
+            }
+            assert_eq!(frozen.slots(), held);
+            let told: u64 = (0..frozen.chunks()).map(|c| frozen.chunk(c)[0].0 >> (c % 7)).sum();
+            let want: u64 = (1..round).map(|r| 200 * r * r).sum();
+            assert_eq!(told, want, "round {round}");
+            slab.release();
+        }
+    }
+
+    #[test]
     fn untouched_chunks_keep_their_version() {
-        let mut slab = Slab::<Cell>::new(256, no_advice);
+        let mut slab = Slab::<Cell>::new(256, no_advice).unwrap();
         slab.extend_to(256);
         let mut a = Frozen::with_capacity(256);
         let mut b = Frozen::with_capacity(256);
@@ -278,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_chunk_that_moved_to_and_fro_has_another_version() {
-        let mut slab = Slab::<Cell>::new(64, no_advice);
+        let mut slab = Slab::<Cell>::new(64, no_advice).unwrap();
         slab.extend_to(64);
         let mut frozen = Frozen::with_capacity(64);
         let mut versions = Vec::new();
@@ -296,7 +356,7 @@ mod tests {
 
     #[test]
     fn new_slots_of_recycled_chunks_are_zero() {
-        let mut slab = Slab::<Cell>::new(192, no_advice);
+        let mut slab = Slab::<Cell>::new(192, no_advice).unwrap();
         slab.extend_to(64);
         let mut frozen = Frozen::with_capacity(192);
         slab.get_mut(0).0 = 7;

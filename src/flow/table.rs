@@ -13,7 +13,7 @@ use crate::{
     base::{
         counters::{DropReason, Drops, Volume},
         ids::FlowId,
-        memory::{Advise, Array, prefetch},
+        memory::{Advise, Array, OutOfMemory, no_advice, prefetch},
         time::{Nanos, Tick},
     },
     dpi::{
@@ -139,7 +139,7 @@ pub struct FlowTable {
     extensions: Slab<Extension>,
     tcp: Array<TcpTrack>,
     chunks: Box<[ChunkState]>,
-    free: Box<[u32]>,
+    free: Array<u32>,
     free_len: usize,
     /// Slots ever used, from the front.
     used: usize,
@@ -165,18 +165,25 @@ struct ChunkState {
 impl FlowTable {
     /// Returns an empty table. Address space is reserved here; memory comes as flows come.
     #[allow(clippy::disallowed_macros, reason = "start-up")]
-    pub fn new(config: TableConfig) -> Self {
+    ///
+    /// # Errors
+    /// When the system does not give the address space.
+    pub fn new(config: TableConfig) -> Result<Self, OutOfMemory> {
         let capacity = config.capacity.clamp(1, 1 << 24);
         let advise = config.advise;
-        Self {
-            index: Index::new(capacity, advise),
-            hot: Slab::new(capacity, advise),
-            facts: Slab::new(capacity, advise),
-            ends: Slab::new(capacity, advise),
-            extensions: Slab::new(capacity, advise),
-            tcp: Array::new(capacity, advise),
+        let inspector = match config.inspects {
+            true => Some(Inspector::new(capacity, advise)?),
+            false => None,
+        };
+        Ok(Self {
+            index: Index::new(capacity, advise)?,
+            hot: Slab::new(capacity, advise)?,
+            facts: Slab::new(capacity, advise)?,
+            ends: Slab::new(capacity, advise)?,
+            extensions: Slab::new(capacity, advise)?,
+            tcp: Array::new(capacity, advise)?,
             chunks: vec![ChunkState::default(); capacity.div_ceil(CHUNK)].into_boxed_slice(),
-            free: vec![0; capacity].into_boxed_slice(),
+            free: Array::new(capacity, no_advice)?,
             free_len: 0,
             used: 0,
             embryos: Bits::new(capacity),
@@ -184,9 +191,9 @@ impl FlowTable {
             cutoff: Tick(0),
             sweep: usize::MAX,
             counts: TableCounts::default(),
-            inspector: config.inspects.then(|| Inspector::new(capacity, advise)),
+            inspector,
             config: TableConfig { capacity, ..config },
-        }
+        })
     }
 
     /// Accounts the frames of `lines` up to the first marker, and returns how many lines that were.
@@ -302,6 +309,14 @@ impl FlowTable {
         self.facts.release();
         self.ends.release();
         self.extensions.release();
+    }
+
+    /// Returns all frames that were given to the table since the start; dropped ones have no bytes.
+    #[inline]
+    pub fn taken(&self) -> Volume {
+        let dropped = self.counts.drops.total();
+        let Volume { frames, packets, bytes } = self.counts.volume;
+        Volume { frames: frames + dropped, packets: packets + dropped, bytes }
     }
 
     /// Returns what was counted since the start.

@@ -99,6 +99,7 @@ fn table(capacity: usize) -> FlowTable {
         worker: 3,
         inspects: false,
     })
+    .unwrap()
 }
 
 /// The number of the flow that a record is of.

@@ -11,7 +11,7 @@ use crate::{
         counters::Accounts,
         ids::{CoreId, Epoch},
         sync::atomic::{AtomicBool, AtomicU64, Ordering},
-        time::Nanos,
+        time::{Nanos, Stamp},
     },
     capture::source::Clock,
     dpi::notes::Learned,
@@ -22,11 +22,13 @@ use crate::{
     },
     packet::descriptor::Cut,
     pipeline::{
+        handover::Handover,
         learned::LearnedReceiver,
         owners::Attribution,
+        part::Part,
         rates::{self, DownUp, Rates},
         report::{Message, RxReport, Unreported, WorkerReport},
-        rx::Control,
+        rx::{self, Control},
         taps::Taps,
         wake::Bell,
     },
@@ -41,6 +43,8 @@ use crate::{
 
 /// A reader may hold an epoch for so long before the next cut is put off.
 const RECALL_PATIENCE: Duration = Duration::from_millis(20);
+/// An rx that has not answered for so long is left out of an epoch.
+const ANSWER_PATIENCE: Nanos = Nanos::from_millis(20);
 /// Rates are reckoned over a second.
 const RATE_INTERVAL: Nanos = Nanos::from_millis(950);
 /// While a file is read, readers see an epoch at most so often.
@@ -58,6 +62,8 @@ pub struct RxLink {
     pub name: String,
     /// The core it is pinned to.
     pub core: Option<CoreId>,
+    /// Which epochs it is part of.
+    pub part: Arc<Part>,
     /// Its reports.
     pub reports: rtrb::Consumer<Message>,
     /// Boxes go back here.
@@ -76,8 +82,8 @@ pub struct WorkerLink {
     pub ended: rtrb::Consumer<FlowRecord>,
     /// What its flows speak.
     pub learned: LearnedReceiver,
-    /// Tables go back here.
-    pub back: rtrb::Producer<Box<FrozenFlows>>,
+    /// Its table goes back here.
+    pub tables: Arc<Handover<FrozenFlows>>,
     /// Its bell.
     pub bell: Arc<Bell>,
 }
@@ -100,10 +106,16 @@ pub struct CollectorParts {
     pub interval: Arc<AtomicU64>,
     /// Whether cuts are asked for, or come with the frames.
     pub clock: Clock,
+    /// Whether each worker runs in the loop of the rx of its number.
+    pub fused: bool,
     /// The collector's bell.
     pub bell: Arc<Bell>,
     /// Monotonic clock, ns.
     pub monotonic: fn() -> u64,
+    /// Its value at engine time 0.
+    pub monotonic_start: u64,
+    /// Wall clock, ns since 1970.
+    pub wall: fn() -> u64,
     /// A thread has died.
     pub failed: Arc<AtomicBool>,
 }
@@ -114,6 +126,11 @@ pub struct Collector {
     /// Reports of the epoch that is being merged, as they come.
     rx_reports: Vec<Option<Box<RxReport>>>,
     worker_reports: Vec<Option<WorkerReport>>,
+    /// What each thread reported last.
+    last_rx: Vec<RxReport>,
+    last_worker: Vec<WorkerReport>,
+    /// Which rx threads are not part of the epoch that is being merged.
+    left_out: Vec<bool>,
     /// Ended flows read from each worker since the start.
     ended_read: Vec<u64>,
     batch: Vec<Ended>,
@@ -124,14 +141,17 @@ pub struct Collector {
     rates: Vec<Rates>,
     /// Rates by worker and slot, while no snapshot holds them.
     rate_lists: Vec<Vec<[f32; 2]>>,
-    ended_sum: DownUp,
+    /// Bytes of flows that ended since the last reckoning.
+    ended_sum: DownUp<u64>,
     /// The last reckoning of rates.
     reckoned: Option<Reckoned>,
     totals: Totals,
     epoch: Epoch,
-    /// Live: when the next cut is due, and whether rx threads were told.
+    /// Live: when the next cut is due, and when rx threads were told to look for it.
     next_cut: u64,
-    scheduled: bool,
+    planned: u64,
+    /// Live: until when rx threads may answer, once a cut was asked for.
+    answers_until: Option<u64>,
     skipped: u64,
     published: Option<Instant>,
 }
@@ -149,10 +169,14 @@ impl Collector {
     pub fn new(parts: CollectorParts) -> Self {
         let (rx, workers) = (parts.rx.len(), parts.workers.len());
         let next_cut = (parts.monotonic)() + first_cut(&parts).0;
+        parts.control.plan(next_cut);
         Self {
             parts,
             rx_reports: (0..rx).map(|_| None).collect(),
             worker_reports: (0..workers).map(|_| None).collect(),
+            last_rx: vec![RxReport::default(); rx],
+            last_worker: (0..workers).map(|_| WorkerReport::default()).collect(),
+            left_out: vec![false; rx],
             ended_read: vec![0; workers],
             batch: Vec::new(),
             waiting: Vec::new(),
@@ -164,7 +188,8 @@ impl Collector {
             totals: Totals::default(),
             epoch: Epoch(1),
             next_cut,
-            scheduled: false,
+            planned: next_cut,
+            answers_until: None,
             skipped: 0,
             published: None,
         }
@@ -234,7 +259,7 @@ impl Collector {
             let (first, second) = chunk.as_slices();
             for part in [first, second] {
                 for record in part {
-                    self.rates[w].ended(record, &mut self.ended_sum);
+                    self.ended_sum += self.rates[w].ended(record);
                 }
                 self.batch.extend(part.iter().map(|record| Ended {
                     record: *record,
@@ -300,7 +325,11 @@ impl Collector {
         {
             self.read_ended();
         }
+        self.add_owners(cut.last);
         self.flush_batch();
+        if let Some(owners) = &mut self.parts.owners {
+            owners.forget_leaving();
+        }
         self.apps.iter_mut().for_each(SideTable::forget_leaving);
         let mut accounts = Accounts::default();
         let mut counts = TableCounts::default();
@@ -309,6 +338,7 @@ impl Collector {
             accounts += report.accounts;
         }
         for report in self.worker_reports.iter().flatten() {
+            accounts.taken += report.ahead;
             accounts.flows += report.counts.volume;
             accounts.drops += report.counts.drops;
             counts.opened += report.counts.opened;
@@ -325,26 +355,68 @@ impl Collector {
         if tables {
             self.publish(cut, accounts, counts, unreported);
         }
-        // What a thread that has ended reported last holds for every later epoch.
-        for (link, place) in self.parts.rx.iter_mut().zip(&mut self.rx_reports) {
-            if let Some(report) = place.take_if(|r| !r.cut.last) {
-                let _ = link.back.push(report);
-            }
-        }
-        for (link, place) in self.parts.workers.iter_mut().zip(&mut self.worker_reports) {
-            // A table that could not be merged because another is missing goes straight back.
-            if let Some(WorkerReport { flows: Some(flows), .. }) = place.take_if(|r| !r.cut.last) {
-                let _ = link.back.push(flows);
-            }
-        }
+        self.clear_reports();
         self.epoch = cut.epoch.next();
-        self.scheduled = false;
+        self.answers_until = None;
+        self.plan();
+    }
+
+    /// Makes room for the reports of the next epoch. What a thread that has ended reported last
+    /// holds for every later one.
+    fn clear_reports(&mut self) {
+        for (i, place) in self.rx_reports.iter_mut().enumerate() {
+            let Some(report) = place.take_if(|r| !r.cut.last) else { continue };
+            // A stand-in is no box of the rx.
+            if !std::mem::take(&mut self.left_out[i]) {
+                self.last_rx[i].clone_from(&report);
+                let _ = self.parts.rx[i].back.push(report);
+            }
+        }
+        for (w, place) in self.worker_reports.iter_mut().enumerate() {
+            let Some(mut report) = place.take_if(|r| !r.cut.last) else { continue };
+            // A table that could not be merged because another is missing goes straight back.
+            if let Some(flows) = report.flows.take() {
+                self.parts.workers[w].tables.put(flows);
+            }
+            self.last_worker[w] = report;
+        }
+    }
+
+    /// Closes the epoch without the rx threads that have not answered. What they took since their
+    /// last answer counts as far as workers have got it. A shard's table cannot be had, so that its
+    /// last one stands in.
+    fn leave_out_stalled(&mut self) {
+        let Some(until) = self.answers_until else { return };
+        if (self.parts.monotonic)() < until {
+            return;
+        }
+        for (i, link) in self.parts.rx.iter().enumerate() {
+            if self.rx_reports[i].is_some() || !link.part.leave_out(self.epoch) {
+                continue;
+            }
+            self.left_out[i] = true;
+            self.rx_reports[i] = Some(Box::new(self.last_rx[i].clone()));
+            if self.parts.fused {
+                let flows = self.parts.workers[i].tables.take();
+                let cut = self.parts.control.asked();
+                self.worker_reports[i] = Some(WorkerReport { cut, flows, ..self.last_worker[i].facts() });
+            }
+        }
+        for worker in &self.parts.workers {
+            worker.bell.ring();
+        }
+    }
+
+    /// Tells rx threads when to look for the next cut.
+    fn plan(&mut self) {
+        self.planned = self.next_cut;
+        self.parts.control.plan(self.planned);
     }
 
     fn publish(&mut self, cut: Cut, accounts: Accounts, counts: TableCounts, unreported: Unreported) {
         let due = self.reckoned.is_none_or(|r| cut.now.since(r.now) >= RATE_INTERVAL) || cut.last;
         let elapsed = self.reckoned.map_or(cut.now, |r| cut.now.since(r.now));
-        let mut sum = self.ended_sum;
+        let mut sum = DownUp::default();
         let reports = self.worker_reports.iter_mut();
         let tables: Vec<_> = reports
             .map(|report| report.as_mut().and_then(|r| r.flows.take()).expect("asked for before"))
@@ -356,9 +428,11 @@ impl Collector {
         let mut workers = Vec::with_capacity(tables.len());
         for (w, flows) in tables.into_iter().enumerate() {
             let mut rates = std::mem::take(&mut self.rate_lists[w]);
-            self.rates[w].forget_ended(&mut rates);
+            let gone = self.rates[w].forget_ended(&mut rates);
+            self.totals.down -= gone.down;
+            self.totals.up -= gone.up;
             if due {
-                self.rates[w].reckon(&flows, &cut, elapsed, &mut rates, &mut sum);
+                sum += self.rates[w].reckon(&flows, &cut, elapsed, &mut rates);
             }
             let apps = self.apps[w].view();
             let owners = self.parts.owners.as_ref().map(|o| o.view(w)).unwrap_or_default();
@@ -372,7 +446,6 @@ impl Collector {
         self.totals.half_open = counts.half_open;
         self.totals.ended_unreported = unreported.flows;
         if due {
-            self.ended_sum = DownUp::default();
             self.reckon_totals(&cut, sum, elapsed, &accounts);
         }
         let sources = self.rx_reports.iter().flatten().map(|r| r.status.clone()).collect();
@@ -401,7 +474,7 @@ impl Collector {
         self.published = Some(Instant::now());
     }
 
-    fn reckon_totals(&mut self, cut: &Cut, sum: DownUp, elapsed: Nanos, accounts: &Accounts) {
+    fn reckon_totals(&mut self, cut: &Cut, sum: DownUp<f64>, elapsed: Nanos, accounts: &Accounts) {
         let seconds = elapsed.max(rates::SHORTEST).as_secs_f64();
         let before = self.reckoned.unwrap_or(Reckoned { now: Nanos(0), packets: 0, opened: 0, closed: 0 });
         let now = Reckoned {
@@ -410,8 +483,10 @@ impl Collector {
             opened: self.totals.opened,
             closed: self.totals.closed,
         };
-        self.totals.down = sum.down as f64 / seconds;
-        self.totals.up = sum.up as f64 / seconds;
+        // A flow that moved bytes and ended, by eviction or another one in its place, has no row.
+        let ended = std::mem::take(&mut self.ended_sum);
+        self.totals.down = sum.down + ended.down as f64 / seconds;
+        self.totals.up = sum.up + ended.up as f64 / seconds;
         self.totals.packets_per_second = (now.packets - before.packets) as f64 / seconds;
         self.totals.opened_per_second = (now.opened - before.opened) as f64 / seconds;
         self.totals.closed_per_second = (now.closed - before.closed) as f64 / seconds;
@@ -425,6 +500,7 @@ impl Collector {
                 core: link.core,
                 frames: report.accounts.taken.frames,
                 flows: 0,
+                stalled: false,
             });
         let workers =
             self.parts.workers.iter().zip(self.worker_reports.iter().flatten()).map(|(link, report)| {
@@ -433,9 +509,15 @@ impl Collector {
                     core: link.core,
                     frames: report.counts.volume.frames,
                     flows: report.counts.live,
+                    stalled: false,
                 }
             });
-        rx.chain(workers).collect()
+        let mut stages: Vec<_> = rx.chain(workers).collect();
+        let shards = if self.parts.fused { 2 } else { 1 };
+        for (stage, out) in stages.iter_mut().zip(self.left_out.repeat(shards)) {
+            stage.stalled = out;
+        }
+        stages
     }
 
     /// Joins owners to the flows that ended up to a cut. Those without wait for the next one, unless
@@ -511,23 +593,37 @@ impl Collector {
         if self.parts.control.is_stopping() {
             // The last cut comes by itself; it needs the tables back.
             self.recall(RECALL_PATIENCE);
+            self.leave_out_stalled();
             return Duration::from_millis(5);
         }
-        if self.scheduled {
+        if self.answers_until.is_some() {
+            self.leave_out_stalled();
             return Duration::from_millis(5);
         }
         self.next_cut = self.next_cut.min(now + interval);
         if now < self.next_cut {
+            if self.next_cut != self.planned {
+                self.plan();
+            }
             return Duration::from_nanos(self.next_cut - now).min(Duration::from_millis(20));
         }
         if !self.recall(RECALL_PATIENCE) {
             // A reader still holds the last epoch: the next one will cover both.
             self.skipped += 1;
             self.next_cut = now + interval;
+            self.plan();
             return Duration::from_millis(5);
         }
-        self.parts.control.schedule(self.epoch, now);
-        self.scheduled = true;
+        let asked = (self.parts.monotonic)();
+        self.parts.control.ask(Cut {
+            epoch: self.epoch,
+            now: Nanos(asked.saturating_sub(self.parts.monotonic_start)),
+            wall: Stamp((self.parts.wall)()),
+            last: false,
+        });
+        // An rx that waits for frames may have been told of a later time.
+        let noticed = self.planned.clamp(asked, asked + rx::LONGEST_WAIT.0);
+        self.answers_until = Some(noticed + ANSWER_PATIENCE.0);
         self.next_cut = (self.next_cut + interval).max(now + interval / 2);
         Duration::from_millis(5)
     }
@@ -571,7 +667,7 @@ impl Collector {
                 continue;
             }
             let link = &mut self.parts.workers[w];
-            let _ = link.back.push(view.flows);
+            link.tables.put(view.flows);
             link.bell.ring();
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     capture::source::{Clock, Source},
     flow::{
         locals::Locals,
-        slab::Advise,
+        slab::{Advise, OutOfMemory},
         table::{FlowTable, FrozenFlows, TableConfig},
     },
     packet::{
@@ -25,15 +25,18 @@ use crate::{
     pipeline::{
         clock::EngineClock,
         collector::{Collector, CollectorParts, RxLink, WorkerLink},
+        handover::Handover,
         learned,
         owners::Attribution,
+        part::Part,
+        quiet::Quiet,
         report::EndedQueue,
         ring,
         rx::{Control, Rx, RxParts, Together},
         steer::{Fused, Outlet, Steered},
         taps::Taps,
         wake::Bell,
-        worker::{Publish, Worker, WorkerParts, WorkerThread},
+        worker::{Publish, Worker, WorkerParts, WorkerShares, WorkerThread},
     },
     process::lookup::Owners,
     snapshot::{publication::Publication, tap::Tap},
@@ -119,6 +122,14 @@ pub enum EngineError {
     /// An export could not be written.
     #[error("cannot write the export")]
     Tap(#[source] std::io::Error),
+    /// The tables do not fit into the address space that the process may use.
+    #[error("no memory for a table of {flows} connections; try a smaller --max-flows")]
+    Memory {
+        /// Flows of one worker.
+        flows: usize,
+        /// Why.
+        source: OutOfMemory,
+    },
     /// A thread panicked; a bug.
     #[error("thread {0} ended by a panic")]
     Panicked(String),
@@ -129,7 +140,7 @@ impl Engine {
     /// collector, which calls the taps.
     ///
     /// # Errors
-    /// When a thread cannot be started.
+    /// When there is no memory for the tables, or a thread cannot be started.
     ///
     /// # Panics
     /// When there is no source.
@@ -202,6 +213,8 @@ struct Launch {
     bell: Arc<Bell>,
     failed: Arc<AtomicBool>,
     together: Arc<Together>,
+    /// Every rx's part in epochs.
+    parts: Vec<Arc<Part>>,
     clock: Clock,
     start: Option<Stamp>,
     monotonic_start: u64,
@@ -227,6 +240,7 @@ impl Launch {
             bell: Arc::default(),
             failed: Arc::default(),
             together: Arc::new(Together::new(sources.len())),
+            parts: sources.iter().map(|_| Arc::default()).collect(),
             clock,
             start,
             monotonic_start: (config.host.monotonic)(),
@@ -245,37 +259,44 @@ impl Launch {
         if self.config.fused {
             for (i, source) in sources.into_iter().enumerate() {
                 let name = format!("shard/{i}");
-                let worker = self.worker(i, rings, &name, self.core(i));
+                let worker = self.worker(i, rings, &name, self.core(i))?;
                 let outlet = Fused::new(worker, self.config.burst, !shared);
                 let rx = self.rx(&name, self.core(i), source, outlet, shared);
                 self.spawn(name, self.core(i), move || rx.run())?;
             }
         } else {
+            // With several rx threads, all have to make the same cuts.
+            let asks = self.clock == Clock::Frames && !shared;
+            let quiet: Vec<Arc<Quiet>> =
+                (0..if asks { self.config.workers } else { 0 }).map(|_| Arc::default()).collect();
             let mut senders: Vec<Vec<_>> = (0..rings).map(|_| Vec::new()).collect();
             let mut receivers = Vec::new();
             for w in 0..self.config.workers {
                 let name = format!("worker/{w}");
                 let core = self.core(rings + w);
-                let worker = self.worker(w, self.config.workers, &name, core);
+                let worker = self.worker(w, self.config.workers, &name, core)?;
                 let bell = Arc::clone(&self.worker_links[w].bell);
                 let mut inlets = Vec::new();
-                for sender in &mut senders {
-                    // A frame's lines must fit beside the marker's.
-                    let least = if self.config.inspects { MOST_LINES + 1 } else { 0 };
+                // A frame's lines must fit beside the marker's.
+                let least = if self.config.inspects { MOST_LINES + 1 } else { 0 };
+                for (sender, part) in senders.iter_mut().zip(&self.parts) {
                     let (tx, rx) = ring::lines(self.config.ring.max(least), Arc::clone(&bell));
                     sender.push(tx);
-                    inlets.push(rx);
+                    inlets.push((rx, Arc::clone(part)));
                 }
-                receivers.push((name, core, worker, inlets, bell));
+                receivers.push((name, core, worker, inlets, bell, quiet.get(w).cloned()));
             }
-            for (name, core, worker, inlets, bell) in receivers {
-                let failed = Arc::clone(&self.failed);
-                let thread = WorkerThread::new(worker, inlets, bell, self.config.busy_poll, failed);
+            for (name, core, worker, inlets, bell, quiet) in receivers {
+                let (control, failed) = (Arc::clone(&self.control), Arc::clone(&self.failed));
+                let busy_poll = self.config.busy_poll;
+                let shares = WorkerShares { control, bell, failed, busy_poll, quiet };
+                let thread = WorkerThread::new(worker, inlets, shares);
                 self.spawn(name, core, move || thread.run())?;
             }
             for (i, (source, senders)) in sources.into_iter().zip(senders).enumerate() {
                 let name = format!("rx/{i}");
-                let outlet = Steered::new(senders, self.config.burst, self.config.inspects);
+                let outlet =
+                    Steered::new(senders, self.config.burst, self.config.inspects, quiet.iter().cloned());
                 let rx = self.rx(&name, self.core(i), source, outlet, shared);
                 self.spawn(name, self.core(i), move || rx.run())?;
             }
@@ -287,14 +308,20 @@ impl Launch {
         self.config.host.cores.get(thread).copied()
     }
 
-    fn worker(&mut self, number: usize, of: usize, name: &str, core: Option<CoreId>) -> Worker {
+    fn worker(
+        &mut self,
+        number: usize,
+        of: usize,
+        name: &str,
+        core: Option<CoreId>,
+    ) -> Result<Worker, EngineError> {
         let (to_collector, reports) = rtrb::RingBuffer::new(REPORTS);
-        let (mut back, from_collector) = rtrb::RingBuffer::new(2);
+        let tables = Arc::<Handover<_>>::default();
         let (ended_tx, ended) = rtrb::RingBuffer::new(self.config.ended_queue.max(1));
         // Every worker owns its share of the flows, rounded up.
         let capacity = self.config.max_flows.div_ceil(of).max(1);
         // A worker with one table to hand out has no second one: it circulates.
-        let _ = back.push(Box::new(FrozenFlows::with_capacity(capacity)));
+        tables.put(Box::new(FrozenFlows::with_capacity(capacity)));
         let live = self.clock == Clock::Live;
         let seed = Seed::new(self.config.seed);
         let table = FlowTable::new(TableConfig {
@@ -305,7 +332,12 @@ impl Launch {
             advise: self.config.host.advise,
             worker: number as u8,
             inspects: self.config.inspects,
-        });
+        })
+        .map_err(|source| {
+            // Other shards may run already.
+            self.failed.store(true, Ordering::Relaxed);
+            EngineError::Memory { flows: capacity, source }
+        })?;
         let bytes = if self.config.inspects { LEARNED_BYTES } else { 0 };
         let (learned_tx, learned) = learned::ring(bytes, Arc::clone(&self.bell), !live);
         self.worker_links.push(WorkerLink {
@@ -314,18 +346,18 @@ impl Launch {
             reports,
             ended,
             learned,
-            back,
+            tables: Arc::clone(&tables),
             bell: Arc::default(),
         });
-        Worker::new(WorkerParts {
+        Ok(Worker::new(WorkerParts {
             table,
             ended: EndedQueue::new(ended_tx, learned_tx, Arc::clone(&self.bell), !live),
             to_collector,
-            from_collector,
+            tables,
             collector: Arc::clone(&self.bell),
             publish: if live { Publish::WhenReturned } else { self.config.file_epochs },
             spread_sweep: live,
-        })
+        }))
     }
 
     fn rx<S: Source, O: Outlet>(
@@ -341,13 +373,15 @@ impl Launch {
         for _ in 0..REPORTS {
             let _ = back.push(Box::default());
         }
-        self.rx_links.push(RxLink { name: name.into(), core, reports, back });
+        let part = Arc::clone(&self.parts[self.rx_links.len()]);
+        self.rx_links.push(RxLink { name: name.into(), core, part: Arc::clone(&part), reports, back });
         Rx::new(RxParts {
             source,
             outlet,
             parser: Parser::new(self.config.parse, Seed::new(self.config.seed)),
             burst: self.config.burst.max(1),
             control: Arc::clone(&self.control),
+            part,
             clock: EngineClock::new(self.start),
             cut_interval: self.config.cut_interval.min(LONGEST_INTERVAL),
             cut_by_frames: !shared,
@@ -408,8 +442,11 @@ impl Launch {
             control: Arc::clone(&control),
             interval: Arc::clone(&interval),
             clock,
+            fused: config.fused,
             bell: Arc::clone(&bell),
             monotonic: config.host.monotonic,
+            monotonic_start: self.monotonic_start,
+            wall: config.host.wall,
             failed: Arc::clone(&failed),
         });
         let enter = config.host.enter_thread;

@@ -2,9 +2,12 @@
 
 pub mod clock;
 pub mod collector;
+pub mod handover;
 pub mod launch;
 pub mod learned;
 pub mod owners;
+pub mod part;
+pub mod quiet;
 pub mod rates;
 pub mod report;
 pub mod ring;

@@ -106,6 +106,11 @@ impl Attribution {
         self.owners.look_again(wait);
     }
 
+    /// Forgets flows whose slot has another one: all ends up to a cut were read.
+    pub fn forget_leaving(&mut self) {
+        self.workers.iter_mut().for_each(|table| table.owners.forget_leaving());
+    }
+
     /// Returns the owners of a worker's flows as they are known now.
     pub fn view(&self, w: usize) -> SideView<Owner> {
         self.workers[w].owners.view()

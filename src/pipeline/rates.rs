@@ -3,11 +3,16 @@
 //! A rate is that of the last second; while a flow slows down, it falls with a half-life of a
 //! second at most, and it is 0 ten seconds after the last packet. A flow that began within the
 //! second counts for the time since its first frame.
+//!
+//! The sum of the rows' rates, falling ones included, is the total that a screen shows at its head:
+//! the two never disagree.
+
+use std::ops::AddAssign;
 
 use crate::{
-    base::time::{Nanos, Stamp},
+    base::time::Nanos,
     flow::{
-        entry::{FlowRecord, Hot},
+        entry::{FlowRecord, Hot, Roles},
         slab::CHUNK,
         table::FrozenFlows,
     },
@@ -27,8 +32,8 @@ pub struct Rates {
     /// Bytes by slot and sender at the last reckoning; 0 since the flow there ended.
     bytes: Vec<[u64; 2]>,
     chunks: Vec<Chunk>,
-    /// Slots whose flows ended since a list was cleared of them.
-    vacated: Vec<u32>,
+    /// Slots whose flows ended since a list was cleared of them, and which of their ends was whose.
+    vacated: Vec<(u32, Roles)>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -39,63 +44,76 @@ struct Chunk {
     moving: bool,
 }
 
-/// Bytes towards the Local and the Remote end.
+/// What moves towards the Local and the Remote end: bytes (`u64`), or bytes per second (`f64`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DownUp {
+pub struct DownUp<T> {
     /// Towards Local.
-    pub down: u64,
+    pub down: T,
     /// Towards Remote.
-    pub up: u64,
+    pub up: T,
+}
+
+impl<T: AddAssign> AddAssign for DownUp<T> {
+    fn add_assign(&mut self, rhs: Self) {
+        self.down += rhs.down;
+        self.up += rhs.up;
+    }
 }
 
 impl Rates {
-    /// Takes the last bytes of a flow that ended, and forgets it.
-    pub fn ended(&mut self, record: &FlowRecord, sum: &mut DownUp) {
+    /// Takes note that a flow ended, and returns the bytes that it moved since the last reckoning.
+    pub fn ended(&mut self, record: &FlowRecord) -> DownUp<u64> {
         let slot = record.id.slot() as usize;
         let before = self.bytes.get_mut(slot).map(std::mem::take).unwrap_or_default();
         // Each slot stands here once at most until the next reckoning.
         if before != [0; 2] {
-            self.vacated.push(slot as u32);
+            self.vacated.push((slot as u32, record.hot.roles));
         }
-        add(&record.hot, before, sum);
+        let moved = moved(&record.hot, before);
+        let local = record.hot.roles.subject();
+        DownUp { down: moved[1 - local], up: moved[local] }
     }
 
-    /// Takes the rates of flows that ended out of a list: their slots' next flows have nothing in
-    /// common with them.
-    pub fn forget_ended(&mut self, rates: &mut [[f32; 2]]) {
-        for slot in self.vacated.drain(..) {
+    /// Takes the rates of flows that ended out of a list, because their slots' next flows have
+    /// nothing in common with them; returns the sum of what was taken out.
+    pub fn forget_ended(&mut self, rates: &mut [[f32; 2]]) -> DownUp<f64> {
+        let mut sum = DownUp::default();
+        for (slot, roles) in self.vacated.drain(..) {
             if let Some(rate) = rates.get_mut(slot as usize) {
-                *rate = [0.0; 2];
+                sum += down_up(std::mem::take(rate), roles);
             }
         }
+        sum
     }
 
-    /// Reckons the rates at a cut, `elapsed` after the last reckoning, into `rates`.
+    /// Reckons the rates at a cut, `elapsed` after the last reckoning, into `rates`, and returns
+    /// the sum over all rows.
     pub fn reckon(
         &mut self,
         flows: &FrozenFlows,
         cut: &Cut,
         elapsed: Nanos,
         rates: &mut Vec<[f32; 2]>,
-        sum: &mut DownUp,
-    ) {
+    ) -> DownUp<f64> {
         let slots = flows.hot.slots();
         self.bytes.resize(slots, [0; 2]);
         self.chunks.resize(flows.hot.chunks(), Chunk::default());
         rates.resize(slots, [0.0; 2]);
-        let seconds = elapsed.as_secs_f64().max(1e-3);
-        let fall = (-seconds).exp2() as f32;
+        let second = elapsed.max(SHORTEST);
+        let fall = (-elapsed.as_secs_f64().max(1e-3)).exp2() as f32;
+        let mut sum = DownUp::default();
         for (c, chunk) in self.chunks.iter_mut().enumerate() {
             let version = flows.hot.version(c).map_or(0, |v| u64::from(v) + 1);
             if version == chunk.version && !chunk.moving {
                 continue;
             }
             chunk.version = version;
-            chunk.moving = false;
-            let facts = flows.facts.chunk(c);
-            for (i, hot) in flows.hot.chunk(c).iter().enumerate() {
-                let slot = c * CHUNK + i;
-                let (rate, bytes) = (&mut rates[slot], &mut self.bytes[slot]);
+            let slots = c * CHUNK..(c + 1) * CHUNK;
+            let records = flows.hot.chunk(c).iter().zip(0u32..);
+            let mut of_chunk = DownUp::default();
+            for ((hot, i), (rate, bytes)) in
+                records.zip(rates[slots.clone()].iter_mut().zip(&mut self.bytes[slots]))
+            {
                 if !hot.is_live() {
                     *rate = [0.0; 2];
                     *bytes = [0; 2];
@@ -104,43 +122,49 @@ impl Rates {
                 if hot.bytes == *bytes && *rate == [0.0; 2] {
                     continue;
                 }
-                let over = time_of(facts[i].first, cut.wall, elapsed);
-                let silent = cut.wall.since(hot.last) >= SILENT;
-                for side in 0..2 {
-                    // A slot that has a new flow although no end was told counts from 0.
-                    let moved = hot.bytes[side].checked_sub(bytes[side]).unwrap_or(hot.bytes[side]);
-                    let now = (moved as f64 / over) as f32;
-                    rate[side] = now.max(rate[side] * fall);
-                    if silent || rate[side] < LEAST {
-                        rate[side] = 0.0;
+                // Only a flow without bytes at the last reckoning can be younger than that.
+                let over = match *bytes == [0; 2] {
+                    true => {
+                        let first = flows.facts.get((c * CHUNK) as u32 + i).first;
+                        cut.wall.since(first).max(SHORTEST).min(second)
                     }
+                    false => second,
+                };
+                let silent = cut.wall.since(hot.last) >= SILENT;
+                let (moved, over) = (moved(hot, *bytes), over.as_secs_f64());
+                for side in 0..2 {
+                    let now = (moved[side] as f64 / over) as f32;
+                    let falling = now.max(rate[side] * fall);
+                    rate[side] = if silent || falling < LEAST { 0.0 } else { falling };
                 }
-                add(hot, *bytes, sum);
+                of_chunk += down_up(*rate, hot.roles);
                 *bytes = hot.bytes;
-                chunk.moving |= *rate != [0.0; 2];
             }
+            chunk.moving = of_chunk != DownUp::default();
+            sum += of_chunk;
         }
+        sum
     }
 }
 
-/// Returns the seconds over which a flow's bytes are spread.
-fn time_of(first: Stamp, cut: Stamp, elapsed: Nanos) -> f64 {
-    let age = cut.since(first).max(SHORTEST);
-    age.min(elapsed.max(SHORTEST)).as_secs_f64()
+/// Returns a flow's bytes by sender since it had `before`. A slot that has a new flow although no
+/// end was told counts from 0.
+#[inline]
+fn moved(hot: &Hot, before: [u64; 2]) -> [u64; 2] {
+    [0, 1].map(|side| hot.bytes[side].checked_sub(before[side]).unwrap_or(hot.bytes[side]))
 }
 
-fn add(hot: &Hot, before: [u64; 2], sum: &mut DownUp) {
-    let moved = [0, 1].map(|i| hot.bytes[i].checked_sub(before[i]).unwrap_or(hot.bytes[i]));
-    let local = hot.roles.subject();
-    sum.down += moved[1 - local];
-    sum.up += moved[local];
+#[inline]
+fn down_up(rate: [f32; 2], roles: Roles) -> DownUp<f64> {
+    let local = roles.subject();
+    DownUp { down: f64::from(rate[1 - local]), up: f64::from(rate[local]) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        base::{ids::Epoch, memory::no_advice},
+        base::{ids::Epoch, memory::no_advice, time::Stamp},
         flow::{
             locals::Locals,
             table::{EndedFlows, FlowTable, TableConfig},
@@ -174,7 +198,10 @@ mod tests {
         ended: Ended,
         rates: Rates,
         list: Vec<[f32; 2]>,
-        sum: DownUp,
+        /// Bytes of flows that ended since the last reckoning.
+        sum: DownUp<u64>,
+        /// The sum of all rows' rates.
+        total: DownUp<f64>,
         reckoned: Nanos,
     }
 
@@ -188,10 +215,12 @@ mod tests {
                 advise: no_advice,
                 worker: 0,
                 inspects: false,
-            });
+            })
+            .unwrap();
             let frozen = FrozenFlows::with_capacity(capacity);
-            let (ended, rates, sum) = (Ended::default(), Rates::default(), DownUp::default());
-            Self { table, frozen, ended, rates, list: Vec::new(), sum, reckoned: Nanos(0) }
+            let (ended, rates) = (Ended::default(), Rates::default());
+            let (sum, total) = (DownUp::default(), DownUp::default());
+            Self { table, frozen, ended, rates, list: Vec::new(), sum, total, reckoned: Nanos(0) }
         }
 
         /// A frame of `bytes` bytes of UDP flow `n`, from the low end, which is the initiator.
@@ -216,25 +245,47 @@ mod tests {
             self.table.process(&[Line::of(frame)], &crate::packet::payload::Behind, &mut self.ended);
         }
 
-        /// A cut; `due` is whether rates are reckoned at it.
-        fn cut(&mut self, ms: u64, due: bool) -> DownUp {
+        /// A cut; `due` is whether rates are reckoned at it. Returns the bytes of flows that ended.
+        fn cut(&mut self, ms: u64, due: bool) -> DownUp<u64> {
             let now = Nanos::from_millis(ms);
             self.table.set_cutoff(now.tick());
             assert!(self.table.sweep(usize::MAX, &mut self.ended));
             for record in self.ended.0.drain(..) {
-                self.rates.ended(&record, &mut self.sum);
+                self.sum += self.rates.ended(&record);
             }
             self.table.release();
             assert!(self.table.freeze(&mut self.frozen));
-            self.rates.forget_ended(&mut self.list);
-            if !due {
-                return DownUp::default();
+            let gone = self.rates.forget_ended(&mut self.list);
+            self.total.down -= gone.down;
+            self.total.up -= gone.up;
+            let mut ended = DownUp::default();
+            if due {
+                let cut = Cut { epoch: Epoch(1), now, wall: Stamp(now.0 + 1), last: false };
+                let elapsed = now.since(self.reckoned);
+                self.total = self.rates.reckon(&self.frozen, &cut, elapsed, &mut self.list);
+                self.reckoned = now;
+                ended = std::mem::take(&mut self.sum);
             }
-            let cut = Cut { epoch: Epoch(1), now, wall: Stamp(now.0 + 1), last: false };
-            let mut sum = std::mem::take(&mut self.sum);
-            self.rates.reckon(&self.frozen, &cut, now.since(self.reckoned), &mut self.list, &mut sum);
-            self.reckoned = now;
-            sum
+            self.rows_make_the_total();
+            ended
+        }
+
+        fn rows_make_the_total(&self) {
+            let mut rows = DownUp::default();
+            for slot in 0..self.frozen.hot.slots().min(self.list.len()) {
+                let hot = self.frozen.hot.get(slot as u32);
+                if hot.is_live() {
+                    rows += down_up(self.list[slot], hot.roles);
+                } else {
+                    assert_eq!(self.list[slot], [0.0; 2], "a free slot has no rate");
+                }
+            }
+            let close = |a: f64, b: f64| (a - b).abs() <= 1e-6 * a.abs().max(1.0);
+            assert!(
+                close(rows.down, self.total.down) && close(rows.up, self.total.up),
+                "{rows:?} {:?}",
+                self.total
+            );
         }
 
         fn rate(&self, slot: usize) -> f32 {
@@ -249,9 +300,9 @@ mod tests {
             for tenth in 0..10 {
                 bench.frame(1, second * 1000 + tenth * 100, 500);
             }
-            let sum = bench.cut((second + 1) * 1000, true);
+            bench.cut((second + 1) * 1000, true);
             assert_eq!(bench.rate(0), 5000.0, "second {second}");
-            assert_eq!(sum, DownUp { down: 0, up: 5000 });
+            assert_eq!(bench.total, DownUp { down: 0.0, up: 5000.0 });
         }
     }
 
@@ -372,23 +423,27 @@ mod tests {
         bench.frame(2, 1500, 100);
         bench.cut(1600, false);
         assert_eq!(bench.rate(0), 0.0, "not the last tenant's, not even until the next reckoning");
-        let sum = bench.cut(2000, true);
+        bench.cut(2000, true);
         assert_eq!(bench.rate(0), 200.0);
-        assert_eq!(sum, DownUp { down: 0, up: 100 });
+        assert_eq!(bench.total, DownUp { down: 0.0, up: 200.0 });
     }
 
     #[test]
-    fn the_sum_has_every_byte_once() {
+    fn ended_flows_and_rows_have_every_byte_once() {
+        // Every flow is new in its round and gone before the next one, 4 of them by eviction.
         let mut bench = Bench::new(4);
-        let (mut sent, mut told) = (0, 0);
         for round in 0..100u64 {
-            for n in 0..1 + round % 7 {
-                bench.frame(n, round * 1000 + 1, 100 + n as u32);
-                sent += 100 + n;
+            let (mut sent, flows) = (0, 1 + round % 7);
+            for n in 0..flows {
+                let bytes = 100 + (n + round) as u32;
+                bench.frame(round * 10 + n, round * 1_000_000 + 999_000, bytes);
+                sent += u64::from(bytes);
             }
-            told += bench.cut(round * 1000 + 1000, round % 3 == 0).up;
+            let ended = bench.cut(round * 1_000_000 + 1_000_000, true).up;
+            let rows = bench.total.up;
+            assert_eq!(ended as f64 + rows, sent as f64, "round {round}, a second old");
+            bench.cut(round * 1_000_000 + 1_900_000, true);
+            assert_eq!(bench.total, DownUp::default());
         }
-        told += bench.cut(200_000, true).up;
-        assert_eq!(told, sent);
     }
 }

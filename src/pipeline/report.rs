@@ -35,6 +35,7 @@ pub struct RxReport {
 }
 
 /// A worker's report of a cut.
+#[derive(Default)]
 pub struct WorkerReport {
     /// The cut.
     pub cut: Cut,
@@ -48,6 +49,9 @@ pub struct WorkerReport {
     pub inspections: InspectorCounts,
     /// Facts that found their ring full.
     pub facts_lost: u64,
+    /// Frames that it accounted for and that came from an rx which is not part of this epoch, since
+    /// that one's last cut: in no rx's report yet.
+    pub ahead: Volume,
     /// The table, if the collector had given the last one back.
     pub flows: Option<Box<FrozenFlows>>,
 }
@@ -59,6 +63,15 @@ pub struct Unreported {
     pub flows: u64,
     /// Their frames.
     pub volume: Volume,
+}
+
+impl WorkerReport {
+    /// Returns the report without the table, nothing of which is ahead of any rx.
+    pub fn facts(&self) -> Self {
+        let Self { cut, counts, ended_sent, unreported, inspections, facts_lost, .. } = *self;
+        let ahead = Volume::default();
+        Self { cut, counts, ended_sent, unreported, inspections, facts_lost, ahead, flows: None }
+    }
 }
 
 /// A worker's end of its queue of ended flows.

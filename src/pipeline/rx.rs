@@ -18,6 +18,7 @@ use crate::{
     },
     pipeline::{
         clock::EngineClock,
+        part::Part,
         report::{Message, RxReport},
         steer::Outlet,
         wake::Bell,
@@ -27,7 +28,9 @@ use crate::{
 /// A file's cuts come at the latest after so many frames, so that what waits for a cut is bounded.
 const FRAMES_PER_CUT: u64 = 1 << 20;
 /// The longest wait for frames: how soon a stop is noticed.
-const LONGEST_WAIT: Nanos = Nanos::from_millis(50);
+pub const LONGEST_WAIT: Nanos = Nanos::from_millis(50);
+/// How soon a cut is noticed that was planned for now but has not been asked for.
+const SHORTEST_WAIT: Nanos = Nanos::from_millis(1);
 /// Rounds without a frame before an rx waits instead of asking again.
 const SPINS: u32 = 64;
 /// After a stop, the kernel's ring is drained for so long at most.
@@ -38,19 +41,38 @@ const SILENCE: Nanos = Nanos::from_millis(100);
 /// What the collector asks of all rx threads.
 #[derive(Debug, Default)]
 pub struct Control {
-    /// The epoch that the next live cut closes.
+    /// The epoch that the newest live cut closes.
     epoch: AtomicU64,
-    /// When: monotonic ns.
-    due: AtomicU64,
+    /// The collector's engine time and wall time when it asked for that cut, ns.
+    now: AtomicU64,
+    wall: AtomicU64,
+    /// When the next cut is planned: monotonic ns.
+    planned: AtomicU64,
     stop: AtomicBool,
 }
 
 impl Control {
-    /// Asks for the cut that closes `epoch`, at `due` on the monotonic clock.
-    pub fn schedule(&self, epoch: Epoch, due: u64) {
-        self.due.store(due, Ordering::Relaxed);
-        // Release: pairs with the Acquire in `due`, which must see the time that belongs to it.
-        self.epoch.store(epoch.0, Ordering::Release);
+    /// Tells when the next cut is going to be asked for, on the monotonic clock: an rx that waits
+    /// for frames looks again then, and from then on every ms.
+    pub fn plan(&self, due: u64) {
+        self.planned.store(due, Ordering::Relaxed);
+    }
+
+    /// Asks for a cut now. Its times are for those who close the epoch without any rx.
+    pub fn ask(&self, cut: Cut) {
+        self.now.store(cut.now.0, Ordering::Relaxed);
+        self.wall.store(cut.wall.0, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `asked`, which must see the times that belong to it.
+        self.epoch.store(cut.epoch.0, Ordering::Release);
+    }
+
+    /// Returns the newest cut that was asked for; that of epoch 0 before the first.
+    #[inline]
+    pub fn asked(&self) -> Cut {
+        // Acquire: pairs with the Release in `ask`.
+        let epoch = Epoch(self.epoch.load(Ordering::Acquire));
+        let now = Nanos(self.now.load(Ordering::Relaxed));
+        Cut { epoch, now, wall: Stamp(self.wall.load(Ordering::Relaxed)), last: false }
     }
 
     /// Asks for a last cut.
@@ -64,11 +86,13 @@ impl Control {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Returns when the cut that closes `epoch` is due, if it was asked for.
+    /// Returns how long an rx may wait for frames at a time of the monotonic clock.
     #[inline]
-    fn due(&self, epoch: Epoch) -> Option<u64> {
-        // Acquire: pairs with the Release in `schedule`.
-        (self.epoch.load(Ordering::Acquire) >= epoch.0).then(|| self.due.load(Ordering::Relaxed))
+    fn wait_at(&self, clock: u64) -> Nanos {
+        match self.planned.load(Ordering::Relaxed).checked_sub(clock) {
+            Some(ahead) if ahead > 0 => LONGEST_WAIT.min(Nanos(ahead)),
+            _ => SHORTEST_WAIT,
+        }
     }
 }
 
@@ -100,6 +124,8 @@ pub struct RxParts<S, O> {
     pub burst: usize,
     /// What the collector asks for.
     pub control: Arc<Control>,
+    /// Which epochs this rx is part of.
+    pub part: Arc<Part>,
     /// Engine time.
     pub clock: EngineClock,
     /// Time between a file's cuts.
@@ -221,7 +247,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             while self.next_cut <= latest {
                 let now = self.next_cut;
                 self.cut(now, newest, false);
-                let quiet = self.parts.outlet.quiet_until();
+                let quiet = || self.parts.outlet.quiet_until();
                 self.next_cut = next_after(now, latest, quiet, self.parts.cut_interval);
             }
             if all_ended {
@@ -236,14 +262,10 @@ impl<S: Source, O: Outlet> Rx<S, O> {
         let mut drain_until = None;
         loop {
             let clock = (self.parts.monotonic)();
-            let wait = match self.parts.control.due(self.epoch) {
-                Some(due) if clock >= due => {
-                    self.cut_live(clock, false);
-                    Nanos(0)
-                }
-                Some(due) => Nanos(due - clock),
-                None => LONGEST_WAIT,
-            };
+            let asked = self.parts.control.asked().epoch;
+            if asked >= self.epoch {
+                self.cut_asked(asked, clock);
+            }
             if self.has_failed() {
                 return;
             }
@@ -269,12 +291,27 @@ impl<S: Source, O: Outlet> Rx<S, O> {
                 Progress::Idle => {
                     idle += 1;
                     if !self.parts.outlet.idle_step() && idle >= SPINS {
-                        self.parts.source.wait(if wait < LONGEST_WAIT { wait } else { LONGEST_WAIT });
+                        self.parts.source.wait(self.parts.control.wait_at(clock));
                     }
                 }
             }
         }
+        // The last cut is part of an epoch that nobody has left this rx out of.
+        while !self.parts.part.join(self.epoch) {
+            self.epoch = self.epoch.next();
+        }
         self.cut_live((self.parts.monotonic)(), true);
+    }
+
+    /// Makes the cut of an epoch, unless the collector has closed it without this rx. Epochs that
+    /// were missed are over; what they lack is in this one.
+    fn cut_asked(&mut self, epoch: Epoch, clock: u64) {
+        self.epoch = epoch;
+        if self.parts.part.join(epoch) {
+            self.cut_live(clock, false);
+        } else {
+            self.epoch = epoch.next();
+        }
     }
 
     /// Takes at most `max` frames; with `cut_at`, a file's cuts are made between them as engine
@@ -301,7 +338,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
                     reports.send(cut, accounts, |report| report.copy_from(status));
                     outlet.cut(cut);
                     *epoch = epoch.next();
-                    *next_cut = next_after(cut.now, now, outlet.quiet_until(), *cut_interval);
+                    *next_cut = next_after(cut.now, now, || outlet.quiet_until(), *cut_interval);
                 }
                 *is_status_old = true;
             }
@@ -360,9 +397,12 @@ impl<S: Source, O: Outlet> Rx<S, O> {
 /// Returns when the cut after that of `last` comes while no frame comes before `now`: at the next
 /// multiple of the interval, or if it is known that no flow ends before a tick, at the first
 /// multiple from there on, or behind `now`. A capture with days of silence needs no cut a second.
-fn next_after(last: Nanos, now: Nanos, quiet_until: Option<Tick>, interval: Nanos) -> Nanos {
+fn next_after(last: Nanos, now: Nanos, quiet_until: impl FnOnce() -> Option<Tick>, interval: Nanos) -> Nanos {
     let next = last + interval;
-    let Some(until) = quiet_until else { return next };
+    if next >= now {
+        return next;
+    }
+    let Some(until) = quiet_until() else { return next };
     let ticks = until.since(last.tick());
     let quiet = last.0.saturating_add(Tick::nanos(ticks.saturating_sub(1)).0).min(now.0);
     let skipped = quiet.saturating_sub(next.0).div_ceil(interval.0);

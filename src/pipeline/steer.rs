@@ -3,9 +3,12 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 #![expect(unsafe_code, reason = "frames are lent for the length of a burst")]
 
+use std::sync::Arc;
+
 use crate::{
     base::{
-        counters::{DropReason, Drops},
+        counters::{DropReason, Drops, Volume},
+        ids::Epoch,
         time::Tick,
     },
     packet::{
@@ -14,7 +17,7 @@ use crate::{
         line::Line,
         payload::{Beside, Lent, MOST_LINES, payload},
     },
-    pipeline::{ring::LineSender, worker::Worker},
+    pipeline::{quiet::Quiet, ring::LineSender, worker::Worker},
 };
 
 /// How often a live rx looks again for room before it drops.
@@ -45,7 +48,8 @@ pub trait Outlet: Send {
     /// Uses the time while no frame comes; returns whether there is more to do.
     fn idle_step(&mut self) -> bool;
 
-    /// Returns the tick before which no flow ends by itself, if that is known here.
+    /// Returns the tick before which no flow ends by itself, if that is known here. Waits for the
+    /// workers to close the epoch of the last cut.
     fn quiet_until(&self) -> Option<Tick> {
         None
     }
@@ -171,7 +175,7 @@ impl Outlet for Fused {
     }
 
     fn cut(&mut self, cut: Cut) {
-        self.worker.close(cut);
+        self.worker.close(cut, Volume::default());
     }
 
     fn idle_step(&mut self) -> bool {
@@ -193,20 +197,31 @@ pub struct Steered {
     unknown: [Line; 2],
     /// Whether payloads go with their frames.
     inspects: bool,
+    /// What each worker says of time ahead; none if there are other rx threads, or while live.
+    quiet: Box<[Arc<Quiet>]>,
+    /// The epoch of the last cut.
+    epoch: Epoch,
 }
 
 impl Steered {
     /// Returns the way over these rings, one for each worker, for bursts of `burst` frames; with
-    /// `inspects` their payloads go with them.
+    /// `inspects` their payloads go with them. `quiet` is where workers tell how long nothing ends, if
+    /// this is their only rx, and that of a file.
     #[allow(clippy::disallowed_methods, reason = "start-up")]
-    pub fn new(rings: impl IntoIterator<Item = LineSender>, burst: usize, inspects: bool) -> Self {
+    pub fn new(
+        rings: impl IntoIterator<Item = LineSender>,
+        burst: usize,
+        inspects: bool,
+        quiet: impl IntoIterator<Item = Arc<Quiet>>,
+    ) -> Self {
         let most = if inspects { MOST_LINES } else { 2 };
         let rings: Box<[_]> = rings.into_iter().map(|ring| (ring, Staged::new(burst, most))).collect();
         let mut workers = [0; 128];
         for (i, worker) in workers.iter_mut().enumerate() {
             *worker = (i % rings.len()) as u8;
         }
-        Self { rings, workers, unknown: [Line::default(); 2], inspects }
+        let quiet = quiet.into_iter().collect();
+        Self { rings, workers, unknown: [Line::default(); 2], inspects, quiet, epoch: Epoch(0) }
     }
 }
 
@@ -281,6 +296,23 @@ impl Outlet for Steered {
         for (ring, _) in &mut self.rings {
             ring.send_marker(cut);
         }
+        self.epoch = cut.epoch;
+    }
+
+    fn quiet_until(&self) -> Option<Tick> {
+        let now = self.epoch;
+        let mut first: Option<Tick> = None;
+        for (quiet, (ring, _)) in self.quiet.iter().zip(&self.rings) {
+            let until = loop {
+                match quiet.since(now) {
+                    Some(until) => break until,
+                    None if ring.is_abandoned() => return None,
+                    None => std::thread::yield_now(),
+                }
+            };
+            first = Some(first.map_or(until, |first| first.earlier(until)));
+        }
+        first
     }
 
     fn idle_step(&mut self) -> bool {

@@ -9,8 +9,10 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     base::{
+        counters::Volume,
+        ids::Epoch,
         sync::atomic::{AtomicBool, Ordering},
-        time::Tick,
+        time::{Nanos, Tick},
     },
     flow::table::{FlowTable, FrozenFlows},
     packet::{
@@ -19,14 +21,20 @@ use crate::{
         payload::{Behind, MOST_LINES, Payloads},
     },
     pipeline::{
+        handover::Handover,
+        part::Part,
+        quiet::Quiet,
         report::{EndedQueue, Message, WorkerReport},
         ring::LineReceiver,
+        rx::Control,
         wake::Bell,
     },
 };
 
 /// Chunks of 64 flows looked at between two bursts while a sweep is under way.
 const SWEEP_STEP: usize = 8;
+/// Flows that a live worker ends at a cut at most; a look at a chunk counts for 4.
+const SWEEP_AT_CUT: u32 = 64;
 /// Lines taken from a ring at once: a whole frame's at least.
 const TAKE: usize = 4 * MOST_LINES;
 
@@ -46,7 +54,7 @@ pub struct Worker {
     table: FlowTable,
     ended: EndedQueue,
     to_collector: rtrb::Producer<Message>,
-    from_collector: rtrb::Consumer<Box<FrozenFlows>>,
+    tables: Arc<Handover<FrozenFlows>>,
     collector: Arc<Bell>,
     publish: Publish,
     /// Whether a sweep may be spread over bursts (live) or ends within the cut (files).
@@ -63,7 +71,7 @@ pub struct WorkerParts {
     /// Where reports go.
     pub to_collector: rtrb::Producer<Message>,
     /// Where tables come back from.
-    pub from_collector: rtrb::Consumer<Box<FrozenFlows>>,
+    pub tables: Arc<Handover<FrozenFlows>>,
     /// The collector's bell.
     pub collector: Arc<Bell>,
     /// When tables are handed out.
@@ -75,9 +83,8 @@ pub struct WorkerParts {
 impl Worker {
     /// Puts a worker together.
     pub fn new(parts: WorkerParts) -> Self {
-        let WorkerParts { table, ended, to_collector, from_collector, collector, publish, spread_sweep } =
-            parts;
-        Self { table, ended, to_collector, from_collector, collector, publish, spread_sweep, sweeping: false }
+        let WorkerParts { table, ended, to_collector, tables, collector, publish, spread_sweep } = parts;
+        Self { table, ended, to_collector, tables, collector, publish, spread_sweep, sweeping: false }
     }
 
     /// Accounts lines up to the first marker; returns how many.
@@ -88,6 +95,12 @@ impl Worker {
             self.sweep_step();
         }
         done
+    }
+
+    /// Returns all frames that were given to its table since the start.
+    #[inline]
+    fn taken(&self) -> Volume {
+        self.table.taken()
     }
 
     /// Returns the tick before which no flow ends by itself.
@@ -103,16 +116,23 @@ impl Worker {
         self.sweeping
     }
 
-    /// Closes an epoch: all frames before the cut were processed, none after it.
-    pub fn close(&mut self, cut: Cut) {
+    /// Closes an epoch: all frames before the cut were processed, none after it, but for those of
+    /// rx threads that are not part of it, which are `ahead`.
+    pub fn close(&mut self, cut: Cut, ahead: Volume) {
         while self.sweeping {
             self.sweep_step();
         }
         self.table.set_cutoff(cut.now.tick());
         self.sweeping = true;
-        while self.sweeping && (cut.last || !self.spread_sweep) {
-            self.sweep_step();
+        // What is over leaves before the cut is handed out: all of it, or while packets wait as
+        // much as takes about 20 us. Were it more, the rest are rows for one epoch longer.
+        let mut left = SWEEP_AT_CUT;
+        while self.sweeping && (cut.last || !self.spread_sweep || left > 0) {
+            let before = self.table.counts().closed;
+            self.sweeping = !self.table.sweep(1, &mut self.ended);
+            left = left.saturating_sub(4 + (self.table.counts().closed - before) as u32);
         }
+        self.ended.nudge();
         let flows = self.freeze(cut.last);
         self.send(Message::Worker(WorkerReport {
             cut,
@@ -121,6 +141,7 @@ impl Worker {
             unreported: self.ended.unreported,
             inspections: self.table.inspections(),
             facts_lost: self.ended.learned.lost,
+            ahead,
             flows,
         }));
     }
@@ -132,10 +153,11 @@ impl Worker {
             return None;
         }
         let mut flows = loop {
-            if let Ok(flows) = self.from_collector.pop() {
+            if let Some(flows) = self.tables.take() {
                 break flows;
             }
-            if !waits || self.from_collector.is_abandoned() {
+            // Alone with it, nobody else can put one there.
+            if !waits || Arc::strong_count(&self.tables) == 1 {
                 return None;
             }
             self.collector.ring();
@@ -168,34 +190,52 @@ impl Worker {
 pub struct WorkerThread {
     worker: Worker,
     rings: Box<[Inlet]>,
-    bell: Arc<Bell>,
-    busy_poll: bool,
-    failed: Arc<AtomicBool>,
+    /// The epoch that is being collected, and the engine time of the one before.
+    epoch: Epoch,
+    closed: Nanos,
+    shares: WorkerShares,
+}
+
+/// What a worker's thread shares with others.
+pub struct WorkerShares {
+    /// What the collector asks for.
+    pub control: Arc<Control>,
+    /// This worker's bell.
+    pub bell: Arc<Bell>,
+    /// Another thread has died.
+    pub failed: Arc<AtomicBool>,
+    /// Never waits.
+    pub busy_poll: bool,
+    /// Where it tells the only rx of a file how long nothing ends.
+    pub quiet: Option<Arc<Quiet>>,
 }
 
 struct Inlet {
     ring: LineReceiver,
+    /// Which epochs the ring's rx is part of.
+    part: Arc<Part>,
     /// The cut whose marker was met here.
     cut: Option<Cut>,
+    /// What came behind the rx's last cut that was closed.
+    ahead: Volume,
 }
 
 impl WorkerThread {
-    /// Returns a worker that reads `rings`. `failed` ends it when another thread has died.
+    /// Returns a worker that reads `rings`, each with its rx's part in epochs.
     #[allow(clippy::disallowed_methods, reason = "start-up")]
     pub fn new(
         worker: Worker,
-        rings: impl IntoIterator<Item = LineReceiver>,
-        bell: Arc<Bell>,
-        busy_poll: bool,
-        failed: Arc<AtomicBool>,
+        rings: impl IntoIterator<Item = (LineReceiver, Arc<Part>)>,
+        shares: WorkerShares,
     ) -> Self {
-        let rings = rings.into_iter().map(|ring| Inlet { ring, cut: None }).collect();
-        Self { worker, rings, bell, busy_poll, failed }
+        let inlet = |(ring, part)| Inlet { ring, part, cut: None, ahead: Volume::default() };
+        let rings = rings.into_iter().map(inlet).collect();
+        Self { worker, rings, epoch: Epoch(1), closed: Nanos(0), shares }
     }
 
     /// Runs until the last cut.
     pub fn run(mut self) {
-        self.bell.adopt();
+        self.shares.bell.adopt();
         let mut idle_rounds = 0u32;
         loop {
             let mut any = false;
@@ -204,8 +244,11 @@ impl WorkerThread {
                     any |= inlet.take(&mut self.worker);
                 }
             }
-            if let Some(cut) = self.aligned() {
-                self.worker.close(cut);
+            if let Some((cut, ahead)) = self.aligned() {
+                self.worker.close(cut, ahead);
+                if let Some(quiet) = &self.shares.quiet {
+                    quiet.tell(cut.epoch, self.worker.quiet_until());
+                }
                 if cut.last {
                     return;
                 }
@@ -215,33 +258,53 @@ impl WorkerThread {
                 idle_rounds = 0;
                 continue;
             }
-            if self.failed.load(Ordering::Relaxed) {
+            if self.shares.failed.load(Ordering::Relaxed) {
                 return;
             }
             idle_rounds += 1;
-            if self.worker.idle_step() || self.busy_poll || idle_rounds < 1000 {
+            if self.worker.idle_step() || self.shares.busy_poll || idle_rounds < 1000 {
                 std::hint::spin_loop();
                 continue;
             }
-            let rings = &self.rings;
-            self.bell.wait(Duration::from_millis(50), || {
-                rings.iter().any(|i| i.cut.is_none() && !i.ring.is_empty())
+            let (rings, epoch) = (&self.rings, self.epoch);
+            self.shares.bell.wait(Duration::from_millis(50), || {
+                let has_news = |i: &Inlet| !i.ring.is_empty() || i.part.is_left_out(epoch);
+                rings.iter().any(|i| i.cut.is_none() && has_news(i))
             });
         }
     }
 
-    /// Returns the cut once its marker was met in every ring. A ring whose rx has ended holds up
-    /// no further cut.
-    fn aligned(&mut self) -> Option<Cut> {
+    /// Returns the cut once its marker was met in every ring, and what is ahead of it. A ring whose
+    /// rx has ended holds up no further cut, and one whose rx was left out not this one: what came
+    /// from there is ahead, until its next marker is met.
+    fn aligned(&mut self) -> Option<(Cut, Volume)> {
         let mut merged: Option<Cut> = None;
+        let mut ahead = Volume::default();
         for inlet in &self.rings {
-            let cut = inlet.cut?;
-            merged = Some(merged.map_or(cut, |so_far| so_far.merge(cut)));
+            match inlet.cut {
+                Some(cut) if cut.epoch <= self.epoch => {
+                    merged = Some(merged.map_or(cut, |so_far| so_far.merge(cut)));
+                }
+                None if !inlet.part.is_left_out(self.epoch) => return None,
+                _ => ahead += inlet.ahead,
+            }
         }
+        let mut cut = merged.unwrap_or_else(|| self.shares.control.asked());
+        cut.epoch = self.epoch;
         for inlet in &mut self.rings {
-            inlet.cut = inlet.cut.filter(|cut| cut.last);
+            match inlet.cut {
+                Some(met) if met.epoch <= self.epoch => {
+                    inlet.cut = Some(met).filter(|met| met.last);
+                    inlet.ahead = Volume::default();
+                }
+                _ => cut.last = false,
+            }
         }
-        merged
+        // Engine time never goes back, also when the rx that was furthest is missing.
+        cut.now = cut.now.max(self.closed);
+        self.closed = cut.now;
+        self.epoch = self.epoch.next();
+        Some((cut, ahead))
     }
 }
 
@@ -253,7 +316,9 @@ impl Inlet {
         if lines == 0 {
             return false;
         }
+        let before = worker.taken();
         self.cut = self.ring.take(lines, |lines| worker.process(lines, &Behind));
+        self.ahead += worker.taken() - before;
         true
     }
 }

@@ -173,9 +173,7 @@ impl Finder {
             now: snapshot.now,
             wall: snapshot.wall,
             accounts: snapshot.accounts,
-            // A flow whose life is over may stand in its table for a moment longer; no figure of
-            // a view counts it.
-            totals: Totals { flows: (len + hidden) as u64, ..snapshot.totals },
+            totals: snapshot.totals,
             lost: snapshot.lost(),
             kernel_drops: snapshot.kernel_drops(),
             seen: snapshot.seen(),

@@ -101,7 +101,7 @@ fn sum(numbers: &[u64]) -> u64 {
 }
 
 fn freeze<T: Record>(records: impl Iterator<Item = T>, len: usize) -> Frozen<T> {
-    let mut slab = Slab::<T>::new(len, no_advice);
+    let mut slab = Slab::<T>::new(len, no_advice).expect("a sample is small");
     slab.extend_to(len);
     for (slot, record) in records.enumerate() {
         *slab.get_mut(slot as u32) = record;

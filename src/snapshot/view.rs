@@ -87,7 +87,8 @@ pub struct Totals {
     pub ended_unreported: u64,
     /// TCP segments without anything new, and all TCP segments with payload.
     pub retransmits: u64,
-    /// Bytes per second towards Local and towards Remote over the last second, all rows.
+    /// Bytes per second towards Local and towards Remote: the sum of all rows' rates, and what moved
+    /// in flows that were evicted or replaced within the last second and have no row.
     pub down: f64,
     /// See `down`.
     pub up: f64,
@@ -112,6 +113,9 @@ pub struct StageStatus {
     pub frames: u64,
     /// Flows in its table; 0 for rx.
     pub flows: u64,
+    /// It did not answer when this epoch was asked for. An rx, whose frames since its last answer
+    /// count from the workers that got them; or a shard, whose rows are those of its last answer.
+    pub stalled: bool,
 }
 
 impl Snapshot {
@@ -126,14 +130,13 @@ impl Snapshot {
     }
 
     /// Calls `each` for every row's hot record, in the order of worker and slot: the fast way to
-    /// scan. Rows whose lifetime has passed at the cut are left out.
+    /// scan. There are [`Snapshot::len`] of them: what a worker holds at a cut is a row.
     pub fn scan(&self, mut each: impl FnMut(RowRef, &Hot, &Facts)) {
-        let now = self.now.tick();
         for (w, view) in self.workers.iter().enumerate() {
             for c in 0..view.flows.hot.chunks() {
                 let facts = view.flows.facts.chunk(c);
                 for (i, hot) in view.flows.hot.chunk(c).iter().enumerate() {
-                    if hot.is_live() && hot.silence(now) < hot.state.expires_after() {
+                    if hot.is_live() {
                         each(RowRef::new(w, (c * CHUNK + i) as u32), hot, &facts[i]);
                     }
                 }
@@ -182,9 +185,7 @@ impl Snapshot {
             return None;
         }
         let hot = view.flows.hot.get(id.slot());
-        let same = hot.is_live()
-            && view.flows.facts.get(id.slot()).generation == id.generation()
-            && hot.silence(self.now.tick()) < hot.state.expires_after();
+        let same = hot.is_live() && view.flows.facts.get(id.slot()).generation == id.generation();
         same.then(|| RowRef::new(usize::from(id.worker()), id.slot()))
     }
 

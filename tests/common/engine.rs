@@ -16,7 +16,7 @@ use rustnet::{
     },
     capture::source::Source,
     export::{Origin, jsonl::Jsonl},
-    flow::{entry::FlowRecord, locals::Locals, slab::no_advice},
+    flow::{entry::FlowRecord, locals::Locals, slab::no_advice, state::EndReason},
     packet::parse::ParseConfig,
     pipeline::{
         launch::{Engine, EngineConfig, Host},
@@ -166,7 +166,7 @@ impl Tap for Recorder {
     fn ended(&mut self, flows: &[Ended]) -> io::Result<()> {
         for Ended { record, .. } in flows {
             assert!(record.end.is_some());
-            if record.end != Some(rustnet::flow::state::EndReason::Eof) {
+            if record.end != Some(EndReason::Eof) {
                 self.ended += volume(record);
             }
         }
@@ -176,7 +176,23 @@ impl Tap for Recorder {
 
     fn epoch(&mut self, snapshot: &Snapshot) -> io::Result<()> {
         let mut open = Volume::default();
-        snapshot.scan(|at, _, _| open += volume(&snapshot.record(at)));
+        let (mut rows, mut down, mut up) = (0, 0.0, 0.0);
+        snapshot.scan(|at, hot, _| {
+            open += volume(&snapshot.record(at));
+            let (rate, local) = (snapshot.rate(at), hot.roles.subject());
+            rows += 1;
+            down += f64::from(rate[1 - local]);
+            up += f64::from(rate[local]);
+        });
+        let totals = &snapshot.totals;
+        assert_eq!(rows, snapshot.len(), "every row is counted");
+        // Flows that moved and ended since the last reckoning have no row.
+        let rows_are_all = totals.closed == 0;
+        for (rows, total) in [(down, totals.down), (up, totals.up)] {
+            let slack = 1e-6 * total.abs().max(1.0);
+            assert!(rows <= total + slack, "rows {rows}, total {total}");
+            assert!(!rows_are_all || rows >= total - slack, "rows {rows}, total {total}");
+        }
         self.seen.lock().unwrap().epochs.push(Seen {
             epoch: snapshot.epoch.0,
             now: snapshot.now,

@@ -1,0 +1,3 @@
+//! Fuzzes the recogniser of DTLS.
+#![no_main]
+rustnet_fuzz::target!(Dtls);

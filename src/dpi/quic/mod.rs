@@ -1,0 +1,68 @@
+//! QUIC: version 1 (RFC 9000, RFC 9001), version 2 (RFC 9369), the drafts from 22 on, Meta's mvfst, and Google's
+//! versions before and between.
+//!
+//! Initial packets are protected with keys that everybody can derive, so they are opened: the ClientHello is put
+//! together from CRYPTO frames in any order and any number of packets, the ServerHello likewise, and
+//! CONNECTION_CLOSE is read on both sides. Handshake and later packets nobody else can read: there, headers
+//! tell how far the handshake is, and the first short header of the client ends the inspection. A flow that is
+//! first seen in the middle, with nothing but short headers, cannot be known for QUIC.
+//!
+//! Of a flow, its memory of 16 KiB is all that is kept ([`state`]); at most [`MOST_DATAGRAMS`] are looked at.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+
+mod crypto;
+mod frames;
+mod gquic;
+mod header;
+mod ietf;
+mod protect;
+mod state;
+#[cfg(test)]
+mod tests;
+mod version;
+
+use crate::dpi::{
+    notes::Notes,
+    quic::{
+        state::{Connection, Parts},
+        version::Layout,
+    },
+    recogniser::Verdict,
+    talk::Datagram,
+};
+
+/// Datagrams of a flow that are looked at when its client never sends a short header: a handshake takes about
+/// ten, one with lost packets and 0-RTT data some more.
+const MOST_DATAGRAMS: u64 = 64;
+
+/// Judges a datagram.
+pub fn datagram(datagram: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
+    // The first byte kept says whether the flow has begun.
+    let begun = Parts::of(datagram.memory).state[0] != 0;
+    if !begun {
+        return match datagram.bytes {
+            [] => Verdict::More,
+            bytes if gquic::may_begin(bytes) => keep(datagram, notes, gquic::begin),
+            bytes if ietf::may_begin(bytes, datagram.wire_len) => keep(datagram, notes, ietf::follow),
+            _ => Verdict::No,
+        };
+    }
+    keep(datagram, notes, |datagram, connection, notes| match connection.version().layout() {
+        Layout::Google => gquic::follow(datagram, connection, notes),
+        Layout::V1 | Layout::V2 => ietf::follow(datagram, connection, notes),
+    })
+}
+
+/// Judges a datagram with what is kept of its connection, and keeps that again.
+fn keep<'a>(
+    datagram: &mut Datagram<'a>,
+    notes: &mut Notes<'_>,
+    judge: impl Fn(&mut Datagram<'a>, &mut Connection, &mut Notes<'_>) -> Verdict,
+) -> Verdict {
+    let mut connection = Connection::load(Parts::of(datagram.memory).state);
+    let verdict = judge(datagram, &mut connection, notes);
+    if verdict == Verdict::Is {
+        connection.save(Parts::of(datagram.memory).state);
+    }
+    verdict
+}

@@ -1,0 +1,161 @@
+//! Chunks of records in one region, and a queue of those that are free.
+//!
+//! ```text
+//!            head            ready            tail
+//!   queue  ───▶ spare  spare  ──▶ retired retired ──▶ (room)
+//! ```
+//!
+//! A chunk that was replaced is retired: a reader may still look at it. Once the reader is known to
+//! be gone, all that are retired become spares at once, which takes no longer for a million.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "chunks lie in one region that readers share")]
+
+use std::{marker::PhantomData, mem::size_of};
+
+use crate::base::{
+    memory::{Advise, OutOfMemory, Record, Region},
+    sync::Arc,
+};
+
+/// `2 n` chunks of `N` records each: `n` in use, and as many for copies.
+#[allow(clippy::disallowed_types, reason = "start-up: capacities are fixed then")]
+pub(super) struct Pool<T: Record, const N: usize> {
+    region: Arc<Region>,
+    /// Chunks in all.
+    chunks: u32,
+    /// Chunks that were taken at least once.
+    fresh: u32,
+    /// Numbers of free chunks, one place more than there are chunks.
+    queue: Box<[u32]>,
+    head: usize,
+    ready: usize,
+    tail: usize,
+    record: PhantomData<T>,
+}
+
+impl<T: Record, const N: usize> Pool<T, N> {
+    /// Returns a pool of `2 * n` chunks.
+    #[allow(clippy::disallowed_macros, reason = "start-up")]
+    pub fn new(n: usize, advise: Advise) -> Result<Self, OutOfMemory> {
+        let chunks = 2 * n;
+        let region = Region::new(chunks * N * size_of::<T>(), advise)?;
+        Ok(Self {
+            region: Arc::new(region),
+            chunks: chunks as u32,
+            fresh: 0,
+            queue: vec![0; chunks + 1].into_boxed_slice(),
+            head: 0,
+            ready: 0,
+            tail: 0,
+            record: PhantomData,
+        })
+    }
+
+    /// Returns the region that the chunks lie in.
+    pub fn region(&self) -> &Arc<Region> {
+        &self.region
+    }
+
+    /// Returns a chunk that nobody else uses; one that was used before holds old records.
+    ///
+    /// # Panics
+    /// When there is none; the owner asks [`Pool::can_copy`] before every freeze.
+    #[inline]
+    pub fn take(&mut self) -> u32 {
+        if self.head != self.ready {
+            let chunk = self.queue[self.head];
+            self.head = self.after(self.head);
+            return chunk;
+        }
+        assert!(self.fresh < self.chunks, "can_copy left a spare for every chunk");
+        self.fresh += 1;
+        self.fresh - 1
+    }
+
+    /// Takes a chunk back that a reader may still look at.
+    #[inline]
+    pub fn retire(&mut self, chunk: u32) {
+        self.queue[self.tail] = chunk;
+        self.tail = self.after(self.tail);
+    }
+
+    /// Makes spares of all chunks that were retired.
+    pub fn release(&mut self) {
+        self.ready = self.tail;
+    }
+
+    /// Returns whether no chunk is retired and not released.
+    pub fn is_released(&self) -> bool {
+        self.ready == self.tail
+    }
+
+    /// Returns whether `n` chunks can be taken.
+    pub fn can_take(&self, n: usize) -> bool {
+        let spare = (self.ready + self.queue.len() - self.head) % self.queue.len();
+        spare + (self.chunks - self.fresh) as usize >= n
+    }
+
+    /// Returns a copy of a chunk, which is retired.
+    ///
+    /// # Safety
+    /// Nobody writes to the chunk, which came from [`Pool::take`].
+    #[inline]
+    pub unsafe fn copy(&mut self, old: u32) -> u32 {
+        let new = self.take();
+        // SAFETY: both lie in the region and differ; the new one is a spare that nobody reads, and
+        // the old one is written to by nobody, says the caller.
+        unsafe { std::ptr::copy_nonoverlapping(self.start(old), self.start(new), N) };
+        self.retire(old);
+        new
+    }
+
+    /// Returns the address of a chunk's first record.
+    #[inline]
+    pub fn start(&self, chunk: u32) -> *mut T {
+        debug_assert!(chunk < self.chunks);
+        start::<T, N>(&self.region, chunk)
+    }
+
+    #[inline]
+    fn after(&self, place: usize) -> usize {
+        if place + 1 == self.queue.len() { 0 } else { place + 1 }
+    }
+}
+
+/// Returns the address of a chunk's first record. The chunk's number must come from the pool that
+/// the region belongs to.
+#[inline]
+pub(super) fn start<T: Record, const N: usize>(region: &Region, chunk: u32) -> *mut T {
+    // Numbers are below `Pool::chunks`, which the region has room for, so this stays within it;
+    // the arithmetic itself needs no promise.
+    region.start().cast::<T>().wrapping_add(chunk as usize * N)
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests are off the packet path")]
+mod tests {
+    use super::*;
+    use crate::base::memory::no_advice;
+
+    #[derive(Clone, Copy)]
+    struct Cell(#[allow(dead_code, reason = "only its size matters")] u64);
+    // SAFETY: a u64 of zeros is 0.
+    unsafe impl Record for Cell {}
+
+    #[test]
+    fn no_chunk_is_given_twice_and_none_is_lost() {
+        let mut pool = Pool::<Cell, 4>::new(50, no_advice).unwrap();
+        let mut held: Vec<u32> = (0..50).map(|_| pool.take()).collect();
+        let mut random = 7u64;
+        for round in 0..1000 {
+            assert!(pool.is_released() && pool.can_take(50) && !pool.can_take(51), "round {round}");
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            for place in 0..(random >> 33) as usize % 51 {
+                let new = pool.take();
+                assert!(!held.contains(&new));
+                pool.retire(std::mem::replace(&mut held[place], new));
+            }
+            pool.release();
+        }
+    }
+}
