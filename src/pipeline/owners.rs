@@ -282,7 +282,8 @@ mod tests {
                 advise: no_advice,
                 worker: 0,
                 inspects: false,
-            });
+            })
+            .unwrap();
             let known = Known::default();
             let attribution = Attribution::new(Box::new(known.clone()), 1);
             Self { table, frozen: FrozenFlows::with_capacity(4096), known, attribution }

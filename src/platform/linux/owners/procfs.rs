@@ -208,7 +208,7 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     })
 }
 
-/// `Uid:	real	effective	saved	file system`
+/// Real, effective, saved and file system user, tabs between them.
 fn effective_user(status: &[u8]) -> Option<u32> {
     let text = String::from_utf8_lossy(status);
     text.lines().find_map(|l| l.strip_prefix("Uid:"))?.split_ascii_whitespace().nth(1)?.parse().ok()
