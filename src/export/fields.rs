@@ -230,6 +230,7 @@ pub fn summary(out: &mut Vec<u8>, snapshot: &Snapshot, flows: u64) {
     list(out, longest.iter().map(|i| i.name.as_str()));
     plain!(out, "owners", snapshot.owner_method.method);
     int!(out, "owner_events_lost", snapshot.owner_method.events_lost);
+    int!(out, "owner_pass_us", snapshot.owner_method.pass_ns / 1000);
     let cut_short = sources.iter().find_map(|s| s.truncated.as_deref());
     out.extend_from_slice(if cut_short.is_some() { b",\"truncated\":true" } else { b",\"truncated\":false" });
     if let Some(reason) = cut_short {
