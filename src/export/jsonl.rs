@@ -160,7 +160,7 @@ mod tests {
             json!({"type": "summary", "packets": 83, "frames": 25, "bytes": 99_300, "flows": 2,
                 "flow_frames": 22, "not_flow_frames": 1, "drops": drops,
                 "kernel_drops": 0, "lost": 2, "evicted": 0, "ended_unreported": 0, "stamps_saturated": 0,
-                "blocks_skipped": 4, "capture": "file", "interfaces": ["eth\u{1b}[0"], "truncated": true,
+                "blocks_skipped": 4, "capture": "file", "interfaces": ["eth\u{1b}[0"], "owners": "off", "owner_events_lost": 0, "owner_pass_us": 0, "truncated": true,
                 "truncated_reason": "a record needs 90 bytes, \"3\" are left",
                 "stop": "2023-11-14T22:13:21.500000000Z"})
         );
