@@ -23,6 +23,8 @@ struct Link;
 impl Link {
     fn new() -> Self {
         let _ = Command::new("ip").args(["netns", "del", NAMESPACE]).output();
+        // A namespace takes a moment to go with all that is in it.
+        let _ = Command::new("ip").args(["link", "del", "ownt0"]).output();
         for line in [
             "netns add owners-test",
             "link add ownt0 type veth peer name ownt1 netns owners-test",
@@ -252,12 +254,12 @@ t = threading.Thread(target=talk); t.start(); t.join()",
             );
             pid = child.id();
             child.wait().unwrap();
-            // Four megabytes of arguments, and what a terminal would act on.
+            // As many arguments as the system takes, and what a terminal would act on.
             let script = "s = __import__('socket').socket(); s.bind(('10.97.8.1', 21401))
 s.connect(('10.97.8.2', 7070)); s.send(b'x'); s.recv(1)";
             let mut command = Command::new("python3");
             command.args(["-c", script, "\u{1b}[2J\u{9b}31m\n"]);
-            for _ in 0..30 {
+            for _ in 0..15 {
                 command.arg("x".repeat(100_000));
             }
             command.status().unwrap();
