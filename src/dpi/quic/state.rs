@@ -127,11 +127,9 @@ impl Connection {
             });
             *side = pair.map(|pair| (pair.version as u32, Keys(pair.keys)));
         }
-        for number in self.largest.iter_mut().chain([
-            &mut self.datagrams,
-            &mut self.failures,
-            &mut self.unanswered,
-        ]) {
+        for number in
+            self.largest.iter_mut().chain([&mut self.datagrams, &mut self.failures, &mut self.unanswered])
+        {
             to.number(number);
         }
         let flags = [&mut self.handshake, &mut self.sent_back, &mut self.web, &mut self.connected];
