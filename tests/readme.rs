@@ -12,6 +12,12 @@ use rustnet::{
     base::{counters::DropReason, time::Nanos},
     capture::synthetic::{MemorySource, Mix, Traffic},
     config::cli::Cli,
+    dpi::{
+        fact::Fact,
+        inspector::BYTES_PER_FLOW,
+        service::Service,
+        talk::{MEMORY, STREAM_BUDGET},
+    },
     flow::state::{EndReason, FlowState},
     query::column::COLUMNS,
     tui::keys::KEYS,
@@ -103,6 +109,19 @@ fn states_and_lifetimes_are_those_of_the_program() {
     }
     let names: BTreeSet<_> = told.iter().map(|t| t.0).collect();
     assert_eq!(there, names);
+}
+
+#[test]
+fn services_and_facts_are_those_of_the_program() {
+    let text = section("Applications");
+    let told = spans(text);
+    for service in Service::ALL {
+        assert!(told.contains(&service.text()), "{} is missing", service.text());
+    }
+    let rows: Vec<Vec<String>> = table(text.rsplit("The facts of").next().unwrap());
+    let facts: Vec<&str> = rows.iter().map(|row| spans(&row[0])[0]).collect();
+    assert_eq!(facts, Fact::ALL.iter().map(|fact| fact.key()).collect::<Vec<_>>());
+    const { assert!(BYTES_PER_FLOW < 1024 && STREAM_BUDGET == 8192 && MEMORY == 2 * STREAM_BUDGET) };
 }
 
 /// Whether a name is one that README writes, perhaps with `*` for one part.

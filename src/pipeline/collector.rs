@@ -316,7 +316,9 @@ impl Collector {
         if let Some(owners) = &mut self.parts.owners {
             owners.drain();
         }
-        // Before a worker's report lie all records of flows that ended before its cut.
+        // Before a worker's report lies what it learned and all records of flows that ended before
+        // its cut.
+        self.read_ended();
         while self
             .ended_read
             .iter()

@@ -1,0 +1,279 @@
+//! What a flow is found to speak does not depend on how its bytes were cut into segments, nor on the
+//! order in which neighbours came.
+//!
+//! Frames of captures are cut and swapped, and the export's label and facts compared.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[path = "common/engine.rs"]
+mod engine;
+#[path = "common/shared.rs"]
+mod shared;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    sync::Arc,
+};
+
+use rustnet::{
+    base::time::Stamp,
+    capture::{
+        capture_file::CaptureFile,
+        synthetic::{Frames, MemorySource},
+    },
+    packet::{
+        build::{Body, Frame, Tcp},
+        descriptor::tcp_flag::{ACK, PSH, SYN},
+        link::LinkType,
+    },
+    pipeline::launch::EngineConfig,
+};
+use serde_json::Value;
+
+/// Label and facts of every connection, by its ends; facts in a set, as their order is that of coming.
+type Spoken = BTreeMap<String, BTreeSet<String>>;
+
+/// Facts that tell times or counts, not contents.
+const NOT_CONTENT: &[&str] = &["dns_time_us"];
+/// Fields of the export that are no facts.
+const COUNTS: &[&str] = &[
+    "type",
+    "proto",
+    "src",
+    "dst",
+    "sport",
+    "dport",
+    "fwd_pkts",
+    "rev_pkts",
+    "fwd_frames",
+    "rev_frames",
+    "pkts_are_frames",
+    "fwd_bytes",
+    "rev_bytes",
+    "first_ts",
+    "last_ts",
+    "first",
+    "last",
+    "state",
+    "app_state",
+    "end",
+    "retrans",
+    "out_of_order",
+    "rtt_handshake_us",
+    "rtt_data_us",
+    "vlan",
+    "tunnel",
+    "tunnel_id",
+    "local",
+    "iface",
+    "icmp_type",
+    "arp_op",
+    "owner_quality",
+];
+
+fn spoken(frames: Frames) -> Spoken {
+    let config = EngineConfig { fused: true, ..engine::config() };
+    let run = engine::run(config, vec![MemorySource::new(Arc::new(frames))]);
+    let mut spoken = Spoken::new();
+    for line in String::from_utf8(run.jsonl).unwrap().lines() {
+        let Value::Object(flow) = serde_json::from_str(line).unwrap() else { panic!("{line}") };
+        if flow["type"] != "flow" || flow["proto"] != "TCP" {
+            continue;
+        }
+        let mut ends =
+            [format!("{} {}", flow["src"], flow["sport"]), format!("{} {}", flow["dst"], flow["dport"])];
+        ends.sort();
+        let facts = spoken.entry(ends.join(" ")).or_default();
+        for (name, value) in &flow {
+            if !COUNTS.contains(&name.as_str()) && !NOT_CONTENT.contains(&name.as_str()) {
+                facts.insert(format!("{name}={value}"));
+            }
+        }
+    }
+    spoken
+}
+
+/// A TCP segment with payload in a frame of Ethernet and IPv4 without fragments.
+struct Segment<'a> {
+    frame: &'a [u8],
+    ip: usize,
+    tcp: usize,
+    payload: usize,
+    end: usize,
+}
+
+impl<'a> Segment<'a> {
+    fn of(frame: &'a [u8]) -> Option<Self> {
+        let ip = 14;
+        let header = frame.get(ip..ip + 20)?;
+        let is_plain = frame[12..14] == [8, 0] && header[0] == 0x45 && header[9] == 6;
+        let is_whole = u16::from_be_bytes([header[6], header[7]]) & 0x3fff == 0;
+        let tcp = ip + 20;
+        let len = usize::from(*frame.get(tcp + 12)? >> 4) * 4;
+        let end = ip + usize::from(u16::from_be_bytes([header[2], header[3]]));
+        let payload = tcp + len;
+        let fits = len >= 20 && payload < end && end <= frame.len();
+        (is_plain && is_whole && fits).then_some(Self { frame, ip, tcp, payload, end })
+    }
+
+    fn len(&self) -> usize {
+        self.end - self.payload
+    }
+
+    /// Returns the frame with only these bytes of the payload.
+    fn part(&self, from: usize, to: usize) -> Vec<u8> {
+        let mut out = self.frame[..self.payload].to_vec();
+        out.extend_from_slice(&self.frame[self.payload + from..self.payload + to]);
+        let len = (out.len() - self.ip) as u16;
+        out[self.ip + 2..self.ip + 4].copy_from_slice(&len.to_be_bytes());
+        let seq = u32::from_be_bytes(out[self.tcp + 4..self.tcp + 8].try_into().unwrap());
+        out[self.tcp + 4..self.tcp + 8].copy_from_slice(&seq.wrapping_add(from as u32).to_be_bytes());
+        if to < self.len() {
+            // The end of the direction belongs to its last part.
+            out[self.tcp + 13] &= !1;
+        }
+        out
+    }
+}
+
+/// How segments are cut.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    /// Into two at this share of the length, in 1/256.
+    At(usize),
+    /// As `At`, and the second part comes first.
+    Swapped(usize),
+    /// Into pieces of so many bytes.
+    Pieces(usize),
+}
+
+fn cut(frames: &Frames, cut: Cut) -> Frames {
+    let mut out = Frames::default();
+    for (bytes, meta) in frames.iter() {
+        let whole = meta.link == LinkType::ETHERNET && bytes.len() == meta.wire_len as usize;
+        let Some(segment) = Segment::of(bytes).filter(|s| whole && s.len() > 1) else {
+            out.push(bytes, *meta);
+            continue;
+        };
+        let len = segment.len();
+        let parts: Vec<_> = match cut {
+            Cut::At(share) | Cut::Swapped(share) => {
+                let at = (len * share / 256).clamp(1, len - 1);
+                let mut parts = vec![segment.part(0, at), segment.part(at, len)];
+                if matches!(cut, Cut::Swapped(_)) {
+                    parts.reverse();
+                }
+                parts
+            }
+            Cut::Pieces(size) => {
+                (0..len).step_by(size).map(|at| segment.part(at, (at + size).min(len))).collect()
+            }
+        };
+        for part in parts {
+            let mut meta = *meta;
+            meta.wire_len = part.len() as u32;
+            out.push(&part, meta);
+        }
+    }
+    out
+}
+
+fn compare(name: &str, frames: &Frames, cuts: &[Cut]) {
+    let want = spoken(cut(frames, Cut::Pieces(usize::MAX >> 1)));
+    for &how in cuts {
+        let got = spoken(cut(frames, how));
+        for (ends, facts) in &want {
+            assert_eq!(got.get(ends), Some(facts), "{name}: {ends}: {how:?}");
+        }
+    }
+}
+
+/// A connection: handshake, then what the sides say in turn.
+fn conversation(port: u16, turns: &[(bool, &[u8])]) -> Frames {
+    let mut frames = Frames::default();
+    let (client, server) = ([10, 0, 0, 1], [10, 0, 0, 2]);
+    let mut seq = [1000u32, 9000];
+    let mut wall = Stamp(1_700_000_000_000_000_000);
+    let mut push = |from: usize, flags: u8, seq: [u32; 2], payload: &[u8]| {
+        let ends = if from == 0 { [client, server] } else { [server, client] };
+        let ports = if from == 0 { [50_000, port] } else { [port, 50_000] };
+        let tcp = Tcp {
+            src_port: ports[0],
+            dst_port: ports[1],
+            seq_number: seq[from],
+            ack_number: if flags & ACK != 0 { seq[1 - from] } else { 0 },
+            flags,
+            window: 60_000,
+            window_scale: None,
+        };
+        let frame = Frame::new(ends[0].into(), ends[1].into(), Body::Tcp(tcp)).payload(payload);
+        let mut buffer = vec![0; 4096];
+        let len = frame.write(&mut buffer).unwrap();
+        wall = Stamp(wall.0 + 1_000_000);
+        frames.push_ethernet(wall, &buffer[..len]);
+    };
+    push(0, SYN, seq, &[]);
+    seq[0] += 1;
+    push(1, SYN | ACK, seq, &[]);
+    seq[1] += 1;
+    push(0, ACK, seq, &[]);
+    for &(from_server, bytes) in turns {
+        let from = usize::from(from_server);
+        push(from, ACK | PSH, seq, bytes);
+        seq[from] += bytes.len() as u32;
+    }
+    frames
+}
+
+const REQUEST: &[u8] = b"GET /a?b=c HTTP/1.1\r\nHost: www.example.org\r\nUser-Agent: probe/1.0\r\n\r\n";
+const RESPONSE: &[u8] = b"HTTP/1.1 404 Not Found\r\nServer: tiny\r\nContent-Length: 0\r\n\r\n";
+
+#[test]
+fn every_cut_of_a_request_and_its_answer_says_the_same() {
+    let frames = conversation(8081, &[(false, REQUEST), (true, RESPONSE)]);
+    let whole = spoken(cut(&frames, Cut::Pieces(usize::MAX >> 1)));
+    let facts = whole.values().next().unwrap();
+    for fact in ["app=\"HTTP\"", "http_host=[\"www.example.org\"]", "http_status=[\"404\"]"] {
+        assert!(facts.contains(fact), "{fact} is not in {facts:?}");
+    }
+    let cuts: Vec<Cut> = (1..256)
+        .step_by(3)
+        .flat_map(|share| [Cut::At(share), Cut::Swapped(share)])
+        .chain([Cut::Pieces(1), Cut::Pieces(7)])
+        .collect();
+    compare("http", &frames, &cuts);
+}
+
+#[test]
+fn what_a_flow_speaks_is_known_on_any_port_and_never_by_it() {
+    for port in [22, 53, 443, 3306, 8081] {
+        let spoken = spoken(conversation(port, &[(false, REQUEST), (true, RESPONSE)]));
+        assert!(spoken.values().next().unwrap().contains("app=\"HTTP\""), "{port}: {spoken:?}");
+    }
+    for port in [22, 25, 53, 80, 443, 3306, 5432] {
+        let noise: Vec<u8> = (0..400u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let spoken = spoken(conversation(port, &[(false, &noise), (true, &noise[7..])]));
+        assert_eq!(spoken.values().next().unwrap().len(), 0, "{port}: {spoken:?}");
+    }
+}
+
+#[test]
+fn cutting_and_swapping_the_segments_of_captures_changes_nothing() {
+    let Some(folder) = shared::captures() else { return };
+    let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    names.sort();
+    // A sample: the files are many, and each is run several times.
+    for (n, path) in names.iter().enumerate() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let is_capture = [".pcap", ".pcapng", ".cap"].iter().any(|end| name.ends_with(end));
+        let small = std::fs::metadata(path).unwrap().len() < 300_000;
+        if !is_capture || !small || name.starts_with("mal-") {
+            continue;
+        }
+        let Ok(mut file) = CaptureFile::from_reader(Box::new(File::open(path).unwrap())) else { continue };
+        let mut frames = Frames::default();
+        frames.extend_from(&mut file);
+        let share = 1 + n * 37 % 255;
+        compare(&name, &frames, &[Cut::At(share), Cut::Swapped(share), Cut::Pieces(1 + n % 13 * 9)]);
+    }
+}
