@@ -6,6 +6,7 @@ use std::{
     fs::File,
     hash::BuildHasher as _,
     io::{self, IsTerminal as _, Write as _},
+    net::IpAddr,
     path::Path,
     process::ExitCode,
     sync::{
@@ -19,7 +20,10 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use rustnet::{
-    base::{ids::Epoch, time::Stamp},
+    base::{
+        ids::Epoch,
+        time::{Nanos, Stamp},
+    },
     capture::{capture_file::CaptureFile, source::Source},
     config::{
         cli::{CaptureMethod, Cli, Input, OutputFormat},
@@ -31,6 +35,7 @@ use rustnet::{
     pipeline::launch::{Engine, EngineError},
     platform::{
         self,
+        filter::Filter,
         interface::{Interface, Table, default_interface, find},
         live::{LiveConfig, Method, Watch},
     },
@@ -43,6 +48,10 @@ use rustnet::{
     },
 };
 
+/// How often this host's addresses are looked at.
+const ADDRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// A reader that takes nothing for so long after a stop is not waited for.
+const READER_PATIENCE: Duration = Duration::from_secs(1);
 /// Exit codes beside 0.
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
@@ -140,6 +149,8 @@ fn open_in_time(path: &Path, limit: Duration) -> anyhow::Result<CaptureFile> {
 }
 
 fn watch_live(cli: &Cli, plan: &Plan, names: &[String], started: Instant) -> Result<(), Failure> {
+    let filter = cli.bpf_filter.as_deref().map(Filter::new).transpose();
+    let filter = filter.map_err(|why| wrong_usage(format_args!("--bpf-filter: {why}")))?;
     let all = interfaces()?;
     let watch_what = match names {
         [] => Watch::Named(vec![default_interface(&all).map_err(anyhow::Error::from)?.name.clone()]),
@@ -165,6 +176,7 @@ fn watch_live(cli: &Cli, plan: &Plan, names: &[String], started: Instant) -> Res
     let config = LiveConfig {
         method,
         promiscuous: cli.promiscuous,
+        filter,
         seed: random() as u32,
         ..LiveConfig::new(watch_what)
     };
@@ -177,8 +189,7 @@ fn watch_live(cli: &Cli, plan: &Plan, names: &[String], started: Instant) -> Res
             eprintln!("note: {note}");
         }
     }
-    let own = all.iter().flat_map(|i| i.addresses.iter().map(|&(address, _)| (address, 128)));
-    let locals = Locals::new(own.chain(cli.local.iter().copied()));
+    let locals = own_and_given(&cli.local);
     let start = Stamp((platform::host(Vec::new()).wall)());
     let origin = Origin::Live { interfaces, start };
     let setup = Setup { promiscuous, notes: live.notes, ..setup(cli) };
@@ -199,7 +210,8 @@ fn watch<S: Source + 'static>(
     let memory = platform::usable_memory();
     let config = engine::config(cli, plan, host, locals, Some(memory), random());
     if !cli.headless {
-        let engine = Engine::launch(config, sources, Vec::new()).map_err(anyhow::Error::from)?;
+        let mut engine = Engine::launch(config, sources, Vec::new()).map_err(anyhow::Error::from)?;
+        follow_addresses(cli, &mut engine);
         let options = ScreenOptions { setup, mouse: !cli.no_mouse, usage: Box::new(own_usage()), started };
         let shown = tui::run(engine.publication(), options).context("screen");
         engine.stop();
@@ -211,17 +223,33 @@ fn watch<S: Source + 'static>(
     let out = standard_output()?;
     let reader = out.try_clone().context("cannot use standard output")?;
     let tap: Box<dyn Tap> = match cli.output {
-        OutputFormat::Jsonl => Box::new(Jsonl::new(out, origin, prompt)),
+        OutputFormat::Jsonl => {
+            let lines = Jsonl::new(out, origin, prompt);
+            Box::new(match cli.interval {
+                Some(every) => lines.with_changes(Nanos::from_secs_f64(every.as_secs_f64())),
+                None => lines,
+            })
+        }
         OutputFormat::Json => Box::new(Json::new(out, origin)),
     };
     let stop = stop_flag().context("cannot catch signals")?;
-    let engine = Engine::launch(config, sources, vec![tap]).map_err(anyhow::Error::from)?;
+    let mut engine = Engine::launch(config, sources, vec![tap]).map_err(anyhow::Error::from)?;
+    follow_addresses(cli, &mut engine);
     let publication = Arc::clone(engine.publication());
+    let mut stalled_since: Option<Instant> = None;
     // The last epoch is out before its thread has ended; `join` waits for that.
     while !publication.is_over() {
         let due = cli.stop_after().is_some_and(|limit| started.elapsed() >= limit);
         if due || stop.load(Ordering::Relaxed) || platform::reader_gone(&reader) {
             engine.stop();
+            // Nobody waits for a reader that takes nothing any more.
+            stalled_since = match platform::reader_keeps_up(&reader) {
+                true => None,
+                false => stalled_since.or_else(|| Some(Instant::now())),
+            };
+            if stalled_since.is_some_and(|since| since.elapsed() >= READER_PATIENCE) {
+                return Err(anyhow!("standard output is not read: the export ends before its summary").into());
+            }
         }
         // Wakes early when the engine ends.
         drop(publication.wait_after(Epoch(u64::MAX), Duration::from_millis(20)));
@@ -240,6 +268,34 @@ fn watch<S: Source + 'static>(
         }
     }
     Ok(())
+}
+
+/// Returns the addresses of this host and those that the user says are ours.
+fn own_and_given(given: &[(IpAddr, u8)]) -> Locals {
+    let own = platform::addresses().into_iter().map(|address| (address, 128));
+    Locals::new(own.chain(given.iter().copied()))
+}
+
+/// Tells the engine when the addresses of this host change. While live only.
+fn follow_addresses(cli: &Cli, engine: &mut Engine) {
+    if !matches!(cli.input(), Input::Live(_)) {
+        return;
+    }
+    let (shared, publication, given) =
+        (engine.take_locals(), Arc::clone(engine.publication()), cli.local.clone());
+    let follow = move || {
+        let mut known = own_and_given(&given);
+        while !publication.is_over() {
+            thread::sleep(ADDRESS_INTERVAL);
+            let now = own_and_given(&given);
+            if now != known {
+                shared.set(&now);
+                known = now;
+            }
+        }
+    };
+    // Without this thread the addresses of the start stay.
+    let _ = thread::Builder::new().name("addresses".into()).spawn(follow);
 }
 
 fn interfaces() -> Result<Vec<Interface>, Failure> {

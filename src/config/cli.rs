@@ -28,12 +28,16 @@ pub struct Cli {
 
     /// Read a pcap or pcapng file instead; `-` is standard input
     #[arg(long, value_name = "FILE", help_heading = "Source",
-        conflicts_with_all = ["interfaces", "promiscuous", "capture"])]
+        conflicts_with_all = ["interfaces", "promiscuous", "capture", "bpf_filter"])]
     pub read: Option<PathBuf>,
 
     /// How frames are captured
     #[arg(long, value_name = "METHOD", value_enum, default_value_t, help_heading = "Source")]
     pub capture: CaptureMethod,
+
+    /// Capture only frames for which this holds, in the syntax of pcap-filter(7)
+    #[arg(short = 'f', long, value_name = "EXPR", help_heading = "Source")]
+    pub bpf_filter: Option<String>,
 
     /// Ask the interface for frames to other hosts too
     #[arg(long, help_heading = "Source")]
@@ -97,6 +101,11 @@ pub struct Cli {
     /// Stop after one second
     #[arg(long, requires = "headless", conflicts_with = "duration", help_heading = "Output")]
     pub once: bool,
+
+    /// Also write a line for each connection that has changed, every so many seconds
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse::seconds,
+        requires = "headless", help_heading = "Output")]
+    pub interval: Option<Duration>,
 
     /// Cores the pipeline may use, one pinned thread each, as in `2-7` or `0,2-3`
     #[arg(long, value_name = "LIST", value_parser = parse::cores, help_heading = "Machine")]
@@ -189,6 +198,9 @@ impl Cli {
             return Err(Self::wrong(
                 "--promiscuous is asked of an interface by name, not of --interface any",
             ));
+        }
+        if cli.interval.is_some() && cli.output != OutputFormat::Jsonl {
+            return Err(Self::wrong("--interval adds lines to --output jsonl"));
         }
         if cli.interfaces.iter().any(String::is_empty) {
             return Err(Self::wrong("--interface needs a name"));

@@ -71,9 +71,18 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     }))
 }
 
-/// Reads a message with a cookie and returns its type.
+/// Reads a message with a cookie and returns its type. Between peers its length stands before it (RFC 4571).
 fn message(bytes: &mut Cursor<'_>) -> Read<u16> {
-    let (kind, length) = (bytes.u16()?, bytes.u16()?);
+    let (mut kind, mut length) = (bytes.u16()?, bytes.u16()?);
+    if usize::from(kind) >= HEADER_LEN && length < 0x4000 {
+        let mut peek = *bytes;
+        let cookie: [u8; 4] = peek.array()?;
+        if cookie != COOKIE.to_be_bytes() {
+            let framed = usize::from(kind);
+            (kind, length) = (length, bytes.u16()?);
+            ensure(framed == HEADER_LEN + usize::from(length))?;
+        }
+    }
     ensure(kind < 0x4000 && length % 4 == 0)?;
     bytes.expect(&COOKIE.to_be_bytes())?;
     bytes.take(HEADER_LEN - 8 + usize::from(length))?;
@@ -145,6 +154,9 @@ mod tests {
         assert_eq!(heard.values(Fact::StunType), ["0x0001", "0x0101"]);
         assert_eq!((heard.verdict, heard.client), (Some(Verdict::Is), Some(0)));
         let heard = trial::of_streams(streams, &ask, &say, 3478);
+        assert_eq!(heard.values(Fact::StunType), ["0x0001", "0x0101"]);
+        let framed = |bytes: &[u8]| [&(bytes.len() as u16).to_be_bytes(), bytes].concat();
+        let heard = trial::of_streams(streams, &framed(&ask), &framed(&say), 50_001);
         assert_eq!(heard.values(Fact::StunType), ["0x0001", "0x0101"]);
     }
 

@@ -255,6 +255,11 @@ impl FlowTable {
         done
     }
 
+    /// Changes which addresses are ours, for flows that begin from now on; gives the old set back.
+    pub fn set_locals(&mut self, locals: &mut Locals) {
+        std::mem::swap(&mut self.config.locals, locals);
+    }
+
     /// Moves time on: flows whose lifetime has passed at `now` are over, and a sweep begins.
     pub fn set_cutoff(&mut self, now: Tick) {
         self.cutoff = now;
@@ -524,6 +529,11 @@ impl FlowTable {
         let hot = self.hot.get(slot);
         let state = if keeps_state(frame) { hot.state } else { classify::state_after(hot.state, frame) };
         self.enter(slot, frame.tick, state, hot.roles);
+        if let Some(code) = code_of(frame)
+            && !self.facts.get(slot).codes().any(|known| known == code)
+        {
+            self.facts.get_mut(slot).add_code(code);
+        }
     }
 
     /// Puts a flow into a state after its first packet.
@@ -569,6 +579,9 @@ impl FlowTable {
             vlan: frame.vlan,
             ..Facts::default()
         };
+        if let Some(code) = code_of(frame) {
+            facts.add_code(code);
+        }
         if frame.key.is_wide() {
             *self.ends.get_mut(slot) = WideEnds(wide.ends);
             if frame.key.kind & kind::EXTENDED != 0 {
@@ -780,6 +793,16 @@ fn wide_key(
 #[inline]
 fn has_segment(frame: &Descriptor) -> bool {
     frame.key.proto == proto::TCP && !keeps_state(frame)
+}
+
+/// Returns the type and code of an ICMP message, or the operation of an ARP one.
+#[inline]
+fn code_of(frame: &Descriptor) -> Option<u16> {
+    if frame.key.kind & kind::ARP != 0 {
+        return Some(frame.seq_number as u16);
+    }
+    let is_icmp = matches!(frame.key.proto, proto::ICMP | proto::ICMPV6);
+    (is_icmp && !keeps_state(frame)).then_some(frame.ack_number as u16)
 }
 
 /// Returns whether the frame says nothing about its flow's state.

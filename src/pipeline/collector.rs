@@ -14,7 +14,7 @@ use crate::{
         time::{Nanos, Stamp},
     },
     capture::source::Clock,
-    dpi::notes::Learned,
+    dpi::{inspector::InspectorCounts, notes::Learned},
     flow::{
         entry::FlowRecord,
         state::EndReason,
@@ -316,7 +316,7 @@ impl Collector {
             self.read_ended();
         }
         self.flush_batch();
-        self.apps.iter_mut().for_each(SideTable::forget_leaving);
+        self.apps.iter_mut().for_each(SideTable::cut);
         let mut accounts = Accounts::default();
         let mut counts = TableCounts::default();
         let mut unreported = Unreported::default();
@@ -427,6 +427,12 @@ impl Collector {
             self.reckon_totals(&cut, sum, elapsed, &accounts);
         }
         let sources = self.rx_reports.iter().flatten().map(|r| r.status.clone()).collect();
+        let mut inspections = InspectorCounts::default();
+        let mut facts_lost = 0;
+        for report in self.worker_reports.iter().flatten() {
+            inspections += report.inspections;
+            facts_lost += report.facts_lost;
+        }
         let snapshot = Snapshot {
             epoch: cut.epoch,
             now: cut.now,
@@ -436,6 +442,8 @@ impl Collector {
             sources,
             stages: self.stages(),
             epochs_skipped: self.skipped,
+            inspections,
+            facts_lost,
             ended: cut.last,
             workers,
         };

@@ -25,7 +25,7 @@ use crate::{
     pipeline::{
         clock::EngineClock,
         collector::{Collector, CollectorParts, RxLink, WorkerLink},
-        handover::Handover,
+        handover::{Handover, Renewal},
         learned,
         part::Part,
         quiet::Quiet,
@@ -102,8 +102,22 @@ pub struct Engine {
     control: Arc<Control>,
     interval: Arc<AtomicU64>,
     bell: Arc<Bell>,
+    locals: SharedLocals,
     stages: Vec<(String, JoinHandle<()>)>,
     collector: JoinHandle<std::io::Result<()>>,
+}
+
+/// Tells a running pipeline which addresses are ours.
+#[derive(Debug, Default)]
+pub struct SharedLocals(Vec<Arc<Renewal<Locals>>>);
+
+impl SharedLocals {
+    /// Sets the addresses that are ours for connections that begin after the next cut.
+    pub fn set(&self, locals: &Locals) {
+        for worker in &self.0 {
+            worker.offer(Box::new(locals.clone()));
+        }
+    }
 }
 
 /// Why a pipeline stopped early.
@@ -161,6 +175,12 @@ impl Engine {
         self.bell.ring();
     }
 
+    /// Returns what tells the pipeline which addresses are ours when that changes. To be taken once:
+    /// then there is nobody to tell.
+    pub fn take_locals(&mut self) -> SharedLocals {
+        std::mem::take(&mut self.locals)
+    }
+
     /// Asks every stage to end after a last cut; returns at once.
     pub fn stop(&self) {
         self.control.stop();
@@ -202,6 +222,7 @@ struct Launch {
     monotonic_start: u64,
     rx_links: Vec<RxLink>,
     worker_links: Vec<WorkerLink>,
+    locals: SharedLocals,
     taps: Vec<Box<dyn Tap>>,
     stages: Vec<(String, JoinHandle<()>)>,
 }
@@ -227,6 +248,7 @@ impl Launch {
             monotonic_start: (config.host.monotonic)(),
             rx_links: Vec::new(),
             worker_links: Vec::new(),
+            locals: SharedLocals::default(),
             taps,
             stages: Vec::new(),
             config,
@@ -329,8 +351,11 @@ impl Launch {
             tables: Arc::clone(&tables),
             bell: Arc::default(),
         });
+        let locals = Arc::<Renewal<_>>::default();
+        self.locals.0.push(Arc::clone(&locals));
         Ok(Worker::new(WorkerParts {
             table,
+            locals,
             ended: EndedQueue::new(ended_tx, learned_tx, Arc::clone(&self.bell), !live),
             to_collector,
             tables,
@@ -441,7 +466,8 @@ impl Launch {
                 failed.store(true, Ordering::Relaxed);
                 EngineError::Spawn { name: "collector".into(), source }
             })?;
-        Ok(Engine { publication, control, interval, bell, stages: self.stages, collector })
+        let (locals, stages) = (self.locals, self.stages);
+        Ok(Engine { publication, control, interval, bell, locals, stages, collector })
     }
 }
 

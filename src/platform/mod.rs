@@ -5,12 +5,14 @@
 //! | part | what |
 //! |---|---|
 //! | [`live`] | the live capture source, whichever way it captures |
+//! | [`filter`] | which frames are captured |
 //! | [`interface`] | interfaces, and the one to watch when none is named |
-//! | [`interfaces()`], [`check_capture`] | which there are; whether we may capture on them |
+//! | [`interfaces()`], [`addresses`], [`check_capture`] | which there are; whether we may capture on them |
 //! | [`allowed_cores`], [`check_cores`], [`host`] | where threads run |
-//! | [`standard_output`], [`reader_gone`] | where exports go; whether somebody reads them |
+//! | [`standard_output`], [`reader_gone`], [`reader_keeps_up`] | where exports go; whether somebody reads them |
 //! | [`usable_memory`], [`self_usage`] | what may be used, what is used |
 
+pub mod filter;
 pub mod interface;
 pub mod live;
 #[cfg(feature = "pcap")]
@@ -27,7 +29,8 @@ mod portable;
 use portable as system;
 
 pub use system::{
-    allowed_cores, check_capture, check_cores, interfaces, reader_gone, self_usage, usable_memory, utc_offset,
+    addresses, allowed_cores, check_capture, check_cores, interfaces, reader_gone, reader_keeps_up,
+    self_usage, usable_memory, utc_offset,
 };
 
 use crate::{base::ids::CoreId, capture::capture_file::MapGuard, pipeline::launch::Host};

@@ -61,6 +61,8 @@ pub fn of_rows(rows: &[(FlowRecord, [f32; 2])], now: Nanos, wall: Stamp) -> Snap
         sources: Vec::new(),
         stages: Vec::new(),
         epochs_skipped: 0,
+        inspections: crate::dpi::inspector::InspectorCounts::default(),
+        facts_lost: 0,
         ended: false,
         workers: vec![worker],
     }

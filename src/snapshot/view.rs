@@ -9,6 +9,7 @@ use crate::{
         time::{Nanos, Stamp},
     },
     capture::source::SourceStatus,
+    dpi::inspector::InspectorCounts,
     flow::{
         entry::{Facts, FlowRecord, Hot},
         slab::CHUNK,
@@ -65,6 +66,10 @@ pub struct Snapshot {
     pub stages: Vec<StageStatus>,
     /// Epochs asked for that could not be taken because a reader still held the last one.
     pub epochs_skipped: u64,
+    /// What became of payloads.
+    pub inspections: InspectorCounts,
+    /// Facts of services that found no room on their way here.
+    pub facts_lost: u64,
     /// The source has no more frames.
     pub ended: bool,
     pub(crate) workers: Vec<WorkerView>,
@@ -174,6 +179,15 @@ impl Snapshot {
             id: FlowId::new(at.worker() as u8, slot, facts.generation),
             end: None,
         }
+    }
+
+    /// Returns the id of a row.
+    ///
+    /// # Panics
+    /// As [`Snapshot::row`].
+    pub fn id(&self, at: RowRef) -> FlowId {
+        let facts = self.workers[at.worker()].flows.facts.get(at.slot());
+        FlowId::new(at.worker() as u8, at.slot(), facts.generation)
     }
 
     /// Returns where the row with this id stands, if it lives.

@@ -20,6 +20,7 @@ use crate::dpi::{
 };
 use message::{HEADER_LEN, Header, Record, class, header, rtype};
 use name::Name;
+pub use waiting::KEEPS;
 use waiting::Waiting;
 
 /// Records of a message that are looked at.

@@ -189,7 +189,7 @@ impl Coalesced {
                 // It returns the connection id that a client made up.
                 let list = bytes.get(first.number_at..).unwrap_or_default();
                 first.scid.len >= SHORTEST_FIRST_ID
-                    && (wire_len - first.number_at) % 4 == 0
+                    && (wire_len - first.number_at).is_multiple_of(4)
                     && list.as_chunks().0.iter().any(|v| Version(u32::from_be_bytes(*v)).is_known())
             }
         }
@@ -249,12 +249,13 @@ fn open(attempts: &mut Attempts<'_>, role: usize, connection: &mut Connection) -
         }
     }
     let own = attempts.long.dcid;
-    if role == 0 && connection.origin != Some(own) {
-        if let Some((keys, opened)) = attempts.with_keys_of(&own, role, 0) {
-            connection.keys = [Some((version, keys)), None];
-            connection.origin = Some(own);
-            return Some(opened);
-        }
+    if role == 0
+        && connection.origin != Some(own)
+        && let Some((keys, opened)) = attempts.with_keys_of(&own, role, 0)
+    {
+        connection.keys = [Some((version, keys)), None];
+        connection.origin = Some(own);
+        return Some(opened);
     }
     connection.failures += 1;
     None

@@ -13,8 +13,8 @@ pub mod sigbus;
 pub use af_packet::AfPacketSource as NativeSource;
 pub use affinity::{allowed_cores, check_cores, enter_thread};
 pub use clock::{monotonic, utc_offset, wall};
-pub use interfaces::interfaces;
-pub use output::reader_gone;
+pub use interfaces::{addresses, interfaces};
+pub use output::{reader_gone, reader_keeps_up};
 pub use privileges::check_capture;
 pub use resources::{advise_huge_pages as advise, self_usage, usable_memory};
 
