@@ -17,5 +17,5 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     certificate::read(body, &mut notes);
     ssl2::judge(body);
     let mut messages = Messages::new(body);
-    while messages.next().is_some() {}
+    while messages.next_message().is_some() {}
 });

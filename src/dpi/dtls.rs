@@ -37,9 +37,6 @@ const SERVER_HELLO_DONE: u8 = 14;
 const PATIENCE: u8 = 40;
 
 /// Recognises DTLS by a datagram that its records fill exactly, and follows the handshake.
-///
-/// Protocols that share a flow with DTLS (STUN, RTP: RFC 7983) may hand on datagrams that are [`is_dtls`], with a
-/// memory that is theirs at [`SPARE`] only.
 pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
     let mut flow = Flow::new(talk.memory);
     if !flow.progress.has(KNOWN) && !is_dtls(talk.bytes, talk.wire_len) {
@@ -48,6 +45,15 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
     flow.progress.set(KNOWN);
     flow.read(talk.bytes, talk.from, notes);
     if flow.progress.is_settled() { Verdict::Done } else { Verdict::Is }
+}
+
+/// Reads a datagram that [`is_dtls`] for a protocol that shares its flow with DTLS (STUN: RFC 7983), and keeps nothing:
+/// messages that come in parts are passed over. Returns whether the hellos lie behind.
+pub fn glance(talk: &Datagram<'_>, notes: &mut Notes<'_>) -> bool {
+    let mut memory = [0; MEMORY];
+    let mut flow = Flow::new(&mut memory);
+    flow.read(talk.bytes, talk.from, notes);
+    flow.progress.has(OVER)
 }
 
 /// Returns whether a datagram is DTLS, on its own evidence: at least 36 bits, those of the first record's type, version
@@ -200,8 +206,6 @@ struct Progress<'a> {
 
 /// Bytes for [`Progress`].
 const PROGRESS: usize = 64;
-/// A byte of the flow's memory that is not used here.
-pub const SPARE: usize = PROGRESS - 1;
 /// Flags.
 const KNOWN: u8 = 1;
 const CLIENT_READ: u8 = 2;
@@ -273,10 +277,8 @@ impl Progress<'_> {
                     self.set(SERVER_READ);
                 }
             }
-            CERTIFICATE if !self.has(CLIENT_IS[from]) => {
-                if certificate::read(body, notes) || whole {
-                    self.set(SERVER_READ);
-                }
+            CERTIFICATE if !self.has(CLIENT_IS[from]) && (certificate::read(body, notes) || whole) => {
+                self.set(SERVER_READ);
             }
             SERVER_HELLO_DONE => self.set(SERVER_READ),
             _ => {}
@@ -284,7 +286,7 @@ impl Progress<'_> {
     }
 
     fn keep_session_id(&mut self, id: &[u8]) {
-        let (len, room) = (id.len(), &mut self.bytes[Self::SESSION_ID..SPARE]);
+        let (len, room) = (id.len(), &mut self.bytes[Self::SESSION_ID..]);
         if let Some(room) = room.get_mut(1..1 + len) {
             room.copy_from_slice(id);
             self.bytes[Self::SESSION_ID] = len as u8;
@@ -352,6 +354,7 @@ impl<'a> Assembly<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use proptest::prelude::*;
 

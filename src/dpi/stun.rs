@@ -30,7 +30,7 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
     if !sound {
         return otherwise(talk, notes);
     }
-    talk.memory[dtls::SPARE] = 1;
+    talk.memory[0] = 1;
     note_kind(header.kind, notes);
     match header.class() {
         0 => notes.client(talk.from),
@@ -41,13 +41,14 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
 }
 
 /// What a datagram that is no message says: nothing of a flow that is known, if it is not DTLS.
-fn otherwise(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
-    if talk.nth == 0 || talk.memory[dtls::SPARE] != 1 {
+fn otherwise(talk: &Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
+    if talk.nth == 0 || talk.memory[0] != 1 {
         return Verdict::No;
     }
     if dtls::is_dtls(talk.bytes, talk.wire_len) {
         notes.service(Service::Dtls);
-        return dtls::datagram(talk, notes);
+        let over = dtls::glance(talk, notes);
+        return if over { Verdict::Done } else { Verdict::Is };
     }
     if talk.nth < MOST_DATAGRAMS { Verdict::Is } else { Verdict::Done }
 }
