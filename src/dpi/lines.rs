@@ -163,10 +163,10 @@ pub fn lists(list: &[u8], token: &[u8]) -> bool {
 /// Returns the connection as it looks when its sides begin at these offsets: what goes through a tunnel.
 pub fn inside<'a>(talk: &Streams<'a>, offsets: [usize; 2]) -> Streams<'a> {
     let mut inner = *talk;
-    for side in 0..2 {
-        let offset = offsets[side].min(talk.bytes[side].len());
-        inner.bytes[side] = &talk.bytes[side][offset..];
-        inner.total[side] = talk.total[side].saturating_sub(offset as u64);
+    for ((bytes, total), offset) in inner.bytes.iter_mut().zip(&mut inner.total).zip(offsets) {
+        let offset = offset.min(bytes.len());
+        *bytes = &bytes[offset..];
+        *total = total.saturating_sub(offset as u64);
     }
     inner
 }

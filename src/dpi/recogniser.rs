@@ -34,6 +34,9 @@ pub type OfStreams = fn(&Streams<'_>, &mut Notes<'_>) -> Verdict;
 /// Judges a UDP flow by a datagram.
 pub type OfDatagram = fn(&mut Datagram<'_>, &mut Notes<'_>) -> Verdict;
 
+/// Tells the phase from a datagram alone.
+pub type OfPhase = fn(&[u8]) -> Option<Phase>;
+
 /// One row of the table.
 pub struct Recogniser {
     /// The label that it gives.
@@ -46,7 +49,7 @@ pub struct Recogniser {
     pub keeps: usize,
     /// What a datagram says of the phase alone, for flows that have rested after many: their facts
     /// are known, only their state is followed.
-    pub follow: Option<fn(&[u8]) -> Option<Phase>>,
+    pub follow: Option<OfPhase>,
 }
 
 impl Recogniser {
@@ -57,7 +60,7 @@ impl Recogniser {
     }
 
     /// Returns the row of one whose phase can be told from a datagram alone.
-    const fn following(self, follow: fn(&[u8]) -> Option<Phase>) -> Self {
+    const fn following(self, follow: OfPhase) -> Self {
         Self { follow: Some(follow), ..self }
     }
 }

@@ -144,6 +144,7 @@ impl EndedFlows for EndedQueue {
 }
 
 /// A report or the end of a thread.
+#[allow(clippy::large_enum_variant, reason = "a box would be an allocation on the packet path")]
 pub enum Message {
     /// From an rx.
     Rx(Box<RxReport>),
