@@ -56,7 +56,7 @@ fn is_port_mapping(bytes: &[u8]) -> bool {
         [0, 129 | 130, 0, 0..=5, ..] => bytes.len() == 16,
         // PCP: a request has two bytes of zeros there, an answer one.
         [2, 0..=2, 0, 0, ..] | [2, 128..=130, 0, ..] => {
-            bytes.len() >= 24 && bytes.len() % 4 == 0 && bytes.len() <= 1100
+            bytes.len() >= 24 && bytes.len().is_multiple_of(4) && bytes.len() <= 1100
         }
         _ => false,
     }

@@ -33,7 +33,7 @@ fn is_time(bytes: &[u8], wire_len: usize) -> bool {
     let &[_, stratum, poll, precision, delay, _, _, _, dispersion, ..] = bytes else { return false };
     let precision_is_sound = precision == 0 || precision == 0x20 || precision >= 0xd8;
     wire_len >= 48
-        && wire_len % 4 == 0
+        && wire_len.is_multiple_of(4)
         && stratum <= 16
         && (poll <= 17 || poll >= 0xfa)
         && precision_is_sound

@@ -11,7 +11,7 @@ const ENTRY: usize = 20;
 pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
     let &[1 | 2, version @ 1..=2, 0, 0, ref entries @ ..] = talk.bytes else { return Verdict::No };
     let length = talk.wire_len.saturating_sub(4);
-    if entries.is_empty() || length == 0 || length % ENTRY != 0 || length > 75 * ENTRY {
+    if entries.is_empty() || length == 0 || !length.is_multiple_of(ENTRY) || length > 75 * ENTRY {
         return Verdict::No;
     }
     let all = |sound: fn(&[u8]) -> bool| entries.chunks_exact(ENTRY).all(sound) && entries.len() >= ENTRY;

@@ -13,7 +13,7 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
         // Data: an index, a counter that is far below 2^32, whole blocks and a tag.
         _ => {
             talk.wire_len >= 32
-                && talk.wire_len % 16 == 0
+                && talk.wire_len.is_multiple_of(16)
                 && talk.bytes.get(12..16).is_some_and(|high| high == [0; 4])
                 && talk.bytes[4..8] != [0; 4]
         }
