@@ -6,6 +6,7 @@ use crate::dpi::{
     fact::Fact,
     notes::Notes,
     recogniser::Verdict,
+    starttls,
     talk::{Datagram, Streams},
 };
 
@@ -29,14 +30,19 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
 /// Judges a connection: messages one after the other.
 pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     said(either_side(talk, |mut bytes| message(&mut bytes).map(|_| ())).map(|known| {
+        let mut offsets = talk.bytes.map(<[u8]>::len);
+        let mut is_tls = false;
         for side in [0, 1].into_iter().filter(|side| known[*side]) {
             let mut bytes = Cursor::of(talk, side);
             for _ in 0..MOST_MESSAGES {
                 let Ok(operation) = message(&mut bytes) else { break };
                 note(operation, side, notes);
             }
+            // After StartTLS (RFC 4511 section 4.14) a record of TLS stands where the next message would.
+            offsets[side] -= bytes.len();
+            is_tls |= bytes.rest().starts_with(&[22, 3]);
         }
-        until_ended(talk)
+        if is_tls { starttls::within(talk, offsets, notes) } else { until_ended(talk) }
     }))
 }
 

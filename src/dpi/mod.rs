@@ -47,6 +47,7 @@ pub mod notes;
 pub mod ntp;
 pub mod oncrpc;
 pub mod openvpn;
+mod openvpn_control;
 pub mod postgres;
 pub mod pptp;
 pub mod quic;

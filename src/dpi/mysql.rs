@@ -6,6 +6,7 @@ use crate::dpi::{
     fact::Fact,
     notes::Notes,
     recogniser::Verdict,
+    starttls,
     talk::Streams,
 };
 
@@ -42,6 +43,10 @@ fn read(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Read<Verdict> {
             notes.client(1 - server);
             if logged_in.is_ok() {
                 note_client(asks, notes);
+                if let Some(offsets) = encrypted(asks, says) {
+                    let offsets = if server == 1 { offsets } else { [offsets[1], offsets[0]] };
+                    return Ok(starttls::within(talk, offsets, notes));
+                }
             }
             return Ok(until_ended(talk));
         }
@@ -94,6 +99,19 @@ fn login(mut bytes: Cursor<'_>) -> Read<()> {
     } else {
         Err(Verdict::No)
     }
+}
+
+/// Returns where TLS begins in what the client and the server sent, if the client asks for it: behind the head of
+/// its login and behind the greeting.
+fn encrypted(mut asks: Cursor<'_>, mut says: Cursor<'_>) -> Option<[usize; 2]> {
+    let length = asks.le16().ok()?;
+    asks.take(2).ok()?;
+    let flags = asks.le32().ok()?;
+    let greeting = match says.le16() {
+        Ok(length) => 4 + usize::from(length),
+        Err(_) => says.len(),
+    };
+    (flags & CLIENT_SSL != 0 && usize::from(length) == LOGIN_HEAD).then_some([4 + LOGIN_HEAD, greeting])
 }
 
 /// Notes user, database and first queries.

@@ -8,9 +8,12 @@ use crate::dpi::{
     cursor::{Cursor, Read, either_side, ensure, said},
     fact::Fact,
     notes::Notes,
+    openvpn_control::{Channel, Control, HEAD_LEN},
     recogniser::Verdict,
     talk::{Datagram, Streams},
 };
+
+pub use crate::dpi::openvpn_control::KEEPS;
 
 /// Operations that begin a session: version 1 and 2 of both sides, version 3 of the client.
 const RESETS: [u8; 5] = [1, 2, 7, 8, 10];
@@ -21,13 +24,16 @@ const MOST_NOTED: u32 = 32;
 pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
     let Some(first) = talk.bytes.first() else { return Verdict::No };
     if talk.memory[0] == 0 || talk.nth == 0 {
-        if !is_reset(talk.bytes, talk.wire_len) {
-            return Verdict::No;
-        }
+        let Some(channel) = reset(talk.bytes, talk.wire_len) else { return Verdict::No };
+        Control::of_memory(talk.memory).begin(channel);
         talk.memory[0] = 1;
         notes.client(if from_client(*first) { talk.from } else { 1 - talk.from });
     }
     note_operation(*first, notes);
+    let mut control = Control::of_memory(talk.memory);
+    if talk.bytes.len() == talk.wire_len && control.add(talk.from, talk.bytes) {
+        control.read(talk.client, talk.ports, notes);
+    }
     if talk.nth < MOST_NOTED { Verdict::Is } else { Verdict::Done }
 }
 
@@ -35,20 +41,32 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
 pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     said(either_side(talk, sign).map(|known| {
         let mut complete = true;
+        let mut state = [0; KEEPS];
+        let mut control = Control::new(&mut state);
         for side in [0, 1].into_iter().filter(|side| known[*side]) {
             let mut bytes = Cursor::of(talk, side);
-            let mut noted = 0;
-            while noted < 4
+            let mut read = 0;
+            while read < MOST_NOTED
                 && let Ok(frame) = frame(&mut bytes)
             {
-                note_operation(frame.first().copied().unwrap_or_default(), notes);
-                noted += 1;
+                if read < 4 {
+                    note_operation(frame.first().copied().unwrap_or_default(), notes);
+                }
+                if read == 0
+                    && let Some(channel) = reset(frame, frame.len())
+                {
+                    control.begin(channel);
+                }
+                control.add(side, frame);
+                read += 1;
             }
-            complete &= noted == 4 || talk.ended[side];
+            complete &= read == MOST_NOTED || read >= 4 && control.is_closed() || talk.ended[side];
             let first = talk.bytes[side].get(2).copied().unwrap_or_default();
             notes.client(if from_client(first) { side } else { 1 - side });
         }
-        if complete && (known == [true; 2] || talk.ended == [true; 2]) { Verdict::Done } else { Verdict::Is }
+        let settled = control.read(talk.client, talk.ports, notes);
+        let complete = (complete || settled) && (known == [true; 2] || talk.ended == [true; 2]);
+        if complete { Verdict::Done } else { Verdict::Is }
     }))
 }
 
@@ -58,7 +76,7 @@ fn sign(mut bytes: Cursor<'_>) -> Read<()> {
     ensure((14..=2000).contains(&length))?;
     ensure(RESETS.contains(&(head.u8()? >> 3)))?;
     let frame = frame(&mut bytes)?;
-    ensure(is_reset(frame, frame.len()))
+    ensure(reset(frame, frame.len()).is_some())
 }
 
 fn frame<'a>(bytes: &mut Cursor<'a>) -> Read<&'a [u8]> {
@@ -87,12 +105,12 @@ fn note_operation(first: u8, notes: &mut Notes<'_>) {
 /// tls-auth   HMAC, packet id, time, acknowledged ids, message id 0
 /// tls-crypt  packet id, time, tag of 32 bytes, encrypted: acknowledged ids, message id 0 (, wrapped key)
 /// ```
-fn is_reset(bytes: &[u8], wire_len: usize) -> bool {
-    let Some((head, rest)) = bytes.split_first_chunk::<9>() else { return false };
+fn reset(bytes: &[u8], wire_len: usize) -> Option<Channel> {
+    let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>()?;
     // The session's key is its first one.
     if head[0] & 7 != 0 || !RESETS.contains(&(head[0] >> 3)) || head[1..] == [0; 8] || bytes.len() != wire_len
     {
-        return false;
+        return None;
     }
     let acknowledges = |bytes: &[u8]| {
         let Some((count, rest)) = bytes.split_first() else { return false };
@@ -106,16 +124,20 @@ fn is_reset(bytes: &[u8], wire_len: usize) -> bool {
     };
     let young = |at: usize| rest.get(at..at + 4).is_some_and(|id| id[..3] == [0; 3] && id[3] != 0);
     let hashed = || {
-        [16, 20, 28, 32, 48, 64]
-            .iter()
-            .any(|hash| young(*hash) && rest.get(hash + 8..).is_some_and(acknowledges))
+        let is_hash = |hash: &usize| young(*hash) && rest.get(hash + 8..).is_some_and(acknowledges);
+        let hash = [16, 20, 28, 32, 48, 64].into_iter().find(is_hash)?;
+        Some(Channel::Open { acknowledgements: HEAD_LEN + hash + 8 })
     };
     // Version 3 adds the client's wrapped key (its length last) to what is encrypted.
     let wrapped = || {
         let key = rest.last_chunk().map_or(0, |length| usize::from(u16::from_be_bytes(*length)));
         head[0] >> 3 == 10 && (150..=1024).contains(&key) && 40 + 5 + key <= rest.len()
     };
-    acknowledges(rest) || hashed() || (young(0) && (matches!(rest.len(), 45 | 57 | 61) || wrapped()))
+    if acknowledges(rest) {
+        return Some(Channel::Open { acknowledgements: HEAD_LEN });
+    }
+    let encrypted = || young(0) && (matches!(rest.len(), 45 | 57 | 61) || wrapped());
+    hashed().or_else(|| encrypted().then_some(Channel::Encrypted))
 }
 
 #[cfg(test)]

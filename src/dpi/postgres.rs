@@ -6,6 +6,7 @@ use crate::dpi::{
     fact::Fact,
     notes::Notes,
     recogniser::Verdict,
+    starttls,
     talk::Streams,
 };
 
@@ -32,7 +33,12 @@ fn read(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Read<Verdict> {
             Ok(()) => {
                 notes.client(client);
                 note_client(asks, notes);
-                note_server(Cursor::of(talk, 1 - client), notes);
+                let says = Cursor::of(talk, 1 - client);
+                note_server(says, notes);
+                if let Some([ask, say]) = encrypted(asks, says) {
+                    let offsets = if client == 0 { [ask, say] } else { [say, ask] };
+                    return Ok(starttls::within(talk, offsets, notes));
+                }
                 return Ok(until_ended(talk));
             }
             Err(Verdict::More) => missing = Verdict::More,
@@ -89,6 +95,26 @@ fn answers(mut bytes: Cursor<'_>) -> Read<()> {
         }
         _ => Err(Verdict::No),
     }
+}
+
+/// Returns where TLS begins in what the client and the server sent: behind the request for it, and behind the
+/// server's `S`. One for GSS encryption, which was refused, may come before.
+fn encrypted(mut asks: Cursor<'_>, mut says: Cursor<'_>) -> Option<[usize; 2]> {
+    let all = [asks.len(), says.len()];
+    for _ in 0..2 {
+        let request = (asks.u32(), asks.u32());
+        let wanted = match request {
+            (Ok(8), Ok(SSL)) => b'S',
+            (Ok(8), Ok(GSS_ENCRYPTION)) => 0,
+            _ => return None,
+        };
+        // An answer that was not captured shows in what the client goes on with.
+        let answer = says.u8().unwrap_or(if asks.rest().starts_with(&[22, 3]) { b'S' } else { b'N' });
+        if answer == wanted {
+            return Some([all[0] - asks.len(), all[1] - says.len()]);
+        }
+    }
+    None
 }
 
 /// Notes user, database and first queries of a client.

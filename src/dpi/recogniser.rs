@@ -106,7 +106,7 @@ pub const RECOGNISERS: &[Recogniser] = &[
     tcp(Service::Redis, redis::streams),
     both(Service::Memcached, memcached::streams, memcached::datagram),
     // Magic numbers and whole structures.
-    both(Service::Stun, stun::streams, stun::datagram).keeping(1),
+    both(Service::Stun, stun::streams, stun::datagram).keeping(MEMORY),
     both(Service::BitTorrent, bittorrent::streams, bittorrent::datagram),
     udp(Service::NetbiosNs, netbios::name_service),
     both(Service::Dns, dns::streams, dns::datagram).keeping(dns::KEEPS).following(dns::phase),
@@ -118,7 +118,7 @@ pub const RECOGNISERS: &[Recogniser] = &[
     both(Service::Snmp, snmp::streams, snmp::datagram),
     both(Service::Ldap, ldap::streams, ldap::datagram),
     udp(Service::WireGuard, wireguard::datagram),
-    both(Service::OpenVpn, openvpn::streams, openvpn::datagram).keeping(1),
+    both(Service::OpenVpn, openvpn::streams, openvpn::datagram).keeping(openvpn::KEEPS),
     tcp(Service::Bgp, bgp::streams),
     both(Service::Rdp, tpkt::streams, tpkt::datagram),
     tcp(Service::Vnc, vnc::streams),
@@ -149,7 +149,7 @@ pub const RECOGNISERS: &[Recogniser] = &[
     udp(Service::Coap, coap::datagram),
     tcp(Service::Rtmp, rtmp::streams),
     tcp(Service::Kafka, kafka::streams),
-    udp(Service::Rtp, rtp::datagram).keeping(1),
+    both(Service::Rtp, rtp::streams, rtp::datagram).keeping(1),
 ];
 
 const _: () = assert!(RECOGNISERS.len() <= 128);

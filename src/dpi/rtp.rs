@@ -4,7 +4,14 @@
 //! packets fill it. Neither needs to have been announced.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
-use crate::dpi::{fact::Fact, notes::Notes, recogniser::Verdict, service::Service, talk::Datagram};
+use crate::dpi::{
+    cursor::{Cursor, Read, either_side, ensure, said, until_ended},
+    fact::Fact,
+    notes::Notes,
+    recogniser::Verdict,
+    service::Service,
+    talk::{Datagram, Streams},
+};
 
 /// Bytes of a header without contributing sources.
 const HEADER_LEN: usize = 12;
@@ -47,6 +54,34 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
     notes.number(Fact::RtpPayloadType, u64::from(header.payload_type));
     note_source(header.source, notes);
     more(talk)
+}
+
+/// Judges a connection: packets with their lengths before them (RFC 4571), of which two of one side belong together.
+pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
+    said(either_side(talk, |bytes| pair(bytes).map(|_| ())).map(|known| {
+        for side in [0, 1].into_iter().filter(|side| known[*side]) {
+            if let Ok(header) = pair(Cursor::of(talk, side)) {
+                notes.number(Fact::RtpPayloadType, u64::from(header.payload_type));
+                note_source(header.source, notes);
+            }
+        }
+        if known == [true; 2] { Verdict::Done } else { until_ended(talk) }
+    }))
+}
+
+/// Reads the first two packets of a side, the second of which follows the first.
+fn pair(mut bytes: Cursor<'_>) -> Read<Header> {
+    let first = framed(&mut bytes)?;
+    let second = framed(&mut bytes)?;
+    ensure(second.seq_number.wrapping_sub(first.seq_number) == 1 && second.follows(&first))?;
+    Ok(first)
+}
+
+fn framed(bytes: &mut Cursor<'_>) -> Read<Header> {
+    let length = usize::from(bytes.u16()?);
+    ensure((HEADER_LEN + 1..=2048).contains(&length))?;
+    ensure(bytes.rest().first().is_none_or(|first| first >> 6 == 2))?;
+    Header::read(bytes.take(length)?).ok_or(Verdict::No)
 }
 
 fn more(talk: &Datagram<'_>) -> Verdict {

@@ -6,9 +6,12 @@ use crate::dpi::{
     fact::Fact,
     notes::Notes,
     recogniser::Verdict,
+    starttls,
     talk::Streams,
 };
 
+/// Bytes of a packet before its body.
+const HEADER_LEN: usize = 8;
 const ANSWER: u8 = 4;
 const LOGIN7: u8 = 0x10;
 const PRELOGIN: u8 = 0x12;
@@ -30,14 +33,23 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
                 }
             }
         }
-        // The server's version comes with its answer.
-        let answered = packet(Cursor::of(talk, 1 - talk.client)).is_ok() || talk.ended[1 - talk.client];
-        if answered { Verdict::Done } else { Verdict::Is }
+        // TLS goes on in packets of the same kind: the hello stands behind the head of the second one.
+        let tls_at = [0, 1].map(|side| match packet(Cursor::of(talk, side)) {
+            Ok(packet) if packet.kind != LOGIN7 => Some(packet.length + HEADER_LEN),
+            Ok(_) => None,
+            Err(_) => Some(talk.bytes[side].len()),
+        });
+        match tls_at {
+            [Some(low), Some(high)] => starttls::within(talk, [low, high], notes),
+            _ => Verdict::Done,
+        }
     }))
 }
 
 struct Packet {
     kind: u8,
+    /// Of all of it, head and body.
+    length: usize,
     version: Option<[u8; 4]>,
 }
 
@@ -51,12 +63,12 @@ fn packet(mut bytes: Cursor<'_>) -> Read<Packet> {
     bytes.expect(&[0])?;
     if kind == LOGIN7 {
         // Its own length and the version, 7.0 to 8.0.
-        ensure(bytes.le32()? as usize >= length - 8)?;
+        ensure(bytes.le32()? as usize >= length - HEADER_LEN)?;
         ensure(matches!(bytes.array::<4>()?, [.., 0x70..=0x74] | [0, 0, 0, 8]))?;
-        return Ok(Packet { kind, version: None });
+        return Ok(Packet { kind, length, version: None });
     }
     // Options in a table: number, place, length; the version is the first and stands right behind the table.
-    let body = length - 8;
+    let body = length - HEADER_LEN;
     let all = bytes.take(body)?;
     let mut table = Cursor::whole(all);
     let mut version = None;
@@ -64,10 +76,10 @@ fn packet(mut bytes: Cursor<'_>) -> Read<Packet> {
         let option = table.u8()?;
         if option == 0xff {
             ensure(nth > 0)?;
-            return Ok(Packet { kind, version });
+            return Ok(Packet { kind, length, version });
         }
-        let (at, length) = (usize::from(table.u16()?), usize::from(table.u16()?));
-        ensure(option < 12 && at + length <= body && (nth > 0 || option == 0 && length == 6))?;
+        let (at, size) = (usize::from(table.u16()?), usize::from(table.u16()?));
+        ensure(option < 12 && at + size <= body && (nth > 0 || option == 0 && size == 6))?;
         if nth == 0 {
             version = all.get(at..).and_then(|data| data.first_chunk()).copied();
         }

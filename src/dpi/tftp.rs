@@ -24,10 +24,16 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
 
 fn request(mut bytes: Cursor<'_>, from: usize, notes: &mut Notes<'_>) -> Read<Verdict> {
     let file = bytes.text(255)?;
+    // Some fill the name's field up with zeros.
+    while bytes.rest().first() == Some(&0) {
+        bytes.u8()?;
+    }
     let mode = bytes.text(8)?;
     let known = [&b"octet"[..], b"netascii", b"mail"].iter().any(|known| mode.eq_ignore_ascii_case(known));
     ensure(known)?;
-    notes.text(Fact::TftpFile, file);
+    if !file.is_empty() {
+        notes.text(Fact::TftpFile, file);
+    }
     notes.client(from);
     Ok(Verdict::Done)
 }

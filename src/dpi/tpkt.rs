@@ -7,6 +7,7 @@ use crate::dpi::{
     notes::Notes,
     recogniser::Verdict,
     service::Service,
+    starttls,
     talk::{Datagram, Streams},
 };
 
@@ -41,8 +42,13 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
             }
         }
     }
-    match signs {
-        [Ok(_), Ok(_)] => Verdict::Done,
+    let tls_at = [0, 1].map(|side| match &signs[side] {
+        Ok(sign) => sign.tls_at,
+        Err(_) => Some(talk.bytes[side].len()),
+    });
+    match (tls_at, &signs) {
+        ([Some(low), Some(high)], _) => starttls::within(talk, [low, high], notes),
+        (_, [Ok(_), Ok(_)]) => Verdict::Done,
         _ => until_ended(talk),
     }
 }
@@ -51,16 +57,21 @@ struct Sign<'a> {
     service: Service,
     from_client: bool,
     user: Option<&'a [u8]>,
+    /// Where TLS begins if both sides agree on it: behind the first packet.
+    tls_at: Option<usize>,
 }
 
 fn sign(mut bytes: Cursor<'_>) -> Read<Sign<'_>> {
+    let before = bytes.len();
     let (code, mut body) = packet(&mut bytes)?;
+    let length = before - bytes.len();
     match code {
         CONNECT_REQUEST | CONNECT_CONFIRM => {
             let from_client = code == CONNECT_REQUEST;
             body.take(2 + 2)?;
             ensure(body.u8()? <= 0x40)?;
-            let rdp = |user| Ok(Sign { service: Service::Rdp, from_client, user });
+            let tls_at = Some(length);
+            let rdp = |user| Ok(Sign { service: Service::Rdp, from_client, user, tls_at });
             let rest = body.rest();
             if let Some(line) = rest.strip_prefix(b"Cookie: ")
                 && let Some(end) = line.windows(2).position(|pair| pair == b"\r\n")
@@ -90,11 +101,14 @@ fn as_data(mut body: Cursor<'_>, from_client: bool) -> Read<Sign<'_>> {
     ensure(body.u8()? & 0x7f == 0)?;
     match body.rest() {
         // Job, acknowledgement, data, user data; then two bytes of zeros.
-        [S7, kind @ (1..=3 | 7), 0, 0, ..] => {
-            Ok(Sign { service: Service::S7Comm, from_client: from_client || matches!(kind, 1), user: None })
-        }
+        [S7, kind @ (1..=3 | 7), 0, 0, ..] => Ok(Sign {
+            service: Service::S7Comm,
+            from_client: from_client || matches!(kind, 1),
+            user: None,
+            tls_at: None,
+        }),
         [a, b, ..] if MCS.contains(&[*a, *b]) => {
-            Ok(Sign { service: Service::Rdp, from_client: *b == MCS[0][1], user: None })
+            Ok(Sign { service: Service::Rdp, from_client: *b == MCS[0][1], user: None, tls_at: None })
         }
         _ => Err(Verdict::No),
     }

@@ -255,7 +255,6 @@ impl FlowRecord {
 
 #[cfg(test)]
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests")]
-#[allow(clippy::disallowed_methods, reason = "tests are off the packet path")]
 mod tests {
     use super::*;
 

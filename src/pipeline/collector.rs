@@ -416,7 +416,9 @@ impl Collector {
     }
 
     fn publish(&mut self, cut: Cut, accounts: Accounts, counts: TableCounts, unreported: Unreported) {
-        let due = self.reckoned.is_none_or(|r| cut.now.since(r.now) >= RATE_INTERVAL) || cut.last;
+        // The end of a flow that was not reported is not known to rates: its slot may have another one.
+        let unknown = unreported.flows != self.totals.ended_unreported;
+        let due = self.reckoned.is_none_or(|r| cut.now.since(r.now) >= RATE_INTERVAL) || cut.last || unknown;
         let elapsed = self.reckoned.map_or(cut.now, |r| cut.now.since(r.now));
         let mut sum = DownUp::default();
         let reports = self.worker_reports.iter_mut();

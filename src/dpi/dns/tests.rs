@@ -1,3 +1,4 @@
+//! Messages of every kind, whole, cut, and lying about their lengths.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 
 use super::*;
