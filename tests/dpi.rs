@@ -180,12 +180,37 @@ fn cut(frames: &Frames, cut: Cut) -> Frames {
 
 fn compare(name: &str, frames: &Frames, cuts: &[Cut]) {
     let want = spoken(cut(frames, Cut::Pieces(usize::MAX >> 1)));
+    let opened = opened(frames);
     for &how in cuts {
         let got = spoken(cut(frames, how));
         for (ends, facts) in &want {
+            // Of a connection whose beginning was not captured, nobody knows what came first.
+            if matches!(how, Cut::Swapped(_)) && !opened.contains(ends) {
+                continue;
+            }
             assert_eq!(got.get(ends), Some(facts), "{name}: {ends}: {how:?}");
         }
     }
+}
+
+/// Returns the ends of connections both of whose SYNs are there.
+fn opened(frames: &Frames) -> BTreeSet<String> {
+    let mut syns: BTreeMap<String, u8> = BTreeMap::new();
+    for (bytes, meta) in frames.iter() {
+        let is_tcp = bytes.len() >= 54 && bytes[12..15] == [8, 0, 0x45] && bytes[23] == 6;
+        if meta.link != LinkType::ETHERNET || !is_tcp || bytes[47] & SYN == 0 {
+            continue;
+        }
+        let end = |ip: usize, port: usize| {
+            let address = std::net::Ipv4Addr::from(<[u8; 4]>::try_from(&bytes[ip..ip + 4]).unwrap());
+            format!("\"{address}\" {}", u16::from_be_bytes([bytes[port], bytes[port + 1]]))
+        };
+        let mut ends = [end(26, 34), end(30, 36)];
+        let from_low = u8::from(ends[0] > ends[1]) + 1;
+        ends.sort();
+        *syns.entry(ends.join(" ")).or_default() |= from_low;
+    }
+    syns.into_iter().filter(|(_, sides)| *sides == 3).map(|(ends, _)| ends).collect()
 }
 
 /// A connection: handshake, then what the sides say in turn.

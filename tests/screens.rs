@@ -324,15 +324,6 @@ fn how_capture_runs_is_told() {
 }
 
 #[test]
-fn the_head_counts_the_rows_of_the_table() {
-    let mut snapshot = live(&numbered(5));
-    // The life of one more is over, and its table has not let it go yet.
-    snapshot.totals.flows = 6;
-    let mut stage = Stage::new(120, 24);
-    assert!(stage.epoch(&snapshot).text().contains(" 5 connections "));
-}
-
-#[test]
 fn interfaces_that_are_down_are_named_or_counted() {
     let mut snapshot = live(&rows());
     let mut port = snapshot.sources[0].interfaces[0].clone();

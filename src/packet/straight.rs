@@ -95,7 +95,7 @@ impl Straight {
         // All ones for TCP, whose header has bit 4 in its length, and none for UDP.
         let of_tcp = (u64::from(least) >> 4 & 1).wrapping_neg();
         let options = (u64::from(head[TRANSPORT + 12] >> 4) * 4).wrapping_sub(tcp::HEADER as u64) & of_tcp;
-        let payload_at = TRANSPORT as u64 + u64::from(least) + options;
+        let payload_at = (TRANSPORT as u64 + u64::from(least)).wrapping_add(options);
         let end = IP as u64 + u64::from(be16(head, IP + 2));
         let is_whole = end <= (frame.len() as u64).max(u64::from(meta.wire_len));
         // A data offset that points into the header is above all ends.
