@@ -161,6 +161,16 @@ impl Engine {
         self.bell.ring();
     }
 
+    /// Returns what changes the time between live cuts, as [`Engine::set_cut_interval`] does, and
+    /// does not borrow the engine.
+    pub fn pacer(&self) -> impl Fn(Nanos) + use<> {
+        let (interval, bell) = (Arc::clone(&self.interval), Arc::clone(&self.bell));
+        move |wanted| {
+            interval.store(wanted.min(LONGEST_INTERVAL).0, Ordering::Relaxed);
+            bell.ring();
+        }
+    }
+
     /// Asks every stage to end after a last cut; returns at once.
     pub fn stop(&self) {
         self.control.stop();

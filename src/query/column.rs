@@ -5,13 +5,15 @@ use std::borrow::Cow;
 
 use crate::{
     base::time::Stamp,
-    packet::key::{kind, proto},
+    packet::key::{FlowKey, kind, proto},
+    process::owner::Quality,
     query::{
+        application,
         format::{self, Digits},
         signs::Signs,
         text,
     },
-    snapshot::row::Row,
+    snapshot::row::{Direction, Row},
 };
 
 /// Which side of a column its text is on.
@@ -39,6 +41,8 @@ pub struct Look {
     pub file: bool,
     /// Wall time of the rows' epoch.
     pub wall: Stamp,
+    /// Bits instead of bytes a second.
+    pub bits: bool,
 }
 
 /// One column.
@@ -80,6 +84,7 @@ pub enum ColumnId {
     Total,
     Retransmits,
     Left,
+    User,
     Process,
 }
 
@@ -155,7 +160,10 @@ pub const COLUMNS: &[Column] = &[
         max: WIDE,
         share: 4,
         align: Align::Left,
-        cell: |_, _, _| "".into(),
+        cell: |row, _, _| match &row.app {
+            Some(app) => application::application(app, row.ports).into(),
+            None => "".into(),
+        },
     },
     Column {
         id: ColumnId::Bandwidth,
@@ -232,6 +240,17 @@ pub const COLUMNS: &[Column] = &[
         cell: |row, _, _| format::countdown(row.left()).into(),
     },
     Column {
+        id: ColumnId::User,
+        header: "User",
+        short: "User",
+        shown_from: 200,
+        min: 8,
+        max: 12,
+        share: 1,
+        align: Align::Left,
+        cell: |row, _, _| user(row),
+    },
+    Column {
         id: ColumnId::Process,
         header: "Process",
         short: "Process",
@@ -240,16 +259,21 @@ pub const COLUMNS: &[Column] = &[
         max: WIDE,
         share: 2,
         align: Align::Left,
-        cell: |_, look, _| if look.file { "n/a".into() } else { "".into() },
+        cell: |row, look, max| process_within(row, look, max),
     },
 ];
 
 /// Returns the text of the `Pro` column: a name, or the protocol's number.
 pub fn protocol(row: &Row) -> Cow<'static, str> {
-    if row.key.kind & kind::ARP != 0 {
+    protocol_of(&row.key)
+}
+
+/// Returns the text of the `Pro` column of flows with this key.
+pub fn protocol_of(key: &FlowKey) -> Cow<'static, str> {
+    if key.kind & kind::ARP != 0 {
         return "ARP".into();
     }
-    match row.key.proto {
+    match key.proto {
         proto::TCP => "TCP".into(),
         proto::UDP => "UDP".into(),
         proto::ICMP => "ICMP".into(),
@@ -282,9 +306,53 @@ pub fn service(row: &Row, look: &Look) -> Cow<'static, str> {
     }
 }
 
+/// Returns the text of the Process column: `name (pid)`, or what stands for an unknown owner.
+pub fn process(row: &Row, look: &Look) -> Cow<'static, str> {
+    let Some(owner) = &row.owner else {
+        return match row.direction() {
+            _ if look.file => "n/a".into(),
+            Direction::Forwarded => "forwarded".into(),
+            _ => "?".into(),
+        };
+    };
+    let name = text::escape(&owner.name);
+    if owner.is_kernel {
+        return if name.is_empty() { "kernel".into() } else { format!("kernel ({name})").into() };
+    }
+    let doubt = if owner.quality == Quality::Exact { "" } else { "?" };
+    match (owner.pid, owner.uid) {
+        (Some(pid), _) if name.is_empty() => format!("? ({pid})").into(),
+        (Some(pid), _) => format!("{name} ({pid}){doubt}").into(),
+        (None, Some(uid)) => format!("? uid {uid}").into(),
+        (None, None) => "?".into(),
+    }
+}
+
+/// Returns the container, else the user.
+fn user(row: &Row) -> Cow<'static, str> {
+    let Some(owner) = &row.owner else { return "".into() };
+    match (owner.container.as_ref().or(owner.user.as_ref()), owner.uid) {
+        (Some(name), _) => text::escape(name).into_owned().into(),
+        (None, Some(uid)) => uid.to_string().into(),
+        (None, None) => "".into(),
+    }
+}
+
+/// Returns the cell in at most `max` cells: the name is cut, never what stands in brackets.
+fn process_within(row: &Row, look: &Look, max: usize) -> Cow<'static, str> {
+    let full = process(row, look);
+    let Some(at) = full.rfind(" (").filter(|_| text::width(&full) > max) else { return full };
+    let (name, pid) = full.split_at(at);
+    match max.checked_sub(text::width(pid)).filter(|room| *room >= 1) {
+        Some(room) => format!("{}{pid}", text::clip(name, room, look.signs.ellipsis)).into(),
+        None => full,
+    }
+}
+
 fn bandwidth(row: &Row, look: &Look) -> String {
     let (down, up) = row.down_up();
-    let [down, up] = [down, up].map(|rate| format::compact(f64::from(rate), look.digits));
+    let scale = if look.bits { 8.0 } else { 1.0 };
+    let [down, up] = [down, up].map(|rate| format::compact(f64::from(rate) * scale, look.digits));
     match look.digits {
         Digits::Three => format!("{down:>5}/{up:>5}"),
         Digits::Two => format!("{down:>4}/{up:>4}"),
