@@ -2,6 +2,7 @@
 # make test                 runs every test
 # make bench                runs the benches
 # make check                what a change must pass: format, lints, documents, tests
+# make loom                 models of the lock-free parts, over all interleavings
 #
 # Each installs the system packages that are missing, and asks for sudo only then.
 
@@ -10,7 +11,7 @@ CARGO ?= $(shell command -v cargo || echo $(HOME)/.cargo/bin/cargo)
 ARGS ?=
 BINARY = $${CARGO_TARGET_DIR:-target}/release/rustnet
 
-.PHONY: run build test bench check packages cargo
+.PHONY: run build test bench check loom packages cargo
 
 # Capture needs CAP_NET_RAW. Files, help and listings do not: only a live run asks for sudo.
 run: build
@@ -30,6 +31,11 @@ check: packages cargo
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 	$(CARGO) test --locked
+
+# In a folder of its own: every crate is built anew with the flag.
+loom: packages cargo
+	RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 CARGO_TARGET_DIR=$${CARGO_TARGET_DIR:-target}/loom \
+		$(CARGO) test --locked --lib model::
 
 packages:
 	@scripts/system-packages.sh

@@ -2,13 +2,17 @@
 
 use std::{hint::black_box, net::IpAddr};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rustnet::dpi::{
-    fact::Fact,
-    notes::{Notes, Sink},
-    recogniser::{RECOGNISERS, Verdict},
-    service::Service,
-    talk::Streams,
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey, quic};
+use rustnet::{
+    base::time::Stamp,
+    dpi::{
+        fact::Fact,
+        notes::{Notes, Sink},
+        recogniser::{RECOGNISERS, Verdict},
+        service::Service,
+        talk::{Datagram, MEMORY, Streams},
+    },
 };
 
 /// Bytes of a TCP connection, and what its recogniser must say of them.
@@ -22,13 +26,16 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let row = |name, client: &[u8], server: &[u8], verdict, facts| Row {
+    let of = |service, name, client: &[u8], server: &[u8], verdict, facts| Row {
         name,
-        service: Service::Tls,
+        service,
         client: client.to_vec(),
         server: server.to_vec(),
         verdict,
         facts,
+    };
+    let row = |name, client: &[u8], server: &[u8], verdict, facts| {
+        of(Service::Tls, name, client, server, verdict, facts)
     };
     let (hello, long) = (client_hello(32), client_hello(1216));
     vec![
@@ -37,8 +44,54 @@ fn rows() -> Vec<Row> {
         row("tls/its first half", &long[..800], &[], Verdict::Is, 4),
         row("tls/both hellos", &hello, &server_hello(), Verdict::Done, 8),
         row("tls/another protocol", b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", &[], Verdict::No, 0),
+        of(Service::Http, "http/request", REQUEST, &[], Verdict::Is, 5),
+        of(Service::Http, "http/request and response", REQUEST, RESPONSE, Verdict::Done, 9),
+        of(Service::Http, "http/another protocol", &hello, &[], Verdict::No, 0),
+        of(Service::Ssh, "ssh/identification", b"SSH-2.0-OpenSSH_9.7\r\n", &[], Verdict::Is, 1),
+        of(Service::Ssh, "ssh/another protocol", &hello, &[], Verdict::No, 0),
     ]
 }
+
+/// Datagrams of a UDP flow; the last one is measured, with the memory that the others left.
+struct DatagramRow {
+    name: &'static str,
+    service: Service,
+    /// Sender and bytes.
+    sent: Vec<(usize, Vec<u8>)>,
+    verdict: Verdict,
+    facts: usize,
+}
+
+fn datagram_rows() -> Vec<DatagramRow> {
+    let row = |name, sent: &[(usize, &[u8])], verdict, facts| DatagramRow {
+        name,
+        service: Service::Quic,
+        sent: sent.iter().map(|(from, bytes)| (*from, bytes.to_vec())).collect(),
+        verdict,
+        facts,
+    };
+    let first = &quic_initial(&quic_client_hello(), 1162);
+    let mut spoiled = first.clone();
+    spoiled[1199] ^= 1;
+    // Short packets that do not open, one behind the other: the worst that a datagram can ask for.
+    let flood = &quic_initial(&[1], 24).repeat(25);
+    let short = &[&[0x41][..], &[7; 60]].concat();
+    vec![
+        row("quic/first Initial", &[(0, first)], Verdict::Is, 6),
+        row("quic/another Initial", &[(0, first), (0, first)], Verdict::Is, 0),
+        row("quic/Initial that does not open", &[(0, &spoiled)], Verdict::Is, 2),
+        row("quic/Initial of a server that does not open", &[(0, first), (1, first)], Verdict::Is, 0),
+        row("quic/many Initials in a datagram", &[(0, first), (1, flood)], Verdict::Is, 0),
+        row("quic/short header of the server", &[(0, first), (1, short)], Verdict::Is, 0),
+        row("quic/another protocol", &[(0, short)], Verdict::No, 0),
+    ]
+}
+const REQUEST: &[u8] = b"GET /index.html?lang=en HTTP/1.1\r\nHost: www.example.org\r\n\
+User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n\
+Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\n\
+Accept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\n\r\n";
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx/1.26.0\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n\
+Content-Type: text/html\r\nContent-Length: 5\r\n\r\nhello";
 
 /// Counts what is noted.
 #[derive(Default)]
@@ -76,6 +129,75 @@ fn benches(criterion: &mut Criterion) {
         assert_eq!(run(), (row.verdict, row.facts), "{}", row.name);
         group.bench_function(row.name, |b| b.iter(run));
     }
+    for row in datagram_rows() {
+        let ask = RECOGNISERS.iter().filter(|r| r.service == row.service).find_map(|r| r.datagram);
+        let ask = ask.expect("every row names a recogniser of datagrams");
+        let run = |(from, bytes): &(usize, Vec<u8>), memory: &mut [u8; MEMORY]| {
+            let mut datagram = Datagram {
+                bytes: black_box(bytes),
+                wire_len: bytes.len(),
+                from: *from,
+                client: 0,
+                ports: [50_000, 443],
+                wall: Stamp(1_700_000_000_000_000_000),
+                nth: 0,
+                before: [&[]; 2],
+                memory,
+            };
+            let mut count = Count::default();
+            let verdict = ask(&mut datagram, &mut Notes::new(&mut count));
+            (verdict, count.0)
+        };
+        let (last, others) = row.sent.split_last().expect("every row has a datagram");
+        let mut memory = Box::new([0; MEMORY]);
+        others.iter().for_each(|sent| assert_eq!(run(sent, &mut memory).0, Verdict::Is));
+        assert_eq!(run(last, &mut memory.clone()), (row.verdict, row.facts), "{}", row.name);
+        group.bench_function(row.name, |b| {
+            b.iter_batched_ref(|| memory.clone(), |memory| run(last, memory), BatchSize::SmallInput);
+        });
+    }
+}
+
+/// A short ClientHello for example.org and HTTP/3, in a CRYPTO frame.
+fn quic_client_hello() -> Vec<u8> {
+    let mut extensions = b"\x00\x00\x00\x10\x00\x0e\x00\x00\x0bexample.org\xff\x01\x00\x01\x00".to_vec();
+    extensions.extend([0, 10, 0, 8, 0, 6, 0, 29, 0, 23, 0, 24]);
+    extensions.extend(b"\x00\x10\x00\x05\x00\x03\x02h3");
+    extensions.extend([0, 51, 0, 38, 0, 36, 0, 29, 0, 32]);
+    extensions.extend([7; 32]);
+    extensions.extend([0, 43, 0, 3, 2, 3, 4, 0, 13, 0, 6, 0, 4, 4, 3, 8, 4, 0, 57, 0, 4, 1, 2, 0x67, 0x10]);
+    let body = [
+        &[3, 3][..],
+        &[0xaa; 32],
+        &[0, 0, 4, 0x13, 1, 0x13, 2, 1, 0],
+        &(extensions.len() as u16).to_be_bytes(),
+        &extensions,
+    ];
+    let body = body.concat();
+    let len = body.len() as u8;
+    [&[6, 0, 0x40, len + 4, 1, 0, 0, len][..], &body].concat()
+}
+
+/// A client's Initial of QUIC version 1 with these frames and padding, protected with the keys of RFC 9001
+/// appendix A.1.
+fn quic_initial(frames: &[u8], len: u16) -> Vec<u8> {
+    const KEY: u128 = 0x1f36_9613_dd76_d546_7730_efcb_e3b1_a22d;
+    const IV: u128 = 0xfa04_4b2f_42a3_fd3b_46fb_255c;
+    const HEADER_KEY: u128 = 0x9f50_449e_04a0_e810_283a_1e99_33ad_edd2;
+    let mut header = b"\xc3\0\0\0\x01\x08\x83\x94\xc8\xf0\x3e\x51\x57\x08\0\0".to_vec();
+    header.extend((0x4000 | (len + 20)).to_be_bytes());
+    header.extend([0; 4]);
+    let mut sealed = frames.to_vec();
+    sealed.resize(len.into(), 0);
+    let cipher = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &KEY.to_be_bytes()).expect("16 bytes"));
+    let nonce = Nonce::assume_unique_for_key(IV.to_be_bytes()[4..].try_into().expect("12 bytes"));
+    cipher.seal_in_place_append_tag(nonce, Aad::from(&header), &mut sealed).expect("it is short");
+    let mut packet = [&header[..], &sealed].concat();
+    let key = quic::HeaderProtectionKey::new(&quic::AES_128, &HEADER_KEY.to_be_bytes()).expect("16 bytes");
+    let mask = key.new_mask(&packet[22..38]).expect("16 bytes");
+    packet[0] ^= mask[0] & 0x0f;
+    packet[18..22].iter_mut().zip(&mask[1..]).for_each(|(byte, mask)| *byte ^= mask);
+    packet
 }
 
 /// A browser's ClientHello of TLS 1.3 with a key share of `key_len` bytes, in a record.

@@ -49,6 +49,7 @@ impl Rig {
             ),
             to_collector,
             tables: Arc::clone(&tables),
+            locals: Arc::default(),
             collector,
             publish,
             spread_sweep,

@@ -6,21 +6,18 @@ cd "$(dirname "$0")"
 for capture; do
     timeout 60 tshark -n -r "$capture" -Y 'tcp.payload || udp.payload' -T fields \
         -e tcp.stream -e udp.stream -e tcp.srcport -e tcp.dstport -e udp.srcport -e udp.dstport \
-        -e tcp.payload -e udp.payload 2>/dev/null || true
+        -e tcp.payload -e udp.payload 2>/dev/null | sed "s|^|$capture\t|" || true
 done | python3 -c '
 import collections, hashlib, os, re, sys
 
 BUDGET = 6000
 flows = collections.OrderedDict()
-run = 0
-seen = set()
 for line in sys.stdin:
-    tcp, udp, ts, td, us, ud, tp, up = line.rstrip("\n").split("\t")
+    capture, tcp, udp, ts, td, us, ud, tp, up = line.rstrip("\n").split("\t")
     stream, src, payload = ("t" + tcp, ts, tp) if tp else ("u" + udp, us, up)
     if "," in payload or "," in stream:  # a datagram quoted in another
         continue
-    key = (run, stream)
-    first, pieces = flows.setdefault(key, (src, []))
+    first, pieces = flows.setdefault((capture, stream), (src, []))
     if sum(map(len, pieces)) < BUDGET and len(pieces) < 12:
         data = bytes.fromhex(payload)[:0x7fff]
         pieces.append((len(data) | (0x8000 if src != first else 0)).to_bytes(2, "big") + data)

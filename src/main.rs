@@ -6,6 +6,7 @@ use std::{
     fs::File,
     hash::BuildHasher as _,
     io::{self, IsTerminal as _, Write as _},
+    net::IpAddr,
     path::Path,
     process::ExitCode,
     sync::{
@@ -26,7 +27,7 @@ use rustnet::{
     capture::{capture_file::CaptureFile, source::Source},
     config::{
         self,
-        cli::{CaptureMethod, Cli, Input, OutputFormat},
+        cli::{CaptureMethod, Cli, Input, OutputFormat, OwnerLookup},
         engine,
         file::FileConfig,
         plan::{Feed, Plan},
@@ -35,10 +36,12 @@ use rustnet::{
     flow::{locals::Locals, services::service_name},
     pipeline::launch::{Engine, EngineError},
     platform::{
-        self,
+        self, OwnerMethod,
+        filter::Filter,
         interface::{Interface, Table, default_interface, find},
         live::{LiveConfig, Method, Watch},
     },
+    process::lookup::Owners,
     query::{signs::Signs, sort::Sort, window::Localhost},
     snapshot::{
         ended::{EndedFlows, EndedTap},
@@ -53,6 +56,10 @@ use rustnet::{
     },
 };
 
+/// How often this host's addresses are looked at.
+const ADDRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// A reader that takes nothing for so long after a stop is not waited for.
+const READER_PATIENCE: Duration = Duration::from_secs(1);
 /// Exit codes beside 0.
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
@@ -166,6 +173,8 @@ fn watch_live(
     names: &[String],
     started: Instant,
 ) -> Result<(), Failure> {
+    let filter = cli.bpf_filter.as_deref().map(Filter::new).transpose();
+    let filter = filter.map_err(|why| wrong_usage(format_args!("--bpf-filter: {why}")))?;
     let all = interfaces()?;
     let watch_what = match names {
         [] => Watch::Named(vec![default_interface(&all).map_err(anyhow::Error::from)?.name.clone()]),
@@ -191,6 +200,7 @@ fn watch_live(
     let config = LiveConfig {
         method,
         promiscuous: cli.promiscuous,
+        filter,
         seed: random() as u32,
         ..LiveConfig::new(watch_what)
     };
@@ -203,8 +213,7 @@ fn watch_live(
             eprintln!("note: {note}");
         }
     }
-    let own = all.iter().flat_map(|i| i.addresses.iter().map(|&(address, _)| (address, 128)));
-    let locals = Locals::new(own.chain(cli.local.iter().copied()));
+    let locals = own_and_given(&cli.local);
     let start = Stamp((platform::host(Vec::new()).wall)());
     let origin = Origin::Live { interfaces, start };
     let setup = Setup { promiscuous, notes: live.notes, ..setup(cli, file) };
@@ -225,11 +234,17 @@ fn watch<S: Source + 'static>(
     let host = platform::host(plan.cores.clone());
     let memory = platform::usable_memory();
     let config = engine::config(cli, plan, host, locals, Some(memory), random());
+    let owners = match origin {
+        Origin::Live { .. } => owners(cli),
+        Origin::File { .. } => None,
+    };
     if !cli.headless {
         let kept = if setup.file.is_some() { usize::MAX } else { cli.history as usize };
         let ended = Arc::new(EndedFlows::new(kept));
         let tap: Box<dyn Tap> = Box::new(EndedTap(Arc::clone(&ended)));
-        let engine = Engine::launch(config, sources, vec![tap]).map_err(anyhow::Error::from)?;
+        let engine = Engine::launch_with_owners(config, sources, vec![tap], owners);
+        let mut engine = engine.map_err(anyhow::Error::from)?;
+        follow_addresses(cli, &mut engine);
         let pace = engine.pacer();
         if let Some(ms) = file.refresh.filter(|_| cli.refresh_interval.is_none()) {
             pace(Nanos::from_millis(u64::from(ms.min(1000))));
@@ -255,17 +270,40 @@ fn watch<S: Source + 'static>(
     let out = standard_output()?;
     let reader = out.try_clone().context("cannot use standard output")?;
     let tap: Box<dyn Tap> = match cli.output {
-        OutputFormat::Jsonl => Box::new(Jsonl::new(out, origin, prompt)),
+        OutputFormat::Jsonl => {
+            let lines = Jsonl::new(out, origin, prompt);
+            Box::new(match cli.interval {
+                Some(every) => lines.with_changes(Nanos::from_secs_f64(every.as_secs_f64())),
+                None => lines,
+            })
+        }
         OutputFormat::Json => Box::new(Json::new(out, origin)),
     };
     let stop = stop_flag().context("cannot catch signals")?;
-    let engine = Engine::launch(config, sources, vec![tap]).map_err(anyhow::Error::from)?;
+    if let Some(status) = owners.as_ref().map(|owners| owners.status())
+        && let Some(reason) = &status.reason
+    {
+        let remedy = status.remedy.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
+        eprintln!("note: owners by {}: {reason}{remedy}", status.method);
+    }
+    let engine = Engine::launch_with_owners(config, sources, vec![tap], owners);
+    let mut engine = engine.map_err(anyhow::Error::from)?;
+    follow_addresses(cli, &mut engine);
     let publication = Arc::clone(engine.publication());
+    let mut stalled_since: Option<Instant> = None;
     // The last epoch is out before its thread has ended; `join` waits for that.
     while !publication.is_over() {
         let due = cli.stop_after().is_some_and(|limit| started.elapsed() >= limit);
         if due || stop.load(Ordering::Relaxed) || platform::reader_gone(&reader) {
             engine.stop();
+            // Nobody waits for a reader that takes nothing any more.
+            stalled_since = match platform::reader_keeps_up(&reader) {
+                true => None,
+                false => stalled_since.or_else(|| Some(Instant::now())),
+            };
+            if stalled_since.is_some_and(|since| since.elapsed() >= READER_PATIENCE) {
+                return Err(anyhow!("standard output is not read: the export ends before its summary").into());
+            }
         }
         // Wakes early when the engine ends.
         drop(publication.wait_after(Epoch(u64::MAX), Duration::from_millis(20)));
@@ -284,6 +322,45 @@ fn watch<S: Source + 'static>(
         }
     }
     Ok(())
+}
+
+/// Returns the addresses of this host and those that the user says are ours.
+fn own_and_given(given: &[(IpAddr, u8)]) -> Locals {
+    let own = platform::addresses().into_iter().map(|address| (address, 128));
+    Locals::new(own.chain(given.iter().copied()))
+}
+
+/// Tells the engine when the addresses of this host change. While live only.
+fn follow_addresses(cli: &Cli, engine: &mut Engine) {
+    if !matches!(cli.input(), Input::Live(_)) {
+        return;
+    }
+    let (shared, publication, given) =
+        (engine.take_locals(), Arc::clone(engine.publication()), cli.local.clone());
+    let follow = move || {
+        let mut known = own_and_given(&given);
+        while !publication.is_over() {
+            thread::sleep(ADDRESS_INTERVAL);
+            let now = own_and_given(&given);
+            if now != known {
+                shared.set(&now);
+                known = now;
+            }
+        }
+    };
+    // Without this thread the addresses of the start stay.
+    let _ = thread::Builder::new().name("addresses".into()).spawn(follow);
+}
+
+/// Starts what knows owners of connections, if it is wanted.
+fn owners(cli: &Cli) -> Option<Box<dyn Owners>> {
+    let method = match cli.owners {
+        OwnerLookup::Auto => OwnerMethod::Auto,
+        OwnerLookup::Bpf => OwnerMethod::Bpf,
+        OwnerLookup::Proc => OwnerMethod::Proc,
+        OwnerLookup::Off => return None,
+    };
+    platform::owners(method)
 }
 
 fn interfaces() -> Result<Vec<Interface>, Failure> {

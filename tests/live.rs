@@ -377,7 +377,7 @@ fn what_a_tiny_ring_loses_is_counted_to_the_frame() {
     in_namespace(|| {
         veth();
         let ring = RingConfig { block_size: 4 << 12, blocks: 4, retire_ms: 4 };
-        let mut source = open(&LiveConfig { ring, ..named("rnlb") }, 1).remove(0);
+        let mut source = open(&LiveConfig { ring: Some(ring), ..named("rnlb") }, 1).remove(0);
         let a = Sender::on("rnla");
         let mut taken = 0;
         for round in 0..5u32 {

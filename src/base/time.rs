@@ -20,6 +20,11 @@ impl Nanos {
         Self(ms * 1_000_000)
     }
 
+    /// Returns a span of `secs` seconds, which are neither negative nor beyond 580 years.
+    pub fn from_secs_f64(secs: f64) -> Self {
+        Self((secs * 1e9) as u64)
+    }
+
     /// Returns the span from `earlier` to `self`, 0 if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Self {
         Self(self.0.saturating_sub(earlier.0))

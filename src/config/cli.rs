@@ -30,12 +30,16 @@ pub struct Cli {
 
     /// Read a pcap or pcapng file instead; `-` is standard input
     #[arg(long, value_name = "FILE", help_heading = "Source",
-        conflicts_with_all = ["interfaces", "promiscuous", "capture"])]
+        conflicts_with_all = ["interfaces", "promiscuous", "capture", "bpf_filter"])]
     pub read: Option<PathBuf>,
 
     /// How frames are captured
     #[arg(long, value_name = "METHOD", value_enum, default_value_t, help_heading = "Source")]
     pub capture: CaptureMethod,
+
+    /// Capture only frames for which this holds, in the syntax of pcap-filter(7)
+    #[arg(short = 'f', long, value_name = "EXPR", help_heading = "Source")]
+    pub bpf_filter: Option<String>,
 
     /// Ask the interface for frames to other hosts too
     #[arg(long, help_heading = "Source")]
@@ -122,6 +126,15 @@ pub struct Cli {
     #[arg(long, requires = "headless", conflicts_with = "duration", help_heading = "Output")]
     pub once: bool,
 
+    /// Also write a line for each connection that has changed, every so many seconds
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse::seconds,
+        requires = "headless", help_heading = "Output")]
+    pub interval: Option<Duration>,
+
+    /// How owners of connections are found
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t, help_heading = "Capture")]
+    pub owners: OwnerLookup,
+
     /// Cores the pipeline may use, one pinned thread each, as in `2-7` or `0,2-3`
     #[arg(long, value_name = "LIST", value_parser = parse::cores, help_heading = "Machine")]
     pub cores: Option<CoreList>,
@@ -155,6 +168,20 @@ pub enum CaptureMethod {
     AfPacket,
     /// The pcap library, in builds that have it
     Pcap,
+}
+
+/// `--owners`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OwnerLookup {
+    /// The best way that works here
+    #[default]
+    Auto,
+    /// From the kernel's events, by BPF programs that only watch
+    Bpf,
+    /// From the kernel's tables of sockets, and /proc
+    Proc,
+    /// Not at all
+    Off,
 }
 
 /// `--output`.
@@ -213,6 +240,9 @@ impl Cli {
             return Err(Self::wrong(
                 "--promiscuous is asked of an interface by name, not of --interface any",
             ));
+        }
+        if cli.interval.is_some() && cli.output != OutputFormat::Jsonl {
+            return Err(Self::wrong("--interval adds lines to --output jsonl"));
         }
         if cli.interfaces.iter().any(String::is_empty) {
             return Err(Self::wrong("--interface needs a name"));

@@ -34,7 +34,11 @@ pub fn config(
         max_flows: cli.flows(memory),
         seed,
         cut_interval: cli.cut_interval(),
-        file_epochs: if cli.headless { Publish::AtEnd } else { Publish::Always },
+        // Who writes what changed wants every epoch, as a screen does.
+        file_epochs: match cli.headless && cli.interval.is_none() {
+            true => Publish::AtEnd,
+            false => Publish::Always,
+        },
         parse: cli.parse_config(),
         locals,
         inspects: !cli.no_dpi,

@@ -33,11 +33,11 @@ pub fn either_side(talk: &Streams<'_>, sign: impl Fn(Cursor<'_>) -> Read<()>) ->
     if signs.iter().any(Result::is_ok) {
         Ok(signs.map(|sign| sign.is_ok()))
     } else {
-        Err(if signs.contains(&Err(Verdict::No)) || talk.ended == [true; 2] {
-            Verdict::No
-        } else {
-            Verdict::More
-        })
+        // Where the beginning was missed, one side may be in the middle of a message and the other at one's beginning.
+        let silent = |side: usize| talk.bytes[side].is_empty() && !talk.ended[side];
+        let waits = !talk.opened && (silent(0) || silent(1));
+        let over = signs.contains(&Err(Verdict::No)) && !waits || talk.ended == [true; 2];
+        Err(if over { Verdict::No } else { Verdict::More })
     }
 }
 

@@ -38,8 +38,8 @@ const PATIENCE: u8 = 40;
 
 /// Recognises DTLS by a datagram that its records fill exactly, and follows the handshake.
 ///
-/// Protocols that share a flow with DTLS (STUN, RTP: RFC 7983) may hand datagrams on, with a memory of zeros before
-/// the first one that [`is_dtls`].
+/// Protocols that share a flow with DTLS (STUN, RTP: RFC 7983) may hand on datagrams that are [`is_dtls`], with a
+/// memory that is theirs at [`SPARE`] only.
 pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
     let mut flow = Flow::new(talk.memory);
     if !flow.progress.has(KNOWN) && !is_dtls(talk.bytes, talk.wire_len) {
@@ -200,6 +200,8 @@ struct Progress<'a> {
 
 /// Bytes for [`Progress`].
 const PROGRESS: usize = 64;
+/// A byte of the flow's memory that is not used here.
+pub const SPARE: usize = PROGRESS - 1;
 /// Flags.
 const KNOWN: u8 = 1;
 const CLIENT_READ: u8 = 2;
@@ -282,7 +284,7 @@ impl Progress<'_> {
     }
 
     fn keep_session_id(&mut self, id: &[u8]) {
-        let (len, room) = (id.len(), &mut self.bytes[Self::SESSION_ID..]);
+        let (len, room) = (id.len(), &mut self.bytes[Self::SESSION_ID..SPARE]);
         if let Some(room) = room.get_mut(1..1 + len) {
             room.copy_from_slice(id);
             self.bytes[Self::SESSION_ID] = len as u8;

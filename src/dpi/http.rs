@@ -98,6 +98,13 @@ fn exchange(talk: &Streams<'_>, client: usize, notes: &mut Notes<'_>) -> Verdict
                 notes.client(client);
                 notes.phase(Phase::Web);
                 notes.text(Fact::HttpVersion, b"HTTP/0.9");
+                // RFC 1945 section 4.1: Simple-Request = "GET" SP Request-URI CRLF.
+                if let Line::Whole(line, at) = request
+                    && talk.bytes[client][..at].ends_with(b"\r\n")
+                {
+                    notes.text(Fact::HttpMethod, line.method);
+                    notes.text(Fact::HttpPath, &line.target[..line.target.len().min(LONGEST_PATH)]);
+                }
                 Verdict::Done
             }
         };
@@ -509,6 +516,7 @@ mod tests {
     fn version_0_9_needs_a_fitting_answer() {
         assert_eq!(read(b"GET /x\n", b"").0, Some(Verdict::More));
         assert_eq!(read(b"GET /x\n", b"<html>").0, Some(Verdict::Done));
+        assert_eq!(read(b"GET /x\r\n\r\n", b"<html>").2, "/x");
         assert_eq!(read(b"GET /x\r\n", b"$-1\r\n").0, Some(Verdict::No));
     }
 

@@ -4,11 +4,12 @@
 //! that need more bytes, or an answer, have one until then; when all places are taken, the flow
 //! that has had its place for longest is given up.
 //!
-//! Memory: [`BYTES_PER_FLOW`] bytes for each flow under inspection, [`PLACES`] flows at most.
+//! Memory: [`BYTES_PER_FLOW`] bytes for each flow under inspection, and what it needs of the worker's
+//! blocks: 16 KB at most, of its stream's beginnings or of its recogniser's memory.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 #![expect(unsafe_code, reason = "places in the pool promise that zeros are a value")]
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::AddAssign};
 
 use crate::{
     base::{
@@ -20,15 +21,20 @@ use crate::{
         fact::Fact,
         notes::{Learn, Learned, Notes, Phase, Sink},
         recogniser::{RECOGNISERS, Recogniser, Verdict},
+        room::{BLOCK, Blocks, Chain, Memories},
         service::Service,
-        stream::Side,
+        stream::{Side, Written},
         talk::{Datagram, HEAD, MEMORY, STREAM_BUDGET, Streams},
     },
 };
 
-/// Flows of one worker that can be under inspection at once.
-pub const PLACES: usize = 8192;
-/// What a flow under inspection takes in bytes.
+/// Flows of one worker that can be under inspection at once: one in 16, within these bounds.
+const PLACES: std::ops::RangeInclusive<usize> = 1024..=65_536;
+/// Large memories for each place.
+const MEMORIES: usize = 32;
+/// Places looked at for one that rests, when all are taken.
+const DISPLACE_WINDOW: usize = 64;
+/// What a flow under inspection takes in bytes, beside blocks.
 pub const BYTES_PER_FLOW: usize = size_of::<Conversation>();
 /// Datagrams after which a flow that nobody knows is given up.
 const MOST_DATAGRAMS: u32 = 12;
@@ -42,10 +48,15 @@ const MOST_TRIES: u32 = 4;
 const SAID: usize = 32;
 /// Bit of a slot's entry: the flow has no place; the number of tries stands below.
 const TRIES: u32 = 1 << 31;
-/// Bit of a slot's entry: the flow has no place; the number of the recogniser that knows it, plus 1,
-/// stands below, and above it its label plus 1.
-const RESTS: u32 = 1 << 30;
-const LABEL_SHIFT: u32 = 8;
+/// Bit of a slot's entry: the flow has no place, and only its phase is followed; the number of its
+/// recogniser stands below.
+const FOLLOWED: u32 = 1 << 30;
+/// Datagrams after which a flow that rests is only followed.
+const FACTS_OF_DATAGRAMS: u32 = 8;
+/// A slot's entry: the flow was given up; whoever asks again is told so.
+const GIVEN_UP: u32 = u32::MAX;
+/// Bit of what a flow keeps: it is a large memory.
+const LARGE: u32 = 1 << 31;
 
 /// Everything about a segment or a datagram with payload, or about the end of a direction.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +109,15 @@ pub struct InspectorCounts {
     pub displaced: u64,
 }
 
+impl AddAssign for InspectorCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.payloads += other.payloads;
+        self.labelled += other.labelled;
+        self.given_up += other.given_up;
+        self.displaced += other.displaced;
+    }
+}
+
 /// A flow under inspection.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -111,17 +131,19 @@ struct Conversation {
     /// Payloads seen.
     seen: u32,
     tries: u32,
+    /// The memory of its recogniser: number of the block or, with [`LARGE`], of the large memory.
+    kept: u32,
     said_len: u32,
     said: [u32; SAID],
     sides: [Side; 2],
+    chains: [Chain; 2],
     heads: [[u8; HEAD]; 2],
     head_lens: [u8; 2],
     /// The label that was passed on, plus 1.
     label: u8,
     taken: bool,
-    /// A recogniser of datagrams may have written to `bytes`.
-    kept: bool,
-    bytes: [[u8; STREAM_BUDGET]; 2],
+    /// It waits for nothing: the first to make room.
+    rests: bool,
 }
 
 // SAFETY: integers, booleans (0 is false), a newtype of an integer, and arrays of them.
@@ -132,10 +154,16 @@ pub struct Inspector {
     pool: Array<Conversation>,
     free: Box<[u32]>,
     free_len: usize,
-    /// Where the search for the longest-standing flow goes on.
+    /// Where the search for a flow to give up goes on.
     hand: usize,
-    /// By slot of the flow table: 0, [`TRIES`] or [`RESTS`] and what belongs to them, or its place plus 1.
+    /// By slot of the flow table: 0, its place plus 1, [`TRIES`] and their number, or [`GIVEN_UP`].
     of_slot: Array<u32>,
+    blocks: Blocks,
+    memories: Memories,
+    /// Where a stream's bytes are put together, by side.
+    scratch: Box<[[u8; STREAM_BUDGET]; 2]>,
+    /// The memory of a datagram whose flow has none of its own; zeros between calls.
+    blank: Box<[u8; MEMORY]>,
     counts: InspectorCounts,
     masks: Masks,
 }
@@ -154,7 +182,7 @@ impl Inspector {
     /// When the system does not give the address space.
     #[allow(clippy::disallowed_methods, reason = "start-up")]
     pub fn new(capacity: usize, advise: Advise) -> Result<Self, OutOfMemory> {
-        let places = PLACES.min(capacity.max(1));
+        let places = (capacity / 16).clamp(*PLACES.start(), *PLACES.end()).min(capacity.max(1));
         let bits = |has: fn(&Recogniser) -> bool| {
             RECOGNISERS.iter().enumerate().filter(|(_, r)| has(r)).fold(0u128, |mask, (n, _)| mask | 1 << n)
         };
@@ -165,6 +193,10 @@ impl Inspector {
             free_len: places,
             hand: 0,
             of_slot: Array::new(capacity, advise)?,
+            blocks: Blocks::new(2 * places, advise)?,
+            memories: Memories::new(places.div_ceil(MEMORIES), advise)?,
+            scratch: Box::new([[0; STREAM_BUDGET]; 2]),
+            blank: Box::new([0; MEMORY]),
             counts: InspectorCounts::default(),
             masks: Masks {
                 streams: bits(|r| r.streams.is_some()),
@@ -182,9 +214,12 @@ impl Inspector {
     pub fn segment(&mut self, subject: &Subject<'_>, learn: &mut impl Learn) -> Judgement {
         self.counts.payloads += 1;
         let place = match self.place(subject.id) {
-            Some(place) => place,
-            None if subject.payload.is_empty() => return Judgement::default(),
-            None => match self.first_segment(subject, learn) {
+            Place::At(place) => place,
+            Place::GivenUp | Place::Followed(_) => {
+                return Judgement { settled: true, ..Judgement::default() };
+            }
+            Place::None if subject.payload.is_empty() => return Judgement::default(),
+            Place::None => match self.first_segment(subject, learn) {
                 Ok(judgement) => return judgement,
                 Err(candidates) => {
                     let place = self.enter(subject.id);
@@ -193,35 +228,27 @@ impl Inspector {
                 }
             },
         };
-        let talk = &mut self.pool[place];
-        let Conversation { sides, bytes, .. } = talk;
-        let from = subject.from & 1;
-        for (side, start) in sides.iter_mut().zip(subject.starts) {
-            if let Some(start) = start {
-                side.begin(start);
-            }
-        }
-        let had_ended = sides[from].has_ended();
-        let grew = sides[from].take(subject.seq_number, subject.payload, subject.wire_len, &mut bytes[from]);
-        if subject.closes {
-            sides[from].close(subject.seq_number.wrapping_add(subject.wire_len as u32));
-        }
-        talk.seen += u32::from(!subject.payload.is_empty());
-        let news = grew || sides[from].has_ended() != had_ended;
+        let news = self.keep(place, subject);
+        let Self { pool, blocks, scratch, .. } = self;
+        let talk = &mut pool[place];
         // A recogniser that knows the flow is told of bytes beyond the budget too: it may count them.
         if !news && talk.chosen == 0 && talk.seen < MOST_SEGMENTS {
             return Judgement::default();
         }
-        let mut passer = Passer::new(subject.id, learn, &mut talk.said, &mut talk.said_len);
-        let mut notes = Notes::new(&mut passer);
+        let [low, high] = &mut **scratch;
         let view = Streams {
-            bytes: [0, 1].map(|s| &bytes[s][..usize::from(talk.sides[s].ready)]),
+            bytes: [
+                blocks.read(&talk.chains[0], usize::from(talk.sides[0].ready), low),
+                blocks.read(&talk.chains[1], usize::from(talk.sides[1].ready), high),
+            ],
             ended: talk.sides.map(|s| s.has_ended()),
             total: talk.sides.map(|s| s.total),
             client: subject.client,
             opened: subject.opened,
             ports: subject.ports,
         };
+        let mut passer = Passer::new(subject.id, learn, &mut talk.said, &mut talk.said_len);
+        let mut notes = Notes::new(&mut passer);
         let asked = ask(talk.candidates, talk.chosen, |r| match r.streams {
             Some(recognise) => recognise(&view, &mut notes),
             None => Verdict::No,
@@ -229,12 +256,39 @@ impl Inspector {
         let over = view.ended == [true; 2] || talk.seen >= MOST_SEGMENTS;
         let (phase, client) = (notes.phase, notes.client);
         let label = passer.service;
-        let settled = self.conclude(place, asked, label, over, MOST_OF_KNOWN, learn);
+        let settled = self.conclude(place, asked, label, over, learn);
         if settled && self.pool[place].chosen == 0 && !subject.opened {
             return self.try_again(place, over);
         }
         self.leave_if(settled, place);
         Judgement { settled, phase, client }
+    }
+
+    /// Puts a segment's bytes to those of its direction; returns whether more are in order than
+    /// before, or none will come any more.
+    fn keep(&mut self, place: usize, subject: &Subject<'_>) -> bool {
+        let talk = &mut self.pool[place];
+        for (side, start) in talk.sides.iter_mut().zip(subject.starts) {
+            if let Some(start) = start {
+                side.begin(start);
+            }
+        }
+        let from = subject.from & 1;
+        let side = &mut talk.sides[from];
+        let before = (side.ready, side.has_ended());
+        if let Some(Written { at, skip, len }) =
+            side.take(subject.seq_number, subject.payload.len(), subject.wire_len)
+        {
+            let bytes = &subject.payload[skip..skip + len];
+            if !self.blocks.write(&mut talk.chains[from], at, bytes) {
+                side.stop(before.0);
+            }
+        }
+        if subject.closes {
+            side.close(subject.seq_number.wrapping_add(subject.wire_len as u32));
+        }
+        talk.seen += u32::from(!subject.payload.is_empty());
+        (side.ready, side.has_ended()) != before
     }
 
     /// Looks at a UDP datagram.
@@ -244,20 +298,32 @@ impl Inspector {
             return Judgement::default();
         }
         let place = match self.place(subject.id) {
-            Some(place) => place,
-            None => {
+            Place::At(place) => place,
+            Place::GivenUp => return Judgement { settled: true, ..Judgement::default() },
+            Place::Followed(n) => {
+                let phase = RECOGNISERS[n].follow.and_then(|phase| phase(subject.payload));
+                return Judgement { phase, ..Judgement::default() };
+            }
+            Place::None => {
                 let place = self.enter(subject.id);
                 self.pool[place].candidates = self.masks.datagrams;
                 place
             }
         };
-        let talk = &mut self.pool[place];
-        let Conversation { bytes, heads, head_lens, .. } = talk;
+        let Self { pool, blocks, memories, blank, .. } = self;
+        let talk = &mut pool[place];
+        let kept = talk.kept & !LARGE;
+        let memory = match talk.kept {
+            0 => &mut **blank,
+            large if large & LARGE != 0 => memories.bytes_mut(kept),
+            _ => {
+                blank[..BLOCK].copy_from_slice(blocks.bytes(kept));
+                &mut **blank
+            }
+        };
         let mut passer = Passer::new(subject.id, learn, &mut talk.said, &mut talk.said_len);
         let mut notes = Notes::new(&mut passer);
-        let before = [0, 1].map(|side| &heads[side][..usize::from(head_lens[side])]);
-        let memory: &mut [u8; MEMORY] =
-            bytes.as_flattened_mut().try_into().expect("both streams' room is the memory of datagrams");
+        let before = [0, 1].map(|side| &talk.heads[side][..usize::from(talk.head_lens[side])]);
         let mut datagram = Datagram {
             bytes: subject.payload,
             wire_len: subject.wire_len,
@@ -280,32 +346,75 @@ impl Inspector {
         talk.heads[from][..head].copy_from_slice(&subject.payload[..head]);
         talk.head_lens[from] = head as u8;
         talk.seen += 1;
+        talk.rests = matches!(asked, Asked::Chosen(_, Verdict::Rest));
         let over = talk.seen >= MOST_DATAGRAMS;
-        talk.kept |= matches!(asked, Asked::Chosen(..)) || talk.chosen != 0;
-        let rests = matches!(asked, Asked::Chosen(_, Verdict::Rest));
-        let settled = self.conclude(place, asked, label, over, u32::MAX, learn);
-        if settled && self.pool[place].chosen == 0 {
+        let has_memory = self.put_memory_away(place, &asked);
+        let settled = self.conclude(place, asked, label, over, learn) || !has_memory;
+        let Conversation { id, chosen, seen, rests, .. } = self.pool[place];
+        if settled && chosen == 0 {
             return self.try_again(place, over);
         }
-        if rests {
-            let Conversation { id, chosen, label, .. } = self.pool[place];
-            self.give_back(place);
-            self.of_slot[id.slot() as usize] = RESTS | chosen | u32::from(label) << LABEL_SHIFT;
-        } else {
-            self.leave_if(settled, place);
+        let can_follow = || RECOGNISERS[chosen as usize - 1].follow.is_some();
+        let is_followed = !settled && rests && seen >= FACTS_OF_DATAGRAMS && chosen != 0 && can_follow();
+        self.leave_if(settled || is_followed, place);
+        if is_followed {
+            self.of_slot[id.slot() as usize] = FOLLOWED | (chosen - 1);
         }
         Judgement { settled, phase, client }
+    }
+
+    /// Puts what a recogniser wrote where the flow finds it again; `false` if there is no room.
+    fn put_memory_away(&mut self, place: usize, asked: &Asked) -> bool {
+        let talk = &mut self.pool[place];
+        let chosen = match *asked {
+            Asked::Chosen(n, _) => n as u32 + 1,
+            Asked::Open(_) => talk.chosen,
+        };
+        let keeps = chosen.checked_sub(1).map_or(0, |n| RECOGNISERS[n as usize].keeps);
+        let keeping = matches!(asked, Asked::Chosen(_, Verdict::Is | Verdict::More));
+        if keeping && keeps > 0 && talk.kept == 0 {
+            let taken = match keeps {
+                0..=BLOCK => self.blocks.take(),
+                _ => self.memories.take().map(|number| number | LARGE),
+            };
+            talk.kept = taken.unwrap_or(0);
+            if taken.is_none() {
+                self.counts.displaced += 1;
+            }
+            if talk.kept & LARGE != 0 {
+                self.memories.bytes_mut(talk.kept & !LARGE)[..keeps].copy_from_slice(&self.blank[..keeps]);
+                self.blank[..keeps].fill(0);
+            }
+        }
+        let out_of_room = keeping && keeps > 0 && talk.kept == 0;
+        if talk.kept & LARGE == 0 {
+            if talk.kept != 0 {
+                self.blocks.bytes_mut(talk.kept)[..keeps].copy_from_slice(&self.blank[..keeps]);
+            }
+            self.blank[..keeps].fill(0);
+        }
+        debug_assert!(self.blank.iter().all(|b| *b == 0), "who writes says how much");
+        if !keeping {
+            self.release_memory(place, keeps);
+        }
+        !out_of_room
+    }
+
+    fn release_memory(&mut self, place: usize, used: usize) {
+        let kept = std::mem::take(&mut self.pool[place].kept);
+        match kept {
+            0 => {}
+            large if large & LARGE != 0 => self.memories.give_back(large & !LARGE, used),
+            block => self.blocks.give_back(block, used.min(BLOCK)),
+        }
     }
 
     /// Forgets a flow: it ended.
     #[inline]
     pub fn forget(&mut self, slot: u32) {
-        let entry = self.of_slot[slot as usize];
-        if entry != 0 {
-            self.of_slot[slot as usize] = 0;
-            if entry & (TRIES | RESTS) == 0 {
-                self.give_back(entry as usize - 1);
-            }
+        let entry = std::mem::take(&mut self.of_slot[slot as usize]);
+        if entry != 0 && entry & (TRIES | FOLLOWED) == 0 {
+            self.give_back(entry as usize - 1);
         }
     }
 
@@ -347,15 +456,9 @@ impl Inspector {
                 let label = passer.service;
                 let place = self.enter(subject.id);
                 let talk = &mut self.pool[place];
-                (talk.said, talk.said_len, talk.seen) = (said, said_len, 1);
-                for (side, start) in talk.sides.iter_mut().zip(subject.starts) {
-                    if let Some(start) = start {
-                        side.begin(start);
-                    }
-                }
-                let buffer = &mut talk.bytes[from];
-                talk.sides[from].take(subject.seq_number, subject.payload, subject.wire_len, buffer);
-                self.conclude(place, asked, label, false, MOST_OF_KNOWN, learn);
+                (talk.said, talk.said_len) = (said, said_len);
+                self.keep(place, subject);
+                self.conclude(place, asked, label, false, learn);
                 Ok(Judgement { settled: false, phase, client })
             }
             Asked::Open(0) if subject.opened || !self.may_try(subject.id) => {
@@ -382,7 +485,6 @@ impl Inspector {
         asked: Asked,
         label: Option<Service>,
         over: bool,
-        most: u32,
         learn: &mut impl Learn,
     ) -> bool {
         let talk = &mut self.pool[place];
@@ -396,7 +498,7 @@ impl Inspector {
                     talk.label = label as u8 + 1;
                     learn.learned(talk.id, Learned::Service(label));
                 }
-                verdict == Verdict::Done || talk.seen >= most
+                verdict == Verdict::Done || talk.seen >= MOST_OF_KNOWN && talk.sides[0].total > 0
             }
             // Who has known the flow and denies it now has said what there is to say.
             Asked::Open(_) if talk.chosen != 0 => true,
@@ -421,9 +523,14 @@ impl Inspector {
         Judgement { settled, ..Judgement::default() }
     }
 
-    fn place(&self, id: FlowId) -> Option<usize> {
-        let entry = self.of_slot[id.slot() as usize];
-        (entry != 0 && entry & (TRIES | RESTS) == 0).then(|| entry as usize - 1)
+    fn place(&self, id: FlowId) -> Place {
+        match self.of_slot[id.slot() as usize] {
+            0 => Place::None,
+            GIVEN_UP => Place::GivenUp,
+            tries if tries & TRIES != 0 => Place::None,
+            followed if followed & FOLLOWED != 0 => Place::Followed((followed & !FOLLOWED) as usize),
+            place => Place::At(place as usize - 1),
+        }
     }
 
     /// Gives a flow a place; its candidates are to be set.
@@ -433,32 +540,31 @@ impl Inspector {
         }
         self.free_len -= 1;
         let place = self.free[self.free_len] as usize;
-        let slot = id.slot() as usize;
-        let before = std::mem::replace(&mut self.of_slot[slot], place as u32 + 1);
+        let before = std::mem::replace(&mut self.of_slot[id.slot() as usize], place as u32 + 1);
         let talk = &mut self.pool[place];
-        // NB: `bytes` is cleared when the place is given back, if it was used as a memory.
-        (talk.said_len, talk.head_lens) = (0, [0; 2]);
-        talk.sides = [Side::default(); 2];
-        (talk.id, talk.seen, talk.taken, talk.kept) = (id, 0, true, false);
-        (talk.tries, talk.chosen, talk.label) = match before {
-            0 => (0, 0, 0),
-            tries if tries & TRIES != 0 => (tries & !TRIES, 0, 0),
-            rests => (0, rests & 0xff, (rests >> LABEL_SHIFT) as u8),
-        };
+        (talk.said_len, talk.head_lens, talk.sides) = (0, [0; 2], [Side::default(); 2]);
+        (talk.id, talk.seen, talk.taken, talk.rests) = (id, 0, true, false);
+        (talk.tries, talk.chosen, talk.label) = (before & !TRIES, 0, 0);
         place
     }
 
-    /// Gives up a flow to make room: the next one around the pool.
+    /// Gives up a flow to make room: one that waits for nothing among the next ones around the pool,
+    /// else the last of these.
     #[cold]
     fn displace(&mut self) {
-        loop {
-            let place = self.hand;
-            self.hand = (self.hand + 1) % self.pool.len();
-            if self.pool[place].taken {
-                self.counts.displaced += 1;
-                return self.leave_if(true, place);
+        let places = self.pool.len();
+        let mut victim = self.hand;
+        for n in 0..DISPLACE_WINDOW.min(places) {
+            victim = (self.hand + n) % places;
+            if self.pool[victim].rests {
+                break;
             }
         }
+        self.hand = (victim + 1) % places;
+        self.counts.displaced += 1;
+        let slot = self.pool[victim].id.slot() as usize;
+        self.give_back(victim);
+        self.of_slot[slot] = GIVEN_UP;
     }
 
     fn leave_if(&mut self, settled: bool, place: usize) {
@@ -469,18 +575,25 @@ impl Inspector {
     }
 
     fn give_back(&mut self, place: usize) {
+        let keeper = self.pool[place].chosen;
+        self.release_memory(place, keeper.checked_sub(1).map_or(0, |n| RECOGNISERS[n as usize].keeps));
         let talk = &mut self.pool[place];
         talk.taken = false;
-        let Conversation { sides, bytes, .. } = talk;
-        for (side, bytes) in sides.iter().zip(bytes) {
-            bytes[..side.extent()].fill(0);
-        }
-        if talk.kept {
-            talk.bytes = [[0; STREAM_BUDGET]; 2];
-        }
+        talk.chains.iter_mut().for_each(|chain| self.blocks.release(chain));
         self.free[self.free_len] = place as u32;
         self.free_len += 1;
     }
+}
+
+/// Where a flow's inspection stands.
+enum Place {
+    /// It has none.
+    None,
+    /// It was given up.
+    GivenUp,
+    /// This recogniser follows its phase.
+    Followed(usize),
+    At(usize),
 }
 
 /// What asking around came to.

@@ -1,11 +1,7 @@
 //! What protocols of text lines share: lines, words, header fields, and signs at the start of a stream.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
-use crate::dpi::{
-    notes::Notes,
-    recogniser::Verdict,
-    talk::{Datagram, Streams},
-};
+use crate::dpi::{notes::Notes, recogniser::Verdict, talk::Streams};
 
 /// How the start of a stream compares with a sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,28 +259,6 @@ pub fn weigh(dialog: &Dialog<'_>, client: Sign, server: Sign) -> Ruling {
         (Sign::Part | Sign::Weak, Sign::Part) if dialog.ended[1] => Ruling::Unknown(Verdict::No),
         _ => Ruling::Unknown(Verdict::More),
     }
-}
-
-/// Asks a recogniser of streams about one datagram: for protocols that look alike in both.
-pub fn as_stream(
-    datagram: &Datagram<'_>,
-    notes: &mut Notes<'_>,
-    ask: fn(&Streams<'_>, &mut Notes<'_>) -> Verdict,
-) -> Verdict {
-    let mut bytes: [&[u8]; 2] = [&[], &[]];
-    let mut total = [0; 2];
-    let from = datagram.from & 1;
-    bytes[from] = datagram.bytes;
-    total[from] = datagram.wire_len as u64;
-    let talk = Streams {
-        bytes,
-        ended: [true; 2],
-        total,
-        client: datagram.client & 1,
-        opened: false,
-        ports: datagram.ports,
-    };
-    ask(&talk, notes)
 }
 
 #[cfg(test)]

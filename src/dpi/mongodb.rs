@@ -22,7 +22,7 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
         for side in [0, 1] {
             if let Ok(message) = message(Cursor::of(talk, side)) {
                 notes.client(if message.answers { 1 - side } else { side });
-                if let Some(name) = message.name {
+                if let Some(name) = message.name.filter(|_| !message.answers) {
                     notes.text(Fact::Detail, name);
                 }
             }

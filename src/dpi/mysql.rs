@@ -38,7 +38,7 @@ fn read(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Read<Verdict> {
             Err(_) => false,
         };
         let logged_in = if asks.is_empty() { Err(Verdict::More) } else { login(asks) };
-        if known || (logged_in.is_ok() && says.is_empty()) {
+        if known || logged_in.is_ok() {
             notes.client(1 - server);
             if logged_in.is_ok() {
                 note_client(asks, notes);

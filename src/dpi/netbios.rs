@@ -50,8 +50,8 @@ pub fn datagram_service(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdi
 fn datagram(mut bytes: Cursor<'_>, cut: bool, notes: &mut Notes<'_>) -> Read<Verdict> {
     let kind = bytes.u8()?;
     ensure(matches!(kind, 0x10..=0x16))?;
-    ensure(bytes.u8()? & 0xf0 == 0)?;
-    bytes.take(2 + 4 + 2)?;
+    // Flags, of which old systems set reserved ones; id, address, port.
+    bytes.take(1 + 2 + 4 + 2)?;
     // Direct and broadcast datagrams have length and offset, queries the name at once.
     if kind < 0x13 {
         let length = usize::from(bytes.u16()?);

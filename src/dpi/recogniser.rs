@@ -3,13 +3,14 @@
 
 use crate::dpi::{
     amqp, bacnet, bgp, bittorrent, coap, dcerpc, dhcp, dhcpv6, diameter, dnp3, dns, dtls, ftp, http, http2,
-    ike, irc, kafka, kerberos, lan, ldap, mail, modbus, mongodb, mqtt, mysql, netbios, netflow, nntp,
-    notes::Notes,
-    ntp, oncrpc, openvpn, postgres, pptp, quic, radius, rip, rtmp, rtp, rtsp,
+    ike, irc, kafka, kerberos, lan, ldap, mail, memcached, modbus, mongodb, mqtt, mysql, netbios, netflow,
+    nntp,
+    notes::{Notes, Phase},
+    ntp, oncrpc, openvpn, postgres, pptp, quic, radius, redis, rip, rtmp, rtp, rtsp,
     service::Service,
-    sip, smb, snmp, ssdp, ssh, stun, syslog,
-    talk::{Datagram, Streams},
-    tds, telnet, tftp, tls, tpkt, tunnel, vnc, wireguard, x11, xmpp,
+    sip, smb, snmp, socks, ssdp, ssh, stun, syslog,
+    talk::{Datagram, MEMORY, Streams},
+    tds, telnet, tftp, tls, tpkt, transfer, tunnel, vnc, websocket, wireguard, x11, xmpp,
 };
 
 /// What a recogniser says of a flow.
@@ -41,26 +42,44 @@ pub struct Recogniser {
     pub streams: Option<OfStreams>,
     /// How it knows the protocol over UDP.
     pub datagram: Option<OfDatagram>,
+    /// How many bytes of a flow's memory it writes to, from the front.
+    pub keeps: usize,
+    /// What a datagram says of the phase alone, for flows that have rested after many: their facts
+    /// are known, only their state is followed.
+    pub follow: Option<fn(&[u8]) -> Option<Phase>>,
+}
+
+impl Recogniser {
+    /// Returns the row of one that writes to the first `bytes` bytes of a flow's memory.
+    const fn keeping(self, bytes: usize) -> Self {
+        assert!(bytes <= MEMORY);
+        Self { keeps: bytes, ..self }
+    }
+
+    /// Returns the row of one whose phase can be told from a datagram alone.
+    const fn following(self, follow: fn(&[u8]) -> Option<Phase>) -> Self {
+        Self { follow: Some(follow), ..self }
+    }
 }
 
 const fn tcp(service: Service, streams: OfStreams) -> Recogniser {
-    Recogniser { service, streams: Some(streams), datagram: None }
+    Recogniser { service, streams: Some(streams), datagram: None, keeps: 0, follow: None }
 }
 
 const fn udp(service: Service, datagram: OfDatagram) -> Recogniser {
-    Recogniser { service, streams: None, datagram: Some(datagram) }
+    Recogniser { service, streams: None, datagram: Some(datagram), keeps: 0, follow: None }
 }
 
 const fn both(service: Service, streams: OfStreams, datagram: OfDatagram) -> Recogniser {
-    Recogniser { service, streams: Some(streams), datagram: Some(datagram) }
+    Recogniser { service, streams: Some(streams), datagram: Some(datagram), keeps: 0, follow: None }
 }
 
 /// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
 /// stands before a weak one. At most 128.
 pub const RECOGNISERS: &[Recogniser] = &[
     tcp(Service::Tls, tls::streams),
-    udp(Service::Quic, quic::datagram),
-    udp(Service::Dtls, dtls::datagram),
+    udp(Service::Quic, quic::datagram).keeping(MEMORY),
+    udp(Service::Dtls, dtls::datagram).keeping(MEMORY),
     // Text.
     tcp(Service::Http, http::streams),
     tcp(Service::Http2, http2::streams),
@@ -78,11 +97,16 @@ pub const RECOGNISERS: &[Recogniser] = &[
     udp(Service::Ssdp, ssdp::datagram),
     udp(Service::Wsd, ssdp::ws_discovery),
     both(Service::Syslog, syslog::streams, syslog::datagram),
+    tcp(Service::Rsync, transfer::rsync),
+    tcp(Service::Git, transfer::git),
+    tcp(Service::Socks, socks::streams),
+    tcp(Service::Redis, redis::streams),
+    both(Service::Memcached, memcached::streams, memcached::datagram),
     // Magic numbers and whole structures.
-    both(Service::Stun, stun::streams, stun::datagram),
+    both(Service::Stun, stun::streams, stun::datagram).keeping(1),
     both(Service::BitTorrent, bittorrent::streams, bittorrent::datagram),
     udp(Service::NetbiosNs, netbios::name_service),
-    both(Service::Dns, dns::streams, dns::datagram),
+    both(Service::Dns, dns::streams, dns::datagram).keeping(dns::KEEPS).following(dns::phase),
     udp(Service::NetbiosDgm, netbios::datagram_service),
     tcp(Service::Smb, smb::streams),
     udp(Service::Dhcp, dhcp::datagram),
@@ -91,7 +115,7 @@ pub const RECOGNISERS: &[Recogniser] = &[
     both(Service::Snmp, snmp::streams, snmp::datagram),
     both(Service::Ldap, ldap::streams, ldap::datagram),
     udp(Service::WireGuard, wireguard::datagram),
-    both(Service::OpenVpn, openvpn::streams, openvpn::datagram),
+    both(Service::OpenVpn, openvpn::streams, openvpn::datagram).keeping(1),
     tcp(Service::Bgp, bgp::streams),
     both(Service::Rdp, tpkt::streams, tpkt::datagram),
     tcp(Service::Vnc, vnc::streams),
@@ -114,14 +138,15 @@ pub const RECOGNISERS: &[Recogniser] = &[
     udp(Service::Radius, radius::datagram),
     udp(Service::Dhcpv6, dhcpv6::datagram),
     // Weak signs.
-    udp(Service::Ntp, ntp::datagram),
+    udp(Service::Ntp, ntp::datagram).keeping(1),
+    tcp(Service::WebSocket, websocket::streams),
     udp(Service::Bacnet, bacnet::datagram),
     udp(Service::Vxlan, tunnel::datagram),
     udp(Service::Tftp, tftp::datagram),
     udp(Service::Coap, coap::datagram),
     tcp(Service::Rtmp, rtmp::streams),
     tcp(Service::Kafka, kafka::streams),
-    udp(Service::Rtp, rtp::datagram),
+    udp(Service::Rtp, rtp::datagram).keeping(1),
 ];
 
 const _: () = assert!(RECOGNISERS.len() <= 128);

@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(ask(streams, &client[..2000], &server, 1935).verdict, Some(Verdict::More));
         assert_eq!(
             ask(streams, b"\x03\0\0\x13\x0e\xe0\0\0\0\0\0", b"\x03\0\0\x13", 3389).verdict,
-            Some(Verdict::More)
+            Some(Verdict::No)
         );
     }
 }

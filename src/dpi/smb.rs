@@ -71,7 +71,8 @@ fn frame<'a>(bytes: &mut Cursor<'a>) -> Read<Frame<'a>> {
     match kind {
         0 => {
             ensure(length >= 32)?;
-            let magic: [u8; 4] = bytes.clone().array()?;
+            let mut peek = *bytes;
+            let magic: [u8; 4] = peek.array()?;
             ensure(matches!(&magic, b"\xffSMB" | b"\xfeSMB" | b"\xfdSMB" | b"\xfcSMB"))?;
             let all = bytes.rest();
             match bytes.take(length) {

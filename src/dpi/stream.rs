@@ -37,6 +37,17 @@ pub struct Side {
     fin: u64,
 }
 
+/// Which bytes of a segment belong where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Offset in the direction's bytes.
+    pub at: usize,
+    /// The first of the segment's bytes.
+    pub skip: usize,
+    /// How many.
+    pub len: usize,
+}
+
 impl Side {
     /// Says where the direction begins, unless that is known.
     pub fn begin(&mut self, base: u32) {
@@ -50,12 +61,6 @@ impl Side {
         self.stopped || usize::from(self.ready) == STREAM_BUDGET || self.fin == u64::from(self.ready) + 1
     }
 
-    /// Returns how much of the buffer was written to, from its front.
-    pub fn extent(&self) -> usize {
-        let pieces = &self.pieces[..usize::from(self.len)];
-        pieces.iter().map(|&(_, end)| usize::from(end)).fold(usize::from(self.ready), usize::max)
-    }
-
     /// Notes that the sender closed behind `seq_number`.
     pub fn close(&mut self, seq_number: u32) {
         self.begin(seq_number);
@@ -65,29 +70,35 @@ impl Side {
         }
     }
 
-    /// Takes a segment of `wire_len` bytes, of which `bytes` were captured; returns whether more
-    /// bytes are in order than before.
-    pub fn take(&mut self, seq_number: u32, bytes: &[u8], wire_len: usize, buffer: &mut [u8]) -> bool {
+    /// Takes a segment of `wire_len` bytes, of which `captured` were captured. Returns which of them are
+    /// to be written where, if any are new.
+    pub fn take(&mut self, seq_number: u32, captured: usize, wire_len: usize) -> Option<Written> {
         self.begin(seq_number);
-        let at = seq_number.wrapping_sub(self.base) as i32 as i64;
+        let at = i64::from(seq_number.wrapping_sub(self.base) as i32);
         let end = at + wire_len as i64;
         self.total = self.total.max(end.max(0) as u64);
         let skipped = (i64::from(self.ready) - at).max(0);
         let (Ok(skip), Ok(from)) = (usize::try_from(skipped), usize::try_from(at + skipped)) else {
-            return false;
+            self.notice_gap(false);
+            return None;
         };
-        let to = (at + bytes.len() as i64).clamp(0, STREAM_BUDGET as i64) as usize;
+        let to = (at + captured as i64).clamp(0, STREAM_BUDGET as i64) as usize;
         if from >= to || self.stopped {
-            return self.notice_gap(false);
+            self.notice_gap(false);
+            return None;
         }
         let ready = self.ready;
-        if self.add(from as u16, to as u16) {
-            buffer[from..to].copy_from_slice(&bytes[skip..skip + to - from]);
-        }
-        if bytes.len() < wire_len && usize::from(self.ready) == to && to < STREAM_BUDGET {
+        let added = self.add(from as u16, to as u16);
+        if captured < wire_len && usize::from(self.ready) == to && to < STREAM_BUDGET {
             self.stopped = true;
         }
-        self.notice_gap(self.ready > ready)
+        self.notice_gap(self.ready > ready);
+        added.then_some(Written { at: from, skip, len: to - from })
+    }
+
+    /// Shows no bytes from here on: there was no room for them.
+    pub fn stop(&mut self, ready: u16) {
+        (self.ready, self.len, self.stopped) = (ready, 0, true);
     }
 
     /// Adds the piece; `false` if there is no room to remember it.
@@ -115,7 +126,7 @@ impl Side {
         true
     }
 
-    fn notice_gap(&mut self, progress: bool) -> bool {
+    fn notice_gap(&mut self, progress: bool) {
         let gap = self.total > u64::from(self.ready) && usize::from(self.ready) < STREAM_BUDGET;
         if progress || !gap {
             self.behind = 0;
@@ -123,7 +134,6 @@ impl Side {
             self.behind += 1;
             self.stopped |= self.behind > GAP_PATIENCE;
         }
-        progress
     }
 }
 
@@ -131,6 +141,14 @@ impl Side {
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
+
+    fn take(side: &mut Side, seq_number: u32, bytes: &[u8], wire_len: usize, buffer: &mut [u8]) -> bool {
+        let before = side.ready;
+        if let Some(Written { at, skip, len }) = side.take(seq_number, bytes.len(), wire_len) {
+            buffer[at..at + len].copy_from_slice(&bytes[skip..skip + len]);
+        }
+        side.ready > before
+    }
 
     fn text(n: usize) -> Vec<u8> {
         (0..n).map(|i| (i * 7 + i / 251) as u8).collect()
@@ -153,7 +171,7 @@ mod tests {
                     for at in order {
                         let end = (at + size).min(all.len());
                         let seq = base.wrapping_add(at as u32);
-                        side.take(seq, &all[at..end], end - at, &mut buffer);
+                        take(&mut side, seq, &all[at..end], end - at, &mut buffer);
                     }
                     assert_eq!(usize::from(side.ready), all.len(), "base {base}, size {size}");
                     assert_eq!(&buffer[..all.len()], all);
@@ -166,9 +184,9 @@ mod tests {
     #[test]
     fn overlaps_keep_what_was_in_order_first() {
         let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
-        side.take(100, b"abcd", 4, &mut buffer);
-        side.take(102, b"XXef", 4, &mut buffer);
-        side.take(90, b"0123456789ZZZZZZgh", 18, &mut buffer);
+        take(&mut side, 100, b"abcd", 4, &mut buffer);
+        take(&mut side, 102, b"XXef", 4, &mut buffer);
+        take(&mut side, 90, b"0123456789ZZZZZZgh", 18, &mut buffer);
         assert_eq!(&buffer[..usize::from(side.ready)], b"abcdefgh");
     }
 
@@ -176,19 +194,19 @@ mod tests {
     fn the_budget_is_the_end() {
         let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
         let all = text(STREAM_BUDGET + 500);
-        side.take(7, &all, all.len(), &mut buffer);
+        take(&mut side, 7, &all, all.len(), &mut buffer);
         assert_eq!((usize::from(side.ready), side.total), (STREAM_BUDGET, all.len() as u64));
         assert!(side.has_ended());
-        assert!(!side.take(7 + all.len() as u32, b"more", 4, &mut buffer));
+        assert!(!take(&mut side, 7 + all.len() as u32, b"more", 4, &mut buffer));
         assert_eq!(side.total, all.len() as u64 + 4);
     }
 
     #[test]
     fn what_was_cut_at_capture_ends_the_direction() {
         let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
-        side.take(0, b"abc", 10, &mut buffer);
+        take(&mut side, 0, b"abc", 10, &mut buffer);
         assert!(side.has_ended());
-        side.take(10, b"def", 3, &mut buffer);
+        take(&mut side, 10, b"def", 3, &mut buffer);
         assert_eq!(side.ready, 3);
     }
 
@@ -198,7 +216,7 @@ mod tests {
         side.begin(0);
         for n in 0..=u32::from(GAP_PATIENCE) {
             assert!(!side.has_ended());
-            side.take(10 + n, b"x", 1, &mut buffer);
+            take(&mut side, 10 + n, b"x", 1, &mut buffer);
         }
         assert!(side.has_ended());
     }
@@ -206,10 +224,10 @@ mod tests {
     #[test]
     fn a_close_behind_the_last_byte_ends_the_direction() {
         let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
-        side.take(10, b"ab", 2, &mut buffer);
+        take(&mut side, 10, b"ab", 2, &mut buffer);
         side.close(14);
         assert!(!side.has_ended());
-        side.take(12, b"cd", 2, &mut buffer);
+        take(&mut side, 12, b"cd", 2, &mut buffer);
         assert!(side.has_ended());
     }
 
@@ -219,9 +237,9 @@ mod tests {
             for seq in [0u32, 1, 0x7fff_ffff, 0x8000_0000, 0x8000_0001, u32::MAX] {
                 let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
                 side.begin(base);
-                side.take(seq, &[1; 9000], 70_000, &mut buffer);
+                take(&mut side, seq, &[1; 9000], 70_000, &mut buffer);
                 side.close(seq);
-                side.take(base, &[1; 3], 3, &mut buffer);
+                take(&mut side, base, &[1; 3], 3, &mut buffer);
                 side.has_ended();
             }
         }

@@ -1,13 +1,16 @@
 //! STUN and TURN (RFC 8489, RFC 8656) over UDP and TCP, and the classic one without a cookie (RFC 3489).
 //!
-//! What else goes over the same ports afterwards (media, ChannelData) stays part of the session.
+//! What else goes over the same ports afterwards (media, ChannelData) stays part of the session; DTLS, which
+//! begins there once a path was found (RFC 7983), gives it its label.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::dpi::{
     cursor::{Cursor, Read, either_side, ensure, said, until_ended},
+    dtls,
     fact::Fact,
     notes::Notes,
     recogniser::Verdict,
+    service::Service,
     talk::{Datagram, Streams},
 };
 
@@ -21,13 +24,13 @@ const MOST_MESSAGES: usize = 32;
 
 /// Judges a datagram by cookie and length, or by attributes that are in order.
 pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
-    let Some(header) = Header::read(talk.bytes) else { return otherwise(talk) };
+    let Some(header) = Header::read(talk.bytes) else { return otherwise(talk, notes) };
     let exact = HEADER_LEN + usize::from(header.length) == talk.wire_len;
     let sound = exact && (header.cookie == COOKIE || is_classic(header.kind, talk.bytes));
     if !sound {
-        return otherwise(talk);
+        return otherwise(talk, notes);
     }
-    talk.memory[0] = 1;
+    talk.memory[dtls::SPARE] = 1;
     note_kind(header.kind, notes);
     match header.class() {
         0 => notes.client(talk.from),
@@ -37,13 +40,16 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
     Verdict::Is
 }
 
-/// What a datagram that is no message says: nothing of a flow that is known.
-fn otherwise(talk: &Datagram<'_>) -> Verdict {
-    match (talk.nth > 0 && talk.memory[0] == 1, talk.nth) {
-        (false, _) => Verdict::No,
-        (true, 0..MOST_DATAGRAMS) => Verdict::Is,
-        (true, _) => Verdict::Done,
+/// What a datagram that is no message says: nothing of a flow that is known, if it is not DTLS.
+fn otherwise(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
+    if talk.nth == 0 || talk.memory[dtls::SPARE] != 1 {
+        return Verdict::No;
     }
+    if dtls::is_dtls(talk.bytes, talk.wire_len) {
+        notes.service(Service::Dtls);
+        return dtls::datagram(talk, notes);
+    }
+    if talk.nth < MOST_DATAGRAMS { Verdict::Is } else { Verdict::Done }
 }
 
 /// Judges a connection: messages follow one another, with ChannelData between them.
@@ -65,9 +71,18 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     }))
 }
 
-/// Reads a message with a cookie and returns its type.
+/// Reads a message with a cookie and returns its type. Between peers its length stands before it (RFC 4571).
 fn message(bytes: &mut Cursor<'_>) -> Read<u16> {
-    let (kind, length) = (bytes.u16()?, bytes.u16()?);
+    let (mut kind, mut length) = (bytes.u16()?, bytes.u16()?);
+    if usize::from(kind) >= HEADER_LEN && length < 0x4000 {
+        let mut peek = *bytes;
+        let cookie: [u8; 4] = peek.array()?;
+        if cookie != COOKIE.to_be_bytes() {
+            let framed = usize::from(kind);
+            (kind, length) = (length, bytes.u16()?);
+            ensure(framed == HEADER_LEN + usize::from(length))?;
+        }
+    }
     ensure(kind < 0x4000 && length % 4 == 0)?;
     bytes.expect(&COOKIE.to_be_bytes())?;
     bytes.take(HEADER_LEN - 8 + usize::from(length))?;
@@ -140,6 +155,23 @@ mod tests {
         assert_eq!((heard.verdict, heard.client), (Some(Verdict::Is), Some(0)));
         let heard = trial::of_streams(streams, &ask, &say, 3478);
         assert_eq!(heard.values(Fact::StunType), ["0x0001", "0x0101"]);
+        let framed = |bytes: &[u8]| [&(bytes.len() as u16).to_be_bytes(), bytes].concat();
+        let heard = trial::of_streams(streams, &framed(&ask), &framed(&say), 50_001);
+        assert_eq!(heard.values(Fact::StunType), ["0x0001", "0x0101"]);
+    }
+
+    #[test]
+    fn dtls_on_a_path_that_was_found() {
+        let ask = bytes(1, COOKIE.to_be_bytes(), b"");
+        // A record with an alert, and one of data.
+        let alert = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 2, 40];
+        let data = [23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1, 0, 2, 9, 9];
+        let heard = trial::of_datagrams(datagram, &[(0, &ask), (1, &alert), (1, &ask)], [50_000, 50_002]);
+        assert_eq!((heard.verdict, heard.service), (Some(Verdict::Is), Some(Service::Dtls)));
+        let heard = trial::of_datagrams(datagram, &[(0, &ask), (1, &data)], [50_000, 50_002]);
+        assert_eq!((heard.verdict, heard.service), (Some(Verdict::Done), Some(Service::Dtls)));
+        let heard = datagrams(datagram, &[(1, &alert)], [50_000, 50_002]);
+        assert_eq!(heard.verdict, Some(Verdict::No));
     }
 
     #[test]

@@ -26,7 +26,7 @@ fn request(mut bytes: Cursor<'_>, from: usize, notes: &mut Notes<'_>) -> Read<Ve
     let file = bytes.text(255)?;
     let mode = bytes.text(8)?;
     let known = [&b"octet"[..], b"netascii", b"mail"].iter().any(|known| mode.eq_ignore_ascii_case(known));
-    ensure(known && !file.is_empty())?;
+    ensure(known)?;
     notes.text(Fact::TftpFile, file);
     notes.client(from);
     Ok(Verdict::Done)

@@ -23,7 +23,7 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
 }
 
 /// Reads a version: `RFB 003.008` and a line feed.
-fn version<'a>(mut bytes: Cursor<'a>) -> Read<&'a [u8]> {
+fn version(mut bytes: Cursor<'_>) -> Read<&[u8]> {
     bytes.expect(b"RFB ")?;
     let version = bytes.take(7)?;
     let sound = version

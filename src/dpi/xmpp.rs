@@ -51,7 +51,8 @@ fn sign(bytes: &[u8]) -> Sign {
     }
     const STANZAS: &[&[u8]] = &[b"<?xml ", b"<iq ", b"<presence", b"<message "];
     if STANZAS.iter().any(|stanza| text.starts_with(stanza)) {
-        let named = [&b"<stream:"[..], b"jabber:", b"urn:ietf:params:xml:ns:xmpp", b"urn:xmpp:"];
+        let named =
+            [&b"<stream:"[..], b"jabber:", b"jabber.org/", b"urn:ietf:params:xml:ns:xmpp", b"urn:xmpp:"];
         return match named.iter().any(|name| find(text, name).is_some()) {
             true => Sign::Full,
             false if head.len() == HEAD => Sign::No,

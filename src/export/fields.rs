@@ -8,7 +8,7 @@ use crate::{
         counters::DropReason,
         time::{Nanos, Stamp},
     },
-    export::{app, text},
+    export::{app, owner, text},
     flow::entry::FlowRecord,
     packet::key::{export_name, kind, proto},
     snapshot::{tap::Ended, view::Snapshot},
@@ -88,7 +88,8 @@ pub fn header(out: &mut Vec<u8>, origin: &Origin) {
     }
 }
 
-/// Appends a flow as an object of one line. `fwd_*` is what the initiator sent.
+/// Appends a flow as an object of one line. `fwd_*` is what the initiator sent. One that lives is an
+/// `update`, one that has ended a `flow`.
 #[inline]
 pub fn flow(out: &mut Vec<u8>, flow: &Ended) {
     let record = &flow.record;
@@ -100,7 +101,10 @@ pub fn flow(out: &mut Vec<u8>, flow: &Ended) {
     let frames = sorted(hot.frames);
     let bytes = sorted(hot.bytes);
 
-    out.extend_from_slice(b"{\"type\":\"flow\"");
+    out.extend_from_slice(match record.end {
+        Some(_) => &b"{\"type\":\"flow\""[..],
+        None => b"{\"type\":\"update\"",
+    });
     protocol(out, record);
     for (name, address) in [(&b",\"src\":\""[..], addresses[from]), (b",\"dst\":\"", addresses[1 - from])] {
         out.extend_from_slice(name);
@@ -142,8 +146,12 @@ pub fn flow(out: &mut Vec<u8>, flow: &Ended) {
     if hot.key.proto == proto::TCP && hot.key.kind & kind::ARP == 0 {
         tcp(out, record, from);
     }
+    codes(out, record);
     if let Some(app) = &flow.app {
         app::fields(out, app);
+    }
+    if let Some(owner) = &flow.owner {
+        owner::fields(out, owner);
     }
     details(out, record);
     out.push(b'}');
@@ -159,6 +167,34 @@ fn tcp(out: &mut Vec<u8>, record: &FlowRecord, from: usize) {
     if facts.rtt_data_us != 0 {
         int!(out, "rtt_data_us", facts.rtt_data_us);
     }
+}
+
+/// Appends what an ICMP or ARP flow's messages were: `"icmp_type":["8/0","0/0"]`, `"arp_op":["1"]`.
+fn codes(out: &mut Vec<u8>, record: &FlowRecord) {
+    let is_arp = record.hot.key.kind & kind::ARP != 0;
+    if !is_arp && !matches!(record.hot.key.proto, proto::ICMP | proto::ICMPV6) {
+        return;
+    }
+    let mut codes = record.facts.codes().peekable();
+    if codes.peek().is_none() {
+        return;
+    }
+    match is_arp {
+        true => field!(out, "arp_op"),
+        false => field!(out, "icmp_type"),
+    }
+    for (i, code) in codes.enumerate() {
+        out.extend_from_slice(if i == 0 { b"[\"" } else { b",\"" });
+        if is_arp {
+            text::number(out, code);
+        } else {
+            text::number(out, code >> 8);
+            out.push(b'/');
+            text::number(out, code & 0xff);
+        }
+        out.push(b'"');
+    }
+    out.push(b']');
 }
 
 /// What few flows have.
@@ -218,6 +254,7 @@ pub fn summary(out: &mut Vec<u8>, snapshot: &Snapshot, flows: u64) {
     int!(out, "lost", snapshot.lost());
     int!(out, "evicted", totals.evicted);
     int!(out, "ended_unreported", totals.ended_unreported);
+    inspections(out, snapshot);
     int!(out, "stamps_saturated", sources.iter().map(|s| s.stamps_saturated).sum::<u64>());
     int!(out, "blocks_skipped", sources.iter().map(|s| s.blocks_skipped).sum::<u64>());
     plain!(out, "capture", sources.first().map_or("none", |s| s.method));
@@ -225,6 +262,9 @@ pub fn summary(out: &mut Vec<u8>, snapshot: &Snapshot, flows: u64) {
     // Every rx thread of a live capture knows all interfaces.
     let longest = sources.iter().map(|s| &s.interfaces[..]).max_by_key(|i| i.len()).unwrap_or_default();
     list(out, longest.iter().map(|i| i.name.as_str()));
+    plain!(out, "owners", snapshot.owner_method.method);
+    int!(out, "owner_events_lost", snapshot.owner_method.events_lost);
+    int!(out, "owner_pass_us", snapshot.owner_method.pass_ns / 1000);
     let cut_short = sources.iter().find_map(|s| s.truncated.as_deref());
     out.extend_from_slice(if cut_short.is_some() { b",\"truncated\":true" } else { b",\"truncated\":false" });
     if let Some(reason) = cut_short {
@@ -233,6 +273,25 @@ pub fn summary(out: &mut Vec<u8>, snapshot: &Snapshot, flows: u64) {
     }
     field!(out, "stop");
     time(out, snapshot.wall);
+}
+
+fn inspections(out: &mut Vec<u8>, snapshot: &Snapshot) {
+    let counts = &snapshot.inspections;
+    let mut separator = b",\"dpi\":{".as_slice();
+    for (name, count) in [
+        ("payloads", counts.payloads),
+        ("labelled", counts.labelled),
+        ("given_up", counts.given_up),
+        ("displaced", counts.displaced),
+        ("facts_lost", snapshot.facts_lost),
+    ] {
+        out.extend_from_slice(separator);
+        text::string(out, name);
+        out.push(b':');
+        text::number(out, count);
+        separator = b",";
+    }
+    out.push(b'}');
 }
 
 fn list<'a>(out: &mut Vec<u8>, items: impl Iterator<Item = &'a str>) {
@@ -267,6 +326,7 @@ pub(super) mod fixture {
             state::{EndReason, FlowState},
         },
         packet::key::{FlowKey, WideKey},
+        process::lookup::OwnerStatus,
         snapshot::view::Totals,
     };
 
@@ -345,7 +405,10 @@ pub(super) mod fixture {
                 ..SourceStatus::default()
             }],
             stages: Vec::new(),
+            owner_method: OwnerStatus::default(),
             epochs_skipped: 1,
+            inspections: crate::dpi::inspector::InspectorCounts::default(),
+            facts_lost: 0,
             ended: true,
             workers: Vec::new(),
         }

@@ -3,12 +3,17 @@
 //! ```text
 //! {"type":"header","schema":1,...}
 //! {"type":"flow","proto":"TCP","src":...}     in the order of `Tap::ended`
+//! {"type":"update","proto":"TCP",...}         `--interval`: open flows that have changed
 //! {"type":"summary","packets":...}
 //! ```
 
-use std::io::{self, Write};
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+};
 
 use crate::{
+    base::{ids::FlowId, time::Nanos},
     export::fields::{self, Origin},
     snapshot::{
         tap::{Ended, Tap},
@@ -27,6 +32,38 @@ pub struct Jsonl<W> {
     buffer: Vec<u8>,
     flows: u64,
     prompt: bool,
+    changes: Option<Changes>,
+}
+
+/// What `--interval` needs to know.
+struct Changes {
+    every: Nanos,
+    due: Nanos,
+    /// Frames of every open flow when it was last looked at.
+    seen: HashMap<FlowId, u64>,
+}
+
+impl Changes {
+    /// Returns the open flows that have changed since the last call, in the order of first packet,
+    /// then key.
+    fn since_last(&mut self, snapshot: &Snapshot) -> Vec<Ended> {
+        let mut seen = HashMap::with_capacity(snapshot.len());
+        let mut changed = Vec::new();
+        snapshot.scan(|at, hot, _| {
+            let (id, frames) = (snapshot.id(at), hot.frames[0] + hot.frames[1]);
+            if self.seen.get(&id) != Some(&frames) {
+                changed.push(Ended {
+                    record: snapshot.record(at),
+                    app: snapshot.app(at).cloned(),
+                    owner: snapshot.owner(at).cloned(),
+                });
+            }
+            seen.insert(id, frames);
+        });
+        self.seen = seen;
+        changed.sort_unstable_by(|a, b| a.record.in_order(&b.record));
+        changed
+    }
 }
 
 impl<W: Write + Send> Jsonl<W> {
@@ -37,7 +74,25 @@ impl<W: Write + Send> Jsonl<W> {
         buffer.extend_from_slice(b"{\"type\":\"header\"");
         fields::header(&mut buffer, origin);
         buffer.extend_from_slice(b"}\n");
-        Self { out, buffer, flows: 0, prompt }
+        Self { out, buffer, flows: 0, prompt, changes: None }
+    }
+
+    /// Adds a line for each open flow that has changed, `every` so often in engine time, at a cut.
+    pub fn with_changes(mut self, every: Nanos) -> Self {
+        self.changes = Some(Changes { every, due: every, seen: HashMap::new() });
+        self
+    }
+
+    fn lines(&mut self, flows: &[Ended]) -> io::Result<()> {
+        for flow in flows {
+            if self.buffer.len() > BUFFER {
+                self.write()?;
+            }
+            self.buffer.reserve(LINE);
+            fields::flow(&mut self.buffer, flow);
+            self.buffer.push(b'\n');
+        }
+        Ok(())
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -49,19 +104,19 @@ impl<W: Write + Send> Jsonl<W> {
 
 impl<W: Write + Send> Tap for Jsonl<W> {
     fn ended(&mut self, flows: &[Ended]) -> io::Result<()> {
-        for flow in flows {
-            if self.buffer.len() > BUFFER {
-                self.write()?;
-            }
-            self.buffer.reserve(LINE);
-            fields::flow(&mut self.buffer, flow);
-            self.buffer.push(b'\n');
-        }
+        self.lines(flows)?;
         self.flows += flows.len() as u64;
         if self.prompt { self.write() } else { Ok(()) }
     }
 
     fn epoch(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        // At the stop, every open flow has its last line.
+        let due = self.changes.as_mut().filter(|c| snapshot.now >= c.due && !snapshot.ended);
+        if let Some(changes) = due {
+            changes.due = snapshot.now + changes.every;
+            let changed = changes.since_last(snapshot);
+            self.lines(&changed)?;
+        }
         if snapshot.ended {
             self.buffer.extend_from_slice(b"{\"type\":\"summary\"");
             fields::summary(&mut self.buffer, snapshot, self.flows);
@@ -84,6 +139,8 @@ mod tests {
     use crate::{
         base::{counters::DropReason, time::Stamp},
         export::fields::fixture,
+        flow::entry::FlowRecord,
+        snapshot::sample,
     };
 
     #[derive(Clone, Default)]
@@ -159,12 +216,43 @@ mod tests {
             lines[3],
             json!({"type": "summary", "packets": 83, "frames": 25, "bytes": 99_300, "flows": 2,
                 "flow_frames": 22, "not_flow_frames": 1, "drops": drops,
-                "kernel_drops": 0, "lost": 2, "evicted": 0, "ended_unreported": 0, "stamps_saturated": 0,
-                "blocks_skipped": 4, "capture": "file", "interfaces": ["eth\u{1b}[0"], "truncated": true,
+                "kernel_drops": 0, "lost": 2, "evicted": 0, "ended_unreported": 0,
+                "dpi": {"payloads": 0, "labelled": 0, "given_up": 0, "displaced": 0, "facts_lost": 0},
+                "stamps_saturated": 0,
+                "blocks_skipped": 4, "capture": "file", "interfaces": ["eth\u{1b}[0"],
+                "owners": "off", "owner_events_lost": 0, "owner_pass_us": 0, "truncated": true,
                 "truncated_reason": "a record needs 90 bytes, \"3\" are left",
                 "stop": "2023-11-14T22:13:21.500000000Z"})
         );
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
+    }
+
+    #[test]
+    fn open_flows_that_changed_have_a_line_every_interval() {
+        let out = Shared::default();
+        let mut tap = Jsonl::new(out.clone(), &file(), true).with_changes(Nanos::from_secs(2));
+        let mut rows = [fixture::tcp(), fixture::udp6()];
+        let mut lines_at = |seconds: u64, rows: &[FlowRecord]| {
+            let before = out.text().len();
+            let rows: Vec<_> = rows.iter().map(|r| (FlowRecord { end: None, ..*r }, [0.0; 2])).collect();
+            tap.epoch(&sample::of_rows(&rows, Nanos::from_secs(seconds), Stamp(0))).unwrap();
+            let text = out.text();
+            let lines = text[before..].lines().filter(|l| !l.contains("header"));
+            let protocol = |l: &str| -> (Value, Value) {
+                let line: Value = serde_json::from_str(l).unwrap();
+                assert!(line.get("end").is_none());
+                (line["type"].clone(), line["proto"].clone())
+            };
+            lines.map(protocol).collect::<Vec<_>>()
+        };
+        assert!(lines_at(1, &rows).is_empty(), "not yet");
+        assert_eq!(lines_at(2, &rows).len(), 2);
+        rows[1].hot.frames[0] += 1;
+        assert!(lines_at(3, &rows).is_empty(), "not yet");
+        assert_eq!(lines_at(4, &rows), [(json!("update"), json!("UDP"))]);
+        assert!(lines_at(6, &rows).is_empty(), "nothing has changed");
+        assert_eq!(lines_at(8, &rows[..1]).len(), 0);
+        assert_eq!(lines_at(10, &rows).len(), 1, "one that was gone");
     }
 
     #[test]
@@ -175,6 +263,24 @@ mod tests {
             out
         };
         assert_eq!(line(crate::base::ids::FlowId::new(0, 0, 0)), line(fixture::tcp().id));
+    }
+
+    #[test]
+    fn types_of_messages_are_told_of_icmp_and_arp() {
+        for (proto, kind, codes, name, told) in [
+            (1, 0x80, &[0x0800, 0, 0x0800][..], "icmp_type", json!(["8/0", "0/0"])),
+            (58, 0x81, &[0x8000], "icmp_type", json!(["128/0"])),
+            (0, 0x82, &[1, 2], "arp_op", json!(["1", "2"])),
+            (17, 0x80, &[1], "icmp_type", Value::Null),
+        ] {
+            let mut record = fixture::udp6();
+            (record.hot.key.proto, record.hot.key.kind) = (proto, kind);
+            codes.iter().for_each(|&code| record.facts.add_code(code));
+            let mut out = Vec::new();
+            fields::flow(&mut out, &record.into());
+            let flow: Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(flow.get(name).unwrap_or(&Value::Null), &told, "{proto}");
+        }
     }
 
     #[test]

@@ -142,6 +142,12 @@ impl Roles {
         self.0 & Self::INSPECTED != 0
     }
 
+    /// Returns whether the flow is answered and its payload no longer looked at.
+    #[inline(always)]
+    pub const fn is_settled(self) -> bool {
+        self.0 & (Self::ANSWERED | Self::INSPECTED) == Self::ANSWERED
+    }
+
     /// Says whether the payload is to be looked at.
     pub const fn set_inspected(&mut self, inspected: bool) {
         self.0 = self.0 & !Self::INSPECTED | if inspected { Self::INSPECTED } else { 0 };
@@ -166,9 +172,9 @@ pub struct Facts {
     pub first: Stamp,
     /// Packets beyond one a frame, by sender: segments of super-frames.
     pub extra_packets: [u64; 2],
-    /// TCP segments with nothing new in them, by sender.
+    /// TCP segments with nothing new in them, by sender. For ICMP and ARP see [`Facts::codes`].
     pub retransmits: [u32; 2],
-    /// TCP segments that came after a later one, by sender.
+    /// TCP segments that came after a later one, by sender. For ICMP and ARP see [`Facts::codes`].
     pub out_of_order: [u32; 2],
     /// Round trip of the TCP handshake in us; 0 unknown.
     pub rtt_handshake_us: u32,
@@ -183,6 +189,28 @@ pub struct Facts {
 }
 
 const _: () = assert!(size_of::<Facts>() == 56);
+
+impl Facts {
+    /// Returns the codes of an ICMP flow (type in the upper byte, code in the lower) or an ARP flow
+    /// (operation), each once, in the order of their first frames; at most 8. They stand where a
+    /// TCP flow has its counts, each plus 1.
+    pub fn codes(&self) -> impl Iterator<Item = u16> {
+        let words = [self.retransmits[0], self.retransmits[1], self.out_of_order[0], self.out_of_order[1]];
+        let halves = words.into_iter().flat_map(|word| [word as u16, (word >> 16) as u16]);
+        halves.take_while(|&stored| stored != 0).map(|stored| stored - 1)
+    }
+
+    /// Adds a code, if it is new and there is room; 0xffff is none.
+    pub fn add_code(&mut self, code: u16) {
+        let Some(stored) = code.checked_add(1) else { return };
+        let count = self.codes().count();
+        if count < 8 && !self.codes().any(|known| known == code) {
+            let [low, high] = [&mut self.retransmits, &mut self.out_of_order];
+            let word = if count < 4 { &mut low[count / 2] } else { &mut high[count / 2 - 2] };
+            *word |= u32::from(stored) << (16 * (count % 2));
+        }
+    }
+}
 
 /// The ends of an IPv6 flow or of an extended key: 32 bytes beside the record.
 #[derive(Clone, Copy, Debug, Default)]
@@ -219,17 +247,26 @@ impl FlowRecord {
         let rank = |r: &Self| {
             let key = &r.hot.key;
             let addresses = key.addresses(&r.wide);
-            (
-                r.facts.first,
-                key.kind,
-                key.proto,
-                addresses,
-                key.ports,
-                r.wide.extension,
-                r.hot.last,
-                r.hot.frames,
-            )
+            (key.kind, key.proto, addresses, key.ports, r.wide.extension, r.hot.last, r.hot.frames)
         };
-        rank(self).cmp(&rank(other))
+        self.facts.first.cmp(&other.facts.first).then_with(|| rank(self).cmp(&rank(other)))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests are off the packet path")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_codes_are_kept_each_once() {
+        let mut facts = Facts::default();
+        assert_eq!(facts.codes().count(), 0);
+        // Echo reply is type 0, code 0.
+        for code in [0x0800, 0, 0x0800, 0x0301, 0, 0xffff, 0xfffe, 5, 6, 7, 8, 9, 10] {
+            facts.add_code(code);
+        }
+        let codes: Vec<_> = facts.codes().collect();
+        assert_eq!(codes, [0x0800, 0, 0x0301, 0xfffe, 5, 6, 7, 8]);
     }
 }

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 /// A set of address ranges; asked once for each new flow.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Locals {
     /// Sorted, disjoint, inclusive ranges; IPv4 as IPv4-mapped IPv6.
     ranges: Box<[(u128, u128)]>,

@@ -43,6 +43,39 @@ impl<T> Handover<T> {
     }
 }
 
+/// Hands new values of something to one thread, which gives the old ones back: it makes and frees
+/// nothing.
+#[derive(Debug)]
+pub struct Renewal<T> {
+    new: Handover<T>,
+    old: Handover<T>,
+}
+
+impl<T> Default for Renewal<T> {
+    fn default() -> Self {
+        Self { new: Handover::default(), old: Handover::default() }
+    }
+}
+
+impl<T> Renewal<T> {
+    /// Offers a value, in place of one that was offered and not fetched. For one thread.
+    pub fn offer(&self, value: Box<T>) {
+        // NB: first the old one, so that there is room for it when the new one is fetched.
+        drop(self.old.take());
+        drop(self.new.put(value));
+    }
+
+    /// Calls `swap` with the value on offer, if there is one, to be exchanged for the one in use.
+    /// For the other thread.
+    pub fn fetch(&self, swap: impl FnOnce(&mut T)) {
+        if let Some(mut value) = self.new.take() {
+            swap(&mut value);
+            let before = self.old.put(value);
+            debug_assert!(before.is_none(), "`offer` made room");
+        }
+    }
+}
+
 impl<T> Drop for Handover<T> {
     fn drop(&mut self) {
         drop(self.take());
@@ -55,6 +88,20 @@ mod tests {
     use std::{sync::Arc, thread};
 
     use super::*;
+
+    #[test]
+    fn the_newest_offer_is_fetched_once() {
+        let renewal = Renewal::default();
+        let mut used = 1;
+        renewal.fetch(|_| unreachable!("nothing is on offer"));
+        for round in [10, 20] {
+            renewal.offer(Box::new(round));
+            renewal.offer(Box::new(round + 1));
+            renewal.fetch(|new| std::mem::swap(new, &mut used));
+            assert_eq!(used, round + 1);
+            renewal.fetch(|_| unreachable!("it was fetched"));
+        }
+    }
 
     #[test]
     fn a_box_has_one_owner_at_a_time() {

@@ -25,8 +25,9 @@ use crate::{
     pipeline::{
         clock::EngineClock,
         collector::{Collector, CollectorParts, RxLink, WorkerLink},
-        handover::Handover,
+        handover::{Handover, Renewal},
         learned,
+        owners::Attribution,
         part::Part,
         quiet::Quiet,
         report::EndedQueue,
@@ -37,6 +38,7 @@ use crate::{
         wake::Bell,
         worker::{Publish, Worker, WorkerParts, WorkerShares, WorkerThread},
     },
+    process::lookup::Owners,
     snapshot::{publication::Publication, tap::Tap},
 };
 
@@ -102,8 +104,22 @@ pub struct Engine {
     control: Arc<Control>,
     interval: Arc<AtomicU64>,
     bell: Arc<Bell>,
+    locals: SharedLocals,
     stages: Vec<(String, JoinHandle<()>)>,
     collector: JoinHandle<std::io::Result<()>>,
+}
+
+/// Tells a running pipeline which addresses are ours.
+#[derive(Debug, Default)]
+pub struct SharedLocals(Vec<Arc<Renewal<Locals>>>);
+
+impl SharedLocals {
+    /// Sets the addresses that are ours for connections that begin after the next cut.
+    pub fn set(&self, locals: &Locals) {
+        for worker in &self.0 {
+            worker.offer(Box::new(locals.clone()));
+        }
+    }
 }
 
 /// Why a pipeline stopped early.
@@ -147,7 +163,23 @@ impl Engine {
         sources: Vec<S>,
         taps: Vec<Box<dyn Tap>>,
     ) -> Result<Self, EngineError> {
-        Launch::new(config, &sources, taps).start(sources)
+        Self::launch_with_owners(config, sources, taps, None)
+    }
+
+    /// As [`Engine::launch`], with somebody who knows the owners of flows.
+    ///
+    /// # Errors
+    /// As [`Engine::launch`].
+    ///
+    /// # Panics
+    /// As [`Engine::launch`].
+    pub fn launch_with_owners<S: Source + 'static>(
+        config: EngineConfig,
+        sources: Vec<S>,
+        taps: Vec<Box<dyn Tap>>,
+        owners: Option<Box<dyn Owners>>,
+    ) -> Result<Self, EngineError> {
+        Launch { owners, ..Launch::new(config, &sources, taps) }.start(sources)
     }
 
     /// Returns where epochs are published.
@@ -169,6 +201,12 @@ impl Engine {
             interval.store(wanted.min(LONGEST_INTERVAL).0, Ordering::Relaxed);
             bell.ring();
         }
+    }
+
+    /// Returns what tells the pipeline which addresses are ours when that changes. To be taken once:
+    /// then there is nobody to tell.
+    pub fn take_locals(&mut self) -> SharedLocals {
+        std::mem::take(&mut self.locals)
     }
 
     /// Asks every stage to end after a last cut; returns at once.
@@ -212,7 +250,9 @@ struct Launch {
     monotonic_start: u64,
     rx_links: Vec<RxLink>,
     worker_links: Vec<WorkerLink>,
+    locals: SharedLocals,
     taps: Vec<Box<dyn Tap>>,
+    owners: Option<Box<dyn Owners>>,
     stages: Vec<(String, JoinHandle<()>)>,
 }
 
@@ -237,7 +277,9 @@ impl Launch {
             monotonic_start: (config.host.monotonic)(),
             rx_links: Vec::new(),
             worker_links: Vec::new(),
+            locals: SharedLocals::default(),
             taps,
+            owners: None,
             stages: Vec::new(),
             config,
         }
@@ -339,8 +381,11 @@ impl Launch {
             tables: Arc::clone(&tables),
             bell: Arc::default(),
         });
+        let locals = Arc::<Renewal<_>>::default();
+        self.locals.0.push(Arc::clone(&locals));
         Ok(Worker::new(WorkerParts {
             table,
+            locals,
             ended: EndedQueue::new(ended_tx, learned_tx, Arc::clone(&self.bell), !live),
             to_collector,
             tables,
@@ -422,7 +467,9 @@ impl Launch {
 
     fn collector(self) -> Result<Engine, EngineError> {
         let Self { config, publication, control, interval, bell, failed, clock, .. } = self;
+        let workers = self.worker_links.len();
         let collector = Collector::new(CollectorParts {
+            owners: self.owners.map(|owners| Attribution::new(owners, workers)),
             rx: self.rx_links,
             workers: self.worker_links,
             taps: Taps::new(self.taps, Arc::clone(&control)),
@@ -451,7 +498,8 @@ impl Launch {
                 failed.store(true, Ordering::Relaxed);
                 EngineError::Spawn { name: "collector".into(), source }
             })?;
-        Ok(Engine { publication, control, interval, bell, stages: self.stages, collector })
+        let (locals, stages) = (self.locals, self.stages);
+        Ok(Engine { publication, control, interval, bell, locals, stages, collector })
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 use crate::{
     base::ids::FlowId,
     dpi::{
-        fact::Fact,
+        fact::{Fact, LONGEST_VALUE},
         notes::{Learn, Learned},
         service::Service,
     },
@@ -22,8 +22,9 @@ use crate::{
 
 /// How long a worker waits before it looks for room again.
 const PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
-const HEAD: usize = 10;
-const LONGEST: usize = HEAD + 255;
+/// The flow's number, a tag, the length of the value in two bytes.
+const HEAD: usize = 11;
+const LONGEST: usize = HEAD + LONGEST_VALUE;
 const SERVICE: u8 = 255;
 const RESOLVED: u8 = 254;
 
@@ -65,7 +66,8 @@ impl Learn for LearnedSender {
                 (RESOLVED, 16 + put(&mut value[16..], name))
             }
         };
-        (event[8], event[9]) = (tag, len as u8);
+        event[8] = tag;
+        event[9..HEAD].copy_from_slice(&(len as u16).to_le_bytes());
         self.send(&event[..HEAD + len]);
     }
 }
@@ -118,7 +120,7 @@ impl LearnedReceiver {
         let mut event = [0; LONGEST];
         while at < waiting {
             let head = copy(&mut event[..HEAD], first, second, at);
-            let len = usize::from(event[9]);
+            let len = usize::from(u16::from_le_bytes([event[9], event[10]]));
             copy(&mut event[HEAD..HEAD + len], first, second, at + head);
             at += HEAD + len;
             let id = FlowId::from_number(u64::from_le_bytes(*event.first_chunk().expect("8 bytes")));
@@ -188,7 +190,7 @@ mod tests {
     fn what_finds_no_room_is_counted() {
         let (mut tx, mut rx) = ring(LONGEST, Arc::default(), false);
         for _ in 0..3 {
-            tx.learned(FlowId::default(), Learned::Fact(Fact::Sni, &[b'a'; 255]));
+            tx.learned(FlowId::default(), Learned::Fact(Fact::Sni, &[b'a'; LONGEST_VALUE]));
         }
         assert_eq!(tx.lost, 2);
         let mut seen = 0;

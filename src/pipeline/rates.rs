@@ -100,6 +100,7 @@ impl Rates {
         self.chunks.resize(flows.hot.chunks(), Chunk::default());
         rates.resize(slots, [0.0; 2]);
         let second = elapsed.max(SHORTEST);
+        let per_second = 1.0 / second.as_secs_f64();
         let fall = (-elapsed.as_secs_f64().max(1e-3)).exp2() as f32;
         let mut sum = DownUp::default();
         for (c, chunk) in self.chunks.iter_mut().enumerate() {
@@ -123,17 +124,17 @@ impl Rates {
                     continue;
                 }
                 // Only a flow without bytes at the last reckoning can be younger than that.
-                let over = match *bytes == [0; 2] {
+                let per_second = match *bytes == [0; 2] {
                     true => {
                         let first = flows.facts.get((c * CHUNK) as u32 + i).first;
-                        cut.wall.since(first).max(SHORTEST).min(second)
+                        1.0 / cut.wall.since(first).max(SHORTEST).min(second).as_secs_f64()
                     }
-                    false => second,
+                    false => per_second,
                 };
                 let silent = cut.wall.since(hot.last) >= SILENT;
-                let (moved, over) = (moved(hot, *bytes), over.as_secs_f64());
+                let moved = moved(hot, *bytes);
                 for side in 0..2 {
-                    let now = (moved[side] as f64 / over) as f32;
+                    let now = (moved[side] as f64 * per_second) as f32;
                     let falling = now.max(rate[side] * fall);
                     rate[side] = if silent || falling < LEAST { 0.0 } else { falling };
                 }

@@ -3,6 +3,9 @@
 //! The sleeper announces that it sleeps, looks once more, and only then waits. The waker makes
 //! what it has visible, and only then looks for the announcement. With a full fence between the
 //! two steps on either side, at least one of them sees the other.
+//!
+//! `make loom` checks it over all interleavings with loom (C. Lerche; after "CDSChecker", B. Norris and
+//! B. Demsky, 2013).
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use std::{

@@ -14,14 +14,17 @@ use crate::{
         sync::atomic::{AtomicBool, Ordering},
         time::{Nanos, Tick},
     },
-    flow::table::{FlowTable, FrozenFlows},
+    flow::{
+        locals::Locals,
+        table::{FlowTable, FrozenFlows},
+    },
     packet::{
         descriptor::Cut,
         line::Line,
         payload::{Behind, MOST_LINES, Payloads},
     },
     pipeline::{
-        handover::Handover,
+        handover::{Handover, Renewal},
         part::Part,
         quiet::Quiet,
         report::{EndedQueue, Message, WorkerReport},
@@ -55,6 +58,7 @@ pub struct Worker {
     ended: EndedQueue,
     to_collector: rtrb::Producer<Message>,
     tables: Arc<Handover<FrozenFlows>>,
+    locals: Arc<Renewal<Locals>>,
     collector: Arc<Bell>,
     publish: Publish,
     /// Whether a sweep may be spread over bursts (live) or ends within the cut (files).
@@ -72,6 +76,8 @@ pub struct WorkerParts {
     pub to_collector: rtrb::Producer<Message>,
     /// Where tables come back from.
     pub tables: Arc<Handover<FrozenFlows>>,
+    /// Where it learns which addresses are ours, when that changes.
+    pub locals: Arc<Renewal<Locals>>,
     /// The collector's bell.
     pub collector: Arc<Bell>,
     /// When tables are handed out.
@@ -83,8 +89,9 @@ pub struct WorkerParts {
 impl Worker {
     /// Puts a worker together.
     pub fn new(parts: WorkerParts) -> Self {
-        let WorkerParts { table, ended, to_collector, tables, collector, publish, spread_sweep } = parts;
-        Self { table, ended, to_collector, tables, collector, publish, spread_sweep, sweeping: false }
+        let WorkerParts { table, ended, to_collector, tables, locals, collector, publish, spread_sweep } =
+            parts;
+        Self { table, ended, to_collector, tables, locals, collector, publish, spread_sweep, sweeping: false }
     }
 
     /// Accounts lines up to the first marker; returns how many.
@@ -95,6 +102,22 @@ impl Worker {
             self.sweep_step();
         }
         done
+    }
+
+    /// Accounts lines for whose hashes [`Worker::prefetch`] was called a moment ago.
+    #[inline]
+    pub fn process_prefetched(&mut self, lines: &[Line], payloads: &impl Payloads) -> usize {
+        let done = self.table.process_prefetched(lines, payloads, &mut self.ended);
+        if self.sweeping {
+            self.sweep_step();
+        }
+        done
+    }
+
+    /// Starts loading what is needed first for a frame with this hash.
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u32) {
+        self.table.prefetch(hash);
     }
 
     /// Returns all frames that were given to its table since the start.
@@ -133,6 +156,7 @@ impl Worker {
             left = left.saturating_sub(4 + (self.table.counts().closed - before) as u32);
         }
         self.ended.nudge();
+        self.locals.fetch(|fresh| self.table.set_locals(fresh));
         let flows = self.freeze(cut.last);
         self.send(Message::Worker(WorkerReport {
             cut,

@@ -5,7 +5,7 @@ use std::io;
 
 #[cfg(feature = "pcap")]
 use super::pcap_source::PcapSource;
-use super::{interface::InterfaceError, system};
+use super::{filter::Filter, interface::InterfaceError, system};
 use crate::{
     base::time::Nanos,
     capture::source::{Clock, Progress, Source, SourceStatus},
@@ -53,6 +53,19 @@ impl Default for RingConfig {
     }
 }
 
+impl RingConfig {
+    /// Returns the ring on a link of so many bits per second: 50 ms of it, at least the default and
+    /// at most 64 MB. Each of several threads gets one, because a single flow goes to one of them.
+    pub fn for_link(bits_per_second: u64) -> Self {
+        const MOST: u64 = 64 << 20;
+        let least = Self::default();
+        let bytes = (bits_per_second / 8 / 20).min(MOST) as usize;
+        // A power of two, so that it can be halved when memory is refused.
+        let blocks = bytes.div_ceil(least.block_size).next_power_of_two();
+        Self { blocks: blocks.max(least.blocks), ..least }
+    }
+}
+
 /// What is watched, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveConfig {
@@ -60,8 +73,10 @@ pub struct LiveConfig {
     pub watch: Watch,
     /// Which way.
     pub method: Method,
-    /// Room for frames that rx has not taken yet.
-    pub ring: RingConfig,
+    /// Room for frames that rx has not taken yet; `None`: by the speed of the fastest interface.
+    pub ring: Option<RingConfig>,
+    /// Which frames are captured; `None`: all.
+    pub filter: Option<Filter>,
     /// Bytes of a frame to keep; 0 keeps all.
     pub snap: u32,
     /// Asks named interfaces for the frames of other hosts too.
@@ -73,14 +88,7 @@ pub struct LiveConfig {
 impl LiveConfig {
     /// Returns the usual way to watch these interfaces.
     pub fn new(watch: Watch) -> Self {
-        Self {
-            watch,
-            method: Method::Auto,
-            ring: RingConfig::default(),
-            snap: 0,
-            promiscuous: false,
-            seed: 0,
-        }
+        Self { watch, method: Method::Auto, ring: None, filter: None, snap: 0, promiscuous: false, seed: 0 }
     }
 }
 
@@ -195,6 +203,25 @@ unsafe impl Source for LiveSource {
             Self::Native(s) => s.status(out),
             #[cfg(feature = "pcap")]
             Self::Pcap(s) => s.status(out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_holds_50_ms_of_its_link() {
+        let megabytes = |bits: u64| {
+            let ring = RingConfig::for_link(bits);
+            (ring.block_size * ring.blocks) >> 20
+        };
+        let gigabit = 1_000_000_000;
+        for (speed, size) in
+            [(0, 16), (gigabit, 16), (5 * gigabit, 32), (10 * gigabit, 64), (400 * gigabit, 64)]
+        {
+            assert_eq!(megabytes(speed), size, "{speed}");
         }
     }
 }

@@ -5,12 +5,16 @@
 //! | part | what |
 //! |---|---|
 //! | [`live`] | the live capture source, whichever way it captures |
+//! | [`filter`] | which frames are captured |
 //! | [`interface`] | interfaces, and the one to watch when none is named |
-//! | [`interfaces()`], [`check_capture`] | which there are; whether we may capture on them |
+//! | [`interfaces()`], [`addresses`], [`check_capture`] | which there are; whether we may capture on them |
 //! | [`allowed_cores`], [`check_cores`], [`host`] | where threads run |
-//! | [`standard_output`], [`reader_gone`], [`private_file`] | where exports go; whether somebody reads them |
+//! | [`standard_output`], [`reader_gone`], [`reader_keeps_up`] | where exports go; whether somebody reads them |
+//! | [`private_file`] | files for their owner only |
+//! | [`owners()`] | who owns sockets |
 //! | [`usable_memory`], [`self_usage`] | what may be used, what is used |
 
+pub mod filter;
 pub mod interface;
 pub mod live;
 #[cfg(feature = "pcap")]
@@ -27,10 +31,13 @@ mod portable;
 use portable as system;
 
 pub use system::{
-    allowed_cores, check_capture, check_cores, interfaces, reader_gone, self_usage, usable_memory, utc_offset,
+    addresses, allowed_cores, check_capture, check_cores, interfaces, reader_gone, reader_keeps_up,
+    self_usage, usable_memory, utc_offset,
 };
 
-use crate::{base::ids::CoreId, capture::capture_file::MapGuard, pipeline::launch::Host};
+use crate::{
+    base::ids::CoreId, capture::capture_file::MapGuard, pipeline::launch::Host, process::lookup::Owners,
+};
 
 /// Returns what watches over mapped capture files; without one, files are read in pieces.
 pub fn map_guard() -> &'static dyn MapGuard {
@@ -63,6 +70,24 @@ pub fn private_file(path: &std::path::Path) -> std::io::Result<std::fs::File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+/// Which way owners of sockets are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnerMethod {
+    /// The best that works.
+    #[default]
+    Auto,
+    /// From the kernel's events; without them as `Proc`.
+    Bpf,
+    /// From the system's tables of sockets and processes.
+    Proc,
+}
+
+/// Starts to look for owners of sockets; those that are there already are known when it returns. `None`
+/// where the system has no way.
+pub fn owners(method: OwnerMethod) -> Option<Box<dyn Owners>> {
+    system::owners(method)
 }
 
 /// What this process has used so far, and uses now.

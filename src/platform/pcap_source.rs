@@ -141,8 +141,9 @@ impl Port {
     }
 
     fn capture(name: &str, config: &LiveConfig) -> Result<(Capture<Active>, LinkType), pcap::Error> {
-        let bytes = config.ring.block_size.saturating_mul(config.ring.blocks);
-        let capture = Capture::from_device(name)?
+        let ring = config.ring.unwrap_or_default();
+        let bytes = ring.block_size.saturating_mul(ring.blocks);
+        let mut capture = Capture::from_device(name)?
             .promisc(config.promiscuous)
             .snaplen(if config.snap == 0 {
                 LONGEST_FRAME as i32
@@ -150,10 +151,13 @@ impl Port {
                 config.snap.min(LONGEST_FRAME as u32) as i32
             })
             .buffer_size(i32::try_from(bytes).unwrap_or(i32::MAX))
-            .timeout(config.ring.retire_ms as i32)
+            .timeout(ring.retire_ms as i32)
             .immediate_mode(false)
             .open()?
             .setnonblock()?;
+        if let Some(filter) = &config.filter {
+            capture.filter(&filter.expression, true)?;
+        }
         let link = link_of(capture.get_datalink().0);
         Ok((capture, link))
     }

@@ -61,6 +61,12 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "this build has no capture: build with --features pcap"))
 }
 
+/// Returns the addresses of the interfaces that are known.
+pub fn addresses() -> Vec<std::net::IpAddr> {
+    let all = interfaces().unwrap_or_default();
+    all.into_iter().flat_map(|interface| interface.addresses).map(|(address, _)| address).collect()
+}
+
 /// Cannot know: libpcap says when it opens.
 pub fn check_capture() -> Result<(), String> {
     Ok(())
@@ -116,4 +122,14 @@ pub fn utc_offset(_at: Stamp) -> i32 {
 /// Cannot know before the next write.
 pub fn reader_gone(_out: &std::fs::File) -> bool {
     false
+}
+
+/// Cannot know before the next write.
+pub fn reader_keeps_up(_out: &std::fs::File) -> bool {
+    true
+}
+
+/// No way is known.
+pub fn owners(_method: super::OwnerMethod) -> Option<Box<dyn crate::process::lookup::Owners>> {
+    None
 }

@@ -6,14 +6,13 @@ use std::borrow::Cow;
 use crate::{
     base::time::Stamp,
     packet::key::{FlowKey, kind, proto},
-    process::owner::Quality,
     query::{
         application,
         format::{self, Digits},
         signs::Signs,
         text,
     },
-    snapshot::row::{Direction, Row},
+    snapshot::row::Row,
 };
 
 /// Which side of a column its text is on.
@@ -37,8 +36,8 @@ pub struct Look {
     pub digits: Digits,
     /// Names of services; without it their numbers are shown.
     pub services: Option<ServiceName>,
-    /// The rows come from a file, which knows no processes.
-    pub file: bool,
+    /// Nobody looks for processes: the rows come from a file, which knows none, or it is off.
+    pub no_owners: bool,
     /// Wall time of the rows' epoch.
     pub wall: Stamp,
     /// Bits instead of bytes a second.
@@ -259,9 +258,38 @@ pub const COLUMNS: &[Column] = &[
         max: WIDE,
         share: 2,
         align: Align::Left,
-        cell: |row, look, max| process_within(row, look, max),
+        cell: process,
     },
 ];
+
+/// Returns whose the connection is in at most `max` cells: the name is cut, never its pid.
+///
+/// `name (pid)`; a trailing `?` where that is not certain; `[name]` where it is the kernel's short one.
+/// Without a process `? uid 1001`, `kernel`, `forwarded`, `?`, or `n/a` where nobody looks.
+pub fn process(row: &Row, look: &Look, max: usize) -> Cow<'static, str> {
+    if look.no_owners {
+        return "n/a".into();
+    }
+    let Some(owner) = row.owner.as_deref() else {
+        let is_ours = row.roles.is_local(0) || row.roles.is_local(1);
+        return if is_ours { "?".into() } else { "forwarded".into() };
+    };
+    if owner.is_kernel {
+        return match text::escape(&owner.name) {
+            name if name.is_empty() => "kernel".into(),
+            name => format!("kernel ({name})").into(),
+        };
+    }
+    let Some(pid) = owner.pid else {
+        return owner.uid.map_or("?".into(), |uid| format!("? uid {uid}").into());
+    };
+    let name = text::escape(&owner.name);
+    let name = if owner.name_is_comm { format!("[{name}]").into() } else { name };
+    let doubt = if owner.quality.is_certain() { "" } else { "?" };
+    let tail = format!(" ({pid}){doubt}");
+    let room = max.saturating_sub(tail.len());
+    format!("{}{tail}", text::clip(&name, room, look.signs.ellipsis)).into()
+}
 
 /// Returns the text of the `Pro` column: a name, or the protocol's number.
 pub fn protocol(row: &Row) -> Cow<'static, str> {
@@ -306,28 +334,6 @@ pub fn service(row: &Row, look: &Look) -> Cow<'static, str> {
     }
 }
 
-/// Returns the text of the Process column: `name (pid)`, or what stands for an unknown owner.
-pub fn process(row: &Row, look: &Look) -> Cow<'static, str> {
-    let Some(owner) = &row.owner else {
-        return match row.direction() {
-            _ if look.file => "n/a".into(),
-            Direction::Forwarded => "forwarded".into(),
-            _ => "?".into(),
-        };
-    };
-    let name = text::escape(&owner.name);
-    if owner.is_kernel {
-        return if name.is_empty() { "kernel".into() } else { format!("kernel ({name})").into() };
-    }
-    let doubt = if owner.quality == Quality::Exact { "" } else { "?" };
-    match (owner.pid, owner.uid) {
-        (Some(pid), _) if name.is_empty() => format!("? ({pid})").into(),
-        (Some(pid), _) => format!("{name} ({pid}){doubt}").into(),
-        (None, Some(uid)) => format!("? uid {uid}").into(),
-        (None, None) => "?".into(),
-    }
-}
-
 /// Returns the container, else the user.
 fn user(row: &Row) -> Cow<'static, str> {
     let Some(owner) = &row.owner else { return "".into() };
@@ -335,17 +341,6 @@ fn user(row: &Row) -> Cow<'static, str> {
         (Some(name), _) => text::escape(name).into_owned().into(),
         (None, Some(uid)) => uid.to_string().into(),
         (None, None) => "".into(),
-    }
-}
-
-/// Returns the cell in at most `max` cells: the name is cut, never what stands in brackets.
-fn process_within(row: &Row, look: &Look, max: usize) -> Cow<'static, str> {
-    let full = process(row, look);
-    let Some(at) = full.rfind(" (").filter(|_| text::width(&full) > max) else { return full };
-    let (name, pid) = full.split_at(at);
-    match max.checked_sub(text::width(pid)).filter(|room| *room >= 1) {
-        Some(room) => format!("{}{pid}", text::clip(name, room, look.signs.ellipsis)).into(),
-        None => full,
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
         select::{self, Entry, Target},
         sort::{Sort, SortBy},
     },
+    process::lookup::OwnerStatus,
     snapshot::{
         ended::{EndedFlow, EndedFlows, EndedList},
         row::Row,
@@ -140,6 +141,8 @@ pub struct View {
     pub seen: u64,
     /// Every capture source.
     pub sources: Vec<SourceStatus>,
+    /// How owners are found.
+    pub owner_method: OwnerStatus,
     /// The source has no more frames.
     pub ended: bool,
     /// Every pinned stage.
@@ -382,6 +385,7 @@ impl Finder {
             sources: live.sources.clone(),
             stages: live.stages.clone(),
             epochs_skipped: live.epochs_skipped,
+            owner_method: live.owner_method.clone(),
             ended: live.ended,
             frozen: None,
             serial: request.serial,
@@ -680,7 +684,7 @@ mod tests {
             signs: crate::query::signs::Signs::UNICODE,
             digits: crate::query::format::Digits::Three,
             services: Some(name),
-            file: false,
+            no_owners: false,
             wall: Stamp(0),
             bits: false,
         };

@@ -11,7 +11,7 @@ use crate::{
         entry::{Facts, FlowRecord, Hot, Roles},
         state::{EndReason, FlowState},
     },
-    packet::key::{FlowKey, WideKey},
+    packet::key::{FlowKey, WideKey, kind, proto},
     process::owner::Owner,
     snapshot::app::App,
 };
@@ -70,6 +70,8 @@ pub struct Row {
 impl Row {
     /// Puts a row together from its records, as of the cut at `now`.
     pub fn new(id: FlowId, hot: &Hot, facts: &Facts, wide: &WideKey, rate: [f32; 2], now: Tick) -> Self {
+        let is_tcp = hot.key.proto == proto::TCP && hot.key.kind & kind::ARP == 0;
+        let of_tcp = |counts: [u32; 2]| if is_tcp { counts } else { [0; 2] };
         let rtt = |us: u32| (us != 0).then_some(Nanos(u64::from(us) * 1000));
         Self {
             id,
@@ -84,8 +86,8 @@ impl Row {
             bytes: hot.bytes,
             first: facts.first,
             last: hot.last,
-            retransmits: facts.retransmits,
-            out_of_order: facts.out_of_order,
+            retransmits: of_tcp(facts.retransmits),
+            out_of_order: of_tcp(facts.out_of_order),
             rtt_handshake: rtt(facts.rtt_handshake_us),
             rtt_data: rtt(facts.rtt_data_us),
             rate,

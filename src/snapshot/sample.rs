@@ -20,7 +20,7 @@ use crate::{
         table::FrozenFlows,
     },
     packet::key::{Extension, kind},
-    process::owner::Owner,
+    process::{lookup::OwnerStatus, owner::Owner},
     snapshot::{
         app::App,
         side::SideView,
@@ -81,7 +81,10 @@ fn build(rows: &[(FlowRecord, [f32; 2])], versions: (usize, u32), now: Nanos, wa
         totals,
         sources: Vec::new(),
         stages: Vec::new(),
+        owner_method: OwnerStatus::default(),
         epochs_skipped: 0,
+        inspections: crate::dpi::inspector::InspectorCounts::default(),
+        facts_lost: 0,
         ended: false,
         workers: vec![worker],
     }

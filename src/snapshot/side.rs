@@ -82,44 +82,40 @@ impl<T> SideView<T> {
 /// The side of the one who writes, for one worker's flows.
 ///
 /// A slot may have its next flow before the end of the last one was read: what belongs to the
-/// earlier one then waits apart, until [`SideTable::forget_leaving`].
+/// earlier one then waits apart. If its end never comes, it is forgotten some cuts later.
 #[derive(Debug)]
 pub struct SideTable<T> {
     view: SideView<T>,
-    leaving: HashMap<FlowId, Arc<T>>,
+    /// With the cut at which it came here.
+    leaving: HashMap<FlowId, (Arc<T>, u32)>,
+    cut: u32,
 }
+
+/// Cuts that a worker may be ahead of the collector's reading, and a few more.
+const PATIENCE: u32 = 8;
 
 impl<T> Default for SideTable<T> {
     fn default() -> Self {
-        Self { view: SideView::default(), leaving: HashMap::new() }
+        Self { view: SideView::default(), leaving: HashMap::new(), cut: 0 }
     }
 }
 
 impl<T: Clone + Default> SideTable<T> {
     /// Returns the value of a flow for writing; a new one if nothing is known of it.
     pub fn get_mut(&mut self, id: FlowId) -> &mut T {
-        let Self { view, leaving } = self;
-        let tenant = view.tenant(id.slot());
-        if tenant.value.is_some() && tenant.generation != id.generation() {
-            let ahead = id.generation().wrapping_sub(tenant.generation) as i32;
-            if ahead < 0 {
-                return Arc::make_mut(leaving.entry(id).or_default());
-            }
-            let old = FlowId::new(id.worker(), id.slot(), tenant.generation);
-            leaving.extend(tenant.value.take().map(|value| (old, value)));
+        let Self { view, leaving, cut } = self;
+        match enter(view, leaving, *cut, id) {
+            Some(tenant) => Arc::make_mut(tenant.value.get_or_insert_default()),
+            None => Arc::make_mut(&mut leaving.entry(id).or_insert_with(|| (Arc::default(), *cut)).0),
         }
-        tenant.generation = id.generation();
-        Arc::make_mut(tenant.value.get_or_insert_default())
     }
 
     /// Sets the value of a flow.
     pub fn set(&mut self, id: FlowId, value: Arc<T>) {
-        self.get_mut(id);
-        let tenant = self.view.tenant(id.slot());
-        if tenant.generation == id.generation() {
-            tenant.value = Some(value);
-        } else {
-            self.leaving.insert(id, value);
+        let Self { view, leaving, cut } = self;
+        match enter(view, leaving, *cut, id) {
+            Some(tenant) => tenant.value = Some(value),
+            None => drop(leaving.insert(id, (value, *cut))),
         }
     }
 
@@ -128,17 +124,20 @@ impl<T: Clone + Default> SideTable<T> {
         if self.view.get(id.slot(), id.generation()).is_some() {
             return self.view.tenant(id.slot()).value.take();
         }
-        if self.leaving.is_empty() { None } else { self.leaving.remove(&id) }
+        if self.leaving.is_empty() { None } else { self.leaving.remove(&id).map(|(value, _)| value) }
     }
 
     /// Returns what is known of a flow.
     pub fn get(&self, id: FlowId) -> Option<&Arc<T>> {
-        self.view.get(id.slot(), id.generation()).or_else(|| self.leaving.get(&id))
+        self.view.get(id.slot(), id.generation()).or_else(|| self.leaving.get(&id).map(|(value, _)| value))
     }
 
-    /// Forgets flows whose slot has another one: all ends up to a cut were read.
-    pub fn forget_leaving(&mut self) {
-        self.leaving.clear();
+    /// Notes that the ends up to a cut were read: flows whose slot has another one since long will not
+    /// be asked for any more.
+    pub fn cut(&mut self) {
+        self.cut = self.cut.wrapping_add(1);
+        let now = self.cut;
+        self.leaving.retain(|_, (_, came)| now.wrapping_sub(*came) < PATIENCE);
     }
 
     /// Returns all that is known now; costs a reference for each 128 slots.
@@ -157,6 +156,26 @@ impl<T> SideView<T> {
             .get_or_insert_with(|| Arc::new(std::array::from_fn(|_| Tenant { generation: 0, value: None })));
         &mut Arc::make_mut(chunk)[slot as usize % CHUNK]
     }
+}
+
+/// Returns the slot of a flow, its last tenant having left; `None` if a later flow has it.
+fn enter<'a, T>(
+    view: &'a mut SideView<T>,
+    leaving: &mut HashMap<FlowId, (Arc<T>, u32)>,
+    cut: u32,
+    id: FlowId,
+) -> Option<&'a mut Tenant<T>> {
+    let tenant = view.tenant(id.slot());
+    if tenant.value.is_some() && tenant.generation != id.generation() {
+        let ahead = id.generation().wrapping_sub(tenant.generation) as i32;
+        if ahead < 0 {
+            return None;
+        }
+        let old = FlowId::new(id.worker(), id.slot(), tenant.generation);
+        leaving.extend(tenant.value.take().map(|value| (old, (value, cut))));
+    }
+    tenant.generation = id.generation();
+    Some(tenant)
 }
 
 #[cfg(test)]
@@ -199,7 +218,11 @@ mod tests {
             table.get_mut(id(5, generation)).push(1);
         }
         assert_eq!(table.leaving.len(), 98);
-        table.forget_leaving();
+        for cut in 1..PATIENCE {
+            table.cut();
+            assert_eq!(table.leaving.len(), 98, "{cut}");
+        }
+        table.cut();
         assert!(table.leaving.is_empty() && table.get(id(5, 99)).is_some());
     }
 

@@ -9,12 +9,13 @@ use crate::{
         time::{Nanos, Stamp},
     },
     capture::source::SourceStatus,
+    dpi::inspector::InspectorCounts,
     flow::{
         entry::{Facts, FlowRecord, Hot},
         slab::{CHUNK, Frozen, Record, Slab, no_advice},
         table::FrozenFlows,
     },
-    process::owner::Owner,
+    process::{lookup::OwnerStatus, owner::Owner},
     snapshot::{app::App, flow_view::FlowView, row::Row, side::SideView},
 };
 
@@ -70,8 +71,14 @@ pub struct Snapshot {
     pub sources: Vec<SourceStatus>,
     /// Every pinned stage.
     pub stages: Vec<StageStatus>,
+    /// How owners are found.
+    pub owner_method: OwnerStatus,
     /// Epochs asked for that could not be taken because a reader still held the last one.
     pub epochs_skipped: u64,
+    /// What became of payloads.
+    pub inspections: InspectorCounts,
+    /// Facts of services that found no room on their way here.
+    pub facts_lost: u64,
     /// The source has no more frames.
     pub ended: bool,
     pub(crate) workers: Vec<WorkerView>,
@@ -292,6 +299,7 @@ impl Snapshot {
         Some(Self {
             sources: self.sources.clone(),
             stages: self.stages.clone(),
+            owner_method: self.owner_method.clone(),
             workers: self.workers.iter().map(copied).collect::<Option<_>>()?,
             ..*self
         })
@@ -312,6 +320,15 @@ impl Snapshot {
             id: FlowId::new(at.worker() as u8, slot, facts.generation),
             end: None,
         }
+    }
+
+    /// Returns the id of a row.
+    ///
+    /// # Panics
+    /// As [`Snapshot::row`].
+    pub fn id(&self, at: RowRef) -> FlowId {
+        let facts = self.workers[at.worker()].flows.facts.get(at.slot());
+        FlowId::new(at.worker() as u8, at.slot(), facts.generation)
     }
 
     /// Returns where the row with this id stands, if it lives.

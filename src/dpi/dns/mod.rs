@@ -20,6 +20,7 @@ use crate::dpi::{
 };
 use message::{HEADER_LEN, Header, Record, class, header, rtype};
 use name::Name;
+pub use waiting::KEEPS;
 use waiting::Waiting;
 
 /// Records of a message that are looked at.
@@ -60,6 +61,12 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
     notes.phase(Phase::DnsQuery);
     waiting.query(header.id, talk.wall);
     Verdict::Is
+}
+
+/// Returns the phase that a message of a known flow makes: the QR bit tells (RFC 1035 section 4.1.1).
+pub fn phase(message: &[u8]) -> Option<Phase> {
+    let flags = message.get(2)?;
+    Some(if flags & 0x80 != 0 { Phase::DnsResponse } else { Phase::DnsQuery })
 }
 
 /// Judges a connection: messages with their lengths before them (RFC 1035 section 4.2.2), from either side.

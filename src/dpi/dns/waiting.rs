@@ -12,6 +12,8 @@ const MOST: usize = 16;
 const SLOT: usize = 12;
 /// Where the flow's mark, the next slot and the last id stand.
 const MARK: usize = MOST * SLOT;
+/// Bytes of the memory that are written to.
+pub const KEEPS: usize = MARK + 5;
 /// The mark of a flow whose queries are kept.
 const KEPT: u8 = 0xd5;
 

@@ -47,6 +47,7 @@ impl<'a> CryptoStream<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -127,6 +127,7 @@ fn zeros(bytes: &[u8]) -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

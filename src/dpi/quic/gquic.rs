@@ -126,7 +126,7 @@ fn is_negotiation(bytes: &[u8]) -> bool {
     match bytes {
         [first, 0, 0, 0, 0, ..] if first & 0x80 != 0 => true,
         [flags, rest @ ..] => {
-            let is_list = |list: &[u8]| list.len() % 4 == 0 && list.first() == Some(&b'Q');
+            let is_list = |list: &[u8]| list.len().is_multiple_of(4) && list.first() == Some(&b'Q');
             flags & 0x80 == 0 && flags & HAS_VERSION != 0 && rest.get(CID..).is_some_and(is_list)
         }
         [] => false,
@@ -181,6 +181,7 @@ pub fn read_chlo(message: &[u8], notes: &mut Notes<'_>) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 pub(crate) mod tests {
     use super::*;
     use crate::dpi::{

@@ -151,6 +151,7 @@ pub fn take_varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
 

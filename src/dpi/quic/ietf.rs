@@ -116,16 +116,20 @@ pub fn follow(datagram: &mut Datagram<'_>, connection: &mut Connection, notes: &
     }
     if let Some(short) = coalesced.short_at
         && connection.role(from) == 0
-        && (connection.handshake || connection.initial == [true; 2])
-        && connection.server_id.is_some_and(|id| is_short_for(&bytes[short..], &id))
     {
-        connection.connected = true;
+        let may_be = connection.handshake || connection.initial == [true; 2];
+        connection.connected |=
+            may_be && connection.server_id.is_some_and(|id| is_short_for(&bytes[short..], &id));
+        connection.unanswered += u64::from(!may_be);
     }
     if connection.version().gquic().is_some() {
         notes.service(Service::Gquic);
     }
     notes.phase(connection.phase());
-    let is_over = connection.connected || connection.closed == [true; 2];
+    // A client that goes on without a server has one whose packets are not captured.
+    let is_over = connection.connected
+        || connection.closed == [true; 2]
+        || connection.unanswered >= super::MOST_UNANSWERED;
     if is_over || connection.datagrams >= super::MOST_DATAGRAMS { Verdict::Done } else { Verdict::Is }
 }
 
@@ -189,7 +193,7 @@ impl Coalesced {
                 // It returns the connection id that a client made up.
                 let list = bytes.get(first.number_at..).unwrap_or_default();
                 first.scid.len >= SHORTEST_FIRST_ID
-                    && (wire_len - first.number_at) % 4 == 0
+                    && (wire_len - first.number_at).is_multiple_of(4)
                     && list.as_chunks().0.iter().any(|v| Version(u32::from_be_bytes(*v)).is_known())
             }
         }
@@ -249,12 +253,13 @@ fn open(attempts: &mut Attempts<'_>, role: usize, connection: &mut Connection) -
         }
     }
     let own = attempts.long.dcid;
-    if role == 0 && connection.origin != Some(own) {
-        if let Some((keys, opened)) = attempts.with_keys_of(&own, role, 0) {
-            connection.keys = [Some((version, keys)), None];
-            connection.origin = Some(own);
-            return Some(opened);
-        }
+    if role == 0
+        && connection.origin != Some(own)
+        && let Some((keys, opened)) = attempts.with_keys_of(&own, role, 0)
+    {
+        connection.keys = [Some((version, keys)), None];
+        connection.origin = Some(own);
+        return Some(opened);
     }
     connection.failures += 1;
     None

@@ -110,6 +110,7 @@ fn whole_number(short: u64, len: usize, largest: u64) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 pub(crate) mod tests {
     use super::*;
     use crate::dpi::quic::version::Version;
@@ -184,6 +185,27 @@ pub(crate) mod tests {
         assert_eq!(opened.number, 1);
         // ACK of packet 0, then CRYPTO at offset 0 of 0x5a bytes: a ServerHello.
         assert_eq!(packet[opened.payload][..11], hex("02000000000600405a0200"));
+    }
+
+    #[test]
+    fn a_clients_initial_of_the_standard_is_sealed_and_opened() {
+        // RFC 9001 appendix A.2: a published test vector, with a CRYPTO frame padded to 1162 bytes.
+        let header = hex("c300000001088394c8f03e5157080000449e00000002");
+        let mut payload = hex(
+            "060040f1010000ed0303ebf8fa56f12939b9584a3896472ec40bb863cfd3e86804fe3a47f06a2b69484c\
+             00000413011302010000c000000010000e00000b6578616d706c652e636f6dff01000100000a00080006001d00170018001000\
+             07000504616c706e000500050100000000003300260024001d00209370b2c9caa47fbabaf4559fedba753de171fa71f50f1ce1\
+             5d43e994ec74d748002b0003020304000d0010000e0403050306030203080408050806002d00020101001c0002400100390032\
+             0408ffffffffffffffff05048000ffff07048000ffff0801100104800075300901100f088394c8f03e51570806048000ffff",
+        );
+        payload.resize(1162, 0);
+        let keys = Keys::derive(&Version::V1.suites()[0], &hex("8394c8f03e515708"), true);
+        let mut packet = seal(&keys, &header, 4, 2, &payload);
+        assert_eq!(packet.len(), 1200);
+        assert_eq!(packet[..32], hex("c000000001088394c8f03e5157080000449e7b9aec34d1b1c98dd7689fb8ec11"));
+        assert_eq!(packet[1184..], hex("e221af44860018ab0856972e194cd934"));
+        let opened = keys.open(&mut packet, 18, 0).unwrap();
+        assert_eq!((opened.number, &packet[opened.payload]), (2, &payload[..]));
     }
 
     #[test]

@@ -181,6 +181,7 @@ const fn salt(head: u32, middle: u64, tail: u64) -> [u8; 20] {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
     use crate::dpi::testing::Heard;

@@ -108,10 +108,11 @@ fn inspect(talk: &Streams<'_>, bytes: [&[u8]; 2], starts: [Start; 2], notes: &mu
             }
         } || talk.ended[side];
     }
-    // A side of which nothing comes while the other says much was not captured.
+    // A side of which nothing comes while the other says more than the longest hello was not captured.
+    const MUCH: u64 = 16 * STREAM_BUDGET as u64;
     let alone = |side: usize| {
         starts[1 - side] == Start::Wait
-            && (starts[side] == Start::Middle || settled[side] && talk.total[side] >= STREAM_BUDGET as u64)
+            && (starts[side] == Start::Middle || settled[side] && talk.total[side] >= MUCH)
     };
     let done = settled == [true; 2] || alone(0) || alone(1);
     let by_port = || talk.has_port(443) || talk.has_port(8443);
@@ -439,6 +440,30 @@ mod tests {
         let heard = late(&answer13(), &[], true);
         assert_eq!((heard.verdict, heard.phase), (Some(Verdict::Done), Some(Phase::Web)));
         assert_eq!(late(b"GET / HTTP/1.1\r\n", &[], true).verdict, Some(Verdict::No));
+    }
+
+    #[test]
+    fn a_hello_longer_than_what_is_shown() {
+        let mut hello = Hello::modern("www.example.org");
+        hello.extension(0x4242, &[0; STREAM_BUDGET]);
+        let hello = &client_hello(&hello)[..STREAM_BUDGET];
+        for (what, server, total, verdict) in [
+            ("the answer is waited for", &[][..], 3 * STREAM_BUDGET as u64, Verdict::Is),
+            ("and read", &answer13(), 3 * STREAM_BUDGET as u64, Verdict::Done),
+            ("but not for ever", &[], 16 * STREAM_BUDGET as u64, Verdict::Done),
+        ] {
+            let mut heard = Heard::default();
+            let talk = Streams {
+                bytes: [hello, server],
+                ended: [true, false],
+                total: [total, server.len() as u64],
+                client: 0,
+                opened: true,
+                ports: [50_000, 443],
+            };
+            assert_eq!(streams(&talk, &mut Notes::new(&mut heard)), verdict, "{what}");
+            assert_eq!(heard.first(Fact::Sni), "www.example.org");
+        }
     }
 
     #[test]

@@ -55,6 +55,24 @@ pub fn indices() -> Vec<u32> {
     indices
 }
 
+/// Returns this host's addresses; none if the kernel does not answer.
+pub fn addresses() -> Vec<IpAddr> {
+    let address = |p: Part| if let What::Address(address, _) = p.what { Some(address) } else { None };
+    parts().unwrap_or_default().into_iter().filter_map(address).collect()
+}
+
+/// Returns the bits per second of the fastest link among these interfaces, or among all if there is
+/// no name; 0 if none is known. Only links with a device count: what others tell is made up.
+pub fn fastest_link(names: &[String]) -> u64 {
+    let Ok(socket) = LinkWatch::new() else { return 0 };
+    let all = parts().unwrap_or_default().into_iter();
+    all.filter(|p| matches!(p.what, What::Link { .. }) && (names.is_empty() || names.contains(&p.name)))
+        .filter(|p| fs::exists(format!("/sys/class/net/{}/device", p.name)).unwrap_or(false))
+        .filter_map(|p| link::speed_of(socket.as_fd(), &p.name))
+        .max()
+        .unwrap_or(0)
+}
+
 /// One line of the kernel's answer: a link, or an address.
 struct Part {
     name: String,

@@ -12,12 +12,31 @@ pub fn advise_huge_pages(start: *mut u8, bytes: usize) {
 }
 
 /// Returns the bytes of memory that this process may use: what is available on the host, and no
-/// more than the limits of its control groups.
+/// more than the limits of its control groups and of its address space (`ulimit -v`).
 pub fn usable_memory() -> u64 {
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let host = available(&meminfo);
+    let host = available(&meminfo).min(address_space());
     limit_files(&groups).iter().filter_map(|file| limit(&fs::read_to_string(file).ok()?)).fold(host, u64::min)
+}
+
+/// What is left of the address space that the process may have.
+fn address_space() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is valid for writing.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } == 0;
+    if !known || limit.rlim_cur == libc::RLIM_INFINITY {
+        return u64::MAX;
+    }
+    // `statm` begins with the size in pages (proc(5)).
+    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+    limit.rlim_cur.saturating_sub(pages * page_size())
+}
+
+fn page_size() -> u64 {
+    // SAFETY: no pointers.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as u64 }
 }
 
 /// `MemAvailable`, which the kernel tells since 3.14, else `MemTotal`; without either no bound.
@@ -69,9 +88,8 @@ pub fn self_usage() -> SelfUsage {
     let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
     let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
-    // SAFETY: no pointers.
-    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64;
-    SelfUsage { cpu_seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime), rss_bytes: pages * page }
+    let rss_bytes = pages * page_size();
+    SelfUsage { cpu_seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime), rss_bytes }
 }
 
 #[cfg(test)]

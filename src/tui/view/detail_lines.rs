@@ -38,7 +38,7 @@ fn add_ends(first: &mut Strip, second: &mut Strip, app: &App, row: &Row, width: 
 
 fn add_owner(first: &mut Strip, second: &mut Strip, app: &App, row: &Row, width: u16) {
     let look = app.look(width);
-    let owner = column::process(row, &look);
+    let owner = column::process(row, &look, usize::MAX);
     if !matches!(&*owner, "n/a" | "?") {
         let user = row.owner.as_ref().and_then(|o| o.user.as_ref());
         let user = user.map_or(String::new(), |user| format!(" {}", text::escape(user)));

@@ -71,7 +71,7 @@ fn draw_head(buf: &mut Buffer, area: Rect, app: &App, row: &Row) {
     if !facts.is_empty() {
         strip.left(6, [app.run(Role::Accent, text::clip(&facts, 60, app.setup.signs.ellipsis))]);
     }
-    strip.left(5, [app.run(Role::Plain, column::process(row, &look))]);
+    strip.left(5, [app.run(Role::Plain, column::process(row, &look, usize::MAX))]);
     if let Some(frozen) = app.frozen_for() {
         strip.right(7, [app.run(Role::Warn, format!("FROZEN {}", format::whole_span(frozen)))]);
     }
@@ -300,7 +300,7 @@ fn owner(app: &App, row: &Row) -> Card {
     Card {
         title: "Owner",
         fields: vec![
-            ("Process", column::process(row, &app.look(200)).into_owned()),
+            ("Process", column::process(row, &app.look(200), usize::MAX).into_owned()),
             ("Command", or_none(owner.and_then(|o| o.command.as_deref().map(safe)))),
             ("Executable", or_none(owner.and_then(|o| o.exe.as_deref().map(safe)))),
             ("User", or_none(user)),

@@ -201,6 +201,14 @@ fn capture(app: &App, view: &View, lines: &mut Vec<Line>) {
             field("Cut short", text::escape(why).into_owned(), Role::Warn);
         }
     }
+    let owners = &view.owner_method;
+    if !owners.method.is_empty() {
+        field("Owners", format!("{}  {}", owners.method, owners.parts).trim_end().to_owned(), Role::Plain);
+    }
+    if let Some(reason) = &owners.reason {
+        let remedy = owners.remedy.as_ref().map_or(String::new(), |remedy| format!(": {remedy}"));
+        field("Degraded", format!("{reason}{remedy}"), Role::Warn);
+    }
     for note in &app.setup.notes {
         field("Degraded", note.clone(), Role::Warn);
     }

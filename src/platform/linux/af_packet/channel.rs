@@ -13,7 +13,7 @@ use super::{
     ring::Ring,
     socket::PacketSocket,
 };
-use crate::{base::ids::IfaceId, packet::parse::FrameMeta};
+use crate::{base::ids::IfaceId, packet::parse::FrameMeta, platform::filter::Filter};
 
 /// What the kernel and we counted on one socket, or on several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -182,7 +182,10 @@ impl Channel {
     ///
     /// # Errors
     /// When the kernel refuses the filter.
-    pub fn open(&self, snap: u32) -> io::Result<()> {
+    pub fn open(&self, filter: Option<&Filter>, snap: u32) -> io::Result<()> {
+        if let Some(filter) = filter {
+            return self.socket.attach_filter(&super::fanout::assemble(filter.program(snap)));
+        }
         if snap > 0 {
             return self.socket.attach_filter(&super::fanout::keep(snap));
         }

@@ -16,6 +16,8 @@
 
 use libc::sock_filter;
 
+use crate::platform::filter::Instruction;
+
 /// Members of a group share the program and the seed.
 pub fn program(seed: u32) -> Vec<sock_filter> {
     let mut a = Assembler::default();
@@ -119,6 +121,11 @@ pub fn drop_all() -> [sock_filter; 1] {
 /// A filter that keeps the first `bytes` of each frame.
 pub fn keep(bytes: u32) -> [sock_filter; 1] {
     [statement(RET_K, bytes)]
+}
+
+/// Returns a program of the user's as the kernel wants it.
+pub fn assemble(program: impl Iterator<Item = Instruction>) -> Vec<sock_filter> {
+    program.map(|Instruction { code, jumps: [jt, jf], k }| sock_filter { code, jt, jf, k }).collect()
 }
 
 // Cells of the program's scratch memory.

@@ -142,13 +142,13 @@ impl Registry {
 
     /// Writes what is known of the interfaces into `out`, in the order of their ids.
     pub fn report(&self, out: &mut Vec<InterfaceStatus>) {
-        out.clear();
-        out.extend(self.lock().iter().map(|e| InterfaceStatus {
-            name: e.name.clone(),
-            state: e.state,
-            speed: e.speed,
-            loopback: e.loopback,
-        }));
+        let entries = self.lock();
+        // In the memory of the last report: nothing is allocated unless an interface is new.
+        out.resize_with(entries.len(), InterfaceStatus::default);
+        for (status, entry) in out.iter_mut().zip(&*entries) {
+            status.name.clone_from(&entry.name);
+            (status.state, status.speed, status.loopback) = (entry.state, entry.speed, entry.loopback);
+        }
     }
 
     fn look_at(&self, name: String, index: u32) -> Entry {

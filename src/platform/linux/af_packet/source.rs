@@ -26,7 +26,7 @@ use crate::{
     platform::{
         interface::InterfaceError,
         linux::{clock, interfaces, privileges},
-        live::{Live, LiveConfig, OpenError, Watch},
+        live::{Live, LiveConfig, OpenError, RingConfig, Watch},
     },
 };
 
@@ -56,9 +56,11 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<AfPacketSource>,
     if !vnet {
         notes.push("this kernel does not tell the segments of super-frames: packets are frames".to_owned());
     }
+    let ring = config.ring.unwrap_or_else(|| RingConfig::for_link(interfaces::fastest_link(&names)));
     let shared = Arc::new(Shared {
         registry: Arc::new(registry),
         config: config.clone(),
+        ring,
         fanout: (threads > 1)
             .then(|| Fanout { program: fanout::program(config.seed), groups: Mutex::default() }),
         vnet,
@@ -81,8 +83,8 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<AfPacketSource>,
         sources.push(source);
     }
     let channels = || sources.iter().flat_map(|s| &s.channels);
-    if let Some(fewest) = channels().map(Channel::blocks).min().filter(|n| *n < config.ring.blocks.max(2)) {
-        let (got, asked) = (fewest * config.ring.block_size, config.ring.blocks * config.ring.block_size);
+    if let Some(fewest) = channels().map(Channel::blocks).min().filter(|n| *n < ring.blocks.max(2)) {
+        let (got, asked) = (fewest * ring.block_size, ring.blocks * ring.block_size);
         notes.push(format!(
             "memory was refused: capture ring of {} KB instead of {} KB",
             got >> 10,
@@ -93,7 +95,9 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<AfPacketSource>,
         notes.push("promiscuous mode needs named interfaces: not set".to_owned());
     }
     for channel in channels() {
-        channel.open(config.snap).map_err(|e| refused("set the capture filter", e))?;
+        channel
+            .open(config.filter.as_ref(), config.snap)
+            .map_err(|e| refused("set the capture filter", e))?;
     }
     Ok(Live { sources, notes })
 }
@@ -114,6 +118,7 @@ fn refused(attempt: &str, source: io::Error) -> OpenError {
 struct Shared {
     registry: Arc<Registry>,
     config: LiveConfig,
+    ring: RingConfig,
     fanout: Option<Fanout>,
     vnet: bool,
 }
@@ -147,7 +152,7 @@ impl Shared {
         if self.vnet {
             socket.enable_vnet_header()?;
         }
-        let ring = Ring::map(&socket, &self.config.ring)?;
+        let ring = Ring::map(&socket, &self.ring)?;
         // NB: bound before it is a member of its group, a socket gets every frame: keep them out.
         socket.attach_filter(&fanout::drop_all())?;
         let joined = socket.bind(index).and_then(|()| match &self.fanout {
@@ -248,7 +253,7 @@ impl AfPacketSource {
             }
             // What fails now is tried again at the next cut.
             if let Ok(Some(channel)) = self.shared.connect(watches)
-                && channel.open(self.shared.config.snap).is_ok()
+                && channel.open(self.shared.config.filter.as_ref(), self.shared.config.snap).is_ok()
             {
                 self.channels.push(channel);
             }

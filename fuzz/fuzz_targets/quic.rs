@@ -1,0 +1,3 @@
+//! Fuzzes the recogniser of QUIC.
+#![no_main]
+rustnet_fuzz::target!(Quic);

@@ -1,0 +1,3 @@
+//! Fuzzes the recogniser of SMTP.
+#![no_main]
+rustnet_fuzz::target!(Smtp);

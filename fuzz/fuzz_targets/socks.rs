@@ -1,0 +1,3 @@
+//! Fuzzes the recogniser of SOCKS.
+#![no_main]
+rustnet_fuzz::target!(Socks);
