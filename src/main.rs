@@ -26,11 +26,13 @@ use rustnet::{
     },
     capture::{capture_file::CaptureFile, source::Source},
     config::{
+        self,
         cli::{CaptureMethod, Cli, Input, OutputFormat, OwnerLookup},
         engine,
+        file::FileConfig,
         plan::{Feed, Plan},
     },
-    export::{Origin, json::Json, jsonl::Jsonl},
+    export::{self, Origin, json::Json, jsonl::Jsonl},
     flow::{locals::Locals, services::service_name},
     pipeline::launch::{Engine, EngineError},
     platform::{
@@ -40,12 +42,17 @@ use rustnet::{
         live::{LiveConfig, Method, Watch},
     },
     process::lookup::Owners,
-    query::{signs::Signs, window::Localhost},
-    snapshot::tap::Tap,
+    query::{signs::Signs, sort::Sort, window::Localhost},
+    snapshot::{
+        ended::{EndedFlows, EndedTap},
+        tap::Tap,
+    },
     tui::{
         self, ScreenOptions,
         app::{SelfUsage, Setup},
-        theme::Theme,
+        clipboard::Wrapper,
+        theme::{Depth, Theme, ThemeName},
+        threads::Files,
     },
 };
 
@@ -106,14 +113,24 @@ fn run(cli: &Cli, started: Instant) -> Result<(), Failure> {
     if !cli.headless && !io::stdout().is_terminal() {
         return Err(wrong_usage("standard output is not a terminal (use --headless to run without one)"));
     }
+    // Exports depend on flags alone.
+    let file =
+        if cli.headless { FileConfig::default() } else { config::file::read().map_err(wrong_usage)? };
     match cli.input() {
-        Input::File(path) => watch_file(cli, &plan, path, started),
-        Input::Stdin => watch_file(cli, &plan, Path::new("-"), started),
-        Input::Live(names) => watch_live(cli, &plan, names, started),
+        Input::File(path) => watch_file(cli, &file, &plan, path, started),
+        Input::Stdin => watch_file(cli, &file, &plan, Path::new("-"), started),
+        Input::Live([]) => watch_live(cli, &file, &plan, &file.interfaces, started),
+        Input::Live(names) => watch_live(cli, &file, &plan, names, started),
     }
 }
 
-fn watch_file(cli: &Cli, plan: &Plan, path: &Path, started: Instant) -> Result<(), Failure> {
+fn watch_file(
+    cli: &Cli,
+    file: &FileConfig,
+    plan: &Plan,
+    path: &Path,
+    started: Instant,
+) -> Result<(), Failure> {
     let is_stdin = path == Path::new("-");
     if is_stdin && io::stdin().is_terminal() {
         return Err(wrong_usage("standard input is a terminal (pipe a capture into --read -)"));
@@ -125,8 +142,8 @@ fn watch_file(cli: &Cli, plan: &Plan, path: &Path, started: Instant) -> Result<(
     let origin = Origin::File { path: path.display().to_string() };
     let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
     let locals = Locals::new(cli.local.iter().copied());
-    let setup = Setup { file: Some(name), ..setup(cli) };
-    watch(cli, plan, vec![source], locals, &origin, setup, started)
+    let setup = Setup { file: Some(name), ..setup(cli, file) };
+    watch(cli, plan, vec![source], locals, &origin, setup, file, started)
 }
 
 fn open(path: &Path) -> anyhow::Result<CaptureFile> {
@@ -149,7 +166,13 @@ fn open_in_time(path: &Path, limit: Duration) -> anyhow::Result<CaptureFile> {
     }
 }
 
-fn watch_live(cli: &Cli, plan: &Plan, names: &[String], started: Instant) -> Result<(), Failure> {
+fn watch_live(
+    cli: &Cli,
+    file: &FileConfig,
+    plan: &Plan,
+    names: &[String],
+    started: Instant,
+) -> Result<(), Failure> {
     let filter = cli.bpf_filter.as_deref().map(Filter::new).transpose();
     let filter = filter.map_err(|why| wrong_usage(format_args!("--bpf-filter: {why}")))?;
     let all = interfaces()?;
@@ -193,8 +216,8 @@ fn watch_live(cli: &Cli, plan: &Plan, names: &[String], started: Instant) -> Res
     let locals = own_and_given(&cli.local);
     let start = Stamp((platform::host(Vec::new()).wall)());
     let origin = Origin::Live { interfaces, start };
-    let setup = Setup { promiscuous, notes: live.notes, ..setup(cli) };
-    watch(cli, plan, live.sources, locals, &origin, setup, started)
+    let setup = Setup { promiscuous, notes: live.notes, ..setup(cli, file) };
+    watch(cli, plan, live.sources, locals, &origin, setup, file, started)
 }
 
 /// Runs the pipeline over `sources` until it ends, the user quits, or a signal asks to end.
@@ -205,6 +228,7 @@ fn watch<S: Source + 'static>(
     locals: Locals,
     origin: &Origin,
     setup: Setup,
+    file: &FileConfig,
     started: Instant,
 ) -> Result<(), Failure> {
     let host = platform::host(plan.cores.clone());
@@ -215,10 +239,27 @@ fn watch<S: Source + 'static>(
         Origin::File { .. } => None,
     };
     if !cli.headless {
-        let engine = Engine::launch_with_owners(config, sources, Vec::new(), owners);
+        let kept = if setup.file.is_some() { usize::MAX } else { cli.history as usize };
+        let ended = Arc::new(EndedFlows::new(kept));
+        let tap: Box<dyn Tap> = Box::new(EndedTap(Arc::clone(&ended)));
+        let engine = Engine::launch_with_owners(config, sources, vec![tap], owners);
         let mut engine = engine.map_err(anyhow::Error::from)?;
         follow_addresses(cli, &mut engine);
-        let options = ScreenOptions { setup, mouse: !cli.no_mouse, usage: Box::new(own_usage()), started };
+        let pace = engine.pacer();
+        if let Some(ms) = file.refresh.filter(|_| cli.refresh_interval.is_none()) {
+            pace(Nanos::from_millis(u64::from(ms.min(1000))));
+        }
+        let options = ScreenOptions {
+            setup,
+            mouse: !cli.no_mouse && file.mouse.unwrap_or(true),
+            usage: Box::new(own_usage()),
+            started,
+            ended,
+            files: Files { row: export::line, create: platform::private_file },
+            refresh: Box::new(move |ms| pace(Nanos::from_millis(u64::from(ms.min(1000))))),
+            remember: Box::new(|filters: &[String]| config::file::remember(filters)),
+            wrapper: wrapper(),
+        };
         let shown = tui::run(engine.publication(), options).context("screen");
         engine.stop();
         let ended = engine.join().map_err(anyhow::Error::from);
@@ -350,8 +391,37 @@ fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-fn setup(cli: &Cli) -> Setup {
+/// Returns what lies between the program and the terminal.
+fn wrapper() -> Wrapper {
+    match (std::env::var_os("TMUX"), std::env::var("TERM")) {
+        (Some(tmux), _) if !tmux.is_empty() => Wrapper::Tmux,
+        (_, Ok(term)) if term.starts_with("screen") => Wrapper::Screen,
+        _ => Wrapper::None,
+    }
+}
+
+/// Returns how many colours the terminal has.
+fn depth() -> Depth {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if set("NO_COLOR") || !std::env::var("TERM").is_ok_and(|term| term != "dumb") {
+        return Depth::None;
+    }
+    match std::env::var("COLORTERM") {
+        Ok(depth) if depth == "truecolor" || depth == "24bit" => Depth::True,
+        _ => Depth::Sixteen,
+    }
+}
+
+/// Returns the theme for the background that the terminal tells of (`COLORFGBG`), if it does.
+fn theme_of_terminal() -> ThemeName {
+    let background = std::env::var("COLORFGBG").ok();
+    match background.as_deref().and_then(|b| b.rsplit(';').next()) {
+        Some("7" | "15") => ThemeName::Light,
+        _ => ThemeName::Dark,
+    }
+}
+
+fn setup(cli: &Cli, file: &FileConfig) -> Setup {
     let unicode = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
@@ -360,14 +430,24 @@ fn setup(cli: &Cli) -> Setup {
             locale.contains("utf-8") || locale.contains("utf8")
         });
     Setup {
-        signs: if unicode { Signs::UNICODE } else { Signs::ASCII },
-        theme: Theme { color: !set("NO_COLOR") && std::env::var("TERM").is_ok_and(|term| term != "dumb") },
+        signs: if file.ascii.map_or(unicode, |ascii| !ascii) { Signs::UNICODE } else { Signs::ASCII },
+        theme: Theme { name: cli.theme.or(file.theme).unwrap_or_else(theme_of_terminal), depth: depth() },
         services: Some(service_name),
         localhost: if cli.shows_localhost() { Localhost::Show } else { Localhost::Hide },
         utc_offset: platform::utc_offset,
         file: None,
         promiscuous: false,
         notes: Vec::new(),
+        filter: cli.filter.clone().unwrap_or_default(),
+        sort: Sort::by(cli.sort.or(file.sort).unwrap_or_default()),
+        columns: file.columns.clone(),
+        bits: file.bits.unwrap_or(false),
+        remembered: config::file::remembered(),
+        row_line: Some(|record| {
+            let mut line = Vec::new();
+            export::line(&mut line, record);
+            String::from_utf8_lossy(&line).trim_end().to_owned()
+        }),
     }
 }
 

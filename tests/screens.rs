@@ -15,22 +15,29 @@ use ratatui::{
 use rustnet::{
     base::{
         counters::DropReason,
+        ids::CoreId,
         time::{Nanos, Stamp, Tick},
     },
     capture::source::{InterfaceState, InterfaceStatus, SourceStatus},
+    dpi::{fact::Fact, service::Service},
     flow::{
         entry::{Evidence, FlowRecord, Roles},
         state::FlowState,
     },
+    process::owner::{Owner, Quality},
     query::{
         signs::Signs,
         window::{Finder, Localhost, Request},
     },
-    snapshot::{sample, view::Snapshot},
+    snapshot::{
+        sample,
+        view::{Snapshot, StageStatus},
+    },
     tui::{
-        app::{App, Next, SelfUsage, Setup},
-        keys,
-        theme::Theme,
+        action::Tab,
+        app::{App, Effect, Next, SelfUsage, Setup},
+        input,
+        theme::{Depth, Theme, ThemeName},
         view,
     },
 };
@@ -178,13 +185,7 @@ impl Stage {
     }
 
     fn press(&mut self, key: KeyEvent) -> Next {
-        match keys::action_of(key, &self.app) {
-            Some(action) => self.app.act(action),
-            None => {
-                self.app.other_key();
-                Next::Draw
-            }
-        }
+        input::take_key(&mut self.app, key)
     }
 
     fn draw(&mut self) {
@@ -229,7 +230,7 @@ fn screens_of_every_size() {
             traffic.now = Nanos(NOW.0 - (90 - second) * 1_000_000_000);
             traffic.totals.down = 2e8 + 2e8 * (second as f64 / 7.0).sin();
             traffic.totals.up = 4e7 + 3e7 * (second as f64 / 5.0).cos();
-            stage.app.history.push(traffic.now, [traffic.totals.down, traffic.totals.up]);
+            stage.app.history.push(traffic.now, [traffic.totals.down, traffic.totals.up, 8e5]);
         }
         let text = stage.epoch(&snapshot).text();
         insta::assert_snapshot!(format!("{width}x{height}"), text);
@@ -267,12 +268,13 @@ fn losses_are_red_with_their_reasons() {
     let mut stage = Stage::new(120, 24);
     let line = stage.epoch(&snapshot).line("Lost");
     insta::assert_snapshot!(line);
-    assert_eq!(stage.buffer()[(1, 2)].fg, Color::Red);
+    assert_eq!(stage.buffer()[(1, 3)].fg, Color::Red);
     let mut narrow = Stage::new(80, 24);
     insta::assert_snapshot!(narrow.epoch(&snapshot).line("Lost"));
     let mut clean = Stage::new(80, 24);
-    clean.epoch(&live(&rows())).draw();
-    assert_eq!(clean.buffer()[(1, 2)].fg, Color::Green);
+    let line = clean.epoch(&live(&rows())).line("lost 0 ✓");
+    let at = line.chars().position(|c| c == '✓').unwrap();
+    assert_eq!(clean.buffer()[(at as u16, 2)].fg, Color::Green);
 }
 
 #[test]
@@ -332,7 +334,7 @@ fn interfaces_that_are_down_are_named_or_counted() {
     for n in 0..3 {
         port.name = format!("swp{n}");
         snapshot.sources[0].interfaces.push(port.clone());
-        let head = Stage::new(120, 24).epoch(&snapshot).line("rustnet ");
+        let head = Stage::new(180, 24).epoch(&snapshot).line("rustnet ");
         assert_eq!(head.contains("swp0 down"), n < 2, "{head}");
         assert_eq!(head.contains("3 down"), n == 2, "{head}");
     }
@@ -340,7 +342,7 @@ fn interfaces_that_are_down_are_named_or_counted() {
 
 #[test]
 fn without_unicode_and_colour_signs_tell_all() {
-    let setup = Setup { signs: Signs::ASCII, theme: Theme { color: false }, ..Setup::default() };
+    let setup = Setup { signs: Signs::ASCII, theme: Theme::PLAIN, ..Setup::default() };
     let mut rows = rows();
     rows[0].0.hot.tick = Tick(rows[0].0.hot.tick.0 - Tick::span(Nanos::from_secs(4)));
     let mut stage = Stage::with(80, 24, setup);
@@ -566,9 +568,403 @@ fn services_have_names_only_where_they_are_known() {
     stage.key(KeyCode::Char('p'));
     assert!(stage.line("203.0.113.77:51022 ").contains(" 443 "));
     let mut without = Stage::new(120, 40);
-    without.epoch(&snapshot);
-    without.key(KeyCode::Char('h'));
-    assert!(!without.text().contains("service names"));
+    let before = without.epoch(&snapshot).text();
+    without.key(KeyCode::Char('p'));
+    assert_eq!(without.text(), before, "there are no names");
+}
+
+/// The rows with what some of them speak and who owns them.
+fn known() -> Snapshot {
+    let mut snapshot = live(&rows());
+    let app = |service, facts: &[(Fact, &str)]| {
+        let mut app = rustnet::snapshot::app::App::of(service);
+        facts.iter().for_each(|(fact, value)| app.learn(*fact, value.as_bytes()));
+        app
+    };
+    let tls = [
+        (Fact::Sni, "api.example.org"),
+        (Fact::Alpn, "h2"),
+        (Fact::AlpnSelected, "h2"),
+        (Fact::TlsVersion, "TLS1.3"),
+        (Fact::TlsCipher, "TLS_AES_128_GCM_SHA256"),
+        (Fact::Ja4, "t13d1516h2_8daaf6152771_b186095e22b6"),
+    ];
+    sample::set_app(&mut snapshot, 0, app(Service::Tls, &tls));
+    sample::set_app(&mut snapshot, 1, app(Service::Tls, &tls));
+    sample::set_app(&mut snapshot, 2, app(Service::Postgres, &[(Fact::SqlDatabase, "orders")]));
+    sample::set_app(
+        &mut snapshot,
+        3,
+        app(Service::Quic, &[(Fact::Sni, "www.google.com"), (Fact::Alpn, "h3")]),
+    );
+    let dns = [(Fact::DnsType, "A"), (Fact::DnsQuery, "nope.invalid"), (Fact::DnsRcode, "3")];
+    sample::set_app(&mut snapshot, 6, app(Service::Dns, &dns));
+    let hostile = [(Fact::HttpHost, "ev\u{1b}[2Jil\u{202e}.example"), (Fact::HttpStatus, "200")];
+    sample::set_app(&mut snapshot, 7, app(Service::Http, &hostile));
+    let owner = |name: &str, pid: u32, user: &str| Owner {
+        pid: Some(pid),
+        name: name.into(),
+        exe: Some(format!("/usr/bin/{name}").into()),
+        command: Some(format!("{name} --serve").into()),
+        uid: Some(33),
+        user: Some(user.into()),
+        parents: [(1190, "supervisor".into()), (1, "systemd".into())].into(),
+        ..Owner::default()
+    };
+    for slot in [0, 1, 5] {
+        let web = Owner { container: Some("web-7f9c".into()), ..owner("nginx", 1211, "www-data") };
+        sample::set_owner(&mut snapshot, slot, web);
+    }
+    sample::set_owner(&mut snapshot, 2, owner("billing-api-with-a-long-name", 2207, "billing"));
+    sample::set_owner(&mut snapshot, 3, owner("firefox", 7741, "anna"));
+    let listener = Owner { quality: Quality::Listener, ..owner("sshd", 30112, "root") };
+    sample::set_owner(&mut snapshot, 13, listener);
+    let nobody = Owner { uid: Some(1001), quality: Quality::UserOnly, ..Owner::default() };
+    sample::set_owner(&mut snapshot, 14, nobody);
+    let kernel = Owner { is_kernel: true, name: "wg0".into(), ..Owner::default() };
+    sample::set_owner(&mut snapshot, 10, kernel);
+    snapshot.stages = vec![
+        StageStatus {
+            name: "rx/0".into(),
+            core: Some(CoreId(2)),
+            frames: 412_662_118,
+            flows: 0,
+            stalled: false,
+        },
+        StageStatus {
+            name: "worker/0".into(),
+            core: Some(CoreId(3)),
+            frames: 412_611_004,
+            flows: 57,
+            stalled: false,
+        },
+    ];
+    snapshot
+}
+
+fn typed(stage: &mut Stage, text: &str) {
+    for c in text.chars() {
+        stage.key(KeyCode::Char(c));
+    }
+}
+
+#[test]
+fn every_tab_at_every_size() {
+    let snapshot = known();
+    for (width, height) in [(40, 10), (80, 24), (120, 40), (200, 50)] {
+        for tab in 1..=7 {
+            let mut stage = Stage::new(width, height);
+            for second in 0..90 {
+                let wave = f64::from(second) / 7.0;
+                let rates = [2e8 + 2e8 * wave.sin(), 4e7 + 3e7 * wave.cos(), 8e5];
+                stage.app.history.push(Nanos(NOW.0 - (90 - second as u64) * 1_000_000_000), rates);
+            }
+            stage.epoch(&snapshot);
+            stage.key(KeyCode::Char(char::from_digit(tab, 10).unwrap()));
+            let text = stage.settle(&snapshot).text();
+            insta::assert_snapshot!(format!("tab{tab}_{width}x{height}"), text);
+        }
+    }
+}
+
+#[test]
+fn f1_the_table_follows_each_key_of_the_filter() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('/'));
+    typed(&mut stage, "nginx");
+    assert!(stage.settle(&snapshot).text().contains(" 3 of 57 "));
+    typed(&mut stage, " q sport:");
+    // Keys are letters here, and a term that is being typed is no error.
+    assert!(stage.settle(&snapshot).text().contains("/nginx q sport:"));
+    stage.press(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+    typed(&mut stage, "nginx prot:");
+    let text = stage.settle(&snapshot).text();
+    assert!(text.contains("at 7: prot: is no keyword; proto: is near"), "{text}");
+    insta::assert_snapshot!("filter_problem", text);
+    stage.press(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+    typed(&mut stage, "nginx (");
+    let text = stage.settle(&snapshot).text();
+    assert!(
+        text.contains("at 7: ) is missing") && text.contains(" 3 of 57 "),
+        "the last good filter stays: {text}"
+    );
+    stage.key(KeyCode::Backspace);
+    stage.key(KeyCode::Backspace);
+    stage.key(KeyCode::Enter);
+    assert!(stage.settle(&snapshot).text().contains("── Active Connections /nginx "));
+    // Esc clears an active filter.
+    stage.key(KeyCode::Esc);
+    assert!(!stage.settle(&snapshot).text().contains("/nginx"));
+    assert!(stage.text().contains(" 57 "));
+}
+
+#[test]
+fn f13_examples_find_their_rows() {
+    let snapshot = known();
+    for (filter, count) in [
+        ("sport:443 process:nginx", 3),
+        ("dport:443 sni:google.com", 1),
+        ("sport:443 state:syn_recv", 1),
+        ("proto:tcp state:established", 46),
+        ("state:time_wait", 1),
+        ("state:udp", 3),
+        ("sni:api", 2),
+        ("dst:google.com", 1),
+        ("process:firefox", 1),
+        ("rate>1M not dport:443", 4),
+        ("nowhere", 0),
+    ] {
+        let mut stage = Stage::with(120, 24, Setup { filter: filter.into(), ..Setup::default() });
+        stage.epoch(&snapshot);
+        assert_eq!(stage.app.view.as_ref().unwrap().len, count, "{filter}");
+        if count == 0 {
+            assert!(stage.text().contains("0 of 57 match the filter"));
+        }
+    }
+}
+
+#[test]
+fn so1_to_so5_sorting_is_shown_in_header_and_title() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    let mut seen = Vec::new();
+    for _ in 0..10 {
+        stage.key(KeyCode::Char('s'));
+        stage.settle(&snapshot);
+        let text = stage.text();
+        let header = text.lines().find(|l| l.starts_with(" Pro")).unwrap().to_owned();
+        let title = text.lines().find(|l| l.contains("Active Connections")).unwrap();
+        seen.push(format!(
+            "{} | {header}",
+            title.split(" ─").find(|t| t.contains("Active")).unwrap().trim_matches('─')
+        ));
+    }
+    insta::assert_snapshot!(seen.join("\n"));
+    for _ in 0..7 {
+        stage.key(KeyCode::Char('s'));
+    }
+    stage.settle(&snapshot);
+    stage.key(KeyCode::Char('g'));
+    assert_eq!(selected_remote(stage.settle(&snapshot)), "203.0.113.77", "the largest is first");
+    let text = stage.text();
+    let y = text.lines().position(|l| l.starts_with(" Pro")).unwrap() as u16;
+    let line = text.lines().nth(y.into()).unwrap();
+    let x = line.chars().position(|c| c == '↓').unwrap() as u16;
+    assert_eq!(stage.buffer()[(x, y)].fg, Color::Cyan);
+    assert!(stage.buffer()[(x, y)].modifier.contains(Modifier::UNDERLINED));
+    stage.key(KeyCode::Char('S'));
+    assert!(stage.settle(&snapshot).text().contains("Down↑/Up"));
+}
+
+#[test]
+fn k14_a_frozen_table_stands_still_and_says_so() {
+    let mut rows = numbered(30);
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&live(&rows));
+    stage.key(KeyCode::Char(' '));
+    stage.settle(&live(&rows));
+    rows.truncate(10);
+    let mut later = live(&rows);
+    later.totals.opened = 30 + 1_204;
+    stage.app.uptime = Nanos::from_secs(16);
+    stage.epoch(&later);
+    let text = stage.text();
+    assert!(text.contains("FROZEN 13 s · 1,204 new since freeze"), "{text}");
+    assert!(text.contains("1/30"));
+    stage.key(KeyCode::Char('/'));
+    typed(&mut stage, "172.16.0.2");
+    assert!(stage.settle(&later).text().contains(" 11 of 30 "), "filters work on it");
+    stage.key(KeyCode::Esc);
+    stage.key(KeyCode::Char(' '));
+    let text = stage.settle(&later).text();
+    assert!(text.contains("1/10") && !text.contains("FROZEN"), "{text}");
+}
+
+#[test]
+fn k8_esc_closes_the_first_that_applies_and_never_quits() {
+    let snapshot = known();
+    let mut stage = Stage::with(120, 24, Setup { filter: "tcp".into(), ..Setup::default() });
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char(' '));
+    stage.key(KeyCode::Char('4'));
+    stage.key(KeyCode::Char(':'));
+    assert!(stage.app.overlay.is_some());
+    stage.key(KeyCode::Esc);
+    assert!(stage.app.overlay.is_none() && stage.app.tab == Tab::Hosts);
+    stage.key(KeyCode::Esc);
+    assert!(stage.app.tab == Tab::Overview && stage.app.filter.text() == "tcp");
+    stage.key(KeyCode::Esc);
+    assert!(stage.app.filter.text().is_empty() && stage.app.is_frozen());
+    stage.key(KeyCode::Esc);
+    assert!(!stage.app.is_frozen());
+    assert_eq!(stage.key(KeyCode::Esc), Next::Draw);
+}
+
+#[test]
+fn k9_the_remote_end_is_copied_in_full() {
+    let snapshot = known();
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&snapshot);
+    for (row, text) in
+        [(0, "203.0.113.77:51022"), (10, "1.1.1.1"), (12, "[2a00:1450:4001:82b:9f1c::200e]:443")]
+    {
+        let id = sample::id_of(row, &Default::default());
+        while stage.app.selected_row().is_none_or(|r| r.id != id) {
+            stage.key(KeyCode::Down);
+            stage.settle(&snapshot);
+        }
+        stage.key(KeyCode::Char('c'));
+        assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Copy(text.into())));
+        assert!(stage.text().contains(&format!("copied {text}")));
+        stage.key(KeyCode::Char('g'));
+        stage.settle(&snapshot);
+    }
+    stage.app.uptime = Nanos::from_secs(30);
+    assert!(!stage.text().contains("copied"), "it goes after three seconds");
+}
+
+#[test]
+fn k15_like_this_and_groups_become_filters() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    let nginx = sample::id_of(0, &Default::default());
+    while stage.app.selected_row().is_none_or(|r| r.id != nginx) {
+        stage.key(KeyCode::Down);
+        stage.settle(&snapshot);
+    }
+    stage.key(KeyCode::Char('='));
+    assert_eq!(stage.app.filter.text(), "process:=nginx");
+    assert_eq!(stage.settle(&snapshot).app.view.as_ref().unwrap().len, 3);
+    stage.key(KeyCode::Esc);
+    stage.key(KeyCode::Char('-'));
+    assert_eq!(stage.app.filter.text(), "!process:=nginx");
+    assert_eq!(stage.settle(&snapshot).app.view.as_ref().unwrap().len, 54);
+    stage.key(KeyCode::Esc);
+    stage.key(KeyCode::Char('5'));
+    stage.settle(&snapshot);
+    assert!(stage.line("▌nginx").contains("1211"));
+    stage.key(KeyCode::Enter);
+    assert_eq!(stage.app.tab, Tab::Overview);
+    assert_eq!(stage.settle(&snapshot).app.view.as_ref().unwrap().len, 3);
+    stage.key(KeyCode::Esc);
+    assert!(stage.app.tab == Tab::Processes && stage.app.filter.text().is_empty());
+}
+
+#[test]
+fn k16_marks_columns_and_bits() {
+    let snapshot = known();
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('m'));
+    stage.settle(&snapshot);
+    stage.key(KeyCode::Char('m'));
+    stage.settle(&snapshot);
+    stage.key(KeyCode::Char('M'));
+    assert_eq!(stage.settle(&snapshot).app.view.as_ref().unwrap().len, 2);
+    assert!(stage.text().contains("2 marked"));
+    stage.key(KeyCode::Char('M'));
+    assert_eq!(stage.settle(&snapshot).app.view.as_ref().unwrap().len, 57);
+    assert!(stage.text().contains("MB/s"));
+    stage.key(KeyCode::Char('b'));
+    assert!(stage.text().contains("Mbit/s"));
+    stage.key(KeyCode::Char('C'));
+    insta::assert_snapshot!("columns", stage.text());
+    for _ in 0..3 {
+        stage.key(KeyCode::Down);
+    }
+    stage.key(KeyCode::Enter);
+    stage.key(KeyCode::Esc);
+    assert!(!stage.line(" Pro").contains("State"));
+}
+
+#[test]
+fn k17_the_palette_finds_every_action() {
+    let snapshot = known();
+    let mut stage = Stage::new(100, 30);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char(':'));
+    insta::assert_snapshot!("palette", stage.text());
+    typed(&mut stage, "sort by down");
+    stage.key(KeyCode::Enter);
+    assert!(stage.settle(&snapshot).text().contains("(Sort: Down ↓)"));
+    stage.key(KeyCode::Char(':'));
+    typed(&mut stage, "refresh 250");
+    stage.key(KeyCode::Enter);
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Refresh(250)));
+    stage.key(KeyCode::Char(':'));
+    typed(&mut stage, "refresh 5");
+    stage.key(KeyCode::Enter);
+    assert!(stage.app.effects.is_empty() && stage.text().contains("50 to 60000"));
+}
+
+#[test]
+fn k20_the_mouse_reaches_tabs_headers_and_rows() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    let find = |stage: &mut Stage, text: &str| {
+        let screen = stage.text();
+        let y = screen.lines().position(|l| l.contains(text)).unwrap();
+        let line: Vec<char> = screen.lines().nth(y).unwrap().chars().collect();
+        let wanted: Vec<char> = text.chars().collect();
+        let x = line.windows(wanted.len()).position(|w| w == wanted).unwrap();
+        (x as u16, y as u16)
+    };
+    let click = |stage: &mut Stage, (column, row): (u16, u16)| {
+        let kind = crossterm::event::MouseEventKind::Down(crossterm::event::MouseButton::Left);
+        let mouse = crossterm::event::MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
+        input::take(&mut stage.app, &crossterm::event::Event::Mouse(mouse));
+        stage.settle(&snapshot);
+    };
+    let at = find(&mut stage, "Remote Address");
+    click(&mut stage, at);
+    assert!(stage.text().contains("(Sort: Remote Addr ↑)"));
+    click(&mut stage, at);
+    assert!(stage.text().contains("(Sort: Remote Addr ↓)"));
+    let at = find(&mut stage, "203.0.113.77");
+    click(&mut stage, at);
+    assert_eq!(selected_remote(&mut stage), "203.0.113.77");
+    click(&mut stage, at);
+    assert_eq!(stage.app.tab, Tab::Details, "a double click");
+    let at = find(&mut stage, "7 Pipeline");
+    click(&mut stage, at);
+    assert_eq!(stage.app.tab, Tab::Pipeline);
+}
+
+#[test]
+fn every_theme_shows_the_same_text() {
+    let snapshot = known();
+    let texts: Vec<_> = ThemeName::ALL
+        .into_iter()
+        .flat_map(|(name, _)| [Depth::None, Depth::Sixteen, Depth::True].map(|depth| Theme { name, depth }))
+        .map(|theme| Stage::with(120, 40, Setup { theme, ..Setup::default() }).epoch(&snapshot).text())
+        .collect();
+    // Without colour a mark stands for what fades.
+    assert!(texts.iter().all(|t| t.replace('~', " ") == texts[1].replace('~', " ")));
+}
+
+#[test]
+fn details_stay_in_their_places() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 40);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('2'));
+    let labels = |text: &str| -> Vec<String> {
+        text.lines().skip(2).take(20).map(|l| l.chars().take(15).collect::<String>()).collect()
+    };
+    let first = labels(&stage.text());
+    stage.key(KeyCode::Char('1'));
+    stage.key(KeyCode::Char('G'));
+    stage.settle(&snapshot);
+    stage.key(KeyCode::Char('2'));
+    assert_eq!(labels(&stage.text()), first);
+    stage.key(KeyCode::Down);
+    stage.key(KeyCode::Char('y'));
+    assert!(matches!(stage.app.effects.first(), Some(Effect::Copy(text)) if text.contains("10.0.3.14")));
 }
 
 proptest! {

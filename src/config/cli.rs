@@ -16,6 +16,8 @@ use crate::{
     base::time::Nanos,
     config::parse::{self, CoreList},
     packet::parse::{Layer, ParseConfig},
+    query::sort::SortBy,
+    tui::theme::ThemeName,
 };
 
 /// Shows every connection of this host, or of a capture file, with exact totals.
@@ -60,10 +62,32 @@ pub struct Cli {
         help_heading = "Connections")]
     pub max_flows: Option<u32>,
 
-    /// Milliseconds between two refreshes, 50 to 60000
-    #[arg(short, long, value_name = "MILLISECONDS", default_value_t = 1000, allow_negative_numbers = true,
+    /// Milliseconds between two refreshes, 50 to 60000 [default: 1000]
+    #[arg(short, long, value_name = "MILLISECONDS", allow_negative_numbers = true,
         value_parser = parse::refresh_ms, help_heading = "Output")]
-    pub refresh_interval: u32,
+    pub refresh_interval: Option<u32>,
+
+    /// Rows at first: see the filters in the screen's help (h)
+    #[arg(long, value_name = "QUERY", value_parser = parse::filter, conflicts_with = "headless", help_heading = "Screen")]
+    pub filter: Option<String>,
+
+    /// Order of rows at first, as in `down` or `process`
+    #[arg(long, value_name = "COLUMN", value_parser = parse::sort, conflicts_with = "headless", help_heading = "Screen")]
+    pub sort: Option<SortBy>,
+
+    /// Ended connections kept for review (t), at most; all of them with --read
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 100_000,
+        conflicts_with = "headless",
+        help_heading = "Screen"
+    )]
+    pub history: u32,
+
+    /// Theme: dark, light, high-contrast or colour-blind
+    #[arg(long, value_name = "NAME", value_parser = parse::theme, conflicts_with = "headless", help_heading = "Screen")]
+    pub theme: Option<ThemeName>,
 
     /// Show connections of this host with itself at first; `L` shows and hides them
     #[arg(long, conflicts_with = "headless", help_heading = "Screen")]
@@ -272,7 +296,7 @@ impl Cli {
     /// of an export depends on them.
     pub fn cut_interval(&self) -> Nanos {
         match self.input() {
-            Input::Live(_) => Nanos::from_millis(u64::from(self.refresh_interval.min(1000))),
+            Input::Live(_) => Nanos::from_millis(u64::from(self.refresh_interval.unwrap_or(1000).min(1000))),
             Input::File(_) | Input::Stdin => Nanos::from_secs(1),
         }
     }
@@ -308,7 +332,7 @@ mod tests {
     fn defaults_are_the_documented_ones() {
         let cli = cli("").unwrap();
         assert_eq!(cli.input(), Input::Live(&[]));
-        assert_eq!(cli.refresh_interval, 1000);
+        assert_eq!((cli.refresh_interval, cli.cut_interval()), (None, Nanos::from_secs(1)));
         assert_eq!((cli.capture, cli.output), (CaptureMethod::Auto, OutputFormat::Jsonl));
         assert_eq!(cli.stop_after(), None);
         assert!(!cli.promiscuous && !cli.headless && cli.cores.is_none());

@@ -2,5 +2,6 @@
 
 pub mod cli;
 pub mod engine;
+pub mod file;
 pub mod parse;
 pub mod plan;

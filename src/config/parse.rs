@@ -88,6 +88,44 @@ fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {
     number.ok_or_else(|| format!("`{text}` is not a number from {} to {}", range.start(), range.end()))
 }
 
+/// Reads a filter, to refuse one that cannot be read; its text is what is kept.
+///
+/// # Errors
+/// When it is no filter: where and why.
+pub fn filter(text: &str) -> Result<String, String> {
+    match crate::query::filter::parse(text) {
+        Ok(parsed) if parsed.incomplete.is_some() => Err("the last term is not complete".into()),
+        Ok(_) => Ok(text.to_owned()),
+        Err(problem) => {
+            let place = text[..problem.start].chars().count() + 1;
+            Err(format!("at {place}: {}", problem.reason))
+        }
+    }
+}
+
+/// Reads what rows are sorted by.
+///
+/// # Errors
+/// When there is no such column: which there are.
+pub fn sort(name: &str) -> Result<crate::query::sort::SortBy, String> {
+    let all = crate::query::sort::SORTS;
+    all.iter()
+        .find(|row| row.name.eq_ignore_ascii_case(name))
+        .map(|row| row.by)
+        .ok_or_else(|| format!("one of {}", all.iter().map(|row| row.name).collect::<Vec<_>>().join(", ")))
+}
+
+/// Reads the name of a theme.
+///
+/// # Errors
+/// When there is no such theme: which there are.
+pub fn theme(name: &str) -> Result<crate::tui::theme::ThemeName, String> {
+    use crate::tui::theme::ThemeName;
+    ThemeName::named(name).ok_or_else(|| {
+        format!("one of {}", ThemeName::ALL.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

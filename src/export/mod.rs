@@ -13,3 +13,9 @@ mod owner;
 mod text;
 
 pub use fields::{Origin, SCHEMA};
+
+/// Appends the line of a flow, as `jsonl` has it.
+pub fn line(out: &mut Vec<u8>, flow: &crate::snapshot::tap::Ended) {
+    fields::flow(out, flow);
+    out.push(b'\n');
+}

@@ -193,6 +193,16 @@ impl Engine {
         self.bell.ring();
     }
 
+    /// Returns what changes the time between live cuts, as [`Engine::set_cut_interval`] does, and
+    /// does not borrow the engine.
+    pub fn pacer(&self) -> impl Fn(Nanos) + use<> {
+        let (interval, bell) = (Arc::clone(&self.interval), Arc::clone(&self.bell));
+        move |wanted| {
+            interval.store(wanted.min(LONGEST_INTERVAL).0, Ordering::Relaxed);
+            bell.ring();
+        }
+    }
+
     /// Returns what tells the pipeline which addresses are ours when that changes. To be taken once:
     /// then there is nobody to tell.
     pub fn take_locals(&mut self) -> SharedLocals {

@@ -10,6 +10,7 @@
 //! | [`interfaces()`], [`addresses`], [`check_capture`] | which there are; whether we may capture on them |
 //! | [`allowed_cores`], [`check_cores`], [`host`] | where threads run |
 //! | [`standard_output`], [`reader_gone`], [`reader_keeps_up`] | where exports go; whether somebody reads them |
+//! | [`private_file`] | files for their owner only |
 //! | [`owners()`] | who owns sockets |
 //! | [`usable_memory`], [`self_usage`] | what may be used, what is used |
 
@@ -57,6 +58,18 @@ pub fn standard_output() -> std::io::Result<std::fs::File> {
     #[cfg(windows)]
     let handle = std::os::windows::io::AsHandle::as_handle(&std::io::stdout()).try_clone_to_owned()?;
     Ok(handle.into())
+}
+
+/// Makes a file that was not there, which only its owner can read and write.
+///
+/// # Errors
+/// When there is such a file, or it cannot be made.
+pub fn private_file(path: &std::path::Path) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Which way owners of sockets are found.

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 
 use crate::{
     base::time::Stamp,
-    packet::key::{kind, proto},
+    packet::key::{FlowKey, kind, proto},
     query::{
+        application,
         format::{self, Digits},
         signs::Signs,
         text,
@@ -39,6 +40,8 @@ pub struct Look {
     pub no_owners: bool,
     /// Wall time of the rows' epoch.
     pub wall: Stamp,
+    /// Bits instead of bytes a second.
+    pub bits: bool,
 }
 
 /// One column.
@@ -80,6 +83,7 @@ pub enum ColumnId {
     Total,
     Retransmits,
     Left,
+    User,
     Process,
 }
 
@@ -155,7 +159,10 @@ pub const COLUMNS: &[Column] = &[
         max: WIDE,
         share: 4,
         align: Align::Left,
-        cell: |_, _, _| "".into(),
+        cell: |row, _, _| match &row.app {
+            Some(app) => application::application(app, row.ports).into(),
+            None => "".into(),
+        },
     },
     Column {
         id: ColumnId::Bandwidth,
@@ -232,6 +239,17 @@ pub const COLUMNS: &[Column] = &[
         cell: |row, _, _| format::countdown(row.left()).into(),
     },
     Column {
+        id: ColumnId::User,
+        header: "User",
+        short: "User",
+        shown_from: 200,
+        min: 8,
+        max: 12,
+        share: 1,
+        align: Align::Left,
+        cell: |row, _, _| user(row),
+    },
+    Column {
         id: ColumnId::Process,
         header: "Process",
         short: "Process",
@@ -275,10 +293,15 @@ pub fn process(row: &Row, look: &Look, max: usize) -> Cow<'static, str> {
 
 /// Returns the text of the `Pro` column: a name, or the protocol's number.
 pub fn protocol(row: &Row) -> Cow<'static, str> {
-    if row.key.kind & kind::ARP != 0 {
+    protocol_of(&row.key)
+}
+
+/// Returns the text of the `Pro` column of flows with this key.
+pub fn protocol_of(key: &FlowKey) -> Cow<'static, str> {
+    if key.kind & kind::ARP != 0 {
         return "ARP".into();
     }
-    match row.key.proto {
+    match key.proto {
         proto::TCP => "TCP".into(),
         proto::UDP => "UDP".into(),
         proto::ICMP => "ICMP".into(),
@@ -311,9 +334,20 @@ pub fn service(row: &Row, look: &Look) -> Cow<'static, str> {
     }
 }
 
+/// Returns the container, else the user.
+fn user(row: &Row) -> Cow<'static, str> {
+    let Some(owner) = &row.owner else { return "".into() };
+    match (owner.container.as_ref().or(owner.user.as_ref()), owner.uid) {
+        (Some(name), _) => text::escape(name).into_owned().into(),
+        (None, Some(uid)) => uid.to_string().into(),
+        (None, None) => "".into(),
+    }
+}
+
 fn bandwidth(row: &Row, look: &Look) -> String {
     let (down, up) = row.down_up();
-    let [down, up] = [down, up].map(|rate| format::compact(f64::from(rate), look.digits));
+    let scale = if look.bits { 8.0 } else { 1.0 };
+    let [down, up] = [down, up].map(|rate| format::compact(f64::from(rate) * scale, look.digits));
     match look.digits {
         Digits::Three => format!("{down:>5}/{up:>5}"),
         Digits::Two => format!("{down:>4}/{up:>4}"),

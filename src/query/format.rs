@@ -35,6 +35,11 @@ pub fn rate(value: f64) -> String {
     with_unit(value, "B/s", "k")
 }
 
+/// Returns a rate in bits with its unit: `0 bit/s`, `38.1 Mbit/s`.
+pub fn bit_rate(value: f64) -> String {
+    with_unit(value, "bit/s", "k")
+}
+
 /// Returns a count with a short unit and a blank: `84`, `812 k`, `33.2 M`.
 pub fn count(value: f64) -> String {
     with_unit(value, "", "k").trim_end().to_owned()

@@ -6,7 +6,7 @@
 
 use crate::{
     base::time::Nanos,
-    query::column::{COLUMNS, Column, Look},
+    query::column::{COLUMNS, Column, ColumnId, Look},
     query::text,
     snapshot::row::Row,
 };
@@ -23,6 +23,46 @@ struct Wish {
     cells: u16,
     /// When something that wide was last seen.
     seen: Nanos,
+}
+
+/// Which columns are shown beside those that the width gives, and how wide.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Shown at any width.
+    pub on: Vec<ColumnId>,
+    /// Never shown.
+    pub off: Vec<ColumnId>,
+    /// Cells more or less than usual.
+    pub wider: Vec<(ColumnId, i16)>,
+}
+
+impl Choice {
+    /// Returns whether a column is shown on a screen of `width` cells that is sorted by `sort`.
+    pub fn shows(&self, column: &Column, width: u16, sort: Option<ColumnId>) -> bool {
+        sort == Some(column.id)
+            || self.on.contains(&column.id)
+            || column.shown_from <= width && !self.off.contains(&column.id)
+    }
+
+    /// Shows a column, or hides it.
+    pub fn switch(&mut self, column: &Column, width: u16) {
+        let shown = self.shows(column, width, None);
+        self.on.retain(|id| *id != column.id);
+        self.off.retain(|id| *id != column.id);
+        if shown { self.off.push(column.id) } else { self.on.push(column.id) }
+    }
+
+    /// Makes a column wider, or narrower, by some cells.
+    pub fn widen(&mut self, column: ColumnId, by: i16) {
+        match self.wider.iter_mut().find(|(id, _)| *id == column) {
+            Some((_, cells)) => *cells = (*cells + by).clamp(-40, 80),
+            None => self.wider.push((column, by)),
+        }
+    }
+
+    fn wider(&self, column: ColumnId) -> i16 {
+        self.wider.iter().find(|(id, _)| *id == column).map_or(0, |(_, cells)| *cells)
+    }
 }
 
 /// A column and its place on a line.
@@ -54,10 +94,23 @@ impl Wishes {
 
     /// Returns the columns for a screen of `width` cells, side by side; the first cell of a line
     /// is left to the sign.
-    pub fn places(&self, width: u16) -> Vec<Place> {
-        let shown: Vec<usize> = (0..COLUMNS.len()).filter(|i| COLUMNS[*i].shown_from <= width).collect();
-        let mut widths: Vec<u16> = shown.iter().map(|i| COLUMNS[*i].min).collect();
-        let taken: u16 = widths.iter().sum::<u16>() + shown.len() as u16;
+    pub fn places(&self, width: u16, choice: &Choice, sort: Option<ColumnId>) -> Vec<Place> {
+        let mut shown: Vec<usize> =
+            (0..COLUMNS.len()).filter(|i| choice.shows(&COLUMNS[*i], width, sort)).collect();
+        let least = |i: &usize| match choice.wider(COLUMNS[*i].id) {
+            // The State column is never cut.
+            by if by < 0 && COLUMNS[*i].share > 0 => COLUMNS[*i].min.saturating_add_signed(by).max(4),
+            by => COLUMNS[*i].min.saturating_add_signed(by.max(0)),
+        };
+        // What a wider screen would show goes first where there is no room for all.
+        let taken = |shown: &[usize]| shown.iter().map(|i| least(i) + 1).sum::<u16>();
+        while taken(&shown) > width && shown.len() > 1 {
+            let last = (0..shown.len()).filter(|n| Some(COLUMNS[shown[*n]].id) != sort);
+            let Some(n) = last.max_by_key(|n| (COLUMNS[shown[*n]].shown_from, *n)) else { break };
+            shown.remove(n);
+        }
+        let mut widths: Vec<u16> = shown.iter().map(least).collect();
+        let taken: u16 = taken(&shown);
         let mut left = width.saturating_sub(taken);
         let wanted = |i: usize| self.0[i].cells.clamp(COLUMNS[i].min, COLUMNS[i].max);
         deal(&mut left, &mut widths, &shown, wanted);
@@ -73,8 +126,8 @@ impl Wishes {
 }
 
 /// Returns the headers of the main columns that a screen of this width leaves out.
-pub fn left_out(width: u16) -> impl Iterator<Item = &'static Column> {
-    COLUMNS.iter().filter(move |c| c.shown_from > width && c.shown_from <= 120)
+pub fn left_out(places: &[Place]) -> impl Iterator<Item = &'static Column> {
+    COLUMNS.iter().filter(move |c| c.shown_from <= 120 && places.iter().all(|p| p.column.id != c.id))
 }
 
 /// Deals `left` cells out to columns below their limit, by share.
@@ -97,8 +150,31 @@ mod tests {
     use super::*;
     use crate::query::column::ColumnId;
 
+    fn default_places(wishes: &Wishes, width: u16) -> Vec<Place> {
+        wishes.places(width, &Choice::default(), None)
+    }
+
+    #[test]
+    fn so3_the_sort_column_is_always_shown_and_columns_can_be_chosen() {
+        let ids = |choice: &Choice, sort| -> Vec<ColumnId> {
+            Wishes::default().places(80, choice, sort).iter().map(|p| p.column.id).collect()
+        };
+        for row in crate::query::sort::SORTS.iter().filter(|r| r.column.is_some()) {
+            assert!(ids(&Choice::default(), row.column).contains(&row.column.unwrap()), "{}", row.name);
+        }
+        let mut choice = Choice::default();
+        let column = |id| COLUMNS.iter().find(|c| c.id == id).unwrap();
+        choice.switch(column(ColumnId::State), 80);
+        choice.switch(column(ColumnId::Rtt), 80);
+        let shown = ids(&choice, None);
+        assert!(!shown.contains(&ColumnId::State) && shown.contains(&ColumnId::Rtt));
+        assert!(ids(&choice, Some(ColumnId::State)).contains(&ColumnId::State));
+        choice.switch(column(ColumnId::State), 80);
+        assert!(ids(&choice, None).contains(&ColumnId::State));
+    }
+
     fn headers(width: u16) -> Vec<&'static str> {
-        Wishes::default().places(width).iter().map(|p| p.column.header).collect()
+        default_places(&Wishes::default(), width).iter().map(|p| p.column.header).collect()
     }
 
     #[test]
@@ -112,14 +188,17 @@ mod tests {
         assert_eq!(headers(104)[1], "Local Address");
         assert_eq!(headers(120).len(), 8);
         assert_eq!(headers(160).len(), 11);
-        assert_eq!(headers(200).len(), 13);
-        assert_eq!(left_out(80).map(|c| c.short).collect::<Vec<_>>(), ["Local", "Service"]);
+        assert_eq!(headers(200).len(), 14);
+        assert_eq!(
+            left_out(&default_places(&Wishes::default(), 80)).map(|c| c.short).collect::<Vec<_>>(),
+            ["Local", "Service"]
+        );
     }
 
     #[test]
     fn every_width_is_used_to_the_last_cell() {
         for width in 40..400 {
-            let places = Wishes::default().places(width);
+            let places = default_places(&Wishes::default(), width);
             let last = places.last().unwrap();
             assert_eq!(last.x + last.width, width);
             assert!(places.windows(2).all(|w| w[0].x + w[0].width + 1 == w[1].x));
@@ -132,8 +211,9 @@ mod tests {
         let mut wishes = Wishes::default();
         let remote = COLUMNS.iter().position(|c| c.id == ColumnId::Remote).unwrap();
         wishes.0[remote].cells = 30;
-        let width_of =
-            |w: &Wishes, id| w.places(81).iter().find(|p| p.column.id == id).map(|p| p.width).unwrap();
+        let width_of = |w: &Wishes, id| {
+            default_places(w, 81).iter().find(|p| p.column.id == id).map(|p| p.width).unwrap()
+        };
         assert_eq!(width_of(&wishes, ColumnId::Remote), 30);
         assert!(width_of(&Wishes::default(), ColumnId::Remote) < 30);
         assert_eq!(width_of(&wishes, ColumnId::State), 14);
@@ -148,6 +228,7 @@ mod tests {
             services: None,
             no_owners: false,
             wall: crate::base::time::Stamp(0),
+            bits: false,
         };
         let end = |s: &str| (s.parse().unwrap(), 443);
         let long = crate::snapshot::sample::record([end("192.168.100.100"), end("192.168.100.101")], 6);

@@ -1,8 +1,16 @@
 //! What a reader asks of a snapshot: which rows, in which order, in which columns.
 
+pub mod application;
 pub mod column;
+pub mod damping;
+pub mod filter;
 pub mod format;
+pub mod group;
+pub mod labels;
 pub mod layout;
+pub mod scan;
+pub mod select;
 pub mod signs;
+pub mod sort;
 pub mod text;
 pub mod window;

@@ -1,11 +1,14 @@
 //! The rows that a screen shows, and some around them, out of all rows of an epoch.
 //!
-//! The order is that of creation: first packet, then key. Nothing is sorted but the window: one
-//! pass over the records collects stamps, quickselect (Hoare) brings the rows of the window to
-//! their places, and only those are put together. So a million rows cost some milliseconds, once
-//! an epoch and when somebody scrolls out of the window, and the snapshot is let go right after.
+//! What is shown and what it sorts by is kept from epoch to epoch ([`crate::query::scan`]), and
+//! nothing is sorted but the window ([`crate::query::select`]). So a million rows cost some
+//! milliseconds, once an epoch and when somebody scrolls out of the window, and the snapshot is
+//! let go right after.
 
-use std::cmp::Ordering;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crate::{
     base::{
@@ -14,15 +17,21 @@ use crate::{
         time::{Nanos, Stamp},
     },
     capture::source::SourceStatus,
-    flow::{
-        entry::{Facts, Hot},
-        state::{EndReason, FlowState},
+    flow::state::{EndReason, FlowState},
+    query::{
+        column::ServiceName,
+        damping::Damper,
+        filter::eval::{Filter, Surroundings},
+        group::{GroupName, GroupRequest, GroupView, Sums, process_of},
+        scan::{Question, Scan, Spot},
+        select::{self, Entry, Target},
+        sort::{Sort, SortBy},
     },
-    packet::key::kind,
     process::lookup::OwnerStatus,
     snapshot::{
+        ended::{EndedFlow, EndedFlows, EndedList},
         row::Row,
-        view::{RowRef, Snapshot, Totals},
+        view::{Snapshot, StageStatus, Totals},
     },
 };
 
@@ -61,6 +70,25 @@ pub struct Request {
     pub localhost: Localhost,
     /// The selected row as last seen: it keeps its place if it has ended.
     pub keep: Option<Kept>,
+    /// Which flows; `None` for all.
+    pub filter: Option<Arc<Filter>>,
+    /// In which order.
+    pub sort: Sort,
+    /// Only these flows.
+    pub only: Option<Arc<HashSet<FlowId>>>,
+    /// Ended flows are rows too, from this number on.
+    pub ended: Option<u64>,
+    /// All is looked at as of the epoch in which this was first asked.
+    pub frozen: bool,
+    /// The order must be exact, although it is one of rates.
+    pub exact: bool,
+    /// Names of services, which rows may be sorted and found by.
+    pub services: Option<ServiceName>,
+    /// Sums by host or process that are wanted.
+    pub group: Option<GroupRequest>,
+    /// Changes whenever the set of rows or their order does: with `localhost`, `filter`, `sort`,
+    /// `only`, `ended` and `services`.
+    pub serial: u64,
 }
 
 /// A row that stays in sight although it has ended.
@@ -70,6 +98,24 @@ pub struct Kept {
     pub row: Row,
     /// Since when it is gone, and why if that is known; `None` while it lives.
     pub ended: Option<(Stamp, Option<EndReason>)>,
+}
+
+/// A part of the traffic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Share {
+    /// Whose it is; escape it where it is shown.
+    pub name: GroupName,
+    /// Bytes per second, both ways.
+    pub rate: f64,
+}
+
+/// An epoch that was frozen.
+#[derive(Clone, Copy, Debug)]
+pub struct FrozenAt {
+    /// Its wall time.
+    pub wall: Stamp,
+    /// Flows that began since.
+    pub new: u64,
 }
 
 /// What a screen draws from; owns everything and holds no snapshot.
@@ -99,6 +145,22 @@ pub struct View {
     pub owner_method: OwnerStatus,
     /// The source has no more frames.
     pub ended: bool,
+    /// Every pinned stage.
+    pub stages: Vec<StageStatus>,
+    /// Epochs that were skipped because a reader held on to one.
+    pub epochs_skipped: u64,
+    /// The epoch that the rows are of, if it is not the newest.
+    pub frozen: Option<FrozenAt>,
+    /// What the answer is to: see [`Request::serial`].
+    pub serial: u64,
+    /// Who moves most, largest first.
+    pub top: Vec<Share>,
+    /// Sums by host or process.
+    pub groups: Option<GroupView>,
+    /// Number of the next flow that ends.
+    pub ended_end: u64,
+    /// Rows without a filter.
+    pub all: usize,
     /// Rows that this order holds, a kept one that has ended not counted.
     pub len: usize,
     /// Rows that are hidden as localhost.
@@ -135,151 +197,302 @@ impl View {
     }
 }
 
-/// Finds windows; keeps its memory (16 bytes a row) between queries.
+/// Finds windows; keeps what it found out between queries (some 20 bytes a row).
 #[derive(Default)]
 pub struct Finder {
-    entries: Vec<Entry>,
+    scan: Scan,
+    damper: Damper,
+    ended: Option<Arc<EndedFlows>>,
+    frozen: Option<(Box<Snapshot>, EndedList)>,
+    top: (Epoch, Vec<Share>),
+    around: Surroundings,
 }
 
-/// A row in the making: when it began, and where it stands (`None`: the kept row).
-#[derive(Clone, Copy)]
-struct Entry(Stamp, Option<RowRef>);
+/// Parts of the traffic that are told.
+const MOST_SHARES: usize = 8;
+/// Of more rows than these hosts are not summed up for the head.
+const MOST_FOR_HOSTS: usize = 20_000;
 
 impl Finder {
-    /// Answers a request. Costs one pass over all records; holds the snapshot no longer.
-    pub fn find(&mut self, snapshot: &Snapshot, request: &Request) -> View {
-        let gone = request.keep.as_ref().filter(|k| snapshot.find(k.row.id).is_none()).map(|k| {
-            let ended = k.ended.unwrap_or_else(|| match end_reason(&k.row, snapshot.wall) {
-                // The packet that closed it, not the moment its row went.
-                reason @ Some(EndReason::Fin | EndReason::Rst) => (k.row.last, reason),
-                reason => (snapshot.wall, reason),
-            });
-            Kept { row: Row { rate: [0.0; 2], ..k.row.clone() }, ended: Some(ended) }
-        });
-        let hidden = self.collect(snapshot, request.localhost);
-        let len = self.entries.len();
-        if let Some(kept) = &gone {
-            self.entries.push(Entry(kept.row.first, None));
+    /// Returns one that knows the ended flows, too.
+    pub fn with_ended(ended: Arc<EndedFlows>) -> Self {
+        Self { ended: Some(ended), ..Self::default() }
+    }
+
+    /// Answers a request. Costs a look at what has changed and one pass over the keys of all rows;
+    /// another set or order of rows costs a look at all records. Holds the snapshot no longer.
+    pub fn find(&mut self, live: &Snapshot, request: &Request) -> View {
+        self.freeze(live, request.frozen);
+        if self.top.0 != live.epoch {
+            self.top = (live.epoch, shares(live));
         }
-        let order = Order { snapshot, kept: gone.as_ref().map(|k| &k.row) };
-        let selected = self.select(&order, request, gone.as_ref());
-        let (first, rows) = match selected {
-            Some(place) => self.window(&order, place, request.around),
-            None => (0, Vec::new()),
+        let ended_now = self.ended.as_ref().map(|ended| ended.list()).unwrap_or_default();
+        let frozen = self.frozen.take();
+        let (snapshot, list) = match &frozen {
+            Some((snapshot, list)) => (&**snapshot, list),
+            None => (live, &ended_now),
         };
+        let mut around = std::mem::take(&mut self.around);
+        around.services = request.services;
+        (around.wall, around.now) = (snapshot.wall, snapshot.now.tick());
+        around.interfaces.clear();
+        let interfaces = snapshot.sources.first().map_or(&[][..], |s| &s.interfaces);
+        around.interfaces.extend(interfaces.iter().map(|i| i.name.clone()));
+        let question = Question {
+            serial: request.serial << 1 | u64::from(request.frozen),
+            filter: request.filter.as_deref(),
+            localhost: request.localhost,
+            only: request.only.as_ref(),
+            sort: request.sort,
+            ended: request.ended.map(|from| (list, from)),
+            around: &around,
+        };
+        let mut view = self.answer(live, snapshot, list, request, &question);
+        view.frozen = frozen.as_ref().map(|(frozen, _)| FrozenAt {
+            wall: frozen.wall,
+            new: live.totals.opened.saturating_sub(frozen.totals.opened),
+        });
+        view.ended_end = list.end();
+        view.groups = request.group.as_ref().map(|group| self.groups(snapshot, group));
+        view.top.clone_from(&self.top.1);
+        self.frozen = frozen;
+        self.around = around;
+        view
+    }
+
+    /// Calls `each` with the record of every row that the request shows, in its order.
+    ///
+    /// # Errors
+    /// Those of `each`.
+    pub fn export<E>(
+        &mut self,
+        live: &Snapshot,
+        request: &Request,
+        mut each: impl FnMut(&EndedFlow) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let all = Request {
+            cursor: Cursor::First,
+            around: usize::MAX / 2,
+            keep: None,
+            exact: true,
+            group: None,
+            ..request.clone()
+        };
+        let view = self.find(live, &all);
+        for row in &view.rows {
+            each(&of_row(row))?;
+        }
+        Ok(view.rows.len())
+    }
+
+    fn freeze(&mut self, live: &Snapshot, frozen: bool) {
+        if !frozen {
+            self.frozen = None;
+        } else if self.frozen.is_none() {
+            let ended = self.ended.as_ref().map(|ended| ended.list()).unwrap_or_default();
+            // Without memory for a copy it goes on live.
+            self.frozen = live.detached().map(|copy| (Box::new(copy), ended));
+        }
+    }
+
+    fn answer(
+        &mut self,
+        live: &Snapshot,
+        snapshot: &Snapshot,
+        list: &EndedList,
+        request: &Request,
+        question: &Question,
+    ) -> View {
+        let counts = self.scan.update(snapshot, question);
+        let first_ended = self.scan.ended_first();
+        let wanted = match request.cursor {
+            Cursor::On(id) => request.ended.and_then(|_| ended_spot(list, first_ended, id)),
+            _ => None,
+        };
+        let gone =
+            request.keep.as_ref().filter(|k| snapshot.find(k.row.id).is_none() && wanted.is_none()).map(
+                |k| {
+                    let ended = k.ended.unwrap_or_else(|| match end_reason(&k.row, snapshot.wall) {
+                        // The packet that closed it, not the moment its row went.
+                        reason @ Some(EndReason::Fin | EndReason::Rst) => (k.row.last, reason),
+                        reason => (snapshot.wall, reason),
+                    });
+                    Kept { row: Row { rate: [0.0; 2], ..k.row.clone() }, ended: Some(ended) }
+                },
+            );
+        let kept_flow = gone.as_ref().map(|kept| of_row(&kept.row));
+        let extra = kept_flow
+            .as_ref()
+            .map(|flow| Entry { key: self.scan.key_of(&flow.view(), question), spot: Spot::Kept });
+        let places = counts.matched + usize::from(extra.is_some());
+        let target = match request.cursor {
+            Cursor::First => Target::Place(0),
+            Cursor::Last => Target::Place(places),
+            Cursor::At(place) => Target::Place(place),
+            Cursor::On(id) => match (snapshot.find(id), wanted, extra) {
+                (Some(at), ..) => Target::Row(Entry {
+                    key: self.scan.key_of(&snapshot.flow(at), question),
+                    spot: Spot::Live(at),
+                }),
+                (None, Some((spot, flow)), _) => {
+                    Target::Row(Entry { key: self.scan.key_of(&flow.view(), question), spot })
+                }
+                (None, None, Some(entry)) if gone.as_ref().is_some_and(|k| k.row.id == id) => {
+                    Target::Row(entry)
+                }
+                _ => Target::Place(0),
+            },
+        };
+        let record = |spot: Spot| match spot {
+            Spot::Live(at) => snapshot.record(at),
+            Spot::Ended(n) => list.get(first_ended + u64::from(n)).map(|f| f.record).unwrap_or_default(),
+            Spot::Kept => kept_flow.as_ref().map(|f| f.record).unwrap_or_default(),
+        };
+        let found = select::window(&self.scan, extra, places, target, request.around, |a, b| {
+            let rank = |spot| {
+                let r = record(spot);
+                (
+                    r.hot.key.addresses(&r.wide),
+                    r.hot.key.ports,
+                    r.hot.key.proto,
+                    r.wide.extension.tunnel_id,
+                    r.id,
+                )
+            };
+            rank(a).cmp(&rank(b))
+        });
+        let mut rows: Vec<Row> = found
+            .rows
+            .iter()
+            .filter_map(|entry| match entry.spot {
+                Spot::Live(at) => Some(snapshot.row(at)),
+                Spot::Ended(n) => list.get(first_ended + u64::from(n)).map(EndedFlow::row),
+                Spot::Kept => gone.as_ref().map(|kept| kept.row.clone()),
+            })
+            .collect();
+        let mut selected = (places > 0).then_some(found.place.min(places.saturating_sub(1)));
+        self.damp(&mut rows, found.first, &mut selected, request, snapshot.now);
         View {
-            epoch: snapshot.epoch,
+            epoch: live.epoch,
             cursor: request.cursor,
-            now: snapshot.now,
-            wall: snapshot.wall,
-            accounts: snapshot.accounts,
-            totals: snapshot.totals,
-            lost: snapshot.lost(),
-            kernel_drops: snapshot.kernel_drops(),
-            seen: snapshot.seen(),
-            sources: snapshot.sources.clone(),
-            owner_method: snapshot.owner_method.clone(),
-            ended: snapshot.ended,
-            len,
-            hidden,
-            first,
+            now: live.now,
+            wall: live.wall,
+            accounts: live.accounts,
+            totals: live.totals,
+            lost: live.lost(),
+            kernel_drops: live.kernel_drops(),
+            seen: live.seen(),
+            sources: live.sources.clone(),
+            stages: live.stages.clone(),
+            epochs_skipped: live.epochs_skipped,
+            owner_method: live.owner_method.clone(),
+            ended: live.ended,
+            frozen: None,
+            serial: request.serial,
+            top: Vec::new(),
+            groups: None,
+            ended_end: 0,
+            all: counts.all,
+            len: counts.matched,
+            hidden: counts.hidden,
+            first: found.first,
             rows,
             selected,
             gone,
         }
     }
 
-    /// Fills the entries with all rows that are not hidden; returns how many are.
-    fn collect(&mut self, snapshot: &Snapshot, localhost: Localhost) -> usize {
-        let entries = &mut self.entries;
-        entries.clear();
-        entries.reserve(snapshot.len() + 1);
-        let mut hidden = 0;
-        let show_all = localhost == Localhost::Show;
-        snapshot.scan(|at, hot: &Hot, facts: &Facts| {
-            if show_all || !is_localhost(snapshot, at, hot) {
-                entries.push(Entry(facts.first, Some(at)));
-            } else {
-                hidden += 1;
+    /// Keeps rows that are sorted by a rate in their places for a moment.
+    fn damp(
+        &mut self,
+        rows: &mut [Row],
+        first: usize,
+        selected: &mut Option<usize>,
+        request: &Request,
+        now: Nanos,
+    ) {
+        let by = request.sort.by;
+        if !by.is_rate() {
+            return;
+        }
+        if request.exact || request.frozen {
+            return self.damper.reset(rows.iter().map(|row| row.id), now);
+        }
+        let rate = |row: &Row| match by {
+            SortBy::Down => f64::from(row.down_up().0),
+            _ => f64::from(row.down_up().1),
+        };
+        let rates: Vec<_> = rows.iter().map(|row| (row.id, rate(row))).collect();
+        let order = self.damper.settle(&rates, request.sort.descending, now);
+        let chosen = selected.and_then(|place| place.checked_sub(first));
+        if let Some(place) = chosen.and_then(|chosen| order.iter().position(|n| *n == chosen)) {
+            // A cursor at a place stays there, one on a row goes with it.
+            if matches!(request.cursor, Cursor::On(_)) {
+                *selected = Some(place + first);
+            }
+        }
+        let sorted: Vec<Row> = order.iter().map(|n| rows[*n].clone()).collect();
+        rows.clone_from_slice(&sorted);
+    }
+
+    fn groups(&self, snapshot: &Snapshot, request: &GroupRequest) -> GroupView {
+        let mut sums = Sums::new(request.by, snapshot.wall);
+        self.scan.each(|_, spot| {
+            if let Spot::Live(at) = spot {
+                sums.add(&snapshot.flow(at));
             }
         });
-        hidden
-    }
-
-    /// Returns the place of the selected row; the nearest one if it is not among the rows.
-    fn select(&self, order: &Order, request: &Request, gone: Option<&Kept>) -> Option<usize> {
-        let last = self.entries.len().checked_sub(1)?;
-        let target = match request.cursor {
-            Cursor::First => return Some(0),
-            Cursor::Last => return Some(last),
-            Cursor::At(place) => return Some(place.min(last)),
-            Cursor::On(id) => match (order.snapshot.find(id), gone) {
-                (Some(at), _) => Entry(order.row(Some(at)).first, Some(at)),
-                (None, Some(kept)) if kept.row.id == id => Entry(kept.row.first, None),
-                (None, _) => return Some(0),
-            },
-        };
-        let before = self.entries.iter().filter(|e| order.compare(e, &target) == Ordering::Less).count();
-        Some(before.min(last))
-    }
-
-    /// Returns the rows around a place and the place of the first of them.
-    fn window(&mut self, order: &Order, place: usize, around: usize) -> (usize, Vec<Row>) {
-        let first = place.saturating_sub(around);
-        let end = place.saturating_add(around + 1).min(self.entries.len());
-        if end < self.entries.len() {
-            self.entries.select_nth_unstable_by(end, |a, b| order.compare(a, b));
-        }
-        let front = &mut self.entries[..end];
-        if first > 0 {
-            front.select_nth_unstable_by(first, |a, b| order.compare(a, b));
-        }
-        let window = &mut front[first..];
-        window.sort_unstable_by(|a, b| order.compare(a, b));
-        (first, window.iter().map(|e| order.row(e.1)).collect())
+        GroupView::of(sums.sorted(request.sort, request.flipped), request)
     }
 }
 
-/// The order of creation.
-struct Order<'a> {
-    snapshot: &'a Snapshot,
-    kept: Option<&'a Row>,
-}
-
-impl Order<'_> {
-    #[inline]
-    fn compare(&self, a: &Entry, b: &Entry) -> Ordering {
-        a.0.cmp(&b.0).then_with(|| self.break_tie(a, b))
+/// Returns who moves most: by process where owners are known, else by host.
+fn shares(snapshot: &Snapshot) -> Vec<Share> {
+    let knows_owners = snapshot.knows_owners();
+    if !knows_owners && snapshot.len() > MOST_FOR_HOSTS {
+        return Vec::new();
     }
-
-    #[cold]
-    fn break_tie(&self, a: &Entry, b: &Entry) -> Ordering {
-        let key = |e: &Entry| {
-            let row = self.row(e.1);
-            (row.addresses, row.ports, row.key.proto, row.wide.extension.tunnel_id, row.id)
-        };
-        key(a).cmp(&key(b))
-    }
-
-    fn row(&self, at: Option<RowRef>) -> Row {
-        match at {
-            Some(at) => self.snapshot.row(at),
-            None => self.kept.expect("an entry without a place is pushed for the kept row only").clone(),
+    let mut rates: HashMap<GroupName, f64> = HashMap::new();
+    // Flows of one process mostly share what is known of it.
+    let mut by_owner: HashMap<usize, (GroupName, f64)> = HashMap::new();
+    for worker in 0..snapshot.workers() {
+        for chunk in (0..snapshot.chunks(worker)).filter(|c| snapshot.moves(worker, *c)) {
+            snapshot.look_at(worker, chunk, |_, flow| {
+                let (down, up) = flow.down_up();
+                let rate = f64::from(down) + f64::from(up);
+                match flow.owner {
+                    _ if rate <= 0.0 => {}
+                    Some(owner) => {
+                        let key = std::ptr::from_ref(owner).addr();
+                        by_owner.entry(key).or_insert_with(|| (process_of(&flow), 0.0)).1 += rate;
+                    }
+                    None if knows_owners => *rates.entry(process_of(&flow)).or_default() += rate,
+                    None => {
+                        let name = GroupName::Host(flow.addresses()[flow.remote()]);
+                        *rates.entry(name).or_default() += rate;
+                    }
+                }
+            });
         }
     }
+    for (name, rate) in by_owner.into_values() {
+        *rates.entry(name).or_default() += rate;
+    }
+    let mut shares: Vec<Share> = rates.into_iter().map(|(name, rate)| Share { name, rate }).collect();
+    shares.sort_unstable_by(|a, b| b.rate.total_cmp(&a.rate).then_with(|| a.name.cmp(&b.name)));
+    shares.truncate(MOST_SHARES);
+    shares
 }
 
-/// Returns whether a connection is one of this host with itself: both ends are loopback
-/// addresses, or the same one of ours.
-fn is_localhost(snapshot: &Snapshot, at: RowRef, hot: &Hot) -> bool {
-    if hot.key.kind & kind::WIDE != 0 {
-        // Only an address of ours can be ::1, so the wide key is looked up for few.
-        let ours = hot.roles.is_local(0) && hot.roles.is_local(1);
-        let [low, high] = if ours { snapshot.row(at).addresses } else { return false };
-        return low == high || low.is_loopback() && high.is_loopback();
-    }
-    let [low, high] = [(hot.key.ends >> 32) as u32, hot.key.ends as u32];
-    low >> 24 == 127 && high >> 24 == 127 || low == high && hot.roles.is_local(0)
+/// Returns a row as a flow on its own.
+pub fn of_row(row: &Row) -> EndedFlow {
+    EndedFlow { record: row.to_record(), app: row.app.clone(), owner: row.owner.clone() }
+}
+
+/// Returns where an ended flow stands, the newest first: that is where one looks for it.
+fn ended_spot(list: &EndedList, first: u64, id: FlowId) -> Option<(Spot, &EndedFlow)> {
+    let found = (first..list.end()).rev().find(|n| list.get(*n).is_some_and(|f| f.record.id == id))?;
+    Some((Spot::Ended((found - first) as u32), list.get(found)?))
 }
 
 /// Returns why a row is gone at `wall`, if its last state says so; it may also have been evicted
@@ -295,8 +508,16 @@ fn end_reason(row: &Row, wall: Stamp) -> Option<EndReason> {
 mod tests {
     use super::*;
     use crate::{
+        dpi::{fact::Fact, service::Service},
         flow::entry::{Evidence, FlowRecord, Roles},
-        snapshot::sample,
+        process::owner::Owner,
+        query::{
+            column::{self, Look},
+            filter::parse,
+            group::{GroupBy, GroupSort},
+            sort::SORTS,
+        },
+        snapshot::{app::App, sample},
     };
     use std::net::Ipv4Addr;
 
@@ -415,6 +636,277 @@ mod tests {
         assert!(view.rows.iter().all(|r| r.vlan.is_none()));
         let shown = Finder::default().find(&snapshot, &Request { around: 10, ..Request::default() });
         assert_eq!((shown.len, shown.hidden), (8, 0));
+    }
+
+    /// Rows with all kinds of states, ports, rates and owners, some addresses twice.
+    fn mixed(count: u32) -> Snapshot {
+        let rows: Vec<_> = records(count)
+            .into_iter()
+            .enumerate()
+            .map(|(n, (mut r, _))| {
+                let n = n as u64;
+                let mix = |salt: u64| (n + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+                r.hot.state = FlowState::ALL[(mix(1) % 23) as usize];
+                r.hot.key.proto = [6, 17, 1][(mix(2) % 3) as usize];
+                r.hot.key.ports = [1000 + (mix(3) % 7) as u16, [443, 80, 22][(mix(4) % 3) as usize]];
+                r.hot.bytes = [mix(5) % 50, mix(6)];
+                r.facts.rtt_data_us = (mix(7) % 9) as u32;
+                r.facts.retransmits = [(mix(8) % 4) as u32, 0];
+                (r, [(mix(9) % 5) as f32, mix(10) as f32])
+            })
+            .collect();
+        let mut snapshot = snapshot(&rows);
+        for n in 0..count as usize {
+            if n % 3 == 0 {
+                let mut app = App::of(Service::ALL[n % 50]);
+                app.learn(Fact::Sni, format!("host{}.example", n % 17).as_bytes());
+                sample::set_app(&mut snapshot, n, app);
+            }
+            if n % 4 == 0 {
+                let name = ["nginx", "firefox", "Sshd"][n % 3].into();
+                sample::set_owner(
+                    &mut snapshot,
+                    n,
+                    Owner { name, pid: Some(n as u32 % 9), ..Owner::default() },
+                );
+            }
+        }
+        snapshot
+    }
+
+    fn name(_: u8, port: u16) -> Option<&'static str> {
+        [(443, "https"), (22, "ssh")].into_iter().find(|(p, _)| *p == port).map(|(_, n)| n)
+    }
+
+    /// What a column shows, in a form that sorts as the column must.
+    fn shown(by: SortBy, row: &Row) -> (u64, String) {
+        let look = Look {
+            signs: crate::query::signs::Signs::UNICODE,
+            digits: crate::query::format::Digits::Three,
+            services: Some(name),
+            no_owners: false,
+            wall: Stamp(0),
+            bits: false,
+        };
+        let text = |t: String| (u64::from(t.is_empty()), t.to_lowercase());
+        let end = |end: usize| match row.addresses[end] {
+            std::net::IpAddr::V4(a) => {
+                (u64::from(u32::from(a)) << 16 | u64::from(row.ports[end]), String::new())
+            }
+            std::net::IpAddr::V6(_) => (u64::MAX, String::new()),
+        };
+        match by {
+            SortBy::Created => (row.first.0, String::new()),
+            SortBy::Protocol => text(column::protocol(row).into_owned()),
+            SortBy::Local => end(row.local()),
+            SortBy::Remote => end(row.remote()),
+            SortBy::State => text(row.state_text().into()),
+            SortBy::Service => {
+                let service = column::service(row, &look).into_owned();
+                let rank = match service.parse::<u64>() {
+                    Ok(port) => 1000 + port,
+                    Err(_) if service.is_empty() => u64::MAX,
+                    Err(_) => 0,
+                };
+                (rank, service)
+            }
+            SortBy::Application => text(
+                row.app
+                    .as_ref()
+                    .map_or(String::new(), |a| crate::query::application::application(a, row.ports)),
+            ),
+            SortBy::Process => match &row.owner {
+                Some(o) => (0, format!("{} ({:>10})", o.name.to_lowercase(), o.pid.unwrap_or(0))),
+                None => (1, String::new()),
+            },
+            SortBy::Down => (row.down_up().0 as u64, String::new()),
+            SortBy::Up => (row.down_up().1 as u64, String::new()),
+            SortBy::Rtt => (row.rtt_data.map_or(0, |r| r.0), String::new()),
+            SortBy::Age => (u64::MAX - row.first.0, String::new()),
+            SortBy::Total => (row.bytes[0] + row.bytes[1], String::new()),
+            SortBy::Retransmits => (row.retransmits.iter().map(|n| u64::from(*n)).sum(), String::new()),
+            SortBy::Left => (row.left().0 >> 20, String::new()),
+        }
+    }
+
+    #[test]
+    fn so1_every_sort_orders_by_what_its_column_shows() {
+        let snapshot = mixed(3000);
+        for (n, sort) in SORTS.iter().enumerate() {
+            for descending in [false, true] {
+                let request = Request {
+                    around: 5000,
+                    sort: Sort { by: sort.by, descending },
+                    services: Some(name),
+                    exact: true,
+                    serial: 2 * n as u64 + u64::from(descending),
+                    ..Request::default()
+                };
+                let mut finder = Finder::default();
+                let view = finder.find(&snapshot, &request);
+                assert_eq!(view.rows.len(), 3000);
+                for pair in view.rows.windows(2) {
+                    let [a, b] = [&pair[0], &pair[1]].map(|row| (shown(sort.by, row), row.first));
+                    let right = match descending {
+                        false => a.0 <= b.0,
+                        true => a.0 >= b.0,
+                    };
+                    assert!(right, "{} descending: {descending}: {a:?} before {b:?}", sort.name);
+                    assert!(
+                        a.0 != b.0 || a.1 <= b.1 || sort.by == SortBy::Created,
+                        "{}: {a:?} {b:?}",
+                        sort.name
+                    );
+                }
+                // Any window is a piece of it.
+                for at in [0, 1, 17, 1500, 2990, 2999] {
+                    let request = Request { cursor: Cursor::At(at), around: 20, ..request.clone() };
+                    let piece = finder.find(&snapshot, &request);
+                    let all = &view.rows[piece.first..piece.first + piece.rows.len()];
+                    assert!(piece.rows.iter().zip(all).all(|(a, b)| a.id == b.id), "{} at {at}", sort.name);
+                    let on = Request { cursor: Cursor::On(view.rows[at].id), ..request };
+                    assert_eq!(finder.find(&snapshot, &on).selected, Some(at), "{}", sort.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn filters_keep_the_order_and_count_what_they_hide() {
+        let snapshot = mixed(1000);
+        let filtered = |text: &str, serial| {
+            let filter = Filter::new(parse(text).unwrap().expr.unwrap(), Some(name));
+            let request =
+                Request { around: 5000, filter: Some(Arc::new(filter)), serial, ..Request::default() };
+            Finder::default().find(&snapshot, &request)
+        };
+        let all = Finder::default().find(&snapshot, &Request { around: 5000, ..Request::default() });
+        let nginx = filtered("process:nginx", 1);
+        assert!(nginx.len > 0 && nginx.all == 1000);
+        assert!(nginx.rows.iter().all(|r| r.owner.as_ref().is_some_and(|o| &*o.name == "nginx")));
+        let rest = filtered("!process:nginx", 2);
+        assert_eq!(nginx.len + rest.len, all.len);
+        let left: Vec<_> =
+            all.rows.iter().filter(|r| rest.rows.iter().any(|o| o.id == r.id)).map(|r| r.id).collect();
+        assert_eq!(ids(&rest), left);
+        assert_eq!(filtered("process:nothing", 3).selected, None);
+    }
+
+    #[test]
+    fn the_same_question_at_the_next_epoch_gives_what_a_new_one_would() {
+        let mut rows = records(2000);
+        let filter =
+            || Some(Arc::new(Filter::new(parse("port:443 !10.0.0.7 up>=0").unwrap().expr.unwrap(), None)));
+        let mut kept: [Finder; 4] = Default::default();
+        let mut before = rows.clone();
+        for round in 0..20_u32 {
+            for n in (round..2000).step_by(97) {
+                let row = &mut rows[n as usize];
+                match (n + round) % 4 {
+                    0 => row.0 = FlowRecord::default(),
+                    1 => row.1 = [round as f32 * 10.0, n as f32],
+                    2 => row.0.hot.bytes[0] += 1000,
+                    _ => row.0.hot.state = FlowState::TimeWait,
+                }
+            }
+            // Every other epoch only the last rows change.
+            let changed = if round % 2 == 0 { 0 } else { 1900 };
+            if changed > 0 {
+                rows[..changed as usize].clone_from_slice(&before[..changed as usize]);
+            }
+            before.clone_from(&rows);
+            let mut snapshot =
+                sample::of_rows_changed(&rows, changed as usize, Nanos(0), Stamp(1_000_000_000));
+            snapshot.now = Nanos::from_secs(u64::from(round));
+            if changed == 0 {
+                kept = Default::default();
+            }
+            let sorts = [SortBy::Created, SortBy::Up, SortBy::Total, SortBy::State];
+            for (kept, sort) in kept.iter_mut().zip(sorts) {
+                let request = Request {
+                    around: 3000,
+                    filter: filter(),
+                    sort: Sort::by(sort),
+                    exact: true,
+                    ..Request::default()
+                };
+                let fresh = Finder::default().find(&snapshot, &request);
+                assert_eq!(ids(&kept.find(&snapshot, &request)), ids(&fresh), "{round}");
+            }
+        }
+    }
+
+    #[test]
+    fn ended_flows_are_rows_when_asked_for() {
+        let records = records(100);
+        let all = in_order(&records);
+        let snapshot = snapshot(&records);
+        let ended = Arc::new(EndedFlows::new(1 << 20));
+        for n in 0..50_u32 {
+            let mut record = records[n as usize].0;
+            record.facts.first = Stamp(u64::from(n) * 2000 + 500);
+            record.facts.generation = 1000 + n;
+            record.id = FlowId::new(0, n, 1000 + n);
+            record.end = Some(EndReason::Fin);
+            ended.push(EndedFlow { record, app: None, owner: None });
+        }
+        let mut finder = Finder::with_ended(ended);
+        let request = Request { around: 500, ..Request::default() };
+        assert_eq!(ids(&finder.find(&snapshot, &request)), all);
+        let request = Request { ended: Some(0), serial: 1, ..request };
+        let view = finder.find(&snapshot, &request);
+        assert_eq!((view.len, view.rows.len(), view.ended_end), (150, 150, 50));
+        assert!(view.rows.windows(2).all(|w| w[0].first <= w[1].first));
+        let id = FlowId::new(0, 30, 1030);
+        let on = finder.find(&snapshot, &Request { cursor: Cursor::On(id), ..request.clone() });
+        assert_eq!(on.rows[on.selected.unwrap()].id, id);
+        // Those that were cleared away are gone.
+        let view = finder.find(&snapshot, &Request { ended: Some(40), serial: 2, ..request });
+        assert_eq!(view.len, 110);
+    }
+
+    #[test]
+    fn a_frozen_view_stays_while_the_head_goes_on() {
+        let mut records = records(100);
+        let before = snapshot(&records);
+        let mut finder = Finder::default();
+        let request = Request { around: 500, frozen: true, ..Request::default() };
+        let first = finder.find(&before, &request);
+        records.truncate(50);
+        let mut after = snapshot(&records);
+        after.totals.opened = 107;
+        after.wall = Stamp(9_000_000_000);
+        let second = finder.find(&after, &request);
+        assert_eq!(ids(&second), ids(&first));
+        assert_eq!(
+            (second.wall, second.frozen.unwrap().wall, second.frozen.unwrap().new),
+            (after.wall, before.wall, 7)
+        );
+        let live = finder.find(&after, &Request { frozen: false, ..request });
+        assert_eq!((live.len, live.frozen.is_none()), (50, true));
+    }
+
+    #[test]
+    fn groups_sum_up_to_the_whole() {
+        let snapshot = mixed(500);
+        let group = GroupRequest {
+            by: GroupBy::Process,
+            sort: GroupSort::Rate,
+            flipped: false,
+            name: None,
+            place: 0,
+            around: 100,
+        };
+        for by in [GroupBy::Process, GroupBy::Host] {
+            let group = Some(GroupRequest { by, ..group.clone() });
+            let view = Finder::default().find(&snapshot, &Request { group, ..Request::default() });
+            let groups = view.groups.unwrap();
+            assert_eq!(groups.rows.iter().map(|g| g.flows).sum::<usize>(), 500);
+            let all = snapshot.totals.down + snapshot.totals.up;
+            assert!((groups.sum.0 + groups.sum.1 - all).abs() < 1e-6 * all);
+            assert!(groups.rows.windows(2).all(|w| w[0].rate() >= w[1].rate()));
+            assert!(!view.top.is_empty() && view.top.windows(2).all(|w| w[0].rate >= w[1].rate));
+        }
     }
 
     #[test]

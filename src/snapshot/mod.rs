@@ -1,6 +1,8 @@
 //! What readers see: the published epoch, rows, totals. The only door to the engine's state.
 
 pub mod app;
+pub mod ended;
+pub mod flow_view;
 pub mod publication;
 pub mod row;
 #[doc(hidden)]

@@ -108,6 +108,37 @@ impl Row {
         row
     }
 
+    /// Returns the records of the row, as far as it holds them.
+    pub fn to_record(&self) -> FlowRecord {
+        let micros = |rtt: Option<Nanos>| rtt.map_or(0, |rtt| (rtt.0 / 1000) as u32);
+        FlowRecord {
+            hot: Hot {
+                key: self.key,
+                bytes: self.bytes,
+                frames: self.frames,
+                last: self.last,
+                tick: Tick::default(),
+                state: self.state,
+                roles: self.roles,
+                iface: self.iface,
+            },
+            wide: self.wide,
+            facts: Facts {
+                first: self.first,
+                extra_packets: [0, 1].map(|i| self.packets[i].saturating_sub(self.frames[i])),
+                retransmits: self.retransmits,
+                out_of_order: self.out_of_order,
+                rtt_handshake_us: micros(self.rtt_handshake),
+                rtt_data_us: micros(self.rtt_data),
+                generation: self.id.generation(),
+                vlan: self.vlan.map_or(0, |vlan| vlan + 1),
+                ..Facts::default()
+            },
+            id: self.id,
+            end: self.end,
+        }
+    }
+
     /// Returns the end of the Local column: ours, else the initiator.
     pub fn local(&self) -> usize {
         self.roles.subject()
@@ -120,13 +151,7 @@ impl Row {
 
     /// Returns who opened the connection, as far as this host is concerned.
     pub fn direction(&self) -> Direction {
-        let ours = [self.roles.is_local(0), self.roles.is_local(1)];
-        match ours {
-            [false, false] => Direction::Forwarded,
-            [true, true] => Direction::Out,
-            _ if self.roles.initiator() == self.local() => Direction::Out,
-            _ => Direction::In,
-        }
+        Direction::of(self.roles)
     }
 
     /// Returns bytes per second towards Local and towards Remote.
@@ -164,4 +189,17 @@ pub enum Direction {
     In,
     /// Neither end is this host: forwarded, mirrored or read from a file.
     Forwarded,
+}
+
+impl Direction {
+    /// Returns the direction of a connection with these roles.
+    pub fn of(roles: Roles) -> Self {
+        let local = roles.subject();
+        match [roles.is_local(0), roles.is_local(1)] {
+            [false, false] => Self::Forwarded,
+            [true, true] => Self::Out,
+            _ if roles.initiator() == local => Self::Out,
+            _ => Self::In,
+        }
+    }
 }

@@ -3,6 +3,11 @@
 //! The rows pass through real slabs and a real freeze; only the worker that would have filled
 //! them is missing. Counters that follow from the rows are set, all others start at zero.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
 use crate::{
     base::{
         counters::{Accounts, Volume},
@@ -11,12 +16,13 @@ use crate::{
     },
     flow::{
         entry::{Facts, FlowRecord, WideEnds},
-        slab::{Frozen, Record, Slab, no_advice},
+        slab::{CHUNK, Frozen, Record, Slab, no_advice},
         table::FrozenFlows,
     },
     packet::key::{Extension, kind},
-    process::lookup::OwnerStatus,
+    process::{lookup::OwnerStatus, owner::Owner},
     snapshot::{
+        app::App,
         side::SideView,
         view::{Snapshot, Totals, WorkerView},
     },
@@ -27,6 +33,20 @@ use crate::{
 /// Row n stands in slot n and has the generation that its facts say. Totals and accounts are
 /// those of the rows; the caller may change them, as they are public.
 pub fn of_rows(rows: &[(FlowRecord, [f32; 2])], now: Nanos, wall: Stamp) -> Snapshot {
+    // Each epoch has versions of its own, as if all of it had changed.
+    static EPOCHS: AtomicU32 = AtomicU32::new(2);
+    build(rows, (0, EPOCHS.fetch_add(1, Ordering::Relaxed)), now, wall)
+}
+
+/// Returns the epoch after another one of this function, in which only rows from `changed` on
+/// differ (those of the last epoch of this function with `changed` 0 count as before).
+pub fn of_rows_changed(rows: &[(FlowRecord, [f32; 2])], changed: usize, now: Nanos, wall: Stamp) -> Snapshot {
+    build(rows, (changed, u32::from(changed > 0)), now, wall)
+}
+
+/// Makes an epoch; chunks from the first number's row on have versions that are higher by
+/// the second.
+fn build(rows: &[(FlowRecord, [f32; 2])], versions: (usize, u32), now: Nanos, wall: Stamp) -> Snapshot {
     let len = rows.len();
     let live = rows.iter().filter(|(r, _)| r.hot.is_live());
     let mut flows = Volume::default();
@@ -44,10 +64,10 @@ pub fn of_rows(rows: &[(FlowRecord, [f32; 2])], now: Nanos, wall: Stamp) -> Snap
     }
     let worker = WorkerView {
         flows: Box::new(FrozenFlows {
-            hot: freeze(rows.iter().map(|(r, _)| r.hot), len),
-            facts: freeze(rows.iter().map(|(r, _)| r.facts), len),
-            ends: freeze(rows.iter().map(|(r, _)| WideEnds(r.wide.ends)), len),
-            extensions: freeze(rows.iter().map(|(r, _)| r.wide.extension), len),
+            hot: freeze(rows.iter().map(|(r, _)| r.hot), len, versions),
+            facts: freeze(rows.iter().map(|(r, _)| r.facts), len, versions),
+            ends: freeze(rows.iter().map(|(r, _)| WideEnds(r.wide.ends)), len, versions),
+            extensions: freeze(rows.iter().map(|(r, _)| r.wide.extension), len, versions),
         }),
         rates: rows.iter().map(|(_, rate)| *rate).collect(),
         apps: SideView::default(),
@@ -68,6 +88,20 @@ pub fn of_rows(rows: &[(FlowRecord, [f32; 2])], now: Nanos, wall: Stamp) -> Snap
         ended: false,
         workers: vec![worker],
     }
+}
+
+/// Says what the row in `slot` of [`of_rows`] speaks.
+pub fn set_app(snapshot: &mut Snapshot, slot: usize, app: App) {
+    let view = &mut snapshot.workers[0];
+    let generation = view.flows.facts.get(slot as u32).generation;
+    view.apps.put(slot as u32, generation, Arc::new(app));
+}
+
+/// Says who owns the row in `slot` of [`of_rows`].
+pub fn set_owner(snapshot: &mut Snapshot, slot: usize, owner: Owner) {
+    let view = &mut snapshot.workers[0];
+    let generation = view.flows.facts.get(slot as u32).generation;
+    view.owners.put(slot as u32, generation, Arc::new(owner));
 }
 
 /// Returns the id that row `slot` of [`of_rows`] has with these facts.
@@ -102,13 +136,22 @@ fn sum(numbers: &[u64]) -> u64 {
     numbers.iter().fold(0, |sum, n| sum.saturating_add(*n))
 }
 
-fn freeze<T: Record>(records: impl Iterator<Item = T>, len: usize) -> Frozen<T> {
+fn freeze<T: Record>(records: impl Iterator<Item = T>, len: usize, (from, ahead): (usize, u32)) -> Frozen<T> {
     let mut slab = Slab::<T>::new(len, no_advice).expect("a sample is small");
-    slab.extend_to(len);
+    let mut frozen = Frozen::with_capacity(len);
     for (slot, record) in records.enumerate() {
+        if slot == from / CHUNK * CHUNK {
+            // A version is the number of freezes before the chunk was written to.
+            for _ in 0..ahead {
+                slab.release();
+                slab.freeze(&mut frozen);
+            }
+        }
+        slab.extend_to(slot + 1);
         *slab.get_mut(slot as u32) = record;
     }
-    let mut frozen = Frozen::with_capacity(len);
+    // Nobody reads what was frozen on the way.
+    slab.release();
     slab.freeze(&mut frozen);
     frozen
 }

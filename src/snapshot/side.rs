@@ -48,6 +48,28 @@ impl<T> Clone for SideView<T> {
 }
 
 impl<T> SideView<T> {
+    /// Says what is known of the flow of a slot and generation.
+    pub fn put(&mut self, slot: u32, generation: u32, value: Arc<T>) {
+        *self.tenant(slot) = Tenant { generation, value: Some(value) };
+    }
+
+    /// Returns whether anything is, or was, known of some flow.
+    pub fn is_some(&self) -> bool {
+        self.chunks.iter().any(Option::is_some)
+    }
+
+    /// Returns a number that changes when other values belong to the slots from `start` on.
+    pub fn print(&self, start: usize, slots: usize) -> u64 {
+        let Some(Some(chunk)) = self.chunks.get(start / CHUNK) else { return 0 };
+        let first = start % CHUNK;
+        chunk[first..(first + slots).min(CHUNK)].iter().fold(0, |sum, tenant| {
+            let value = tenant.value.as_ref().map_or(1, |value| Arc::as_ptr(value).addr() as u64);
+            let mixed =
+                (sum ^ value ^ u64::from(tenant.generation) << 48).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed ^ mixed >> 29
+        })
+    }
+
     /// Returns what is known of the flow of a slot and generation.
     #[inline]
     pub fn get(&self, slot: u32, generation: u32) -> Option<&Arc<T>> {

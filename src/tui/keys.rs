@@ -1,8 +1,12 @@
-//! The one table of keys: what they do, and their words in Help and on the bottom line.
+//! The one table of keys: what they do, and their words in Help, in the palette and on the
+//! bottom line.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::tui::{action::Action, app::App};
+use crate::tui::{
+    action::{Action, Tab},
+    app::App,
+};
 
 /// One row of the table.
 pub struct Key {
@@ -16,8 +20,8 @@ pub struct Key {
     pub bar: Option<(&'static str, &'static str)>,
     /// What they ask for.
     pub action: Action,
-    /// Whether they do something now; those that do not are not shown.
-    pub works: fn(&App) -> bool,
+    /// Whether they do something now, or why they do not.
+    pub works: fn(&App) -> Result<(), &'static str>,
 }
 
 const NONE: KeyModifiers = KeyModifiers::NONE;
@@ -35,162 +39,205 @@ const fn key(code: KeyCode) -> (KeyModifiers, KeyCode) {
     (NONE, code)
 }
 
-fn always(_: &App) -> bool {
-    true
+type Works = fn(&App) -> Result<(), &'static str>;
+type Bar = Option<(&'static str, &'static str)>;
+
+const fn row(
+    keys: &'static [(KeyModifiers, KeyCode)],
+    name: &'static str,
+    text: &'static str,
+    bar: Bar,
+    action: Action,
+    works: Works,
+) -> Key {
+    Key { keys, name, text, bar, action, works }
+}
+
+fn always(_: &App) -> Result<(), &'static str> {
+    Ok(())
+}
+
+fn if_so(so: bool, otherwise: &'static str) -> Result<(), &'static str> {
+    if so { Ok(()) } else { Err(otherwise) }
+}
+
+fn with_row(app: &App) -> Result<(), &'static str> {
+    if_so(app.selected_row().is_some(), "no row is selected")
+}
+
+fn in_table(app: &App) -> Result<(), &'static str> {
+    if_so(matches!(app.tab, Tab::Overview | Tab::Hosts | Tab::Processes), "only in tables")
+}
+
+fn in_overview(app: &App) -> Result<(), &'static str> {
+    if_so(app.tab == Tab::Overview, "only on Overview")
+}
+
+fn row_in_overview(app: &App) -> Result<(), &'static str> {
+    in_overview(app).and_then(|()| with_row(app))
+}
+
+fn row_in_view(app: &App) -> Result<(), &'static str> {
+    if_so(matches!(app.tab, Tab::Overview | Tab::Details), "only on Overview and Details")
+        .and_then(|()| with_row(app))
+}
+
+fn on_details(app: &App) -> Result<(), &'static str> {
+    if_so(matches!(app.tab, Tab::Details | Tab::Pipeline), "only on Details and Pipeline")
+}
+
+fn enters(app: &App) -> Result<(), &'static str> {
+    match app.tab {
+        Tab::Overview => with_row(app),
+        Tab::Hosts | Tab::Processes => if_so(app.selected_group().is_some(), "no row is selected"),
+        _ => Err("only in tables"),
+    }
+}
+
+fn sorted(app: &App) -> Result<(), &'static str> {
+    if_so(app.tab != Tab::Overview || app.sort.by.row().column.is_some(), "no column is sorted by")
+        .and_then(|()| in_table(app))
+}
+
+fn has_services(app: &App) -> Result<(), &'static str> {
+    if_so(app.knows_services(), "there are no names of services")
 }
 
 /// All keys, in the order in which Help lists them.
 pub const KEYS: &[Key] = &[
-    Key {
-        keys: &[key(KeyCode::Up), ch('k')],
-        name: "Up, k",
-        text: "the row above",
-        bar: None,
-        action: Action::Move(-1),
-        works: always,
-    },
-    Key {
-        keys: &[key(KeyCode::Down), ch('j')],
-        name: "Down, j",
-        text: "the row below",
-        bar: Some(("j/k", "move")),
-        action: Action::Move(1),
-        works: always,
-    },
-    Key {
-        keys: &[key(KeyCode::PageUp)],
-        name: "PageUp",
-        text: "10 rows up",
-        bar: None,
-        action: Action::Move(-10),
-        works: always,
-    },
-    Key {
-        keys: &[key(KeyCode::PageDown)],
-        name: "PageDown",
-        text: "10 rows down",
-        bar: Some(("PgUp/PgDn", "by 10")),
-        action: Action::Move(10),
-        works: always,
-    },
-    Key {
-        keys: &[ctrl('f')],
-        name: "Ctrl+F",
-        text: "a screen down",
-        bar: None,
-        action: Action::HalfScreens(2),
-        works: always,
-    },
-    Key {
-        keys: &[ctrl('b')],
-        name: "Ctrl+B",
-        text: "a screen up",
-        bar: None,
-        action: Action::HalfScreens(-2),
-        works: always,
-    },
-    Key {
-        keys: &[ctrl('d')],
-        name: "Ctrl+D",
-        text: "half a screen down",
-        bar: None,
-        action: Action::HalfScreens(1),
-        works: always,
-    },
-    Key {
-        keys: &[ctrl('u')],
-        name: "Ctrl+U",
-        text: "half a screen up",
-        bar: None,
-        action: Action::HalfScreens(-1),
-        works: always,
-    },
-    Key {
-        keys: &[ch('g'), key(KeyCode::Home)],
-        name: "g, Home",
-        text: "the first row",
-        bar: Some(("g", "first")),
-        action: Action::First,
-        works: always,
-    },
-    Key {
-        keys: &[ch('G'), key(KeyCode::End)],
-        name: "G, End",
-        text: "the last row; the selection follows new ones until moved",
-        bar: Some(("G", "last")),
-        action: Action::Last,
-        works: always,
-    },
-    Key {
-        keys: &[ch('p')],
-        name: "p",
-        text: "service names or port numbers",
-        bar: Some(("p", "ports")),
-        action: Action::Services,
-        works: App::knows_services,
-    },
-    Key {
-        keys: &[ch('L')],
-        name: "L",
-        text: "shows or hides connections of this host with itself",
-        bar: Some(("L", "localhost")),
-        action: Action::Localhost,
-        works: always,
-    },
-    Key {
-        keys: &[ctrl('l')],
-        name: "Ctrl+L",
-        text: "draws the screen anew",
-        bar: None,
-        action: Action::Redraw,
-        works: always,
-    },
-    Key {
-        keys: &[ch('h'), ch('?')],
-        name: "h, ?",
-        text: "opens and closes this help",
-        bar: Some(("h", "help")),
-        action: Action::Help,
-        works: always,
-    },
-    Key {
-        keys: &[key(KeyCode::Esc)],
-        name: "Esc",
-        text: "closes this help",
-        bar: None,
-        action: Action::Close,
-        works: always,
-    },
-    Key {
-        keys: &[ch('q')],
-        name: "q q",
-        text: "quits; any other key after the first q stays",
-        bar: Some(("q", "quit")),
-        action: Action::AskQuit,
-        works: always,
-    },
-    Key {
-        keys: &[ctrl('c')],
-        name: "Ctrl+C",
-        text: "quits at once",
-        bar: None,
-        action: Action::Quit,
-        works: always,
-    },
+    row(&[key(KeyCode::Up), ch('k')], "Up, k", "the row above", None, Action::Move(-1), always),
+    row(&[key(KeyCode::Down), ch('j')], "Down, j", "the row below", None, Action::Move(1), always),
+    row(&[key(KeyCode::PageUp)], "PageUp", "10 rows up", None, Action::Move(-10), always),
+    row(&[key(KeyCode::PageDown)], "PageDown", "10 rows down", None, Action::Move(10), always),
+    row(&[ctrl('f')], "Ctrl+F", "a screen down", None, Action::HalfScreens(2), always),
+    row(&[ctrl('b')], "Ctrl+B", "a screen up", None, Action::HalfScreens(-2), always),
+    row(&[ctrl('d')], "Ctrl+D", "half a screen down", None, Action::HalfScreens(1), always),
+    row(&[ctrl('u')], "Ctrl+U", "half a screen up", None, Action::HalfScreens(-1), always),
+    row(&[ch('g'), key(KeyCode::Home)], "g, Home", "the first row", None, Action::First, always),
+    row(
+        &[ch('G'), key(KeyCode::End)],
+        "G, End",
+        "the last row; in the default order the selection follows new ones until moved",
+        None,
+        Action::Last,
+        always,
+    ),
+    row(&[ch('/')], "/", "filter: the table follows each key", Some(("/", "filter")), Action::Filter, always),
+    row(&[ch('s')], "s", "sorts by the next column", Some(("s", "sort")), Action::NextSort, in_table),
+    row(&[ch('S')], "S", "sorts the other way round", None, Action::FlipSort, in_table),
+    row(
+        &[ch(' ')],
+        "Space",
+        "freezes table, Details and panels, and goes live again",
+        Some(("Space", "freeze")),
+        Action::Freeze,
+        always,
+    ),
+    row(
+        &[key(KeyCode::Enter)],
+        "Enter",
+        "the selected row in detail; on Hosts and Processes its connections",
+        Some(("Enter", "details")),
+        Action::Enter,
+        enters,
+    ),
+    row(&[ch('c')], "c", "copies the remote end", Some(("c", "copy")), Action::Copy, row_in_view),
+    row(&[ch('Y')], "Y", "copies the row in another form", None, Action::CopyAs, row_in_view),
+    row(&[ch('y')], "y", "copies the field, on Pipeline the diagnosis", None, Action::CopyField, on_details),
+    row(
+        &[ch('=')],
+        "=",
+        "only rows like this one",
+        Some(("=", "only like this")),
+        Action::Include,
+        row_in_overview,
+    ),
+    row(
+        &[ch('-')],
+        "-",
+        "no rows like this one",
+        Some(("-", "hide like this")),
+        Action::Exclude,
+        row_in_overview,
+    ),
+    row(&[ch(':')], ":", "every action by name", Some((":", "all")), Action::Palette, always),
+    row(&[ch('a')], "a", "sums up by process, by host, not at all", None, Action::Group, always),
+    row(&[ch('t')], "t", "shows or hides ended rows", None, Action::Ended, always),
+    row(&[ch('x')], "x x", "clears ended rows", None, Action::Clear, always),
+    row(&[ch('X')], "X X", "resets history and peaks", None, Action::Reset, always),
+    row(&[ch('m')], "m", "marks the row", None, Action::Mark, row_in_overview),
+    row(&[ch('M')], "M", "only marked rows, and all again", None, Action::OnlyMarked, always),
+    row(&[ch('C')], "C", "which columns are shown", None, Action::Columns, in_overview),
+    row(&[ch('<')], "<", "makes the sort column narrower", None, Action::Widen(-1), sorted),
+    row(&[ch('>')], ">", "makes the sort column wider", None, Action::Widen(1), sorted),
+    row(&[ch('b')], "b", "bits or bytes a second", None, Action::Bits, always),
+    row(&[ch('p')], "p", "service names or port numbers", None, Action::Services, has_services),
+    row(
+        &[ch('L')],
+        "L",
+        "shows or hides connections of this host with itself",
+        None,
+        Action::Localhost,
+        always,
+    ),
+    row(&[ch('e')], "e", "writes the rows of the view to a file", None, Action::Export, always),
+    row(&[ch('r')], "r", "resets filter, order and columns", None, Action::ResetView, always),
+    row(&[ch('T')], "T", "the next theme", None, Action::Theme, always),
+    row(&[key(KeyCode::Tab), ch(']')], "Tab, ]", "the next tab", None, Action::Cycle(1), always),
+    row(
+        &[(KeyModifiers::SHIFT, KeyCode::BackTab), key(KeyCode::BackTab), ch('[')],
+        "Shift+Tab, [",
+        "the tab before",
+        None,
+        Action::Cycle(-1),
+        always,
+    ),
+    row(&[ch('1')], "1", "Overview", None, Action::Go(Tab::Overview), always),
+    row(&[ch('2')], "2", "Details", None, Action::Go(Tab::Details), always),
+    row(&[ch('3')], "3", "Help", None, Action::Go(Tab::Help), always),
+    row(&[ch('4')], "4", "Hosts", None, Action::Go(Tab::Hosts), always),
+    row(&[ch('5')], "5", "Processes", None, Action::Go(Tab::Processes), always),
+    row(&[ch('6')], "6", "Graph", None, Action::Go(Tab::Graph), always),
+    row(&[ch('7')], "7", "Pipeline", None, Action::Go(Tab::Pipeline), always),
+    row(&[ctrl('l')], "Ctrl+L", "draws the screen anew", None, Action::Redraw, always),
+    row(&[ctrl('z')], "Ctrl+Z", "back to the shell; fg comes back", None, Action::Suspend, always),
+    row(
+        &[key(KeyCode::Esc)],
+        "Esc",
+        "closes what is open, goes back, clears the filter, goes live; never quits",
+        None,
+        Action::Close,
+        always,
+    ),
+    row(&[ch('h'), ch('?')], "h, ?", "opens and closes this help", Some(("h", "help")), Action::Help, always),
+    row(
+        &[ch('q')],
+        "q q",
+        "quits; any other key after the first q stays",
+        Some(("q", "quit")),
+        Action::AskQuit,
+        always,
+    ),
+    row(&[ctrl('c')], "Ctrl+C", "quits at once", None, Action::Quit, always),
 ];
 
-/// Returns what a key asks for, `None` for one without meaning.
-pub fn action_of(event: KeyEvent, app: &App) -> Option<Action> {
-    // Shift is part of the character; Alt and the like make another key.
+/// Returns a key as the table has it: Shift is part of a character; Alt and the like make another
+/// key.
+pub fn plain(event: KeyEvent) -> (KeyModifiers, KeyCode) {
     let modifiers = match event.code {
         KeyCode::Char(_) => event.modifiers - KeyModifiers::SHIFT,
         _ => event.modifiers,
     };
-    let code = match event.code {
-        KeyCode::Char(c) if modifiers == CTRL => KeyCode::Char(c.to_ascii_lowercase()),
-        code => code,
-    };
-    KEYS.iter().find(|k| k.keys.contains(&(modifiers, code)) && (k.works)(app)).map(|k| k.action)
+    match event.code {
+        KeyCode::Char(c) if modifiers == CTRL => (modifiers, KeyCode::Char(c.to_ascii_lowercase())),
+        code => (modifiers, code),
+    }
+}
+
+/// Returns what a key asks for, `None` for one without meaning here.
+pub fn action_of(event: KeyEvent, app: &App) -> Option<Action> {
+    let pressed = plain(event);
+    KEYS.iter().find(|k| k.keys.contains(&pressed) && (k.works)(app).is_ok()).map(|k| k.action)
 }
 
 #[cfg(test)]
@@ -206,7 +253,7 @@ mod tests {
                 assert!(!seen.contains(&(modifiers, code)), "{}", entry.name);
                 seen.push((modifiers, code));
                 let found = action_of(KeyEvent::new(*code, *modifiers), &app);
-                assert_eq!(found, (entry.works)(&app).then_some(entry.action), "{}", entry.name);
+                assert_eq!(found, (entry.works)(&app).is_ok().then_some(entry.action), "{}", entry.name);
             }
         }
         let shifted = KeyEvent::new(KeyCode::Char('G'), KeyModifiers::SHIFT);

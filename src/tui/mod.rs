@@ -5,9 +5,15 @@
 
 pub mod action;
 pub mod app;
+pub mod clipboard;
+pub mod field;
+pub mod filter_bar;
 pub mod history;
+pub mod input;
 pub mod keys;
+pub mod overlay;
 pub mod terminal;
+pub mod terms;
 pub mod theme;
 pub mod threads;
 pub mod view;
@@ -15,6 +21,7 @@ pub mod widget;
 
 use std::{
     io::{self, IsTerminal as _},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::Ordering,
@@ -23,18 +30,21 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use crossterm::event::{self as terminal_event, KeyEventKind, MouseButton, MouseEventKind};
-
 use crate::{
     base::time::{Nanos, Stamp},
-    snapshot::publication::Publication,
+    query::format,
+    snapshot::{ended::EndedFlows, publication::Publication},
     tui::{
-        action::Action,
-        app::{App, Next, SelfUsage, Setup},
+        app::{App, Effect, Next, SelfUsage, Setup},
+        clipboard::Wrapper,
         terminal::Screen,
-        threads::{Ask, Event},
+        theme::Role,
+        threads::{Ask, Event, Files},
     },
 };
+
+/// Keeps filters, oldest first.
+pub type Remember = Box<dyn Fn(&[String])>;
 
 /// What the screen needs from those who start it.
 pub struct ScreenOptions {
@@ -46,12 +56,16 @@ pub struct ScreenOptions {
     pub usage: Box<dyn FnMut() -> Option<SelfUsage>>,
     /// When the program began, to tell how long a file took.
     pub started: Instant,
-}
-
-impl Default for ScreenOptions {
-    fn default() -> Self {
-        Self { setup: Setup::default(), mouse: true, usage: Box::new(|| None), started: Instant::now() }
-    }
+    /// Ended flows.
+    pub ended: Arc<EndedFlows>,
+    /// What files are written with.
+    pub files: Files,
+    /// Sets the milliseconds between two refreshes.
+    pub refresh: Box<dyn Fn(u32)>,
+    /// Keeps the filters that were entered for the next run.
+    pub remember: Remember,
+    /// What lies between the program and the terminal.
+    pub wrapper: Wrapper,
 }
 
 /// Why there is no screen.
@@ -88,10 +102,12 @@ pub fn run(publication: &Arc<Publication>, options: ScreenOptions) -> Result<(),
     }
     let stop = terminal::stop_flag().map_err(ScreenError::Start)?;
     let screen = Screen::open(options.mouse).map_err(ScreenError::Terminal)?;
-    let (asks, events) = threads::start(publication).map_err(ScreenError::Start)?;
-    let app = App::new(options.setup);
+    let (asks, events) =
+        threads::start(publication, &options.ended, options.files).map_err(ScreenError::Start)?;
+    let mut options = options;
+    let app = App::new(std::mem::take(&mut options.setup));
     let stopped = move || stop.load(Ordering::SeqCst);
-    Loop { app, screen, asks, events, usage: options.usage, started: options.started }.run(stopped)
+    Loop { app, screen, asks, events, options }.run(stopped)
 }
 
 struct Loop {
@@ -99,8 +115,7 @@ struct Loop {
     screen: Screen,
     asks: Sender<Ask>,
     events: Receiver<Event>,
-    usage: Box<dyn FnMut() -> Option<SelfUsage>>,
-    started: Instant,
+    options: ScreenOptions,
 }
 
 impl Loop {
@@ -108,10 +123,10 @@ impl Loop {
         let mut measured: Option<Instant> = None;
         loop {
             self.app.clock = wall();
-            self.app.uptime = Nanos(self.started.elapsed().as_nanos() as u64);
+            self.app.uptime = Nanos(self.options.started.elapsed().as_nanos() as u64);
             if measured.is_none_or(|at| at.elapsed() >= SECOND) {
                 measured = Some(Instant::now());
-                self.app.usage = (self.usage)();
+                self.app.usage = (self.options.usage)();
             }
             if self.screen.draw(&mut self.app).is_err() {
                 return Ok(());
@@ -146,7 +161,7 @@ impl Loop {
     fn handle(&mut self, event: Event) -> Next {
         let next = match event {
             Event::View(view) => {
-                self.app.uptime = Nanos(self.started.elapsed().as_nanos() as u64);
+                self.app.uptime = Nanos(self.options.started.elapsed().as_nanos() as u64);
                 self.app.take(*view);
                 self.app.ask_again();
                 Next::Draw
@@ -154,35 +169,50 @@ impl Loop {
             // A file's last epoch stays on screen; a live engine that ended has something to say.
             Event::Over if self.app.is_file() && self.app.view.is_some() => Next::Draw,
             Event::Over => Next::Quit,
-            Event::Terminal(event) => {
-                action_of(&event, &mut self.app).map_or(Next::Draw, |a| self.app.act(a))
+            Event::Terminal(event) => input::take(&mut self.app, &event),
+            Event::Exported(done) => {
+                let role = if done.is_ok() { Role::Good } else { Role::Bad };
+                self.app.say(done.unwrap_or_else(|why| why), role);
+                Next::Draw
             }
         };
-        if next == Next::Redraw && self.screen.forget().is_err() {
+        let done = match next {
+            Next::Redraw => self.screen.forget(),
+            Next::Suspend => self.screen.suspend(),
+            Next::Draw | Next::Quit => Ok(()),
+        };
+        if done.and_then(|()| self.affect()).is_err() {
             return Next::Quit;
         }
         next
     }
+
+    /// Does what reaches beyond the screen.
+    fn affect(&mut self) -> io::Result<()> {
+        for effect in std::mem::take(&mut self.app.effects) {
+            match effect {
+                Effect::Copy(text) => match clipboard::osc52(&text, self.options.wrapper) {
+                    Some(bytes) => self.screen.send(&bytes)?,
+                    None => self.app.say("too long for the clipboard", Role::Bad),
+                },
+                Effect::Export => {
+                    let name = export_name(self.app.clock, (self.app.setup.utc_offset)(self.app.clock));
+                    let request = self.app.request();
+                    // The thread that answers has ended only if the program is about to.
+                    let _ = self.asks.send(Ask::Export(Box::new(request), name));
+                }
+                Effect::Refresh(ms) => (self.options.refresh)(ms),
+                Effect::Remember(filters) => (self.options.remember)(&filters),
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Returns what the terminal's event asks for.
-fn action_of(event: &terminal_event::Event, app: &mut App) -> Option<Action> {
-    match event {
-        terminal_event::Event::Key(key) if key.kind != KeyEventKind::Release => {
-            let action = keys::action_of(*key, app);
-            if action.is_none() {
-                app.other_key();
-            }
-            action
-        }
-        terminal_event::Event::Mouse(mouse) => match mouse.kind {
-            MouseEventKind::ScrollUp => Some(Action::Move(-3)),
-            MouseEventKind::ScrollDown => Some(Action::Move(3)),
-            MouseEventKind::Down(MouseButton::Left) => app.line_at(mouse.row).map(Action::Line),
-            _ => None,
-        },
-        _ => None,
-    }
+/// `rustnet_2026-11-22_13-58-04.jsonl`
+fn export_name(now: Stamp, utc_offset: i32) -> PathBuf {
+    let time = format::date_time(now, utc_offset).replace(' ', "_").replace(':', "-");
+    PathBuf::from(format!("rustnet_{time}.jsonl"))
 }
 
 fn wall() -> Stamp {

@@ -19,7 +19,7 @@ use std::{
 
 use crossterm::{cursor, event, execute, queue, terminal as term};
 use ratatui::{Terminal, backend::CrosstermBackend, layout::Rect};
-use signal_hook::{consts, flag};
+use signal_hook::{consts, flag, low_level};
 
 use crate::tui::{app::App, view};
 
@@ -32,6 +32,18 @@ static LAST_WORDS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Buffered>>,
     frame: Rc<RefCell<Vec<u8>>>,
+    mouse: bool,
+}
+
+/// Takes the terminal over.
+fn take(mouse: bool) -> io::Result<()> {
+    TAKEN.store(true, Ordering::SeqCst);
+    term::enable_raw_mode()?;
+    execute!(io::stdout(), term::EnterAlternateScreen, cursor::Hide, event::EnableBracketedPaste)?;
+    if mouse {
+        execute!(io::stdout(), event::EnableMouseCapture)?;
+    }
+    Ok(())
 }
 
 /// Collects what the backend writes; [`Screen`] sends it on, a frame at a time. So nothing that
@@ -58,13 +70,8 @@ impl Screen {
         restore_on_panic();
         let frame = Rc::new(RefCell::new(Vec::with_capacity(64 << 10)));
         let terminal = Terminal::new(CrosstermBackend::new(Buffered(Rc::clone(&frame))))?;
-        TAKEN.store(true, Ordering::SeqCst);
-        let screen = Self { terminal, frame };
-        term::enable_raw_mode()?;
-        execute!(io::stdout(), term::EnterAlternateScreen, cursor::Hide)?;
-        if mouse {
-            execute!(io::stdout(), event::EnableMouseCapture)?;
-        }
+        let screen = Self { terminal, frame, mouse };
+        take(mouse)?;
         Ok(screen)
     }
 
@@ -80,6 +87,28 @@ impl Screen {
         let mut out = io::stdout().lock();
         out.write_all(&self.frame.borrow())?;
         out.flush()
+    }
+
+    /// Sends bytes that are no part of a frame.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    /// Gives the terminal back, stops the process as its shell asked, and takes the terminal over
+    /// again when the process goes on.
+    ///
+    /// # Errors
+    /// When the terminal is gone, or the process cannot be stopped.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        restore();
+        low_level::emulate_default_handler(consts::SIGTSTP)?;
+        take(self.mouse)?;
+        self.forget()
     }
 
     /// Forgets what is on the terminal, so that the next frame is drawn in full.
@@ -115,6 +144,7 @@ fn restore() {
         out,
         term::EndSynchronizedUpdate,
         event::DisableMouseCapture,
+        event::DisableBracketedPaste,
         term::LeaveAlternateScreen,
         cursor::Show
     );

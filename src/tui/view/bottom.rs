@@ -1,13 +1,17 @@
-//! The last line: the keys that work here, or a question.
+//! The last line: what is being typed, a question, a message, or the keys that work here.
 
-use ratatui::{buffer::Buffer, layout::Rect};
+use ratatui::{buffer::Buffer, layout::Rect, style::Modifier};
 
-use crate::tui::{
-    action::Action,
-    app::App,
-    keys::{KEYS, Key},
-    theme::Role,
-    widget::strip::Strip,
+use crate::{
+    query::text,
+    tui::{
+        action::{Action, Tab},
+        app::App,
+        field::Field,
+        keys::{KEYS, Key},
+        theme::Role,
+        widget::strip::Strip,
+    },
 };
 
 /// Draws the line. Help and quit stand on its right and go last.
@@ -17,20 +21,83 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
         strip.left(9, [app.run(Role::Warn, "Quit? q again quits, any other key stays")]);
         return strip.draw(buf, area);
     }
-    let help = app.help.is_some();
-    for (n, key) in KEYS.iter().filter(|k| (k.works)(app)).enumerate() {
-        let Some(bar) = key.bar else { continue };
-        let runs =
-            [app.run(Role::Accent, bar.0), app.run(Role::Dim, format!(" {}", bar_word(key, bar.1, help)))];
-        match key.action {
-            Action::Help | Action::AskQuit => strip.right(99, runs),
-            Action::Services | Action::Localhost if help => {}
-            _ => strip.left(50_u8.saturating_sub(n as u8), runs),
+    if let Some(field) = app.filter.editing.as_ref().filter(|_| app.overlay.is_none()) {
+        return draw_filter(buf, area, app, field);
+    }
+    if let Some((message, role)) = app.message() {
+        let message = text::escape(message).into_owned();
+        strip.left(9, [app.run(role, message)]);
+        for key in KEYS.iter().filter(|k| matches!(k.action, Action::Help | Action::AskQuit)) {
+            add(&mut strip, app, key, 0);
         }
+        return strip.draw(buf, area);
+    }
+    for (n, key) in KEYS.iter().filter(|k| (k.works)(app).is_ok()).enumerate() {
+        add(&mut strip, app, key, n);
     }
     strip.draw(buf, area);
 }
 
-fn bar_word(key: &Key, word: &'static str, help: bool) -> &'static str {
-    if help && key.action == Action::Help { "back" } else { word }
+fn add(strip: &mut Strip, app: &App, key: &Key, n: usize) {
+    let Some((name, word)) = key.bar else { return };
+    let word = match key.action {
+        Action::Help if app.tab == Tab::Help => "back",
+        Action::Freeze if app.is_frozen() => "live",
+        Action::Enter if app.group_by().is_some() => "connections",
+        _ => word,
+    };
+    let runs = [app.run(Role::Accent, name), app.run(Role::Dim, format!(" {word}"))];
+    match key.action {
+        Action::Help | Action::AskQuit => strip.right(99, runs),
+        _ => strip.left(90_u8.saturating_sub(n as u8), runs),
+    }
+}
+
+/// Draws the filter as it is typed: red where it cannot be read, with the reason; dim where it is
+/// not part of the filter yet.
+fn draw_filter(buf: &mut Buffer, area: Rect, app: &App, field: &Field) {
+    let theme = &app.setup.theme;
+    let ellipsis = app.setup.signs.ellipsis;
+    let reason = app.filter.problem.as_ref().map(|problem| {
+        let place = field.text()[..problem.start.min(field.text().len())].chars().count() + 1;
+        format!("at {place}: {}", problem.reason)
+    });
+    let reason = reason.unwrap_or_default();
+    let shown = text::clip(&reason, usize::from(area.width) * 2 / 3, ellipsis);
+    let right = area.right().saturating_sub(text::width(&shown) as u16 + 1);
+    buf.set_stringn(right, area.y, &*shown, area.width.into(), theme.style(Role::Bad));
+    buf.set_stringn(area.x, area.y, " /", 2, theme.style(Role::Accent));
+    let room = usize::from(right.saturating_sub(area.x + 4));
+    // What is left of the cursor stays in sight.
+    let mut skipped = 0;
+    while text::width(&text::escape(&field.before()[skipped..])) > room {
+        skipped += field.before()[skipped..].chars().next().map_or(1, char::len_utf8);
+    }
+    let (mut x, end) = (area.x + 2, area.x + 2 + room as u16);
+    let mut drawn_cursor = false;
+    for (at, c) in field.text().char_indices().filter(|(at, _)| *at >= skipped) {
+        let wrong =
+            app.filter.problem.as_ref().is_some_and(|p| (p.start..p.end.max(p.start + 1)).contains(&at));
+        let role = match wrong {
+            true => Role::Bad,
+            false if app.filter.incomplete.is_some_and(|from| at >= from) => Role::Dim,
+            false => Role::Plain,
+        };
+        let mut style = theme.style(role);
+        if at == field.before().len() {
+            style = style.add_modifier(Modifier::REVERSED);
+            drawn_cursor = true;
+        }
+        let sign = c.to_string();
+        let sign = text::escape(&sign);
+        let width = text::width(&sign) as u16;
+        if x + width > end {
+            break;
+        }
+        buf.set_stringn(x, area.y, &*sign, width.into(), style);
+        x += width;
+    }
+    if !drawn_cursor && x < right {
+        buf.set_stringn(x, area.y, " ", 1, theme.style(Role::Plain).add_modifier(Modifier::REVERSED));
+    }
 }

@@ -6,9 +6,9 @@ use crate::{
     base::time::{Nanos, Stamp},
     flow::state::EndReason,
     packet::key::proto,
-    query::{column, format, text},
+    query::{application, column, format, text},
     snapshot::row::Row,
-    tui::{app::App, theme::Role, widget::strip::Strip},
+    tui::{app::App, theme::Role, view::table, widget::strip::Strip},
 };
 
 /// Draws the lines, as far as there is room and a row.
@@ -17,6 +17,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
     let ellipsis = app.setup.signs.ellipsis;
     let [mut first, mut second] = [Strip::new(ellipsis), Strip::new(ellipsis)];
     add_ends(&mut first, &mut second, app, row, area.width);
+    add_owner(&mut first, &mut second, app, row, area.width);
     add_life(&mut first, app, row);
     add_traffic(&mut second, app, row);
     first.draw(buf, Rect { height: 1, ..area });
@@ -35,6 +36,27 @@ fn add_ends(first: &mut Strip, second: &mut Strip, app: &App, row: &Row, width: 
     second.left(9, [app.run(Role::Strong, remote)]);
 }
 
+fn add_owner(first: &mut Strip, second: &mut Strip, app: &App, row: &Row, width: u16) {
+    let look = app.look(width);
+    let owner = column::process(row, &look, usize::MAX);
+    if !matches!(&*owner, "n/a" | "?") {
+        let user = row.owner.as_ref().and_then(|o| o.user.as_ref());
+        let user = user.map_or(String::new(), |user| format!(" {}", text::escape(user)));
+        first.left(7, [app.run(Role::Plain, format!("{owner}{user}"))]);
+    }
+    if let Some(container) = row.owner.as_ref().and_then(|o| o.container.as_ref()) {
+        let name = text::clip(&text::escape(container), 24, look.signs.ellipsis).into_owned();
+        second.right(3, [app.run(Role::Dim, "container "), app.run(Role::Plain, name)]);
+    }
+    if let Some(app_facts) = &row.app {
+        let text = application::application(app_facts, row.ports);
+        let text = text::clip(&text, usize::from(width) / 3, look.signs.ellipsis).into_owned();
+        if !text.is_empty() {
+            second.left(8, [app.run(Role::Accent, text)]);
+        }
+    }
+}
+
 fn add_life(strip: &mut Strip, app: &App, row: &Row) {
     let state = format!("{} {}", column::protocol(row), row.state_text());
     strip.left(6, [app.run(Role::Plain, state)]);
@@ -47,7 +69,11 @@ fn add_life(strip: &mut Strip, app: &App, row: &Row) {
         };
         strip.left(8, [app.run(Role::Warn, format!("ended {}{why}", clock(app, at)))]);
     }
-    let wall = app.view.as_ref().map_or(row.last, |v| v.wall);
+    if let Some(at) = table::end_of(row) {
+        let why = row.end.map_or("", |end| end.key());
+        strip.left(8, [app.run(Role::Warn, format!("ended {} ({why})", clock(app, at)))]);
+    }
+    let wall = app.look(0).wall;
     let age = wall.since(row.first);
     let since = if app.is_file() || age >= Nanos::from_secs(86_400) {
         format::date_time(row.first, (app.setup.utc_offset)(row.first))
@@ -95,7 +121,7 @@ fn add_traffic(strip: &mut Strip, app: &App, row: &Row) {
             strip.left(4, [app.run(Role::Dim, "out of order "), app.run(Role::Plain, text)]);
         }
     }
-    if app.gone().is_none_or(|k| k.row.id != row.id) {
+    if row.end.is_none() && app.gone().is_none_or(|k| k.row.id != row.id) {
         let left = format::countdown(row.left());
         strip.right(5, [app.run(Role::Dim, "left "), app.run(Role::Plain, left)]);
     }

@@ -24,6 +24,14 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
 }
 
 fn words(app: &App, view: &View) -> Vec<String> {
+    if view.len < view.all {
+        let all = format::grouped(view.all as u64);
+        let why = if app.only_marked { "marked rows" } else { "the filter" };
+        return vec![
+            format!("0 of {all} match {why}"),
+            "Esc shows all; / changes the filter; M all again".into(),
+        ];
+    }
     if view.hidden > 0 {
         let hidden = match view.hidden {
             1 => "The only connection is hidden".to_owned(),

@@ -2,19 +2,37 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Modifier};
 
+use crate::query::group::GroupName;
 use crate::{
     base::counters::DropReason,
     capture::source::{InterfaceState, InterfaceStatus},
     query::{format, text, window::View},
-    tui::{app::App, theme::Role, widget::bars, widget::strip::Strip},
+    tui::{action::Tab, app::App, theme::Role, widget::bars, widget::strip::Strip},
 };
 
-/// Draws the line with program, page, interfaces and capture method.
-pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &App) {
+/// Draws the line with program, tabs, interfaces and capture method; notes where the tabs are.
+pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &mut App) {
+    let tabs = tabs(app, area.width);
+    app.hits.tabs.clear();
+    let mut x = area.x + 1;
+    let mut runs = Vec::new();
+    for (tab, text) in tabs {
+        let width = text::width(&text) as u16;
+        if let Some(tab) = tab {
+            app.hits.tabs.push((x, x + width.saturating_sub(1), tab));
+        }
+        x += width;
+        let (text, style) = match tab {
+            Some(tab) if tab == app.tab => app.run(Role::Accent, text),
+            Some(_) => app.run(Role::Dim, text),
+            None => app.run(Role::Strong, text),
+        };
+        let active = tab == Some(app.tab);
+        runs.push((text, if active { style.add_modifier(Modifier::UNDERLINED) } else { style }));
+    }
+    let app = &*app;
     let mut strip = Strip::new(app.setup.signs.ellipsis);
-    strip.left(9, [app.run(Role::Strong, "rustnet")]);
-    let (name, style) = app.run(Role::Accent, if app.help.is_some() { "Help" } else { "Overview" });
-    strip.left(5, [(name, style.add_modifier(Modifier::UNDERLINED))]);
+    strip.left(9, runs);
     if let Some(view) = &app.view {
         add_interfaces(&mut strip, app, view);
         let methods: Vec<_> = unique(view.sources.iter().map(|s| s.method));
@@ -30,6 +48,26 @@ pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &App) {
         }
     }
     strip.draw(buf, area);
+}
+
+/// Returns the pieces of the tabs' line: names where there is room, else numbers for all but the
+/// active one.
+fn tabs(app: &App, width: u16) -> Vec<(Option<Tab>, String)> {
+    let gap = if width >= 116 { "  " } else { " " };
+    let mut out = vec![(None, "rustnet".to_owned())];
+    for tab in Tab::ALL {
+        out.push((None, gap.to_owned()));
+        let (long, short) = tab.names();
+        let number = tab.place() + 1;
+        let text = match width {
+            116.. => format!("{number} {long}"),
+            76.. => format!("{number} {short}"),
+            _ if tab == app.tab => format!("{number} {short}"),
+            _ => number.to_string(),
+        };
+        out.push((Some(tab), text));
+    }
+    out
 }
 
 fn unique<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
@@ -91,12 +129,80 @@ fn speed(bits: u64) -> String {
     format!(" {}", format::compact(bits as f64, format::Digits::Two).replace(".0", ""))
 }
 
-/// Draws one or two lines of totals, as many as `area` has.
+/// Draws one to three lines of totals, as many as `area` has.
 pub fn draw_totals(buf: &mut Buffer, area: Rect, app: &App) {
     let Some(view) = &app.view else { return };
-    rates(app, view, area.width).draw(buf, Rect { height: 1, ..area });
-    if area.height > 1 {
-        losses(app, view, area.width).draw(buf, Rect { y: area.y + 1, height: 1, ..area });
+    let line = |n| Rect { y: area.y + n, height: 1, ..area };
+    rates(app, view, area.width).draw(buf, line(0));
+    match area.height {
+        0 | 1 => {}
+        // Nothing is as urgent as what is lost.
+        2 if view.lost == 0 && !view.top.is_empty() => {
+            let mut strip = top(app, view, area.width);
+            let text = format!("lost 0 {}", app.setup.signs.good);
+            strip.right(8, [app.run(Role::Good, text.trim_end())]);
+            add_age(&mut strip, app, view);
+            strip.draw(buf, line(1));
+        }
+        2 => losses(app, view, area.width).draw(buf, line(1)),
+        _ => {
+            top(app, view, area.width).draw(buf, line(1));
+            losses(app, view, area.width).draw(buf, line(2));
+        }
+    }
+}
+
+/// Who moves most, whatever the order of the table.
+fn top(app: &App, view: &View, width: u16) -> Strip {
+    let signs = &app.setup.signs;
+    let mut strip = Strip::new(signs.ellipsis);
+    let all = view.totals.down + view.totals.up;
+    let by_host = matches!(view.top.first(), Some(share) if matches!(share.name, GroupName::Host(_)));
+    strip.left(9, [app.run(Role::Dim, if by_host { "Top hosts" } else { "Top" })]);
+    if view.top.is_empty() {
+        strip.left(8, [app.run(Role::Dim, "nothing moves")]);
+    }
+    for (n, share) in view.top.iter().enumerate() {
+        let name = group_name(&share.name);
+        let name = text::clip(&name, if width < 100 { 14 } else { 24 }, signs.ellipsis).into_owned();
+        // The shares of a moment and its total are of the same second, but for rows that ended.
+        let part = format::percent((share.rate * 1000.0) as u64, (all.max(share.rate) * 1000.0) as u64);
+        let mut runs = vec![app.run(if n == 0 { Role::Strong } else { Role::Plain }, name)];
+        if width >= 100 && n < 3 {
+            runs.push(app.run(Role::Plain, format!(" {}", app.rate(share.rate))));
+        }
+        runs.push(app.run(Role::Accent, format!(" {part}")));
+        if width >= 100 && n < 2 {
+            let cells = (share.rate / all.max(1.0) * 8.0).round().clamp(1.0, 8.0) as usize;
+            let full = signs.levels[signs.levels.len() - 1].to_string().repeat(cells);
+            runs.push(app.run(Role::Accent, format!(" {full}")));
+        }
+        strip.left(8_u8.saturating_sub(n as u8), runs);
+    }
+    if width >= 100 {
+        strip.right(3, [app.run(Role::Dim, if by_host { "4: all" } else { "5: all" })]);
+    }
+    strip
+}
+
+/// Returns the name of a group as it is shown.
+pub fn group_name(name: &GroupName) -> String {
+    match name {
+        GroupName::Host(address) => address.to_string(),
+        GroupName::Process(name) => text::escape(name).into_owned(),
+        GroupName::Kernel => "kernel".into(),
+        GroupName::Forwarded => "forwarded".into(),
+        GroupName::Unknown => "(unknown)".into(),
+    }
+}
+
+fn add_age(strip: &mut Strip, app: &App, view: &View) {
+    if let Some(frozen) = app.frozen_for() {
+        strip.right(9, [app.run(Role::Warn, format!("FROZEN {}", format::whole_span(frozen)))]);
+    } else if !app.is_file() {
+        let age = app.clock.since(view.wall).as_secs_f64();
+        let role = if age > 5.0 { Role::Warn } else { Role::Dim };
+        strip.right(6, [app.run(role, format!("{age:.1} s old"))]);
     }
 }
 
@@ -109,7 +215,7 @@ fn rates(app: &App, view: &View, width: u16) -> Strip {
     };
     for (which, label, rate) in [(0, "Down", view.totals.down), (1, "Up", view.totals.up)] {
         let label = app.run(Role::Dim, format!("{label} "));
-        let mut runs = vec![label, app.run(Role::Strong, format!("{:>9}", format::rate(rate)))];
+        let mut runs = vec![label, app.run(Role::Strong, format!("{:>9}", app.rate(rate)))];
         if width >= 72 {
             let trace = bars::trace(&app.history.parts(which, cells), &app.setup.signs);
             runs.push(app.run(Role::Accent, format!(" {trace}")));
@@ -187,16 +293,12 @@ fn losses(app: &App, view: &View, width: u16) -> Strip {
         let own = format!("{:.2} core {}", usage.cores, format::bytes(usage.memory));
         strip.right(4, [app.run(Role::Dim, if width >= 100 { format!("rustnet {own}") } else { own })]);
     }
-    if !app.is_file() {
-        let age = app.clock.since(view.wall).as_secs_f64();
-        let role = if age > 5.0 { Role::Warn } else { Role::Dim };
-        strip.right(6, [app.run(role, format!("{age:.1} s old"))]);
-    }
+    add_age(&mut strip, app, view);
     strip
 }
 
 /// Returns frames lost with what lost them and what helps.
-fn lost_by_reason(view: &View) -> Vec<(u64, &'static str, &'static str)> {
+pub fn lost_by_reason(view: &View) -> Vec<(u64, &'static str, &'static str)> {
     let kernel = (view.kernel_drops, "kernel ring full", "the capture cores are too slow or shared");
     let second_copies = [DropReason::SeenElsewhere, DropReason::LoopbackCopy];
     let own = DropReason::ALL.iter().filter(|r| !second_copies.contains(r));

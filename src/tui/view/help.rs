@@ -3,9 +3,22 @@
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use crate::{
-    query::text,
-    tui::{app::App, keys::KEYS, theme::Role},
+    query::{
+        filter::field::{KEYWORDS, Unit},
+        text,
+    },
+    tui::{action::Tab, app::App, keys::KEYS, theme::Role},
 };
+
+/// What filters are made of, beside keywords.
+const FILTERS: &[(&str, &str)] = &[
+    ("google tcp", "rows with both words anywhere"),
+    ("a or b", "either; ( ) group, ! or not excludes"),
+    ("\"a b\"", "a text with blanks; = makes it exact: port:=443, process:=\"a b\""),
+    ("/go+gle/", "a regular expression; also sni:/^api/"),
+    ("~ffx", "letters in this order: finds firefox, best first"),
+    ("10.0.0.0/8", "a network; also src:10.0.0.0/8"),
+];
 
 type Line = Vec<(String, Style)>;
 
@@ -13,8 +26,9 @@ type Line = Vec<(String, Style)>;
 pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App) {
     let lines = lines(app);
     let last = lines.len().saturating_sub(area.height.into());
-    let scroll = app.help.unwrap_or(0).min(last);
-    app.help = app.help.map(|_| scroll);
+    let scroll = &mut app.scroll[Tab::Help.place()];
+    *scroll = (*scroll).min(last);
+    let scroll = *scroll;
     for (y, line) in (area.y..area.bottom()).zip(lines.iter().skip(scroll)) {
         let (mut x, end) = (area.x + 1, area.right().saturating_sub(1));
         for (run, style) in line {
@@ -29,11 +43,23 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App) {
 fn lines(app: &App) -> Vec<Line> {
     let signs = &app.setup.signs;
     let item = |role, name: String, text: String| {
-        vec![app.run(role, format!("  {name:<10}")), app.run(Role::Plain, text)]
+        vec![app.run(role, format!("  {name:<12} ")), app.run(Role::Plain, text)]
     };
     let mut lines = vec![vec![app.run(Role::Strong, "Keys")]];
-    for key in KEYS.iter().filter(|k| (k.works)(app)) {
+    for key in KEYS {
         lines.push(item(Role::Accent, key.name.into(), key.text.into()));
+    }
+    lines.push(Vec::new());
+    lines.push(vec![app.run(Role::Strong, "Filter")]);
+    for (example, text) in FILTERS {
+        lines.push(item(Role::Accent, (*example).into(), (*text).into()));
+    }
+    for keyword in KEYWORDS {
+        let sign = match keyword.unit {
+            Unit::Text | Unit::Number => ':',
+            _ => '>',
+        };
+        lines.push(item(Role::Accent, format!("{}{sign}", keyword.name), keyword.text.into()));
     }
     lines.push(Vec::new());
     lines.push(vec![app.run(Role::Strong, "Signs")]);

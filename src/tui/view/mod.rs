@@ -1,16 +1,22 @@
 //! What is drawn where. Views read the state and draw; they decide nothing.
 
 pub mod bottom;
+pub mod chart;
 pub mod detail_lines;
+pub mod details;
 pub mod empty;
+pub mod graph;
+pub mod groups;
 pub mod head;
 pub mod help;
+pub mod overlay;
 pub mod overview;
+pub mod pipeline;
 pub mod table;
 
 use ratatui::{Frame, layout::Rect};
 
-use crate::tui::app::App;
+use crate::tui::{action::Tab, app::App};
 
 /// The smallest screen that anything but a message is drawn on.
 pub const SMALLEST: (u16, u16) = (40, 10);
@@ -22,14 +28,19 @@ pub fn draw(frame: &mut Frame, app: &mut App) {
         return draw_too_small(frame, area);
     }
     let areas = overview::Areas::of(area);
+    app.screen_width = area.width;
     app.settle(areas.table);
     let buf = frame.buffer_mut();
     head::draw_tabs(buf, areas.tabs, app);
-    if app.help.is_some() {
-        help::draw(buf, areas.below_tabs(), app);
-    } else {
-        overview::draw(buf, &areas, app);
+    match (app.tab, app.group_by()) {
+        (Tab::Help, _) => help::draw(buf, areas.below_tabs(), app),
+        (Tab::Details, _) => details::draw(buf, areas.below_tabs(), app),
+        (Tab::Graph, _) => graph::draw(buf, areas.below_tabs(), app),
+        (Tab::Pipeline, _) => pipeline::draw(buf, areas.below_tabs(), app),
+        (_, Some(_)) => groups::draw(buf, &areas, app),
+        (_, None) => overview::draw(buf, &areas, app),
     }
+    overlay::draw(buf, areas.below_tabs(), app);
     bottom::draw(buf, areas.bottom, app);
 }
 

@@ -4,7 +4,11 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
     base::time::Nanos,
-    query::{format, layout, text},
+    query::{
+        format,
+        layout::{self, Place},
+        text,
+    },
     tui::{
         app::App,
         theme::Role,
@@ -18,7 +22,7 @@ use crate::{
 pub struct Areas {
     /// Program, page, interfaces.
     pub tabs: Rect,
-    /// Totals: one or two lines.
+    /// Totals: one to three lines.
     pub head: Rect,
     /// The rule with the title.
     pub title: Rect,
@@ -46,7 +50,9 @@ impl Areas {
             part
         };
         let detail_height = if area.height >= 20 { 2 } else { 0 };
-        let [tabs, head, title, header] = [take(1), take(1 + u16::from(roomy)), take(1), take(1)];
+        let wide = area.width >= 100 && area.height >= 20;
+        let [tabs, head, title, header] =
+            [take(1), take(1 + u16::from(roomy) + u16::from(wide)), take(1), take(1)];
         let below = u16::from(roomy) + detail_height + 1;
         let used = tabs.height + head.height + title.height + header.height + below;
         let table = take(area.height.saturating_sub(used));
@@ -61,10 +67,14 @@ impl Areas {
 }
 
 /// Draws the page.
-pub fn draw(buf: &mut Buffer, areas: &Areas, app: &App) {
+pub fn draw(buf: &mut Buffer, areas: &Areas, app: &mut App) {
+    let sorted = app.sort.by.row().column.filter(|_| app.is_sorted());
+    let places = app.wishes.places(areas.header.width, &app.columns, sorted);
+    app.hits.header_y = areas.header.y;
+    app.hits.columns = places.iter().map(|p| (p.x, p.x + p.width, p.column.id)).collect();
+    let app = &*app;
     head::draw_totals(buf, areas.head, app);
-    draw_title(buf, areas, app);
-    let places = app.wishes.places(areas.header.width);
+    draw_title(buf, areas, app, &places);
     table::draw_header(buf, areas.header, app, &places);
     match &app.view {
         Some(view) if view.places() > 0 => table::draw_rows(buf, areas.table, app, view, &places),
@@ -74,20 +84,34 @@ pub fn draw(buf: &mut Buffer, areas: &Areas, app: &App) {
     detail_lines::draw(buf, areas.detail, app);
 }
 
-fn rule(app: &App) -> Strip {
+/// Returns an empty rule.
+pub fn rule(app: &App) -> Strip {
     let signs = &app.setup.signs;
     Strip::rule(signs.ellipsis, signs.rule, app.setup.theme.style(Role::Dim))
 }
 
-fn draw_title(buf: &mut Buffer, areas: &Areas, app: &App) {
+fn draw_title(buf: &mut Buffer, areas: &Areas, app: &App, places: &[Place]) {
     let mut strip = rule(app);
-    strip.left(9, [app.run(Role::Strong, "Active Connections")]);
+    let title = match app.is_sorted() {
+        true => {
+            let arrow = if app.sort.descending { app.setup.signs.down } else { app.setup.signs.up };
+            format!("Active Connections (Sort: {} {arrow})", app.sort.by.row().title)
+        }
+        false => "Active Connections".to_owned(),
+    };
+    strip.left(9, [app.run(Role::Strong, title)]);
     let dot = app.setup.signs.dot;
+    add_filter(&mut strip, app, areas.title.width);
+    if app.only_marked {
+        strip.left(6, [app.run(Role::Accent, "marked only (M)")]);
+    }
     if let Some(view) = &app.view {
-        let all = view.len + view.hidden;
+        let all = view.all + view.hidden;
         let mut counts = format::grouped(view.len as u64);
-        if view.hidden > 0 {
+        if view.hidden > 0 || view.len < view.all {
             counts += &format!(" of {}", format::grouped(all as u64));
+        }
+        if view.hidden > 0 {
             let hidden = format!("{dot} {} localhost hidden (L)", format::grouped(view.hidden as u64));
             strip.right(6, [app.run(Role::Plain, counts)]);
             strip.right(5, [app.run(Role::Dim, hidden)]);
@@ -98,11 +122,20 @@ fn draw_title(buf: &mut Buffer, areas: &Areas, app: &App) {
     if areas.place.height == 0 {
         strip.right(7, [app.run(Role::Dim, place_text(app))]);
     }
-    let narrow: Vec<_> = layout::left_out(areas.title.width).map(|c| c.short).collect();
+    let narrow: Vec<_> = layout::left_out(places).map(|c| c.short).collect();
     if !narrow.is_empty() && areas.title.width >= 80 {
         strip.right(3, [app.run(Role::Dim, format!("{dot} {}: wider", narrow.join(", ")))]);
     }
     strip.draw(buf, areas.title);
+}
+
+/// Adds the filter in force, while it is not on the last line anyway.
+pub fn add_filter(strip: &mut Strip, app: &App, width: u16) {
+    if !app.filter.text().is_empty() && app.filter.editing.is_none() {
+        let filter = text::escape(app.filter.text()).into_owned();
+        let filter = text::clip(&filter, usize::from(width) / 3, app.setup.signs.ellipsis).into_owned();
+        strip.left(8, [app.run(Role::Accent, format!("/{filter}"))]);
+    }
 }
 
 fn place_text(app: &App) -> String {
@@ -117,10 +150,27 @@ fn draw_place(buf: &mut Buffer, area: Rect, app: &App) {
     if app.follows() {
         strip.left(5, [app.run(Role::Accent, if app.is_file() { "last row" } else { "follows the newest" })]);
     }
-    if app.is_file() {
+    if let Some(frozen) = app.view.as_ref().and_then(|v| v.frozen) {
+        let age = format::whole_span(app.frozen_for().unwrap_or_default());
+        let new = format::grouped(frozen.new);
+        let dot = app.setup.signs.dot;
+        strip.right(8, [app.run(Role::Warn, format!("FROZEN {age} {dot} {new} new since freeze"))]);
+    } else if app.is_file() {
         add_file(&mut strip, app, area.width);
-    } else {
-        strip.right(4, [app.run(Role::Dim, "oldest first")]);
+    } else if !app.is_sorted() {
+        let order = match app.fuzzy() {
+            Some(_) => "best match first",
+            None if app.sort.descending => "newest first",
+            None => "oldest first",
+        };
+        strip.right(4, [app.run(Role::Dim, order)]);
+        if area.width >= 100 {
+            let dot = app.setup.signs.dot;
+            strip.right(3, [app.run(Role::Dim, format!("{dot} G follows the newest {dot} C columns"))]);
+        }
+    }
+    if !app.marks.is_empty() {
+        strip.left(6, [app.run(Role::Accent, format!("{} marked", app.marks.len()))]);
     }
     strip.draw(buf, area);
 }

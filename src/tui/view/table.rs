@@ -1,12 +1,16 @@
 //! The table of connections.
 
-use ratatui::{buffer::Buffer, layout::Rect};
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use crate::{
+    base::time::Stamp,
+    flow::state::EndReason,
     query::{
         column::{self, Align, ColumnId, Look},
+        filter::matching,
         format,
         layout::Place,
+        sort::SortBy,
         text,
         window::View,
     },
@@ -14,13 +18,29 @@ use crate::{
     tui::{app::App, theme::Role},
 };
 
-/// Draws the headers.
+/// Draws the headers; that of the sort column with its arrow.
 pub fn draw_header(buf: &mut Buffer, area: Rect, app: &App, places: &[Place]) {
-    let style = app.setup.theme.style(Role::Header);
+    let sorted = app.sort.by.row().column.filter(|_| app.is_sorted());
     for place in places {
         let column = place.column;
-        let fits = column.header.len() <= place.width.into();
-        put(buf, area, place, if fits { column.header } else { column.short }, style);
+        let (role, header, short) = match sorted == Some(column.id) {
+            true => (Role::Sorted, sorted_header(app, column.header), sorted_header(app, column.short)),
+            false => (Role::Header, column.header.to_owned(), column.short.to_owned()),
+        };
+        let fits = text::width(&header) <= place.width.into();
+        let header = if fits { header } else { short };
+        let header = text::clip(&header, place.width.into(), app.setup.signs.ellipsis);
+        put(buf, area, place, &header, app.setup.theme.style(role));
+    }
+}
+
+/// `Remote Address ↑`, `Down↓/Up`: the arrow is the direction, down is largest first.
+fn sorted_header(app: &App, header: &str) -> String {
+    let arrow = if app.sort.descending { app.setup.signs.down } else { app.setup.signs.up };
+    match app.sort.by {
+        SortBy::Down => format!("Down{arrow}/Up"),
+        SortBy::Up => format!("Down/Up{arrow}"),
+        _ => format!("{header} {arrow}"),
     }
 }
 
@@ -31,60 +51,100 @@ pub fn draw_rows(buf: &mut Buffer, area: Rect, app: &App, view: &View, places: &
     for line in 0..area.height {
         let place = top + usize::from(line);
         let Some(row) = view.at(place) else { continue };
-        let area = Rect { y: area.y + line, height: 1, ..area };
-        let gone = view.gone.as_ref().filter(|k| k.row.id == row.id).and_then(|k| k.ended);
-        let ended = gone.map(|(at, _)| format!("ended {}", format::clock(at, (app.setup.utc_offset)(at))));
-        draw_row(buf, area, app, &look, row, ended.as_deref(), place == selected, places);
+        let line = Line { app, look: &look, row, selected: place == selected, kept: kept(view, row) };
+        line.draw(buf, Rect { y: area.y + line_y(place, top), height: 1, ..area }, places);
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one cell depends on all of it, once a row")]
-fn draw_row(
-    buf: &mut Buffer,
-    area: Rect,
-    app: &App,
-    look: &Look,
-    row: &Row,
-    ended: Option<&str>,
+fn line_y(place: usize, top: usize) -> u16 {
+    (place - top) as u16
+}
+
+/// Since when a row is gone that stays because it is selected.
+fn kept(view: &View, row: &Row) -> Option<Stamp> {
+    view.gone.as_ref().filter(|k| k.row.id == row.id).and_then(|k| k.ended).map(|(at, _)| at)
+}
+
+/// Returns when a row of an ended flow ended.
+pub fn end_of(row: &Row) -> Option<Stamp> {
+    row.end.map(|end| match end {
+        EndReason::Timeout => Stamp(row.last.0.saturating_add(row.state.expires_after().0)),
+        _ => row.last,
+    })
+}
+
+struct Line<'a> {
+    app: &'a App,
+    look: &'a Look,
+    row: &'a Row,
     selected: bool,
-    places: &[Place],
-) {
-    let theme = &app.setup.theme;
-    let (role, mark) = age(row, ended.is_some(), app);
-    let style = theme.style(role);
-    for place in places {
-        let cell = match (place.column.id, ended) {
-            (ColumnId::State, Some(ended)) => ended.into(),
-            _ => (place.column.cell)(row, look, place.width.into()),
-        };
-        let fading = place.column.id == ColumnId::Bandwidth && ended.is_none() && column::is_fading(row);
-        let style = if fading && role == Role::Plain { theme.style(Role::Warn) } else { style };
-        if fading && !theme.color {
-            buf.set_stringn(area.x + place.x - 1, area.y, app.setup.signs.fading.to_string(), 1, style);
+    kept: Option<Stamp>,
+}
+
+impl Line<'_> {
+    fn draw(&self, buf: &mut Buffer, area: Rect, places: &[Place]) {
+        let (app, row) = (self.app, self.row);
+        let theme = &app.setup.theme;
+        let (role, mark) = self.age();
+        let style = theme.style(role);
+        for place in places {
+            let is_rate = place.column.id == ColumnId::Bandwidth;
+            let clock = |at: Stamp| format::clock(at, (app.setup.utc_offset)(at));
+            let cell = match (place.column.id, self.kept, end_of(row)) {
+                (ColumnId::State, Some(at), _) => format!("ended {}", clock(at)).into(),
+                // What has ended moves nothing: its end stands there.
+                (ColumnId::Bandwidth, None, Some(at)) => clock(at).into(),
+                _ => (place.column.cell)(row, self.look, place.width.into()),
+            };
+            let fading = is_rate && !self.is_over() && column::is_fading(row);
+            let style = if fading && role == Role::Plain { theme.style(Role::Warn) } else { style };
+            if fading && !theme.has_color() {
+                let sign = app.setup.signs.fading.to_string();
+                buf.set_stringn(area.x + place.x - 1, area.y, sign, 1, style);
+            }
+            let cell = text::clip(&cell, place.width.into(), app.setup.signs.ellipsis);
+            let x = put(buf, area, place, &cell, style);
+            self.underline(buf, x, area.y, &cell);
         }
-        let cell = text::clip(&cell, place.width.into(), app.setup.signs.ellipsis);
-        put(buf, area, place, &cell, style);
+        let sign = if self.selected && mark == ' ' { app.setup.signs.selected } else { mark };
+        buf.set_stringn(area.x, area.y, sign.to_string(), 1, style);
+        if self.selected {
+            buf.set_style(area, theme.band());
+        }
     }
-    let sign = if selected && mark == ' ' { app.setup.signs.selected } else { mark };
-    buf.set_stringn(area.x, area.y, sign.to_string(), 1, style);
-    if selected {
-        buf.set_style(area, theme.band());
+
+    /// Underlines the letters that a fuzzy search found.
+    fn underline(&self, buf: &mut Buffer, x: u16, y: u16, cell: &str) {
+        let Some(letters) = self.app.fuzzy() else { return };
+        for at in matching::fuzzy_places(cell, letters).into_iter().filter(|at| cell.is_char_boundary(*at)) {
+            let x = x + text::width(&cell[..at]) as u16;
+            buf.set_style(Rect { x, y, width: 1, height: 1 }, self.app.setup.theme.style(Role::Found));
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.kept.is_some() || self.row.end.is_some()
+    }
+
+    /// Returns the role of a row and the sign in its first cell, by the share of its life that it
+    /// has been silent.
+    fn age(&self) -> (Role, char) {
+        let signs = &self.app.setup.signs;
+        let marked = if self.app.marks.contains(&self.row.id) { '*' } else { ' ' };
+        match self.row.staleness() {
+            _ if self.is_over() => (Role::Dim, marked),
+            s if s > 0.90 => (Role::Bad, signs.dying),
+            s if s >= 0.75 => (Role::Warn, signs.aging),
+            _ => (Role::Plain, marked),
+        }
     }
 }
 
-/// Returns the role of a row and the sign in its first cell, by the share of its life that it has
-/// been silent.
-fn age(row: &Row, ended: bool, app: &App) -> (Role, char) {
-    match row.staleness() {
-        _ if ended => (Role::Dim, ' '),
-        s if s > 0.90 => (Role::Bad, app.setup.signs.dying),
-        s if s >= 0.75 => (Role::Warn, app.setup.signs.aging),
-        _ => (Role::Plain, ' '),
-    }
-}
-
-fn put(buf: &mut Buffer, area: Rect, place: &Place, text: &str, style: ratatui::style::Style) {
+/// Draws a cell; returns where its text begins.
+fn put(buf: &mut Buffer, area: Rect, place: &Place, text: &str, style: Style) -> u16 {
     let free = usize::from(place.width).saturating_sub(text::width(text)) as u16;
     let indent = if place.column.align == Align::Right { free } else { 0 };
-    buf.set_stringn(area.x + place.x + indent, area.y, text, (place.width - indent).into(), style);
+    let x = area.x + place.x + indent;
+    buf.set_stringn(x, area.y, text, (place.width - indent).into(), style);
+    x
 }

@@ -1,0 +1,114 @@
+//! Queries over a million rows: every order, a filter by numbers, a plain word. At first (budget
+//! 50 ms), and the same again at the next epoch when few rows changed (budget 5 ms).
+
+use std::{hint::black_box, net::Ipv4Addr, sync::Arc};
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use rustnet::{
+    base::time::{Nanos, Stamp},
+    flow::{
+        entry::{Evidence, FlowRecord, Roles},
+        services::service_name,
+        state::FlowState,
+    },
+    query::{
+        filter::{eval::Filter, parse},
+        sort::{SORTS, Sort, SortBy},
+        window::{Cursor, Finder, Request},
+    },
+    snapshot::{sample, view::Snapshot},
+};
+
+const ROWS: u64 = 1_000_000;
+
+/// splitmix64: repeatable numbers.
+fn mix(n: u64) -> u64 {
+    let z = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z ^ z >> 31
+}
+
+fn rows() -> Vec<(FlowRecord, [f32; 2])> {
+    (0..ROWS)
+        .map(|n| {
+            let low = Ipv4Addr::from(0x0a00_0001_u32);
+            let high = Ipv4Addr::from(0x2000_0000 + mix(n) as u32 % 0x9000_0000);
+            let port = 1024 + (mix(n + 7) % 60_000) as u16;
+            let mut r = sample::record([(low.into(), port), (high.into(), [443, 80, 53][n as usize % 3])], 6);
+            r.hot.state = FlowState::ALL[(mix(n + 1) % 12) as usize];
+            r.hot.roles = Roles::new(0, Evidence::Handshake, [true, false]);
+            r.hot.bytes = [mix(n + 2) % 1_000_000, mix(n + 3) % 1_000_000_000];
+            r.facts.first = Stamp(1_000_000_000 + mix(n + 4) % 1_000_000_000);
+            r.facts.rtt_data_us = (mix(n + 5) % 100_000) as u32;
+            (r, [(mix(n + 6) % 3_000_000) as f32, 0.0])
+        })
+        .collect()
+}
+
+fn request(sort: SortBy, filter: Option<&str>) -> Request {
+    let filter = filter.map(|text| {
+        let parsed = parse(text).expect("the bench's filters can be read");
+        Arc::new(Filter::new(parsed.expr.expect("and have terms"), Some(service_name)))
+    });
+    Request {
+        cursor: Cursor::First,
+        around: 150,
+        sort: Sort::by(sort),
+        filter,
+        services: Some(service_name),
+        exact: true,
+        serial: 1,
+        ..Request::default()
+    }
+}
+
+/// The same rows, but for one in a thousand, all in a few chunks as new flows are.
+fn next_epoch(rows: &[(FlowRecord, [f32; 2])]) -> Snapshot {
+    let mut rows = rows.to_vec();
+    for (record, _) in rows.iter_mut().rev().take(1000) {
+        record.hot.bytes[0] += 1500;
+    }
+    sample::of_rows_changed(&rows, rows.len() - 1000, Nanos::from_secs(1), Stamp(3_000_000_000))
+}
+
+fn query(c: &mut Criterion) {
+    let rows = rows();
+    let first = sample::of_rows_changed(&rows, 0, Nanos::from_secs(1), Stamp(3_000_000_000));
+    let second = next_epoch(&rows);
+    let mut group = c.benchmark_group("query");
+    group.sample_size(10);
+    let sorts = SORTS.iter().map(|row| (format!("sort/{}", row.name), request(row.by, None)));
+    let filters = ["rate>1M not dport:443", "443", "google"]
+        .map(|text| (format!("filter/{text}"), request(SortBy::Created, Some(text))));
+    for (name, request) in sorts.chain(filters) {
+        group.bench_function(format!("first/{name}"), |b| {
+            // Memory and ranks of ports are there from the queries before.
+            let mut finder = Finder::default();
+            let mut serial = 1;
+            finder.find(&first, &request);
+            b.iter(|| {
+                serial += 1;
+                let view = finder.find(black_box(&first), &Request { serial, ..request.clone() });
+                assert!(view.all == ROWS as usize);
+                view
+            });
+        });
+        group.bench_function(format!("again/{name}"), |b| {
+            let mut finder = Finder::default();
+            let mut turn = false;
+            finder.find(&first, &request);
+            b.iter_batched(
+                || {
+                    turn = !turn;
+                    turn
+                },
+                |turn| finder.find(black_box(if turn { &second } else { &first }), &request),
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, query);
+criterion_main!(benches);

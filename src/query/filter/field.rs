@@ -1,0 +1,163 @@
+//! The one table of keywords: what each looks at, its aliases, and what it says in Help.
+
+/// What a term looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the table below says what they are")]
+pub enum Field {
+    Any,
+    Port,
+    LocalPort,
+    RemotePort,
+    Local,
+    Remote,
+    Process,
+    Sni,
+    Ssh,
+    State,
+    Protocol,
+    Host,
+    App,
+    Service,
+    User,
+    Pid,
+    Container,
+    Interface,
+    Direction,
+    Vlan,
+    Mac,
+    Country,
+    Asn,
+    Alpn,
+    Dns,
+    Http,
+    Rate,
+    Down,
+    Up,
+    Bytes,
+    Packets,
+    Retransmits,
+    Rtt,
+    Age,
+}
+
+/// How the numbers of a field are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// It has none: text.
+    Text,
+    /// Whole numbers; also looked at as text.
+    Number,
+    /// `1M` bytes a second, `8Mbit` bits a second.
+    Rate,
+    /// `10M` bytes.
+    Bytes,
+    /// `200ms`, `10s`, `5m`, `2h`, `1d`.
+    Time,
+}
+
+/// One keyword.
+#[derive(Debug)]
+pub struct Keyword {
+    /// How it is written.
+    pub name: &'static str,
+    /// What it looks at.
+    pub field: Field,
+    /// How its numbers are written.
+    pub unit: Unit,
+    /// What it is, in Help.
+    pub text: &'static str,
+}
+
+const fn keyword(name: &'static str, field: Field, unit: Unit, text: &'static str) -> Keyword {
+    Keyword { name, field, unit, text }
+}
+
+/// All keywords.
+pub const KEYWORDS: &[Keyword] = &[
+    keyword("port", Field::Port, Unit::Number, "either port: port:443, port:=443, port:8000-8100"),
+    keyword("sport", Field::LocalPort, Unit::Number, "the port in the Local column"),
+    keyword("dport", Field::RemotePort, Unit::Number, "the port in the Remote column"),
+    keyword("src", Field::Local, Unit::Text, "the Local address: src:192.168, src:10.0.0.0/8"),
+    keyword("dst", Field::Remote, Unit::Text, "the Remote address, or a name of it"),
+    keyword("process", Field::Process, Unit::Text, "the name of the process"),
+    keyword("sni", Field::Sni, Unit::Text, "the server name of TLS and QUIC"),
+    keyword("ssh", Field::Ssh, Unit::Text, "SSH software of either side"),
+    keyword("state", Field::State, Unit::Text, "the State column"),
+    keyword("proto", Field::Protocol, Unit::Text, "the Pro column"),
+    keyword("host", Field::Host, Unit::Text, "either address, or a name in the traffic"),
+    keyword("app", Field::App, Unit::Text, "what the flow speaks, and all facts of it"),
+    keyword("service", Field::Service, Unit::Text, "the registered name of the port that was called"),
+    keyword("user", Field::User, Unit::Text, "the user's name or number"),
+    keyword("pid", Field::Pid, Unit::Number, "the process's number"),
+    keyword("container", Field::Container, Unit::Text, "the container"),
+    keyword("if", Field::Interface, Unit::Text, "the interface"),
+    keyword("dir", Field::Direction, Unit::Text, "in, out or fwd"),
+    keyword("vlan", Field::Vlan, Unit::Number, "the VLAN id"),
+    keyword("mac", Field::Mac, Unit::Text, "the MAC address, where one is known"),
+    keyword("country", Field::Country, Unit::Text, "the country, where one is known"),
+    keyword("asn", Field::Asn, Unit::Text, "the autonomous system, where one is known"),
+    keyword("alpn", Field::Alpn, Unit::Text, "application protocols of TLS and QUIC"),
+    keyword("dns", Field::Dns, Unit::Text, "names and answers of DNS"),
+    keyword("http", Field::Http, Unit::Text, "host, path, method, status, agent of HTTP"),
+    keyword("rate", Field::Rate, Unit::Rate, "bytes a second, both ways: rate>1M, rate>8Mbit"),
+    keyword("down", Field::Down, Unit::Rate, "bytes a second towards Local"),
+    keyword("up", Field::Up, Unit::Rate, "bytes a second towards Remote"),
+    keyword("bytes", Field::Bytes, Unit::Bytes, "bytes, both ways: bytes>10M"),
+    keyword("packets", Field::Packets, Unit::Bytes, "packets, both ways"),
+    keyword("retr", Field::Retransmits, Unit::Number, "TCP segments sent again"),
+    keyword("rtt", Field::Rtt, Unit::Time, "the round trip: rtt>200ms"),
+    keyword("age", Field::Age, Unit::Time, "time since the first packet: age<10s"),
+];
+
+/// Returns the keyword that is written so, without regard to case.
+pub fn keyword_of(name: &str) -> Option<&'static Keyword> {
+    KEYWORDS.iter().find(|k| k.name.eq_ignore_ascii_case(name))
+}
+
+/// Returns the keyword that is most like `name` (Levenshtein's distance).
+pub fn nearest(name: &str) -> &'static str {
+    let name = name.to_ascii_lowercase();
+    let nearest = KEYWORDS.iter().min_by_key(|k| (distance(&name, k.name), k.name.len()));
+    nearest.map_or("", |k| k.name)
+}
+
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(64).enumerate() {
+        let mut corner = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let change = corner + usize::from(x != *y);
+            corner = row[j + 1];
+            row[j + 1] = change.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_are_written_once_and_found() {
+        for (n, keyword) in KEYWORDS.iter().enumerate() {
+            assert!(KEYWORDS[..n].iter().all(|k| k.name != keyword.name && k.field != keyword.field));
+            assert_eq!(keyword_of(&keyword.name.to_uppercase()).map(|k| k.field), Some(keyword.field));
+        }
+    }
+
+    #[test]
+    fn the_nearest_keyword_is_the_one_meant() {
+        for (typed, meant) in [
+            ("prot", "proto"),
+            ("proccess", "process"),
+            ("stat", "state"),
+            ("dprot", "dport"),
+            ("snii", "sni"),
+        ] {
+            assert_eq!(nearest(typed), meant, "{typed}");
+        }
+        assert!(!nearest(&"x".repeat(10_000)).is_empty());
+    }
+}

@@ -1,0 +1,302 @@
+//! Which rows are shown and what each sorts by, kept from epoch to epoch.
+//!
+//! Tables come in chunks of 64 slots, and each chunk says by its version whether it has changed.
+//! So for the same question at the next epoch only chunks that changed, and those whose time has
+//! come, are looked at; the rest is one bit and one key a row, 17 bytes.
+
+use std::{collections::HashSet, collections::VecDeque, sync::Arc};
+
+use crate::{
+    base::{
+        ids::FlowId,
+        time::{Nanos, Tick},
+    },
+    packet::key::kind,
+    query::{
+        filter::eval::{Filter, Scratch, Surroundings, next_state},
+        sort::{Key, Keyer, Sort, SortBy},
+        window::Localhost,
+    },
+    snapshot::{
+        ended::EndedList,
+        flow_view::FlowView,
+        view::{ROWS_A_CHUNK, RowRef, Snapshot},
+    },
+};
+
+/// Where a row stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spot {
+    /// In the snapshot.
+    Live(RowRef),
+    /// Among the ended flows, by number after the first that is kept.
+    Ended(u32),
+    /// It is the one that is kept although it has ended.
+    Kept,
+}
+
+/// What rows are wanted.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// Changes with everything below but the surroundings.
+    pub serial: u64,
+    /// Which flows.
+    pub filter: Option<&'a Filter>,
+    /// Connections of this host with itself.
+    pub localhost: Localhost,
+    /// Only these.
+    pub only: Option<&'a Arc<HashSet<FlowId>>>,
+    /// In which order.
+    pub sort: Sort,
+    /// Ended flows, from this number on.
+    pub ended: Option<(&'a EndedList, u64)>,
+    /// Time and names.
+    pub around: &'a Surroundings,
+}
+
+/// How many rows there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows that are shown.
+    pub matched: usize,
+    /// Rows that are shown without a filter.
+    pub all: usize,
+    /// Rows that are hidden as localhost.
+    pub hidden: usize,
+    /// Live rows, all of them.
+    pub live: usize,
+}
+
+/// The answers so far.
+#[derive(Default)]
+pub struct Scan {
+    keyer: Keyer,
+    scratch: Scratch,
+    asked: Option<(u64, u64)>,
+    workers: Vec<Worker>,
+    ended: Ended,
+}
+
+#[derive(Default)]
+struct Worker {
+    chunks: Vec<Chunk>,
+    keys: Vec<Key>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Chunk {
+    /// Versions when it was looked at.
+    seen: Option<[u64; 2]>,
+    /// The tick from which the answers no longer hold.
+    until: Tick,
+    /// The rows that are shown.
+    shown: u64,
+    all: u8,
+    hidden: u8,
+}
+
+#[derive(Default)]
+struct Ended {
+    first: u64,
+    /// `None` for a flow that is not shown.
+    keys: VecDeque<Option<Key>>,
+    all: usize,
+}
+
+impl Scan {
+    /// Brings the answers up to this epoch.
+    pub fn update(&mut self, snapshot: &Snapshot, question: &Question) -> Counts {
+        // New labels make all keys void; that happens once in a while.
+        for _ in 0..3 {
+            let asked = Some((question.serial, self.keyer.generation()));
+            if self.asked != asked {
+                self.forget(snapshot);
+            }
+            self.asked = asked;
+            let counts = self.look(snapshot, question);
+            if self.asked.is_some_and(|(_, generation)| generation == self.keyer.generation()) {
+                return counts;
+            }
+        }
+        Counts::default()
+    }
+
+    /// Returns the key of a flow under the question that was asked last.
+    pub fn key_of(&mut self, flow: &FlowView, question: &Question) -> Key {
+        key(&mut self.keyer, &mut self.scratch, flow, question)
+    }
+
+    /// Calls `each` for every row that is shown.
+    pub fn each(&self, mut each: impl FnMut(&Key, Spot)) {
+        for (w, worker) in self.workers.iter().enumerate() {
+            for (c, chunk) in worker.chunks.iter().enumerate() {
+                let keys = &worker.keys[c * ROWS_A_CHUNK..];
+                let mut shown = chunk.shown;
+                while shown != 0 {
+                    let bit = shown.trailing_zeros();
+                    each(&keys[bit as usize], Spot::Live(RowRef::in_chunk(w, c, bit)));
+                    shown &= shown - 1;
+                }
+            }
+        }
+        for (n, key) in self.ended.keys.iter().enumerate() {
+            if let Some(key) = key {
+                each(key, Spot::Ended(n as u32));
+            }
+        }
+    }
+
+    /// Returns about `size` keys of rows that are shown, evenly over the tables, in order.
+    pub fn sample(&self, matched: usize, size: usize) -> Vec<Key> {
+        let step = (matched / size.max(1)).max(1);
+        let mut out = Vec::with_capacity(size + 2);
+        let mut skip = step / 2;
+        for worker in &self.workers {
+            for (c, chunk) in worker.chunks.iter().enumerate() {
+                let count = chunk.shown.count_ones() as usize;
+                if skip >= count {
+                    skip -= count;
+                    continue;
+                }
+                let mut shown = chunk.shown;
+                for n in 0..count {
+                    if n == skip {
+                        out.push(worker.keys[c * ROWS_A_CHUNK + shown.trailing_zeros() as usize]);
+                        skip += step;
+                    }
+                    shown &= shown - 1;
+                }
+                skip -= count;
+            }
+        }
+        for key in self.ended.keys.iter().flatten() {
+            if skip == 0 {
+                out.push(*key);
+                skip = step;
+            }
+            skip -= 1;
+        }
+        out.sort_unstable();
+        out
+    }
+
+    fn forget(&mut self, snapshot: &Snapshot) {
+        self.keyer.set_base(snapshot.now.tick());
+        self.workers.iter_mut().for_each(|worker| worker.chunks.fill(Chunk::default()));
+        self.ended = Ended::default();
+    }
+
+    fn look(&mut self, snapshot: &Snapshot, question: &Question) -> Counts {
+        let filter_needs = question.filter.map(Filter::needs).unwrap_or_default();
+        let by = question.sort.by;
+        let rates = filter_needs.rates || by.is_rate();
+        let tenants = filter_needs.tenants || matches!(by, SortBy::Application | SortBy::Process);
+        let now = snapshot.now.tick();
+        let far = Tick(now.0.wrapping_add(Tick::span(Nanos::from_secs(86_400))));
+        let mut counts = Counts::default();
+        self.workers.resize_with(snapshot.workers(), Worker::default);
+        let Self { keyer, scratch, workers, .. } = self;
+        for (w, worker) in workers.iter_mut().enumerate() {
+            let chunks = snapshot.chunks(w);
+            worker.chunks.resize(chunks, Chunk::default());
+            worker.keys.resize(chunks * ROWS_A_CHUNK, [0; 2]);
+            for (c, chunk) in worker.chunks.iter_mut().enumerate() {
+                let mut seen = [snapshot.records_version(w, c), 0];
+                if rates {
+                    seen[1] = snapshot.rates_version(w, c);
+                }
+                if tenants {
+                    seen[1] ^= snapshot.tenants_version(w, c).rotate_left(1);
+                }
+                if chunk.seen != Some(seen) || chunk.until.since(now) == 0 {
+                    let keys = &mut worker.keys[c * ROWS_A_CHUNK..(c + 1) * ROWS_A_CHUNK];
+                    *chunk = Chunk { seen: Some(seen), until: far, ..Chunk::default() };
+                    snapshot.look_at(w, c, |bit, flow| {
+                        if question.localhost == Localhost::Hide && is_localhost(&flow) {
+                            chunk.hidden += 1;
+                            return;
+                        }
+                        chunk.all += 1;
+                        if let Some(filter) = question.filter {
+                            chunk.until = filter.valid_until(&flow, question.around, chunk.until);
+                        }
+                        if by == SortBy::State {
+                            chunk.until = next_state(&flow, now, chunk.until);
+                        }
+                        if is_shown(&flow, question, scratch) {
+                            chunk.shown |= 1 << bit;
+                            keys[bit as usize] = key(keyer, scratch, &flow, question);
+                        }
+                    });
+                }
+                counts.matched += chunk.shown.count_ones() as usize;
+                counts.all += usize::from(chunk.all);
+                counts.hidden += usize::from(chunk.hidden);
+            }
+        }
+        counts.live = counts.all + counts.hidden;
+        self.look_at_ended(question, &mut counts);
+        counts
+    }
+
+    fn look_at_ended(&mut self, question: &Question, counts: &mut Counts) {
+        let Self { keyer, scratch, ended, .. } = self;
+        let Some((list, from)) = question.ended else {
+            *ended = Ended::default();
+            return;
+        };
+        let first = list.first().max(from);
+        while ended.first < first && !ended.keys.is_empty() {
+            ended.keys.pop_front();
+            ended.first += 1;
+        }
+        if ended.keys.is_empty() {
+            ended.first = first;
+        }
+        for number in ended.first + ended.keys.len() as u64..list.end() {
+            let key = list.get(number).map(|flow| flow.view()).and_then(|flow| {
+                let hidden = question.localhost == Localhost::Hide && is_localhost(&flow);
+                let shown = !hidden && is_shown(&flow, question, scratch);
+                shown.then(|| key(keyer, scratch, &flow, question))
+            });
+            ended.keys.push_back(key);
+        }
+        ended.all = ended.keys.len();
+        counts.matched += ended.keys.iter().flatten().count();
+        counts.all += ended.all;
+    }
+
+    /// Returns the number of the first ended flow that is looked at.
+    pub fn ended_first(&self) -> u64 {
+        self.ended.first
+    }
+}
+
+fn is_shown(flow: &FlowView, question: &Question, scratch: &mut Scratch) -> bool {
+    question.only.is_none_or(|only| only.contains(&flow.id))
+        && question.filter.is_none_or(|filter| filter.holds(flow, question.around, scratch))
+}
+
+fn key(keyer: &mut Keyer, scratch: &mut Scratch, flow: &FlowView, question: &Question) -> Key {
+    match question.filter.filter(|f| f.fuzzy().is_some() && question.sort.by == SortBy::Created) {
+        Some(filter) => {
+            let misfit = u64::from(filter.misfit(flow, question.around, scratch));
+            [if question.sort.descending { !misfit } else { misfit }, flow.facts.first.0]
+        }
+        None => keyer.key(question.sort, flow, question.around),
+    }
+}
+
+/// Returns whether a connection is one of this host with itself: both ends are loopback
+/// addresses, or the same one of ours.
+fn is_localhost(flow: &FlowView) -> bool {
+    let hot = flow.hot;
+    if hot.key.kind & kind::WIDE != 0 {
+        // Only an address of ours can be ::1, so the wide key is looked up for few.
+        let ours = hot.roles.is_local(0) && hot.roles.is_local(1);
+        let [low, high] = if ours { flow.addresses() } else { return false };
+        return low == high || low.is_loopback() && high.is_loopback();
+    }
+    let [low, high] = [(hot.key.ends >> 32) as u32, hot.key.ends as u32];
+    low >> 24 == 127 && high >> 24 == 127 || low == high && hot.roles.is_local(0)
+}

@@ -1,0 +1,128 @@
+//! One flow by reference, as filters and sort keys look at it: nothing is copied or counted.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::{
+    base::{
+        ids::FlowId,
+        time::{Nanos, Tick},
+    },
+    flow::{
+        entry::{Facts, FlowRecord, Hot},
+        state::EndReason,
+    },
+    packet::key::{kind, proto},
+    process::owner::Owner,
+    snapshot::{app::App, row::Direction},
+};
+
+/// One flow where it lies. Index 0 of every pair is the key's low end, index 1 the high end.
+#[derive(Clone, Copy)]
+pub struct FlowView<'a> {
+    /// Counters, times, state.
+    pub hot: &'a Hot,
+    /// First stamp, TCP facts.
+    pub facts: &'a Facts,
+    /// The ends of IPv6 and extended keys; meaningless for others.
+    pub ends: &'a [[u8; 16]; 2],
+    /// Worker and slot.
+    pub id: FlowId,
+    /// Bytes per second by sender.
+    pub rate: [f32; 2],
+    /// What it speaks.
+    pub app: Option<&'a App>,
+    /// Who owns its local end.
+    pub owner: Option<&'a Owner>,
+    /// Time since the last packet, or since a final state was entered.
+    pub silence: Nanos,
+    /// Why it ended.
+    pub end: Option<EndReason>,
+}
+
+impl<'a> FlowView<'a> {
+    /// Returns the view of a flow that has ended.
+    pub fn of_record(record: &'a FlowRecord, app: Option<&'a App>, owner: Option<&'a Owner>) -> Self {
+        Self {
+            hot: &record.hot,
+            facts: &record.facts,
+            ends: &record.wide.ends,
+            id: record.id,
+            rate: [0.0; 2],
+            app,
+            owner,
+            silence: Nanos(0),
+            end: record.end,
+        }
+    }
+
+    /// Returns the two IPv4 addresses, low end first; `None` for IPv6.
+    #[inline]
+    pub fn v4(&self) -> Option<[u32; 2]> {
+        let key = &self.hot.key;
+        if key.kind & kind::V6 != 0 {
+            return None;
+        }
+        if key.kind & kind::WIDE == 0 {
+            return Some([(key.ends >> 32) as u32, key.ends as u32]);
+        }
+        Some(self.ends.map(|a| u32::from_be_bytes([a[12], a[13], a[14], a[15]])))
+    }
+
+    /// Returns the addresses.
+    pub fn addresses(&self) -> [IpAddr; 2] {
+        match self.v4() {
+            Some(ends) => ends.map(|a| IpAddr::V4(Ipv4Addr::from(a))),
+            None => self.ends.map(|a| IpAddr::V6(Ipv6Addr::from(a))),
+        }
+    }
+
+    /// Returns the port of one end, `None` where the protocol has none or none was seen.
+    pub fn port(&self, end: usize) -> Option<u16> {
+        let key = &self.hot.key;
+        let has_ports = key.kind & kind::ARP == 0 && proto::has_ports(key.proto);
+        (has_ports && key.ports != [0, 0]).then_some(key.ports[end])
+    }
+
+    /// Returns the end of the Local column.
+    pub fn local(&self) -> usize {
+        self.hot.roles.subject()
+    }
+
+    /// Returns the end of the Remote column.
+    pub fn remote(&self) -> usize {
+        1 - self.local()
+    }
+
+    /// Returns who opened the connection, as far as this host is concerned.
+    pub fn direction(&self) -> Direction {
+        Direction::of(self.hot.roles)
+    }
+
+    /// Returns bytes per second towards Local and towards Remote.
+    pub fn down_up(&self) -> (f32, f32) {
+        (self.rate[self.remote()], self.rate[self.local()])
+    }
+
+    /// Returns the text of the State column.
+    pub fn state_text(&self) -> &'static str {
+        self.hot.state.text(self.silence)
+    }
+
+    /// Returns all wire bytes.
+    pub fn bytes(&self) -> u64 {
+        self.hot.bytes[0].saturating_add(self.hot.bytes[1])
+    }
+
+    /// Returns the round trip: of data, else of the handshake.
+    pub fn rtt(&self) -> Option<Nanos> {
+        let us =
+            if self.facts.rtt_data_us != 0 { self.facts.rtt_data_us } else { self.facts.rtt_handshake_us };
+        (us != 0).then_some(Nanos(u64::from(us) * 1000))
+    }
+
+    /// Returns the tick from which the row is left out if no packet comes.
+    pub fn gone_at(&self) -> Tick {
+        let life = Tick::span(self.hot.state.expires_after());
+        Tick(self.hot.tick.0.wrapping_add(life))
+    }
+}

@@ -1,0 +1,244 @@
+//! The filter while it is typed: what it says, whether it can be read, what is in force.
+
+use std::sync::Arc;
+
+use crate::{
+    query::{
+        column::ServiceName,
+        filter::{Problem, eval::Filter, field::KEYWORDS, parse},
+    },
+    tui::field::Field,
+};
+
+/// Filters that are remembered.
+const MOST_REMEMBERED: usize = 200;
+
+/// The filter's line.
+#[derive(Debug, Default)]
+pub struct FilterBar {
+    /// What is being typed; `None` while the line is closed.
+    pub editing: Option<Field>,
+    /// Why what is typed is no filter.
+    pub problem: Option<Problem>,
+    /// From where on the text is not part of the filter yet.
+    pub incomplete: Option<usize>,
+    /// What was entered, oldest first.
+    pub history: Vec<String>,
+    recalled: Option<usize>,
+    in_force: Option<Arc<Filter>>,
+    /// The text of the filter in force.
+    text: String,
+}
+
+impl FilterBar {
+    /// Returns a closed line that knows what was entered before, oldest first.
+    pub fn with_history(history: Vec<String>) -> Self {
+        Self { history, ..Self::default() }
+    }
+
+    /// Opens the line with the filter that is in force.
+    pub fn open(&mut self) {
+        self.editing = Some(Field::new(self.text.clone()));
+        self.recalled = None;
+    }
+
+    /// Closes the line and keeps the filter; remembers it.
+    pub fn keep(&mut self) {
+        self.editing = None;
+        self.problem = None;
+        if !self.text.is_empty() {
+            self.history.retain(|known| *known != self.text);
+            self.history.push(self.text.clone());
+            let extra = self.history.len().saturating_sub(MOST_REMEMBERED);
+            self.history.drain(..extra);
+        }
+    }
+
+    /// Closes the line and shows everything.
+    pub fn clear(&mut self) {
+        *self = Self { history: std::mem::take(&mut self.history), ..Self::default() };
+    }
+
+    /// Takes another text; what cannot be read leaves the last good one in force. Returns whether
+    /// that has changed.
+    pub fn set(&mut self, text: &str, services: Option<ServiceName>) -> bool {
+        match parse(text) {
+            Err(problem) => {
+                self.problem = Some(problem);
+                self.incomplete = None;
+                false
+            }
+            Ok(parsed) => {
+                self.problem = None;
+                self.incomplete = parsed.incomplete;
+                let changed = self.text != text;
+                self.text = text.to_owned();
+                self.in_force = parsed.expr.map(|expr| Arc::new(Filter::new(expr, services)));
+                changed
+            }
+        }
+    }
+
+    /// Reads what is being typed; returns whether the filter in force has changed.
+    pub fn typed(&mut self, services: Option<ServiceName>) -> bool {
+        let Some(text) = self.editing.as_ref().map(|field| field.text().to_owned()) else { return false };
+        self.set(&text, services)
+    }
+
+    /// Puts an older or a newer filter into the line.
+    pub fn recall(&mut self, older: bool) {
+        let last = self.history.len();
+        let at = self.recalled.unwrap_or(last);
+        let at = if older { at.checked_sub(1) } else { Some(at + 1).filter(|at| *at <= last) };
+        if let Some(at) = at {
+            self.recalled = Some(at);
+            self.editing = Some(Field::new(self.history.get(at).cloned().unwrap_or_default()));
+        }
+    }
+
+    /// Completes the keyword or value before the cursor as far as it is certain.
+    pub fn complete(&mut self) {
+        let Some(field) = &mut self.editing else { return };
+        let before = field.before();
+        let start = before
+            .char_indices()
+            .rfind(|(_, c)| c.is_whitespace() || matches!(c, '(' | '!'))
+            .map_or(0, |(at, c)| at + c.len_utf8());
+        let word = &before[start..];
+        let (offset, candidates): (usize, Vec<String>) = match word.split_once(':') {
+            Some((keyword, value)) => {
+                let values = values_of(keyword).iter().filter(|v| v.starts_with(&value.to_lowercase()));
+                (start + keyword.len() + 1, values.map(|v| (*v).to_owned()).collect())
+            }
+            None if word.is_empty() => return,
+            None => {
+                let keywords = KEYWORDS.iter().filter(|k| k.name.starts_with(&word.to_lowercase()));
+                let sign = |k: &crate::query::filter::field::Keyword| match k.unit {
+                    crate::query::filter::field::Unit::Text | crate::query::filter::field::Unit::Number => {
+                        ':'
+                    }
+                    _ => '>',
+                };
+                (start, keywords.map(|k| format!("{}{}", k.name, sign(k))).collect())
+            }
+        };
+        if let Some(common) = common_start(&candidates) {
+            field.complete(offset, common);
+        }
+    }
+
+    /// Returns the filter in force.
+    pub fn in_force(&self) -> Option<&Arc<Filter>> {
+        self.in_force.as_ref()
+    }
+
+    /// Returns its text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+fn values_of(keyword: &str) -> &'static [&'static str] {
+    match keyword.to_ascii_lowercase().as_str() {
+        "proto" => &["tcp", "udp", "icmp", "icmp6", "arp", "sctp", "igmp", "gre", "esp"],
+        "dir" => &["in", "out", "fwd"],
+        "state" => &[
+            "established",
+            "syn_sent",
+            "syn_recv",
+            "fin_wait1",
+            "fin_wait2",
+            "time_wait",
+            "close_wait",
+            "last_ack",
+            "closing",
+            "closed",
+            "udp_active",
+            "udp_idle",
+            "udp_stale",
+            "dns_query",
+            "dns_response",
+            "quic_initial",
+            "quic_handshake",
+            "quic_connected",
+            "quic_draining",
+            "quic_closed",
+            "echo_request",
+            "echo_reply",
+            "arp_request",
+            "arp_reply",
+            "active",
+            "idle",
+        ],
+        "app" => &["http", "https", "tls", "quic", "dns", "mdns", "ssh", "ntp", "dhcp", "smtp", "imap"],
+        _ => &[],
+    }
+}
+
+fn common_start(candidates: &[String]) -> Option<&str> {
+    let first = candidates.first()?;
+    let same = |other: &String| first.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    let len = candidates.iter().map(same).min()?;
+    first.get(..len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(text: &str) -> FilterBar {
+        let mut bar = FilterBar { editing: Some(Field::new(text)), ..FilterBar::default() };
+        bar.typed(None);
+        bar
+    }
+
+    #[test]
+    fn f14_the_last_good_filter_stays_in_force() {
+        let mut bar = typed("port:443");
+        assert!(bar.in_force().is_some() && bar.problem.is_none());
+        assert!(!bar.set("port:443 (", None));
+        assert_eq!(bar.text(), "port:443");
+        assert!(bar.problem.is_some() && bar.in_force().is_some());
+        assert!(bar.set("", None) && bar.in_force().is_none());
+    }
+
+    #[test]
+    fn f1_tab_completes_keywords_and_values() {
+        for (before, after) in [
+            ("proc", "process:"),
+            ("tcp dpo", "tcp dport:"),
+            ("state:est", "state:established"),
+            ("state:fin", "state:fin_wait"),
+            ("!pro", "!pro"),
+            ("\u{3000}dpo", "\u{3000}dport:"),
+            ("xyz", "xyz"),
+            ("rat", "rate>"),
+            ("", ""),
+        ] {
+            let mut bar = typed(before);
+            bar.complete();
+            assert_eq!(bar.editing.unwrap().text(), after, "{before}");
+        }
+    }
+
+    #[test]
+    fn f1_what_was_entered_comes_back() {
+        let mut bar = FilterBar::default();
+        for text in ["a", "b", "a"] {
+            bar.set(text, None);
+            bar.keep();
+        }
+        assert_eq!(bar.history, ["b", "a"]);
+        bar.clear();
+        bar.open();
+        let text = |bar: &FilterBar| bar.editing.as_ref().unwrap().text().to_owned();
+        bar.recall(true);
+        assert_eq!(text(&bar), "a");
+        bar.recall(true);
+        bar.recall(true);
+        assert_eq!(text(&bar), "b");
+        bar.recall(false);
+        bar.recall(false);
+        assert_eq!(text(&bar), "");
+    }
+}

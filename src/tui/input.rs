@@ -1,0 +1,144 @@
+//! Keys, the mouse and pasted text, given to what has the word: an overlay, the filter's line, or
+//! the table of keys.
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
+
+use crate::tui::{
+    action::{Action, Tab},
+    app::{App, Next},
+    field::Field,
+    keys,
+    overlay::{Overlay, entries},
+};
+
+const NONE: KeyModifiers = KeyModifiers::NONE;
+const CTRL: KeyModifiers = KeyModifiers::CONTROL;
+
+/// Takes an event of the terminal.
+pub fn take(app: &mut App, event: &Event) -> Next {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => take_key(app, *key),
+        Event::Paste(text) => {
+            if let Some(field) = &mut app.filter.editing {
+                text.chars().for_each(|c| field.insert(c));
+                app.filter_typed();
+            }
+            Next::Draw
+        }
+        Event::Mouse(mouse) => match mouse.kind {
+            MouseEventKind::ScrollUp => app.act(Action::Move(-3)),
+            MouseEventKind::ScrollDown => app.act(Action::Move(3)),
+            MouseEventKind::Down(MouseButton::Left) => {
+                app.clicked(mouse.column, mouse.row).map_or(Next::Draw, |action| app.act(action))
+            }
+            _ => Next::Draw,
+        },
+        _ => Next::Draw,
+    }
+}
+
+/// Takes a key.
+pub fn take_key(app: &mut App, event: KeyEvent) -> Next {
+    let key = keys::plain(event);
+    if key == (CTRL, KeyCode::Char('c')) {
+        return Next::Quit;
+    }
+    if app.overlay.is_some() {
+        return in_overlay(app, key);
+    }
+    if app.filter.editing.is_some() {
+        return in_filter(app, key);
+    }
+    match keys::action_of(event, app) {
+        Some(action) => app.act(action),
+        None => {
+            app.other_key();
+            // On Details and the like the arrows left and right walk the tabs' neighbours.
+            match key.1 {
+                KeyCode::Right if app.group_by().is_some() => app.act(Action::Enter),
+                KeyCode::Left if app.tab == Tab::Overview => app.act(Action::Close),
+                _ => Next::Draw,
+            }
+        }
+    }
+}
+
+/// Edits a line; returns whether the key was for it.
+fn edit(field: &mut Field, key: (KeyModifiers, KeyCode)) -> bool {
+    match key {
+        (NONE, KeyCode::Char(c)) => field.insert(c),
+        (NONE | KeyModifiers::SHIFT, KeyCode::Backspace) => drop(field.backspace()),
+        (NONE, KeyCode::Delete) => field.delete(),
+        (NONE, KeyCode::Left) => field.step(false),
+        (NONE, KeyCode::Right) => field.step(true),
+        (NONE, KeyCode::Home) | (CTRL, KeyCode::Char('a')) => field.home(),
+        (NONE, KeyCode::End) | (CTRL, KeyCode::Char('e')) => field.end(),
+        (CTRL, KeyCode::Char('w')) => field.delete_word(),
+        (CTRL, KeyCode::Char('u')) => field.delete_to_start(),
+        _ => return false,
+    }
+    true
+}
+
+fn in_filter(app: &mut App, key: (KeyModifiers, KeyCode)) -> Next {
+    match key {
+        (_, KeyCode::Enter) => {
+            app.filter_kept();
+            return Next::Draw;
+        }
+        (_, KeyCode::Esc) => {
+            app.filter_cleared();
+            return Next::Draw;
+        }
+        (_, KeyCode::Up) => return app.act(Action::Move(-1)),
+        (_, KeyCode::Down) => return app.act(Action::Move(1)),
+        (_, KeyCode::PageUp) => return app.act(Action::Move(-10)),
+        (_, KeyCode::PageDown) => return app.act(Action::Move(10)),
+        (CTRL, KeyCode::Char('p')) => app.filter.recall(true),
+        (CTRL, KeyCode::Char('n')) => app.filter.recall(false),
+        (_, KeyCode::Tab) => app.filter.complete(),
+        key => {
+            if let Some(field) = &mut app.filter.editing {
+                edit(field, key);
+            }
+        }
+    }
+    app.filter_typed();
+    Next::Draw
+}
+
+fn in_overlay(app: &mut App, key: (KeyModifiers, KeyCode)) -> Next {
+    let typed = match &app.overlay {
+        Some(Overlay::Palette { field, .. }) => Some(field.text().to_owned()),
+        _ => None,
+    };
+    let len = typed.as_ref().map_or(0, |typed| entries(app, typed).len());
+    let typing = typed.is_some();
+    match key {
+        (_, KeyCode::Esc) => return app.act(Action::Close),
+        (_, KeyCode::Enter) => return app.choose(),
+        (NONE, KeyCode::Char(' ')) if !typing => return app.choose(),
+        (NONE, KeyCode::Char('q')) if !typing => return app.act(Action::Close),
+        _ => {}
+    }
+    let Some(overlay) = &mut app.overlay else { return Next::Draw };
+    match key {
+        (_, KeyCode::Up) | (CTRL, KeyCode::Char('p')) => overlay.step(-1, len),
+        (_, KeyCode::Down) | (CTRL, KeyCode::Char('n')) => overlay.step(1, len),
+        (NONE, KeyCode::Char('k')) if !typing => overlay.step(-1, len),
+        (NONE, KeyCode::Char('j')) if !typing => overlay.step(1, len),
+        (_, KeyCode::PageUp) => overlay.step(-10, len),
+        (_, KeyCode::PageDown) => overlay.step(10, len),
+        key => {
+            if let Overlay::Palette { field, selected } = overlay {
+                let was_empty = field.text().is_empty();
+                if key.1 == KeyCode::Backspace && was_empty {
+                    app.overlay = None;
+                } else if edit(field, key) {
+                    *selected = 0;
+                }
+            }
+        }
+    }
+    Next::Draw
+}

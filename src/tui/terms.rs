@@ -1,0 +1,153 @@
+//! Filter terms and texts made from what is selected.
+
+use std::net::IpAddr;
+
+use crate::{
+    packet::key::{kind, proto},
+    query::{
+        application,
+        column::{self, Look},
+        group::GroupName,
+        sort::SortBy,
+        text,
+    },
+    snapshot::row::Row,
+};
+
+/// Returns two filters as one.
+pub fn joined(filter: &str, term: &str) -> String {
+    match filter.trim() {
+        "" => term.to_owned(),
+        // `or` would take a part of it away.
+        filter if filter.split_whitespace().any(|word| word.eq_ignore_ascii_case("or")) => {
+            format!("({filter}) {term}")
+        }
+        filter => format!("{filter} {term}"),
+    }
+}
+
+/// Returns the term that holds for rows like this one: those with its value in the column that
+/// is sorted by; in the default order, its process.
+pub fn of_row(row: &Row, by: SortBy, look: &Look) -> String {
+    let address = |name: &str, end: usize| format!("{name}:={}", row.addresses[end]);
+    match by {
+        SortBy::Protocol => is("proto", &column::protocol(row)),
+        SortBy::Local => address("src", row.local()),
+        SortBy::Remote => address("dst", row.remote()),
+        SortBy::State => is("state", row.state_text()),
+        SortBy::Service => match (column::service(row, look), column::port(row, 1 - row.roles.initiator())) {
+            (name, Some(port)) if name.parse::<u16>().is_ok() => format!("port:={port}"),
+            (name, Some(_)) => is("service", &name),
+            (_, None) => is("proto", &column::protocol(row)),
+        },
+        SortBy::Application => match row.app.as_ref().and_then(|app| application::label(app, row.ports)) {
+            Some(label) => {
+                // HTTPS is a way to speak TLS, and what a flow speaks is what it is found by.
+                let service = row.app.as_ref().and_then(|app| app.service).map_or(label, |s| s.text());
+                is("app", service)
+            }
+            None => address("dst", row.remote()),
+        },
+        _ => match row.owner.as_ref() {
+            Some(owner) if owner.is_kernel => is("process", "kernel"),
+            Some(owner) if !owner.name.is_empty() => is("process", &owner.name),
+            _ => address("dst", row.remote()),
+        },
+    }
+}
+
+/// Returns the term that holds for the rows of a group, if there is one.
+pub fn of_group(name: &GroupName) -> Option<String> {
+    match name {
+        GroupName::Host(address) => Some(format!("dst:={address}")),
+        GroupName::Process(name) => Some(is("process", name)),
+        GroupName::Kernel => Some(is("process", "kernel")),
+        GroupName::Forwarded => Some("dir:fwd".into()),
+        GroupName::Unknown => Some("!process:/./ !dir:fwd".into()),
+    }
+}
+
+fn is(keyword: &str, value: &str) -> String {
+    match value.contains(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"' | '~' | '/')) {
+        true => format!("{keyword}:=\"{}\"", value.replace('"', "\\\"")),
+        false => format!("{keyword}:={value}"),
+    }
+}
+
+/// Returns the remote end in full.
+pub fn remote_end(row: &Row) -> String {
+    text::endpoint(row.addresses[row.remote()], column::port(row, row.remote()))
+}
+
+/// Returns the forms in which a row can be copied, with their names.
+pub fn copies(row: &Row, jsonl: Option<String>) -> Vec<(&'static str, String)> {
+    use crate::dpi::fact::Fact;
+    let [local, remote] = [row.local(), row.remote()];
+    let addresses = [local, remote].map(|end| row.addresses[end]);
+    let ports = [local, remote].map(|end| column::port(row, end));
+    let protocol = if row.key.kind & kind::ARP != 0 { "arp".into() } else { protocol_word(row.key.proto) };
+    let name = row.app.as_ref().and_then(|app| app.first(Fact::Sni).or(app.first(Fact::HttpHost)));
+    let mut all = vec![("remote address", addresses[1].to_string())];
+    if let Some(name) = name {
+        all.push(("name", text::escape(&String::from_utf8_lossy(name)).into_owned()));
+    }
+    let sides = [text::endpoint(addresses[0], ports[0]), text::endpoint(addresses[1], ports[1])];
+    all.push(("5-tuple", format!("{protocol} {} {}", sides[0], sides[1])));
+    let capture = match ports {
+        [Some(a), Some(b)] => format!(
+            "{protocol} and host {} and host {} and port {a} and port {b}",
+            addresses[0], addresses[1]
+        ),
+        _ => format!("host {} and host {}", addresses[0], addresses[1]),
+    };
+    all.push(("tcpdump filter", capture));
+    let bracketed =
+        |address: IpAddr| if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
+    if let [Some(a), Some(b)] = ports {
+        let filter = format!("src {}:{a} and dst {}:{b}", bracketed(addresses[0]), bracketed(addresses[1]));
+        all.push(("ss filter", filter));
+    }
+    let filter = match ports {
+        [Some(a), Some(b)] => {
+            format!("src:={} sport:={a} dst:={} dport:={b}", addresses[0], addresses[1])
+        }
+        _ => format!("src:={} dst:={}", addresses[0], addresses[1]),
+    };
+    all.push(("rustnet filter", filter));
+    all.extend(jsonl.map(|line| ("JSON line", line)));
+    all
+}
+
+fn protocol_word(number: u8) -> String {
+    match number {
+        proto::TCP => "tcp".into(),
+        proto::UDP => "udp".into(),
+        proto::ICMP => "icmp".into(),
+        proto::ICMPV6 => "icmp6".into(),
+        proto::SCTP => "sctp".into(),
+        number => format!("proto {number}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::filter::parse;
+
+    #[test]
+    fn k15_terms_of_rows_and_groups_are_filters() {
+        for name in [
+            GroupName::Host("2001:db8::1".parse().unwrap()),
+            GroupName::Process("Web \"Content\" (x)".into()),
+            GroupName::Kernel,
+            GroupName::Forwarded,
+            GroupName::Unknown,
+        ] {
+            let term = of_group(&name).unwrap();
+            assert!(parse(&term).is_ok_and(|p| p.expr.is_some() && p.incomplete.is_none()), "{term}");
+        }
+        assert_eq!(joined("a or b", "c"), "(a or b) c");
+        assert_eq!(joined(" ", "c"), "c");
+        assert_eq!(joined("a", "c"), "a c");
+    }
+}

@@ -1,0 +1,347 @@
+//! The tab Details: all that is known of the selected row, in fixed places.
+//!
+//! A field that does not apply is `-`, so that nothing jumps from row to row.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use crate::{
+    dpi::fact::Fact,
+    packet::key::{kind, proto},
+    query::{application, column, format, text},
+    snapshot::row::{Direction, Row},
+    tui::{
+        action::Tab,
+        app::App,
+        theme::Role,
+        view::{chart, overview, table},
+        widget::{bars, strip::Strip},
+    },
+};
+
+/// A titled list of fields.
+struct Card {
+    title: &'static str,
+    fields: Vec<(&'static str, String)>,
+}
+
+/// Draws the page.
+pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App) {
+    let Some(row) = app.selected_row().cloned() else {
+        let words = "No row is selected: choose one on Overview (1), Enter comes here";
+        let x = area.x + area.width.saturating_sub(words.len() as u16) / 2;
+        buf.set_stringn(
+            x,
+            area.y + area.height / 3,
+            words,
+            area.width.into(),
+            app.setup.theme.style(Role::Strong),
+        );
+        return;
+    };
+    draw_head(buf, area, app, &row);
+    let cards = cards(app, &row);
+    let count: usize = cards.iter().map(|c| c.fields.len()).sum();
+    let cursor = &mut app.scroll[Tab::Details.place()];
+    *cursor = (*cursor).min(count.saturating_sub(1));
+    let cursor = *cursor;
+    let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let used = match area.width {
+        100.. => draw_beside(buf, body, app, &cards, cursor),
+        _ => draw_below(buf, body, app, &cards, cursor),
+    };
+    draw_traces(buf, Rect { y: body.y + used, height: body.height.saturating_sub(used), ..body }, app);
+}
+
+/// Returns the text of the field under the cursor.
+pub fn field(app: &App) -> Option<String> {
+    let row = app.selected_row()?;
+    let fields = cards(app, row).into_iter().flat_map(|card| card.fields);
+    fields.map(|(_, value)| value).nth(app.scroll[Tab::Details.place()])
+}
+
+fn draw_head(buf: &mut Buffer, area: Rect, app: &App, row: &Row) {
+    let look = app.look(area.width);
+    let mut strip = Strip::new(app.setup.signs.ellipsis);
+    let sign = app.setup.signs.direction(row.direction());
+    let [local, remote] =
+        [row.local(), row.remote()].map(|end| text::endpoint(row.addresses[end], column::port(row, end)));
+    strip.left(9, [app.run(Role::Strong, format!("{local} {sign} {remote}"))]);
+    strip.left(8, [app.run(Role::Plain, format!("{} {}", column::protocol(row), row.state_text()))]);
+    let facts = row.app.as_ref().map_or(String::new(), |app| application::application(app, row.ports));
+    if !facts.is_empty() {
+        strip.left(6, [app.run(Role::Accent, text::clip(&facts, 60, app.setup.signs.ellipsis))]);
+    }
+    strip.left(5, [app.run(Role::Plain, column::process(row, &look, usize::MAX))]);
+    if let Some(frozen) = app.frozen_for() {
+        strip.right(7, [app.run(Role::Warn, format!("FROZEN {}", format::whole_span(frozen)))]);
+    }
+    let places = app.view.as_ref().map_or(0, |v| v.places());
+    let place =
+        format!("row {} of {}", format::grouped(app.place() as u64 + 1), format::grouped(places as u64));
+    strip.right(4, [app.run(Role::Dim, place)]);
+    strip.draw(buf, Rect { height: 1, ..area });
+}
+
+/// Draws the cards side by side; returns the lines that they take.
+fn draw_beside(buf: &mut Buffer, area: Rect, app: &App, cards: &[Card], cursor: usize) -> u16 {
+    let half = area.width / 2;
+    let mut used = [0_u16; 2];
+    let mut first = 0;
+    for (n, card) in cards.iter().enumerate() {
+        // Connection and owner on the left, application and transport on the right.
+        let side = n % 2;
+        let x = area.x + side as u16 * half;
+        let place = Rect {
+            x,
+            y: area.y + used[side],
+            width: if side == 0 { half - 1 } else { area.width - half },
+            height: area.height.saturating_sub(used[side]),
+        };
+        draw_card(buf, place, app, card, cursor.checked_sub(first));
+        used[side] += card.fields.len() as u16 + 1;
+        first += card.fields.len();
+    }
+    used[0].max(used[1]).min(area.height)
+}
+
+/// Draws the cards below each other, scrolled so that the cursor is seen.
+fn draw_below(buf: &mut Buffer, area: Rect, app: &App, cards: &[Card], cursor: usize) -> u16 {
+    let mut lines: Vec<(usize, Option<usize>)> = Vec::new();
+    for (n, card) in cards.iter().enumerate() {
+        lines.push((n, None));
+        lines.extend((0..card.fields.len()).map(|f| (n, Some(f))));
+    }
+    let mut first = 0;
+    let starts: Vec<usize> = cards
+        .iter()
+        .map(|card| {
+            first += card.fields.len();
+            first - card.fields.len()
+        })
+        .collect();
+    let at = lines.iter().position(|(n, f)| f.is_some_and(|f| starts[*n] + f == cursor)).unwrap_or(0);
+    let top = (at + 2).saturating_sub(area.height.into()).min(lines.len());
+    for (y, (n, f)) in lines.iter().skip(top).take(area.height.into()).enumerate() {
+        let place = Rect { y: area.y + y as u16, height: 1, ..area };
+        match f {
+            None => title(app, cards[*n].title).draw(buf, place),
+            Some(f) => draw_field(buf, place, app, &cards[*n].fields[*f], starts[*n] + f == cursor),
+        }
+    }
+    lines.len().saturating_sub(top).min(area.height.into()) as u16
+}
+
+fn title(app: &App, title: &'static str) -> Strip {
+    let mut rule = overview::rule(app);
+    rule.left(9, [app.run(Role::Strong, title)]);
+    rule
+}
+
+fn draw_card(buf: &mut Buffer, area: Rect, app: &App, card: &Card, cursor: Option<usize>) {
+    title(app, card.title).draw(buf, Rect { height: 1.min(area.height), ..area });
+    for (n, field) in card.fields.iter().enumerate() {
+        let y = area.y + 1 + n as u16;
+        if y >= area.bottom() {
+            return;
+        }
+        draw_field(buf, Rect { y, height: 1, ..area }, app, field, cursor == Some(n));
+    }
+}
+
+fn draw_field(buf: &mut Buffer, area: Rect, app: &App, (label, value): &(&str, String), selected: bool) {
+    let theme = &app.setup.theme;
+    buf.set_stringn(area.x + 1, area.y, label, 15, theme.style(Role::Dim));
+    let room = usize::from(area.width.saturating_sub(17));
+    let value = text::clip(value, room, app.setup.signs.ellipsis);
+    buf.set_stringn(area.x + 16, area.y, &*value, room, theme.style(Role::Plain));
+    if selected {
+        buf.set_style(area, theme.band());
+    }
+}
+
+fn draw_traces(buf: &mut Buffer, area: Rect, app: &App) {
+    if area.height < 8 {
+        return;
+    }
+    for (which, name) in [(0, "Down"), (1, "Up")] {
+        let height = area.height / 2;
+        let place = Rect { y: area.y + which as u16 * height, height, ..area };
+        let parts = app.trace.parts(which, usize::from(area.width.saturating_sub(10)));
+        let (mean, peak) = app.trace.mean_and_peak(which);
+        let now = parts.iter().rev().flatten().next().copied().unwrap_or(0.0);
+        let dot = app.setup.signs.dot;
+        let mut rule = title(app, name);
+        let figures = format!(
+            "now {} {dot} mean {} {dot} peak {} {dot} since selected, 60 s",
+            app.rate(now),
+            app.rate(mean),
+            app.rate(peak)
+        );
+        rule.right(5, [app.run(Role::Dim, figures)]);
+        rule.draw(buf, Rect { height: 1, ..place });
+        let below = Rect { y: place.y + 1, height: place.height - 1, ..place };
+        chart::draw(buf, below, app, &parts, "60 s", &format::compact(peak, format::Digits::Three));
+    }
+}
+
+fn or_none(text: Option<String>) -> String {
+    text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".into())
+}
+
+fn cards(app: &App, row: &Row) -> Vec<Card> {
+    // In the order in which they are dealt out to left and right.
+    let mut cards = vec![connection(app, row), application_card(row), owner(app, row), transport(app, row)];
+    if let Some(facts) = &row.app {
+        let fields = facts
+            .facts()
+            .map(|(fact, value)| (fact.key(), text::escape(&String::from_utf8_lossy(value)).into_owned()))
+            .collect();
+        cards.push(Card { title: "All facts of the traffic", fields });
+    }
+    cards
+}
+
+fn connection(app: &App, row: &Row) -> Card {
+    let look = app.look(200);
+    let clock = |at| format::date_time(at, (app.setup.utc_offset)(at));
+    let family = if row.key.kind & kind::V6 != 0 { "IPv6" } else { "IPv4" };
+    let interfaces = app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces);
+    let interface =
+        interfaces.into_iter().nth(row.iface.0.into()).map(|i| text::escape(&i.name).into_owned());
+    let direction = match row.direction() {
+        Direction::Out => "outgoing: this host opened it",
+        Direction::In => "incoming: the other side opened it",
+        Direction::Forwarded => "neither end is this host; Local opened it",
+    };
+    let ended = app
+        .gone()
+        .filter(|k| k.row.id == row.id)
+        .and_then(|k| k.ended.map(|(at, _)| at))
+        .or_else(|| table::end_of(row));
+    let life = row.lifetime();
+    let left = match ended {
+        Some(at) => format!("ended {}", clock(at)),
+        None => {
+            let bar = bars::progress(row.left().0, life.0, 10, &app.setup.signs);
+            format!("{} left of {}  {bar}", format::countdown(row.left()), format::countdown(life))
+        }
+    };
+    let end = |end: usize| text::endpoint(row.addresses[end], column::port(row, end));
+    Card {
+        title: "Connection",
+        fields: vec![
+            ("Protocol", format!("{} over {family}", column::protocol(row))),
+            ("Local", end(row.local())),
+            ("Remote", end(row.remote())),
+            ("Direction", direction.into()),
+            ("State", row.state_text().into()),
+            ("Opened", format!("{}   {} ago", clock(row.first), format::span(look.wall.since(row.first)))),
+            ("Last packet", format!("{}   {} ago", clock(row.last), format::span(look.wall.since(row.last)))),
+            ("Lifetime", left),
+            ("Service", or_none(Some(column::service(row, &look).into_owned()))),
+            ("Interface", or_none(interface)),
+            ("VLAN", or_none(row.vlan.map(|vlan| vlan.to_string()))),
+        ],
+    }
+}
+
+fn application_card(row: &Row) -> Card {
+    let first = |fact: Fact| {
+        row.app
+            .as_ref()
+            .and_then(|app| app.first(fact))
+            .map(|v| text::escape(&String::from_utf8_lossy(v)).into_owned())
+    };
+    let all = |fact: Fact| {
+        let values = row.app.iter().flat_map(|app| app.values(fact));
+        let texts: Vec<_> = values.map(|v| text::escape(&String::from_utf8_lossy(v)).into_owned()).collect();
+        (!texts.is_empty()).then(|| texts.join(", "))
+    };
+    let both = |a: Option<String>, b: Option<String>| match (a, b) {
+        (Some(a), Some(b)) => Some(format!("{a}   {b}")),
+        (a, b) => a.or(b),
+    };
+    let label = row.app.as_ref().and_then(|app| application::label(app, row.ports)).map(str::to_owned);
+    let chosen = first(Fact::AlpnSelected).map(|p| format!("chosen {p}"));
+    let offered = all(Fact::Alpn).map(|p| format!("offered {p}"));
+    Card {
+        title: "Application",
+        fields: vec![
+            ("Protocol", or_none(label)),
+            ("Name", or_none(first(Fact::Sni).or(first(Fact::HttpHost)))),
+            ("ALPN", or_none(both(offered, chosen))),
+            (
+                "Version",
+                or_none(first(Fact::TlsVersion).or(all(Fact::QuicVersion)).or(first(Fact::HttpVersion))),
+            ),
+            ("Cipher", or_none(both(first(Fact::TlsCipher), first(Fact::TlsCipherStrength)))),
+            ("Fingerprint", or_none(first(Fact::Ja4).map(|ja4| format!("JA4 {ja4}")))),
+            ("Certificate", or_none(all(Fact::CertName))),
+            ("Request", or_none(both(all(Fact::HttpMethod), all(Fact::HttpPath)).or(all(Fact::DnsQuery)))),
+            ("Answer", or_none(all(Fact::HttpStatus).or(all(Fact::DnsAddress)).or(all(Fact::DnsRcode)))),
+            ("Agent", or_none(all(Fact::HttpUserAgent).or(first(Fact::SshClient)))),
+            ("Server", or_none(first(Fact::HttpServer).or(first(Fact::SshServer)))),
+        ],
+    }
+}
+
+fn owner(app: &App, row: &Row) -> Card {
+    let owner = row.owner.as_ref();
+    let safe = |text: &str| text::escape(text).into_owned();
+    let user = owner.and_then(|o| match (&o.user, o.uid) {
+        (Some(user), Some(uid)) => Some(format!("{} ({uid})", safe(user))),
+        (Some(user), None) => Some(safe(user)),
+        (None, uid) => uid.map(|uid| uid.to_string()),
+    });
+    let parents = owner.map(|o| {
+        let names = o.parents.iter().rev().map(|(pid, name)| format!("{}({pid})", safe(name)));
+        names.collect::<Vec<_>>().join(" > ")
+    });
+    Card {
+        title: "Owner",
+        fields: vec![
+            ("Process", column::process(row, &app.look(200), usize::MAX).into_owned()),
+            ("Command", or_none(owner.and_then(|o| o.command.as_deref().map(safe)))),
+            ("Executable", or_none(owner.and_then(|o| o.exe.as_deref().map(safe)))),
+            ("User", or_none(user)),
+            ("Parents", or_none(parents)),
+            ("Container", or_none(owner.and_then(|o| o.container.as_deref().map(safe)))),
+            ("Certainty", or_none(owner.map(|o| o.quality.key().to_owned()))),
+        ],
+    }
+}
+
+fn transport(app: &App, row: &Row) -> Card {
+    let (down, up) = row.down_up();
+    let [from_remote, from_local] = [row.remote(), row.local()];
+    let two =
+        |a: String, b: String| format!("{} {a:>16}   {} {b:>16}", app.setup.signs.down, app.setup.signs.up);
+    let counts =
+        |numbers: [u64; 2]| two(format::grouped(numbers[from_remote]), format::grouped(numbers[from_local]));
+    let tcp = |numbers: [u32; 2]| match row.key.proto {
+        proto::TCP => {
+            let share = |end: usize| {
+                let share = format::percent(numbers[end].into(), row.packets[end]);
+                format!("{} ({share})", format::grouped(numbers[end].into()))
+            };
+            two(share(from_remote), share(from_local))
+        }
+        _ => "-".into(),
+    };
+    let rtt = |name: &str, rtt: Option<crate::base::time::Nanos>| {
+        rtt.map(|rtt| format!("{} {name}", format::span(rtt)))
+    };
+    let rtts = [rtt("handshake", row.rtt_handshake), rtt("data", row.rtt_data)];
+    let rtts: Vec<_> = rtts.into_iter().flatten().collect();
+    Card {
+        title: "Transport health",
+        fields: vec![
+            ("Bytes", counts(row.bytes)),
+            ("Packets", counts(row.packets)),
+            ("Rate", two(app.rate(down.into()), app.rate(up.into()))),
+            ("Retransmits", tcp(row.retransmits)),
+            ("Out of order", tcp(row.out_of_order)),
+            ("RTT", or_none((!rtts.is_empty()).then(|| rtts.join("   ")))),
+        ],
+    }
+}
