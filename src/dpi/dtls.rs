@@ -273,10 +273,8 @@ impl Progress<'_> {
                     self.set(SERVER_READ);
                 }
             }
-            CERTIFICATE if !self.has(CLIENT_IS[from]) => {
-                if certificate::read(body, notes) || whole {
-                    self.set(SERVER_READ);
-                }
+            CERTIFICATE if !self.has(CLIENT_IS[from]) && (certificate::read(body, notes) || whole) => {
+                self.set(SERVER_READ);
             }
             SERVER_HELLO_DONE => self.set(SERVER_READ),
             _ => {}
@@ -352,6 +350,7 @@ impl<'a> Assembly<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use proptest::prelude::*;
 

@@ -24,7 +24,9 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
         // A keepalive says too little alone.
         ([0xff], 1) => Verdict::More,
         // ESP: an index that may be used (RFC 4303 section 2.1), a young sequence number, whole words.
-        (&[a, b, c, _, 0, 0, _, _, ..], 28..) if a | b | c != 0 && talk.wire_len.is_multiple_of(2) => Verdict::Done,
+        (&[a, b, c, _, 0, 0, _, _, ..], 28..) if a | b | c != 0 && talk.wire_len.is_multiple_of(2) => {
+            Verdict::Done
+        }
         _ => Verdict::No,
     }
 }

@@ -163,8 +163,8 @@ pub fn lists(list: &[u8], token: &[u8]) -> bool {
 /// Returns the connection as it looks when its sides begin at these offsets: what goes through a tunnel.
 pub fn inside<'a>(talk: &Streams<'a>, offsets: [usize; 2]) -> Streams<'a> {
     let mut inner = *talk;
-    for side in 0..2 {
-        let offset = offsets[side].min(talk.bytes[side].len());
+    for (side, offset) in offsets.into_iter().enumerate() {
+        let offset = offset.min(talk.bytes[side].len());
         inner.bytes[side] = &talk.bytes[side][offset..];
         inner.total[side] = talk.total[side].saturating_sub(offset as u64);
     }

@@ -168,6 +168,7 @@ fn value<'a>(reader: &mut Reader<'a>) -> Option<(u8, &'a [u8])> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use proptest::prelude::*;
 

@@ -406,6 +406,7 @@ const SUITES: &[(u16, &str)] = &[
 ];
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
     use crate::dpi::testing::Heard;

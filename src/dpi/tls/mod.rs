@@ -160,7 +160,7 @@ impl Hellos {
         let mut messages = Messages::new(stream);
         // A server that shows no certificate where one is due takes up a session (RFC 5246 section 7.3).
         let mut certificate_due = false;
-        while let Some(message) = messages.next() {
+        while let Some(message) = messages.next_message() {
             let next = match message.kind {
                 CLIENT_HELLO => {
                     self.client.get_or_insert(side);
@@ -240,6 +240,7 @@ enum Next {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use proptest::prelude::*;
 

@@ -155,7 +155,7 @@ impl<'a> Messages<'a> {
     }
 
     /// Returns the next message. The last one may be incomplete.
-    pub fn next(&mut self) -> Option<Message<'_>> {
+    pub fn next_message(&mut self) -> Option<Message<'_>> {
         if self.fragment.is_empty() {
             self.fragment = self.next_fragment()?;
         }
@@ -236,6 +236,7 @@ fn split(bytes: &[u8]) -> Option<(u8, usize, &[u8])> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use proptest::prelude::*;
 
@@ -250,7 +251,7 @@ mod tests {
     fn read(stream: &[u8]) -> (Vec<(u8, usize, Vec<u8>)>, bool) {
         let mut messages = Messages::new(stream);
         let mut all = vec![];
-        while let Some(m) = messages.next() {
+        while let Some(m) = messages.next_message() {
             all.push((m.kind, m.len, m.body.to_vec()));
         }
         (all, messages.end().is_some())

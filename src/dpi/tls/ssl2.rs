@@ -70,6 +70,7 @@ fn server(bytes: &[u8]) -> Option<Ssl2> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -101,6 +101,7 @@ pub const fn hex4(number: u16) -> [u8; 4] {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
     use crate::dpi::testing::Heard;
