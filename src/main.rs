@@ -26,7 +26,7 @@ use rustnet::{
     },
     capture::{capture_file::CaptureFile, source::Source},
     config::{
-        cli::{CaptureMethod, Cli, Input, OutputFormat},
+        cli::{CaptureMethod, Cli, Input, OutputFormat, OwnerLookup},
         engine,
         plan::{Feed, Plan},
     },
@@ -34,11 +34,12 @@ use rustnet::{
     flow::{locals::Locals, services::service_name},
     pipeline::launch::{Engine, EngineError},
     platform::{
-        self,
+        self, OwnerMethod,
         filter::Filter,
         interface::{Interface, Table, default_interface, find},
         live::{LiveConfig, Method, Watch},
     },
+    process::lookup::Owners,
     query::{signs::Signs, window::Localhost},
     snapshot::tap::Tap,
     tui::{
@@ -209,8 +210,13 @@ fn watch<S: Source + 'static>(
     let host = platform::host(plan.cores.clone());
     let memory = platform::usable_memory();
     let config = engine::config(cli, plan, host, locals, Some(memory), random());
+    let owners = match origin {
+        Origin::Live { .. } => owners(cli),
+        Origin::File { .. } => None,
+    };
     if !cli.headless {
-        let mut engine = Engine::launch(config, sources, Vec::new()).map_err(anyhow::Error::from)?;
+        let engine = Engine::launch_with_owners(config, sources, Vec::new(), owners);
+        let mut engine = engine.map_err(anyhow::Error::from)?;
         follow_addresses(cli, &mut engine);
         let options = ScreenOptions { setup, mouse: !cli.no_mouse, usage: Box::new(own_usage()), started };
         let shown = tui::run(engine.publication(), options).context("screen");
@@ -233,7 +239,14 @@ fn watch<S: Source + 'static>(
         OutputFormat::Json => Box::new(Json::new(out, origin)),
     };
     let stop = stop_flag().context("cannot catch signals")?;
-    let mut engine = Engine::launch(config, sources, vec![tap]).map_err(anyhow::Error::from)?;
+    if let Some(status) = owners.as_ref().map(|owners| owners.status())
+        && let Some(reason) = &status.reason
+    {
+        let remedy = status.remedy.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
+        eprintln!("note: owners by {}: {reason}{remedy}", status.method);
+    }
+    let engine = Engine::launch_with_owners(config, sources, vec![tap], owners);
+    let mut engine = engine.map_err(anyhow::Error::from)?;
     follow_addresses(cli, &mut engine);
     let publication = Arc::clone(engine.publication());
     let mut stalled_since: Option<Instant> = None;
@@ -296,6 +309,17 @@ fn follow_addresses(cli: &Cli, engine: &mut Engine) {
     };
     // Without this thread the addresses of the start stay.
     let _ = thread::Builder::new().name("addresses".into()).spawn(follow);
+}
+
+/// Starts what knows owners of connections, if it is wanted.
+fn owners(cli: &Cli) -> Option<Box<dyn Owners>> {
+    let method = match cli.owners {
+        OwnerLookup::Auto => OwnerMethod::Auto,
+        OwnerLookup::Bpf => OwnerMethod::Bpf,
+        OwnerLookup::Proc => OwnerMethod::Proc,
+        OwnerLookup::Off => return None,
+    };
+    platform::owners(method)
 }
 
 fn interfaces() -> Result<Vec<Interface>, Failure> {

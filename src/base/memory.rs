@@ -106,6 +106,34 @@ impl<T: Record> Array<T> {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
+
+    /// Returns where a record lies, to prefetch it; any index will do.
+    #[inline(always)]
+    pub fn address(&self, index: usize) -> *const T {
+        self.region.start.cast::<T>().wrapping_add(index)
+    }
+
+    /// Returns a record without looking whether there is one.
+    ///
+    /// # Safety
+    /// The index must be below [`Array::len`].
+    #[inline(always)]
+    pub unsafe fn get_unchecked(&self, index: usize) -> &T {
+        debug_assert!(index < self.len);
+        // SAFETY: the caller says that the index is in range; see `index` for the rest.
+        unsafe { &*self.region.start.cast::<T>().add(index) }
+    }
+
+    /// Returns a record for writing without looking whether there is one.
+    ///
+    /// # Safety
+    /// The index must be below [`Array::len`].
+    #[inline(always)]
+    pub unsafe fn get_unchecked_mut(&mut self, index: usize) -> &mut T {
+        debug_assert!(index < self.len);
+        // SAFETY: as above; `&mut self` makes the reference the only one.
+        unsafe { &mut *self.region.start.cast::<T>().add(index) }
+    }
 }
 
 impl<T: Record> Index<usize> for Array<T> {

@@ -107,6 +107,10 @@ pub struct Cli {
         requires = "headless", help_heading = "Output")]
     pub interval: Option<Duration>,
 
+    /// How owners of connections are found
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t, help_heading = "Capture")]
+    pub owners: OwnerLookup,
+
     /// Cores the pipeline may use, one pinned thread each, as in `2-7` or `0,2-3`
     #[arg(long, value_name = "LIST", value_parser = parse::cores, help_heading = "Machine")]
     pub cores: Option<CoreList>,
@@ -140,6 +144,20 @@ pub enum CaptureMethod {
     AfPacket,
     /// The pcap library, in builds that have it
     Pcap,
+}
+
+/// `--owners`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OwnerLookup {
+    /// The best way that works here
+    #[default]
+    Auto,
+    /// From the kernel's events, by BPF programs that only watch
+    Bpf,
+    /// From the kernel's tables of sockets, and /proc
+    Proc,
+    /// Not at all
+    Off,
 }
 
 /// `--output`.

@@ -48,6 +48,11 @@ const MOST_TRIES: u32 = 4;
 const SAID: usize = 32;
 /// Bit of a slot's entry: the flow has no place; the number of tries stands below.
 const TRIES: u32 = 1 << 31;
+/// Bit of a slot's entry: the flow has no place, and only its phase is followed; the number of its
+/// recogniser stands below.
+const FOLLOWED: u32 = 1 << 30;
+/// Datagrams after which a flow that rests is only followed.
+const FACTS_OF_DATAGRAMS: u32 = 8;
 /// A slot's entry: the flow was given up; whoever asks again is told so.
 const GIVEN_UP: u32 = u32::MAX;
 /// Bit of what a flow keeps: it is a large memory.
@@ -210,7 +215,9 @@ impl Inspector {
         self.counts.payloads += 1;
         let place = match self.place(subject.id) {
             Place::At(place) => place,
-            Place::GivenUp => return Judgement { settled: true, ..Judgement::default() },
+            Place::GivenUp | Place::Followed(_) => {
+                return Judgement { settled: true, ..Judgement::default() };
+            }
             Place::None if subject.payload.is_empty() => return Judgement::default(),
             Place::None => match self.first_segment(subject, learn) {
                 Ok(judgement) => return judgement,
@@ -293,6 +300,10 @@ impl Inspector {
         let place = match self.place(subject.id) {
             Place::At(place) => place,
             Place::GivenUp => return Judgement { settled: true, ..Judgement::default() },
+            Place::Followed(n) => {
+                let phase = RECOGNISERS[n].follow.and_then(|phase| phase(subject.payload));
+                return Judgement { phase, ..Judgement::default() };
+            }
             Place::None => {
                 let place = self.enter(subject.id);
                 self.pool[place].candidates = self.masks.datagrams;
@@ -339,10 +350,16 @@ impl Inspector {
         let over = talk.seen >= MOST_DATAGRAMS;
         let has_memory = self.put_memory_away(place, &asked);
         let settled = self.conclude(place, asked, label, over, learn) || !has_memory;
-        if settled && self.pool[place].chosen == 0 {
+        let Conversation { id, chosen, seen, rests, .. } = self.pool[place];
+        if settled && chosen == 0 {
             return self.try_again(place, over);
         }
-        self.leave_if(settled, place);
+        let can_follow = || RECOGNISERS[chosen as usize - 1].follow.is_some();
+        let is_followed = !settled && rests && seen >= FACTS_OF_DATAGRAMS && chosen != 0 && can_follow();
+        self.leave_if(settled || is_followed, place);
+        if is_followed {
+            self.of_slot[id.slot() as usize] = FOLLOWED | (chosen - 1);
+        }
         Judgement { settled, phase, client }
     }
 
@@ -365,14 +382,17 @@ impl Inspector {
                 self.counts.displaced += 1;
             }
             if talk.kept & LARGE != 0 {
-                *self.memories.bytes_mut(talk.kept & !LARGE) = *self.blank;
+                self.memories.bytes_mut(talk.kept & !LARGE)[..keeps].copy_from_slice(&self.blank[..keeps]);
+                self.blank[..keeps].fill(0);
             }
         }
-        if talk.kept != 0 && talk.kept & LARGE == 0 {
-            self.blocks.bytes_mut(talk.kept).copy_from_slice(&self.blank[..BLOCK]);
-        }
         let out_of_room = keeping && keeps > 0 && talk.kept == 0;
-        self.blank[..keeps].fill(0);
+        if talk.kept & LARGE == 0 {
+            if talk.kept != 0 {
+                self.blocks.bytes_mut(talk.kept)[..keeps].copy_from_slice(&self.blank[..keeps]);
+            }
+            self.blank[..keeps].fill(0);
+        }
         debug_assert!(self.blank.iter().all(|b| *b == 0), "who writes says how much");
         if !keeping {
             self.release_memory(place, keeps);
@@ -393,7 +413,7 @@ impl Inspector {
     #[inline]
     pub fn forget(&mut self, slot: u32) {
         let entry = std::mem::take(&mut self.of_slot[slot as usize]);
-        if entry != 0 && entry & TRIES == 0 {
+        if entry != 0 && entry & (TRIES | FOLLOWED) == 0 {
             self.give_back(entry as usize - 1);
         }
     }
@@ -508,6 +528,7 @@ impl Inspector {
             0 => Place::None,
             GIVEN_UP => Place::GivenUp,
             tries if tries & TRIES != 0 => Place::None,
+            followed if followed & FOLLOWED != 0 => Place::Followed((followed & !FOLLOWED) as usize),
             place => Place::At(place as usize - 1),
         }
     }
@@ -570,6 +591,8 @@ enum Place {
     None,
     /// It was given up.
     GivenUp,
+    /// This recogniser follows its phase.
+    Followed(usize),
     At(usize),
 }
 

@@ -5,7 +5,7 @@ use crate::dpi::{
     amqp, bacnet, bgp, bittorrent, coap, dcerpc, dhcp, dhcpv6, diameter, dnp3, dns, dtls, ftp, http, http2,
     ike, irc, kafka, kerberos, lan, ldap, mail, memcached, modbus, mongodb, mqtt, mysql, netbios, netflow,
     nntp,
-    notes::Notes,
+    notes::{Notes, Phase},
     ntp, oncrpc, openvpn, postgres, pptp, quic, radius, redis, rip, rtmp, rtp, rtsp,
     service::Service,
     sip, smb, snmp, socks, ssdp, ssh, stun, syslog,
@@ -44,6 +44,9 @@ pub struct Recogniser {
     pub datagram: Option<OfDatagram>,
     /// How many bytes of a flow's memory it writes to, from the front.
     pub keeps: usize,
+    /// What a datagram says of the phase alone, for flows that have rested after many: their facts
+    /// are known, only their state is followed.
+    pub follow: Option<fn(&[u8]) -> Option<Phase>>,
 }
 
 impl Recogniser {
@@ -52,18 +55,23 @@ impl Recogniser {
         assert!(bytes <= MEMORY);
         Self { keeps: bytes, ..self }
     }
+
+    /// Returns the row of one whose phase can be told from a datagram alone.
+    const fn following(self, follow: fn(&[u8]) -> Option<Phase>) -> Self {
+        Self { follow: Some(follow), ..self }
+    }
 }
 
 const fn tcp(service: Service, streams: OfStreams) -> Recogniser {
-    Recogniser { service, streams: Some(streams), datagram: None, keeps: 0 }
+    Recogniser { service, streams: Some(streams), datagram: None, keeps: 0, follow: None }
 }
 
 const fn udp(service: Service, datagram: OfDatagram) -> Recogniser {
-    Recogniser { service, streams: None, datagram: Some(datagram), keeps: 0 }
+    Recogniser { service, streams: None, datagram: Some(datagram), keeps: 0, follow: None }
 }
 
 const fn both(service: Service, streams: OfStreams, datagram: OfDatagram) -> Recogniser {
-    Recogniser { service, streams: Some(streams), datagram: Some(datagram), keeps: 0 }
+    Recogniser { service, streams: Some(streams), datagram: Some(datagram), keeps: 0, follow: None }
 }
 
 /// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
@@ -98,7 +106,7 @@ pub const RECOGNISERS: &[Recogniser] = &[
     both(Service::Stun, stun::streams, stun::datagram).keeping(MEMORY),
     both(Service::BitTorrent, bittorrent::streams, bittorrent::datagram),
     udp(Service::NetbiosNs, netbios::name_service),
-    both(Service::Dns, dns::streams, dns::datagram).keeping(dns::KEEPS),
+    both(Service::Dns, dns::streams, dns::datagram).keeping(dns::KEEPS).following(dns::phase),
     udp(Service::NetbiosDgm, netbios::datagram_service),
     tcp(Service::Smb, smb::streams),
     udp(Service::Dhcp, dhcp::datagram),

@@ -8,7 +8,7 @@ use crate::{
         counters::DropReason,
         time::{Nanos, Stamp},
     },
-    export::{app, text},
+    export::{app, owner, text},
     flow::entry::FlowRecord,
     packet::key::{export_name, kind, proto},
     snapshot::{tap::Ended, view::Snapshot},
@@ -150,6 +150,9 @@ pub fn flow(out: &mut Vec<u8>, flow: &Ended) {
     if let Some(app) = &flow.app {
         app::fields(out, app);
     }
+    if let Some(owner) = &flow.owner {
+        owner::fields(out, owner);
+    }
     details(out, record);
     out.push(b'}');
 }
@@ -259,6 +262,9 @@ pub fn summary(out: &mut Vec<u8>, snapshot: &Snapshot, flows: u64) {
     // Every rx thread of a live capture knows all interfaces.
     let longest = sources.iter().map(|s| &s.interfaces[..]).max_by_key(|i| i.len()).unwrap_or_default();
     list(out, longest.iter().map(|i| i.name.as_str()));
+    plain!(out, "owners", snapshot.owner_method.method);
+    int!(out, "owner_events_lost", snapshot.owner_method.events_lost);
+    int!(out, "owner_pass_us", snapshot.owner_method.pass_ns / 1000);
     let cut_short = sources.iter().find_map(|s| s.truncated.as_deref());
     out.extend_from_slice(if cut_short.is_some() { b",\"truncated\":true" } else { b",\"truncated\":false" });
     if let Some(reason) = cut_short {
@@ -320,6 +326,7 @@ pub(super) mod fixture {
             state::{EndReason, FlowState},
         },
         packet::key::{FlowKey, WideKey},
+        process::lookup::OwnerStatus,
         snapshot::view::Totals,
     };
 
@@ -398,6 +405,7 @@ pub(super) mod fixture {
                 ..SourceStatus::default()
             }],
             stages: Vec::new(),
+            owner_method: OwnerStatus::default(),
             epochs_skipped: 1,
             inspections: crate::dpi::inspector::InspectorCounts::default(),
             facts_lost: 0,

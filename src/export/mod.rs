@@ -9,6 +9,7 @@ pub mod jsonl;
 
 mod app;
 mod fields;
+mod owner;
 mod text;
 
 pub use fields::{Origin, SCHEMA};

@@ -142,6 +142,12 @@ impl Roles {
         self.0 & Self::INSPECTED != 0
     }
 
+    /// Returns whether the flow is answered and its payload no longer looked at.
+    #[inline(always)]
+    pub const fn is_settled(self) -> bool {
+        self.0 & (Self::ANSWERED | Self::INSPECTED) == Self::ANSWERED
+    }
+
     /// Says whether the payload is to be looked at.
     pub const fn set_inspected(&mut self, inspected: bool) {
         self.0 = self.0 & !Self::INSPECTED | if inspected { Self::INSPECTED } else { 0 };
@@ -241,18 +247,9 @@ impl FlowRecord {
         let rank = |r: &Self| {
             let key = &r.hot.key;
             let addresses = key.addresses(&r.wide);
-            (
-                r.facts.first,
-                key.kind,
-                key.proto,
-                addresses,
-                key.ports,
-                r.wide.extension,
-                r.hot.last,
-                r.hot.frames,
-            )
+            (key.kind, key.proto, addresses, key.ports, r.wide.extension, r.hot.last, r.hot.frames)
         };
-        rank(self).cmp(&rank(other))
+        self.facts.first.cmp(&other.facts.first).then_with(|| rank(self).cmp(&rank(other)))
     }
 }
 

@@ -10,7 +10,7 @@
 //! F14, N. Bronson and X. Shi, "Open-sourcing F14 for faster, more memory-efficient hash tables",
 //! 2019.) All tags are compared at once.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
-#![expect(unsafe_code, reason = "buckets promise that zeros are a value")]
+#![expect(unsafe_code, reason = "buckets promise that zeros are a value; a masked index needs no check")]
 
 use crate::base::memory::{Advise, Array, OutOfMemory, Record, prefetch};
 
@@ -52,14 +52,15 @@ impl Index {
     /// Starts loading the bucket of a hash.
     #[inline]
     pub fn prefetch(&self, hash: u32) {
-        prefetch(&raw const self.buckets[hash as usize & self.mask]);
+        prefetch(self.buckets.address(hash as usize & self.mask));
     }
 
     /// Returns the first slot in the hash's own bucket that may be the flow's, without looking
     /// further: what to prefetch.
     #[inline]
     pub fn candidate(&self, hash: u32) -> Option<u32> {
-        let bucket = &self.buckets[hash as usize & self.mask];
+        // SAFETY: there are `mask + 1` buckets.
+        let bucket = unsafe { self.buckets.get_unchecked(hash as usize & self.mask) };
         let lanes = bucket.matching(tag(hash));
         (lanes != 0).then(|| bucket.slots[lanes.trailing_zeros() as usize])
     }
@@ -135,15 +136,13 @@ impl Bucket {
     fn matching(&self, tag: u8) -> u32 {
         #[cfg(target_arch = "x86_64")]
         {
-            use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi32, _mm_set1_epi8};
-            let t = &self.tags;
-            let word = |i: usize| i32::from_le_bytes([t[i], t[i + 1], t[i + 2], t[i + 3]]);
-            // SAFETY: SSE2 is part of x86-64.
+            use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8, _mm_set1_epi32};
+            let tags = i32::from(tag).wrapping_mul(0x0101_0101);
+            // SAFETY: SSE2 is part of x86-64; a bucket is aligned to 64 bytes and begins with the tags,
+            // so that its first 16 bytes can be loaded, those of `overflow` among them.
             let bits = unsafe {
-                _mm_movemask_epi8(_mm_cmpeq_epi8(
-                    _mm_set_epi32(self.overflow as i32, word(8), word(4), word(0)),
-                    _mm_set1_epi8(tag as i8),
-                ))
+                let first = _mm_load_si128((&raw const *self).cast());
+                _mm_movemask_epi8(_mm_cmpeq_epi8(first, _mm_set1_epi32(tags)))
             };
             bits as u32 & ((1 << LANES) - 1)
         }

@@ -90,6 +90,34 @@ impl<T: Record> Slab<T> {
         }
     }
 
+    /// Returns where a record lies until the next freeze, ready for writing: its chunk is copied now
+    /// if a reader may hold it.
+    ///
+    /// # Safety
+    /// The slot must be usable.
+    #[inline(always)]
+    pub unsafe fn spot(&mut self, slot: u32) -> Spot<T> {
+        let index = slot as usize / CHUNK;
+        debug_assert!(index < self.used);
+        // SAFETY: the map holds a place for every usable slot.
+        let mut place = unsafe { *self.map.get_unchecked(index) };
+        if place.epoch != self.epoch {
+            place = self.copy_on_write(index);
+        }
+        Spot(self.records.start(place.chunk).wrapping_add(slot as usize % CHUNK))
+    }
+
+    /// Returns the record at a spot for writing, without finding it again.
+    ///
+    /// # Safety
+    /// The spot must have come from this slab, and nothing have been frozen since.
+    #[inline(always)]
+    pub unsafe fn at(&mut self, spot: Spot<T>) -> &mut T {
+        // SAFETY: the spot was that of a usable slot in a chunk of this epoch, which stays in place
+        // and unshared until the next freeze; `&mut self` is exclusive.
+        unsafe { &mut *spot.0 }
+    }
+
     /// Returns the address of a record, to prefetch it. The slot must be usable.
     #[inline]
     pub fn address(&self, slot: u32) -> *const T {
@@ -193,6 +221,29 @@ impl<T: Record> Slab<T> {
         unsafe { self.lists.start(block.chunk).add(index % BLOCK).write(place) };
     }
 }
+
+/// Where a record of a slab lies until the next freeze.
+#[derive(Debug)]
+pub struct Spot<T>(*mut T);
+
+impl<T> Spot<T> {
+    /// A place where nothing lies.
+    pub const NOWHERE: Self = Self(std::ptr::null_mut());
+
+    /// Returns the address, to prefetch it.
+    #[inline(always)]
+    pub const fn address(self) -> *const T {
+        self.0
+    }
+}
+
+impl<T> Clone for Spot<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Spot<T> {}
 
 /// A reader's side: the records as they were at a freeze.
 #[allow(clippy::disallowed_types, reason = "the list is made once and reused")]

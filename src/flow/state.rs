@@ -147,6 +147,12 @@ impl FlowState {
         Self::QuicClosed,
     ];
 
+    /// Returns the state as a bit, so that being one of several states is one test.
+    #[inline(always)]
+    pub const fn bit(self) -> u64 {
+        1 << self as u8
+    }
+
     /// Returns the state that a phase makes of a flow in this one, if it makes any: phases of TCP
     /// services refine ESTABLISHED, those of UDP services replace UDP's.
     pub const fn in_phase(self, phase: Phase) -> Self {

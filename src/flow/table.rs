@@ -6,6 +6,7 @@
 //! Time enters only with cuts ([`FlowTable::set_cutoff`]): a flow whose lifetime had passed at the
 //! last cut is over, whether the sweep has reached it or a packet for its tuple comes first.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "a batch finds its records once and touches them twice")]
 
 use std::net::IpAddr;
 
@@ -26,7 +27,7 @@ use crate::{
         entry::{Evidence, Facts, FlowRecord, Hot, Roles, WideEnds},
         index::Index,
         locals::Locals,
-        slab::{CHUNK, Frozen, Slab},
+        slab::{CHUNK, Frozen, Slab, Spot},
         state::{EndReason, FlowState},
         tcp::{Segment, TcpTrack},
     },
@@ -52,8 +53,42 @@ const HOME_MOVES_AFTER: Nanos = Nanos::from_secs(2);
 const LATE: Nanos = Nanos::from_millis(5);
 /// Later than any flow ends: 12 days in ticks.
 const FAR: u32 = 1_000_000_000;
+/// In tables of more flows than this, facts are far away: 1 MB of them.
+const FAR_FLOWS: usize = 1 << 14;
 /// Records looked at to find the one to evict when no flow is half-open.
 const EVICTION_WINDOW: u32 = 64;
+
+/// States of TCP flows in which data and acknowledgements change numbers only.
+const SETTLED_TCP: u64 = bits_of_established();
+/// States of UDP flows that no packet changes.
+const SETTLED_UDP: u64 = bits_of_udp();
+
+const fn bits_of_established() -> u64 {
+    let (mut bits, mut i) = (0, 0);
+    while i < FlowState::ALL.len() {
+        if FlowState::ALL[i].is_established() {
+            bits |= FlowState::ALL[i].bit();
+        }
+        i += 1;
+    }
+    bits
+}
+
+const fn bits_of_udp() -> u64 {
+    let (mut bits, mut i) = (0, 0);
+    while i < FlowState::ALL.len() {
+        let state = FlowState::ALL[i];
+        if state.is_udp() && !state.counts_from_entry() {
+            bits |= state.bit();
+        }
+        i += 1;
+    }
+    bits
+}
+
+/// How many slots ahead of an eviction records are loaded, and buckets.
+const RECORDS_AHEAD: u32 = 16;
+const BUCKETS_AHEAD: u32 = 8;
 
 /// How a table is made.
 #[derive(Clone)]
@@ -130,6 +165,24 @@ impl FrozenFlows {
     }
 }
 
+/// A frame of a batch, and where its flow most likely is.
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    frame: &'a Descriptor,
+    spot: Spot<Hot>,
+    /// `NONE` without a candidate.
+    slot: u32,
+    /// The frame's line.
+    at: u32,
+}
+
+/// What was accounted the straight way.
+#[derive(Default)]
+struct Settled {
+    frames: u64,
+    bytes: u64,
+}
+
 /// The flows of one worker.
 pub struct FlowTable {
     index: Index,
@@ -204,53 +257,84 @@ impl FlowTable {
         payloads: &impl Payloads,
         ended: &mut impl EndedFlows,
     ) -> usize {
+        let mut at = 0;
+        while at < lines.len() {
+            let line = &lines[at];
+            self.prefetch(line.frame().hash);
+            at += 1 + line.frame().lines_after();
+        }
+        self.process_prefetched(lines, payloads, ended)
+    }
+
+    /// Does what [`FlowTable::process`] does, for lines whose buckets are on their way: of at most a
+    /// few bursts, [`FlowTable::prefetch`] was called for every hash.
+    #[inline]
+    pub fn process_prefetched(
+        &mut self,
+        lines: &[Line],
+        payloads: &impl Payloads,
+        ended: &mut impl EndedFlows,
+    ) -> usize {
+        match self.config.home_interfaces {
+            true => self.process_batches::<true>(lines, payloads, ended),
+            false => self.process_batches::<false>(lines, payloads, ended),
+        }
+    }
+
+    /// Starts loading what is needed first for a frame with this hash.
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u32) {
+        self.index.prefetch(hash);
+    }
+
+    #[inline(always)]
+    fn process_batches<const HOME: bool>(
+        &mut self,
+        lines: &[Line],
+        payloads: &impl Payloads,
+        ended: &mut impl EndedFlows,
+    ) -> usize {
+        let Some(first) = lines.first() else { return 0 };
+        let mut batch = [Candidate { frame: first.frame(), spot: Spot::NOWHERE, slot: NONE, at: 0 }; BATCH];
         let mut done = 0;
-        let mut starts = [0u32; BATCH];
-        let mut candidates = [NONE; BATCH];
         let mut volume = Volume::default();
+        let mut settled = Settled::default();
+        let is_large = self.used > FAR_FLOWS;
         while done < lines.len() {
             let mut frames = 0;
             let mut next = done;
-            while frames < BATCH && next < lines.len() {
-                let frame = lines[next].frame();
-                let after = next + 1 + frame.lines_after();
-                if frame.flags & flag::MARKER != 0 || after > lines.len() {
+            for candidate in &mut batch {
+                let Some(line) = lines.get(next) else { break };
+                let frame = line.frame();
+                if frame.flags & flag::MARKER != 0 {
                     break;
                 }
-                self.index.prefetch(frame.hash);
-                starts[frames] = next as u32;
-                frames += 1;
+                let at = next as u32;
+                let after = next + 1 + frame.lines_after();
+                if after > lines.len() {
+                    break;
+                }
                 next = after;
+                let (slot, spot) = self.approach(frame, is_large);
+                *candidate = Candidate { frame, spot, slot, at };
+                frames += 1;
             }
             if frames == 0 {
                 break;
             }
-            for i in 0..frames {
-                let frame = lines[starts[i] as usize].frame();
-                candidates[i] = self.index.candidate(frame.hash).unwrap_or(NONE);
-                if candidates[i] != NONE {
-                    prefetch(self.hot.address(candidates[i]));
-                    if frame.key.proto == proto::TCP {
-                        prefetch(&raw const self.tcp[candidates[i] as usize]);
-                        // For the round trip: of a flow with few packets, most give one.
-                        prefetch(&raw const self.facts.get(candidates[i]).rtt_data_us);
+            for candidate in &batch[..frames] {
+                if !self.settled::<HOME>(candidate, lines, &mut settled) {
+                    let wide = wide_of(lines, candidate);
+                    let slot = self.frame(candidate.frame, wide, candidate.slot, &mut volume, ended);
+                    if slot != NONE {
+                        let payload = payloads.of(lines, candidate.at as usize);
+                        self.inspect(slot, candidate.frame, payload, ended);
                     }
-                    if frame.key.is_wide() {
-                        prefetch(self.ends.address(candidates[i]));
-                    }
-                }
-            }
-            for i in 0..frames {
-                let start = starts[i] as usize;
-                let frame = lines[start].frame();
-                let wide = if frame.key.is_wide() { lines[start + 1].wide() } else { &NO_WIDE_KEY };
-                let slot = self.frame(frame, wide, candidates[i], &mut volume, ended);
-                if slot != NONE {
-                    self.inspect(slot, frame, payloads.of(lines, start), ended);
                 }
             }
             done = next;
         }
+        volume += Volume { frames: settled.frames, packets: settled.frames, bytes: settled.bytes };
         self.counts.volume += volume;
         done
     }
@@ -258,6 +342,77 @@ impl FlowTable {
     /// Changes which addresses are ours, for flows that begin from now on; gives the old set back.
     pub fn set_locals(&mut self, locals: &mut Locals) {
         std::mem::swap(&mut self.config.locals, locals);
+    }
+
+    /// Finds the flow that the frame is most likely of, and starts loading what accounting it there
+    /// takes.
+    #[inline(always)]
+    fn approach(&mut self, frame: &Descriptor, is_large: bool) -> (u32, Spot<Hot>) {
+        let Some(slot) = self.index.candidate(frame.hash) else { return (NONE, Spot::NOWHERE) };
+        // SAFETY: the index holds usable slots only.
+        let spot = unsafe { self.hot.spot(slot) };
+        prefetch(spot.address());
+        // Also of flows that are not TCP: a branch on what any two frames may differ in costs more.
+        prefetch(self.tcp.address(slot as usize));
+        if is_large && frame.key.proto == proto::TCP {
+            // For the round trip: of a flow with few packets, most give one.
+            prefetch(&raw const self.facts.get(slot).rtt_data_us);
+        }
+        if frame.key.is_wide() {
+            prefetch(self.ends.address(slot));
+        }
+        (slot, spot)
+    }
+
+    /// Accounts an ordinary frame of a settled flow, which nearly all are: adds to its counters, and
+    /// moves TCP's numbers on. Returns `false`, having done nothing, if it is anything else.
+    #[inline(always)]
+    fn settled<const HOME: bool>(
+        &mut self,
+        candidate: &Candidate<'_>,
+        lines: &[Line],
+        sums: &mut Settled,
+    ) -> bool {
+        let &Candidate { frame, spot, slot, .. } = candidate;
+        if slot == NONE {
+            return false;
+        }
+        // SAFETY: the spot is of this batch, within which nothing is frozen.
+        let hot = unsafe { self.hot.at(spot) };
+        let state = hot.state.bit();
+        let is_segment = state & SETTLED_TCP != 0;
+        if !hot.key.matches(&frame.key)
+            || state & (SETTLED_TCP | SETTLED_UDP) == 0
+            || !hot.roles.is_settled()
+            || !frame.is_ordinary(is_segment)
+            || frame.wall < hot.last
+            // A tick after the cutoff is silence of less than none.
+            || self.cutoff.0.wrapping_sub(hot.tick.0) as i32 >= SHORTEST_LIFE as i32
+            || HOME && hot.iface != frame.iface
+        {
+            return false;
+        }
+        if frame.key.is_wide() {
+            let wide = wide_of(lines, candidate);
+            if !is_wide_flow(frame.key.kind, slot, wide, &self.ends, &self.extensions) {
+                return false;
+            }
+        }
+        let from = frame.from();
+        hot.bytes[from] += u64::from(frame.wire_len);
+        hot.frames[from] += 1;
+        hot.last = frame.wall;
+        hot.tick = frame.tick;
+        sums.frames += 1;
+        sums.bytes += u64::from(frame.wire_len);
+        if is_segment {
+            // SAFETY: there is a track for every slot.
+            let track = unsafe { self.tcp.get_unchecked_mut(slot as usize) };
+            if !track.advance(&segment_of(frame, false, Roles::default())) {
+                self.segment(slot, frame, false);
+            }
+        }
+        true
     }
 
     /// Moves time on: flows whose lifetime has passed at `now` are over, and a sweep begins.
@@ -339,9 +494,9 @@ impl FlowTable {
         self.hot.copied()
     }
 
-    /// Accounts one frame: to the candidate if that is its flow, which is the rule. Returns the flow's
-    /// slot if the frame's payload is to be looked at, else [`NONE`].
-    #[inline]
+    /// Accounts one frame of any kind: to the candidate if that is its flow. Returns the flow's slot if
+    /// the frame's payload is to be looked at, else [`NONE`].
+    #[inline(never)]
     fn frame(
         &mut self,
         frame: &Descriptor,
@@ -388,12 +543,7 @@ impl FlowTable {
         let irregular = count(hot, frame, volume);
         let inspected = hot.roles.is_inspected();
         if has_segment {
-            let regular = hot.state.is_established()
-                && hot.roles.is_answered()
-                && self.tcp[slot as usize].advance(&segment_of(frame, late, Roles::default()));
-            if !regular {
-                self.segment(slot, frame, late);
-            }
+            self.segment(slot, frame, late);
         } else if !is_settled(hot, frame) {
             self.other(slot, frame);
         }
@@ -651,8 +801,24 @@ impl FlowTable {
                 .expect("a full table has a slot")
         });
         self.hand = (victim + 1) % self.config.capacity as u32;
+        self.prepare_eviction(victim);
         self.counts.evicted += 1;
         self.end(victim, EndReason::Evicted, ended);
+    }
+
+    /// Starts loading what it takes to evict the flows that are next in the order of the slots: their
+    /// records, and a little later their buckets. A flood evicts one a packet, and each would have to
+    /// wait for its bucket (a third of all time) and its records.
+    fn prepare_eviction(&self, victim: u32) {
+        let (soon, later) = (victim + BUCKETS_AHEAD, victim + RECORDS_AHEAD);
+        if (later as usize) < self.used {
+            prefetch(self.hot.address(later));
+            prefetch(self.facts.address(later));
+            prefetch(self.tcp.address(later as usize));
+        }
+        if (soon as usize) < self.used {
+            self.index.prefetch(self.config.seed.hash(&self.hot.get(soon).key));
+        }
     }
 
     fn end(&mut self, slot: u32, reason: EndReason, ended: &mut impl EndedFlows) {
@@ -720,11 +886,7 @@ impl FlowTable {
         if !key.matches(&frame.key) {
             return false;
         }
-        !key.is_wide() || {
-            let same_extension =
-                key.kind & kind::EXTENDED == 0 || *self.extensions.get(slot) == wide.extension;
-            self.ends.get(slot).0 == wide.ends && same_extension
-        }
+        !key.is_wide() || is_wide_flow(key.kind, slot, wide, &self.ends, &self.extensions)
     }
 
     fn is_local(&self, address: IpAddr) -> bool {
@@ -772,6 +934,27 @@ static NO_WIDE_KEY: WideKey = WideKey {
         zero: [0; 6],
     },
 };
+
+/// Returns the rest of a frame's key.
+#[inline(always)]
+fn wide_of<'a>(lines: &'a [Line], candidate: &Candidate<'_>) -> &'a WideKey {
+    match lines.get(candidate.at as usize + 1) {
+        Some(line) if candidate.frame.key.is_wide() => line.wide(),
+        _ => &NO_WIDE_KEY,
+    }
+}
+
+/// Returns whether the flow in a slot has this wide key; its `FlowKey` is the frame's.
+fn is_wide_flow(
+    bits: u8,
+    slot: u32,
+    wide: &WideKey,
+    ends: &Slab<WideEnds>,
+    extensions: &Slab<Extension>,
+) -> bool {
+    let same_extension = bits & kind::EXTENDED == 0 || *extensions.get(slot) == wide.extension;
+    ends.get(slot).0 == wide.ends && same_extension
+}
 
 fn wide_key(
     bits: u8,

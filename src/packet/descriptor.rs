@@ -1,5 +1,6 @@
 //! What crosses from rx to a worker: one cache line for a frame, a second one for a wide key.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "a descriptor is written as eight words")]
 
 use crate::{
     base::{
@@ -42,18 +43,20 @@ pub struct Descriptor {
     pub tick: Tick,
     /// Bytes of transport payload on the wire, from the lengths in the headers.
     pub payload_len: u32,
-    /// TCP: sequence number. ICMP(v6): identifier (echo) or 0. ARP: operation.
-    pub seq_number: u32,
     /// TCP: acknowledgement number. ICMP(v6): `type << 8 | code`.
     pub ack_number: u32,
+    /// TCP: sequence number. ICMP(v6): identifier (echo) or 0. ARP: operation.
+    pub seq_number: u32,
     /// TCP: the window field as it stands in the header; with SYN, see `window_scale`.
     pub window: u16,
-    /// Packets on the wire: segments of a super-frame, else 1.
-    pub segments: u16,
     /// The interface.
     pub iface: IfaceId,
     /// Outermost VLAN id plus 1; 0 without a tag.
     pub vlan: u16,
+    /// Where the payload begins in the frame; in a ring, how many bytes of it follow.
+    pub payload_at: u16,
+    /// Packets on the wire: segments of a super-frame, else 1.
+    pub segments: u16,
     /// TCP: the flags byte (CWR ECE URG ACK PSH RST SYN FIN).
     pub tcp_flags: u8,
     /// TCP with SYN: the window scale option plus 1; 0 without the option.
@@ -62,8 +65,6 @@ pub struct Descriptor {
     pub flags: u8,
     /// Lines of payload that follow in a ring.
     pub payload_lines: u8,
-    /// Where the payload begins in the frame; in a ring, how many bytes of it follow.
-    pub payload_at: u16,
     /// Always 0: leaves no padding.
     pub zero: u16,
 }
@@ -96,6 +97,24 @@ impl Descriptor {
         Some(Cut { epoch: Epoch(self.key.ends), now, wall: self.wall, last: self.segments != 0 })
     }
 
+    /// Returns whether it is one packet with a transport header of its own, and if `is_segment` says so
+    /// a TCP segment that only carries data or acknowledges: no SYN, FIN or RST, and an ACK. Anything
+    /// else has no TCP flags. One load and one comparison.
+    #[inline(always)]
+    pub const fn is_ordinary(&self, is_segment: bool) -> bool {
+        const FLAGS: u8 = flag::FRAGMENT | flag::NO_TRANSPORT | flag::SEGMENTS_UNKNOWN | flag::MARKER;
+        const TCP: u8 = tcp_flag::ACK | tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST;
+        // All eight bytes, though few matter: so it is one load.
+        let word = self.segments as u64
+            | (self.tcp_flags as u64) << 16
+            | (self.window_scale as u64) << 24
+            | (self.flags as u64) << 32
+            | (self.payload_lines as u64) << 40
+            | (self.zero as u64) << 48;
+        let mask = u16::MAX as u64 | (TCP as u64) << 16 | (FLAGS as u64) << 32;
+        word & mask == 1 | (is_segment as u64 * tcp_flag::ACK as u64) << 16
+    }
+
     /// Returns the lines that belong to this one: the wide key's and the payload's.
     #[inline]
     pub const fn lines_after(&self) -> usize {
@@ -106,6 +125,87 @@ impl Descriptor {
     #[inline]
     pub const fn from(&self) -> usize {
         (self.flags & flag::FROM_HIGH) as usize
+    }
+}
+
+/// The fields of a descriptor for one packet that is read without a walk, as far as they are not 0.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plain {
+    pub wall: Stamp,
+    pub key: FlowKey,
+    pub hash: u32,
+    pub wire_len: u32,
+    pub tick: Tick,
+    pub payload_len: u32,
+    /// Sequence number in the upper half, acknowledgement number in the lower one.
+    pub numbers: u64,
+    pub window: u16,
+    pub iface: IfaceId,
+    pub vlan: u16,
+    pub payload_at: u16,
+    pub tcp_flags: u8,
+    pub window_scale: u8,
+    pub flags: u8,
+}
+
+impl Descriptor {
+    /// Writes a descriptor in eight stores; field by field it would be twice as many, and a store a
+    /// cycle is all that a core does.
+    #[inline(always)]
+    pub(crate) fn write(&mut self, plain: &Plain) {
+        let words = [
+            plain.wall.0,
+            plain.key.ends,
+            plain.key.word(),
+            u64::from(plain.hash) | u64::from(plain.wire_len) << 32,
+            u64::from(plain.tick.0) | u64::from(plain.payload_len) << 32,
+            plain.numbers,
+            u64::from(plain.window)
+                | u64::from(plain.iface.0) << 16
+                | u64::from(plain.vlan) << 32
+                | u64::from(plain.payload_at) << 48,
+            1 | u64::from(plain.tcp_flags) << 16
+                | u64::from(plain.window_scale) << 24
+                | u64::from(plain.flags) << 32,
+        ];
+        *self = Self::of_words(words);
+    }
+
+    /// Returns the descriptor whose memory, on a little-endian machine, these words are.
+    #[inline(always)]
+    const fn of_words(words: [u64; 8]) -> Self {
+        if cfg!(target_endian = "little") {
+            // SAFETY: a descriptor is 64 bytes of integers without padding (`repr(C)`), so that any
+            // 64 bytes are one.
+            return unsafe { std::mem::transmute::<[u64; 8], Self>(words) };
+        }
+        let [wall, ends, key, hash, tick, numbers, window, segments] = words;
+        Self {
+            wall: Stamp(wall),
+            key: FlowKey {
+                ends,
+                ports: [key as u16, (key >> 16) as u16],
+                proto: (key >> 32) as u8,
+                kind: (key >> 40) as u8,
+                zero: (key >> 48) as u16,
+            },
+            hash: hash as u32,
+            wire_len: (hash >> 32) as u32,
+            tick: Tick(tick as u32),
+            payload_len: (tick >> 32) as u32,
+            ack_number: numbers as u32,
+            seq_number: (numbers >> 32) as u32,
+            window: window as u16,
+            iface: IfaceId((window >> 16) as u16),
+            vlan: (window >> 32) as u16,
+            payload_at: (window >> 48) as u16,
+            segments: segments as u16,
+            tcp_flags: (segments >> 16) as u8,
+            window_scale: (segments >> 24) as u8,
+            flags: (segments >> 32) as u8,
+            payload_lines: (segments >> 40) as u8,
+            zero: (segments >> 48) as u16,
+        }
     }
 }
 

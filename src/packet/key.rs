@@ -50,6 +50,18 @@ impl FlowKey {
             | (self.zero as u64) << 48
     }
 
+    /// Returns the key of two IPv4 ends and of a word as [`FlowKey::word`] gives it.
+    #[inline(always)]
+    pub(crate) const fn of_words(ends: u64, word: u64) -> Self {
+        Self {
+            ends,
+            ports: [word as u16, (word >> 16) as u16],
+            proto: (word >> 32) as u8,
+            kind: (word >> 40) as u8,
+            zero: (word >> 48) as u16,
+        }
+    }
+
     /// Returns whether both keys are the same as far as they stand here.
     #[inline]
     pub const fn matches(&self, other: &Self) -> bool {

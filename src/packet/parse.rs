@@ -5,7 +5,11 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::{
-    base::{counters::DropReason, ids::IfaceId, time::Stamp},
+    base::{
+        counters::DropReason,
+        ids::IfaceId,
+        time::{Stamp, Tick},
+    },
     packet::{
         arp,
         descriptor::{Descriptor, flag},
@@ -115,9 +119,9 @@ impl Parser {
         Self { config, seed, straight: Straight::new(config, seed), fragments: FragmentTable::new(seed) }
     }
 
-    /// Reads the headers of one frame into `out` (all fields but `tick`), and into `wide` if the
-    /// key is wide. Both stay as they are unless the verdict is [`Verdict::Flow`].
-    #[inline(always)]
+    /// Reads the headers of one frame into `out` (all fields but `tick`, which stays), and into `wide`
+    /// if the key is wide. Both stay as they are unless the verdict is [`Verdict::Flow`].
+    #[inline]
     pub fn parse(
         &mut self,
         frame: &[u8],
@@ -129,6 +133,14 @@ impl Parser {
             return Verdict::Flow;
         }
         self.walk(frame, meta, out, wide)
+    }
+
+    /// Reads the headers of one frame into `out`, `tick` too, if it is of the kind that most frames are:
+    /// one packet with a narrow key. Returns whether it is; if not, nothing is written, and
+    /// [`Parser::parse`] says what it is.
+    #[inline(always)]
+    pub fn plain(&self, frame: &[u8], meta: &FrameMeta, tick: Tick, out: &mut Descriptor) -> bool {
+        self.straight.plain(frame, meta, tick, out)
     }
 
     /// Reads a frame of any kind, header by header.

@@ -44,7 +44,7 @@ pub(crate) fn fields(header: &[u8; HEADER], segment: &[u8]) -> Transport {
 
 /// Returns the shift of the window scale option plus 1, at most 15 (RFC 7323 section 2.3), else 0.
 #[cold]
-fn window_scale(segment: &[u8]) -> u8 {
+pub(crate) fn window_scale(segment: &[u8]) -> u8 {
     const END: u8 = 0;
     const NO_OPERATION: u8 = 1;
     const WINDOW_SCALE: u8 = 3;

@@ -160,6 +160,21 @@ pub(crate) const fn be32<const N: usize>(bytes: &[u8; N], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
+/// As [`be16`], for eight bytes.
+#[inline]
+pub(crate) const fn be64<const N: usize>(bytes: &[u8; N], at: usize) -> u64 {
+    u64::from_be_bytes([
+        bytes[at],
+        bytes[at + 1],
+        bytes[at + 2],
+        bytes[at + 3],
+        bytes[at + 4],
+        bytes[at + 5],
+        bytes[at + 6],
+        bytes[at + 7],
+    ])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,64 +9,82 @@ const LONGEST_STEP: u64 = 31 * 60 * 1_000_000_000;
 /// The engine clock of one rx.
 #[derive(Clone, Debug, Default)]
 pub struct EngineClock {
-    /// Wall time at engine time 0; `None` before the first frame.
-    base: Option<u64>,
-    now: u64,
-    newest: Stamp,
+    /// Wall time at engine time 0.
+    base: u64,
+    /// Wall time at engine time now: of files, the newest frame's since the last jump.
+    high: u64,
+    /// How far from `high`, and on both sides together, a frame's time makes no jump; 0 until `base` is
+    /// known.
+    span: u64,
+    /// The newest frame's wall time before the last jump.
+    newest: u64,
 }
 
 impl EngineClock {
     /// Returns a clock that stands at 0 at wall time `start`, or at the first frame without one.
     pub fn new(start: Option<Stamp>) -> Self {
-        Self { base: start.map(|s| s.0), now: 0, newest: start.unwrap_or_default() }
+        let base = start.map_or(0, |s| s.0);
+        let span = if start.is_some() { SPAN } else { 0 };
+        Self { base, high: base, span, newest: base }
     }
 
     /// Moves on to a frame's time, and returns engine time.
     ///
     /// A step back of under 31 min counts as none, a longer one re-bases; a step forward of more
     /// counts for 31 min.
-    #[inline]
+    #[inline(always)]
     pub fn frame(&mut self, wall: Stamp) -> Nanos {
-        let base = *self.base.get_or_insert(wall.0);
-        let step = wall.0.wrapping_sub(base).wrapping_sub(self.now);
-        // No branch: on a queue of equal stamps it would be a coin's toss.
-        self.newest = self.newest.max(wall);
-        if step <= LONGEST_STEP {
-            self.now += step;
+        let step = wall.0.wrapping_sub(self.high);
+        if step.wrapping_add(LONGEST_STEP) >= self.span {
+            self.jump(wall.0);
         } else {
-            self.jump(step, base);
+            // No branch: on a queue of equal stamps it would be a coin's toss.
+            self.high = self.high.wrapping_add((step as i64).max(0) as u64);
         }
-        Nanos(self.now)
+        self.now()
     }
 
     /// Moves on to what the monotonic clock says has passed since the start.
     pub fn monotonic(&mut self, elapsed: Nanos) -> Nanos {
-        self.now = self.now.max(elapsed.0);
-        Nanos(self.now)
+        if elapsed > self.now() {
+            self.newest = self.newest().0;
+            self.high = self.base.wrapping_add(elapsed.0);
+        }
+        self.now()
     }
 
     /// Returns engine time.
-    #[inline]
+    #[inline(always)]
     pub fn now(&self) -> Nanos {
-        Nanos(self.now)
+        Nanos(self.high.wrapping_sub(self.base))
     }
 
-    /// Returns the newest frame's wall time.
+    /// Returns the newest frame's wall time; the monotonic clock counts as one.
     pub fn newest(&self) -> Stamp {
-        self.newest
+        Stamp(if self.span == 0 { self.newest } else { self.newest.max(self.high) })
     }
 
+    /// The first frame, and every one that is far from the last.
     #[cold]
-    fn jump(&mut self, step: u64, base: u64) {
-        let back = step.wrapping_neg();
-        if step < 1 << 63 {
-            self.now += LONGEST_STEP;
-            self.base = Some(base.wrapping_add(step - LONGEST_STEP));
-        } else if back > LONGEST_STEP {
-            self.base = Some(base.wrapping_sub(back));
+    fn jump(&mut self, wall: u64) {
+        let now = self.now();
+        if self.span == 0 {
+            self.span = SPAN;
+            self.base = wall;
+            self.high = wall.wrapping_add(now.0);
+            return;
         }
+        self.newest = self.newest().0;
+        let step = wall.wrapping_sub(self.high);
+        self.high = wall;
+        // Forward, only so much counts; backward, nothing.
+        let counts = if step < 1 << 63 { LONGEST_STEP } else { 0 };
+        self.base = wall.wrapping_sub(now.0 + counts);
     }
 }
+
+/// Steps from -31 min to 31 min.
+const SPAN: u64 = 2 * LONGEST_STEP + 1;
 
 #[cfg(test)]
 mod tests {

@@ -24,6 +24,7 @@ use crate::{
     pipeline::{
         handover::Handover,
         learned::LearnedReceiver,
+        owners::Attribution,
         part::Part,
         rates::{self, DownUp, Rates},
         report::{Message, RxReport, Unreported, WorkerReport},
@@ -34,7 +35,7 @@ use crate::{
     snapshot::{
         app::App,
         publication::Publication,
-        side::{SideTable, SideView},
+        side::SideTable,
         tap::Ended,
         view::{Snapshot, StageStatus, Totals, WorkerView},
     },
@@ -95,6 +96,8 @@ pub struct CollectorParts {
     pub workers: Vec<WorkerLink>,
     /// Exports.
     pub taps: Taps,
+    /// Who owns sockets, where that is looked up.
+    pub owners: Option<Attribution>,
     /// Where epochs are published.
     pub publication: Arc<Publication>,
     /// What rx threads are asked.
@@ -131,6 +134,8 @@ pub struct Collector {
     /// Ended flows read from each worker since the start.
     ended_read: Vec<u64>,
     batch: Vec<Ended>,
+    /// Ended flows without an owner, which get another chance at the next cut.
+    waiting: Vec<Ended>,
     /// What flows speak, by worker.
     apps: Vec<SideTable<App>>,
     rates: Vec<Rates>,
@@ -174,6 +179,7 @@ impl Collector {
             left_out: vec![false; rx],
             ended_read: vec![0; workers],
             batch: Vec::new(),
+            waiting: Vec::new(),
             apps: (0..workers).map(|_| SideTable::default()).collect(),
             rates: (0..workers).map(|_| Rates::default()).collect(),
             rate_lists: vec![Vec::new(); workers],
@@ -264,7 +270,7 @@ impl Collector {
             chunk.commit_all();
             self.ended_read[w] += read;
             any |= read > 0;
-            if !self.parts.taps.want_order() {
+            if !self.parts.taps.want_order() && self.parts.owners.is_none() {
                 self.parts.taps.ended(&self.batch);
                 self.batch.clear();
             }
@@ -272,6 +278,7 @@ impl Collector {
         // A table that evicts may end more flows between two cuts than are worth keeping.
         let flood = self.batch.last().is_some_and(|last| last.record.end == Some(EndReason::Evicted));
         if self.batch.len() >= LARGEST_BATCH && flood {
+            self.add_owners(true);
             self.flush_batch();
         }
         any
@@ -306,6 +313,9 @@ impl Collector {
     }
 
     fn merge(&mut self, cut: Cut) {
+        if let Some(owners) = &mut self.parts.owners {
+            owners.drain();
+        }
         // Before a worker's report lie all records of flows that ended before its cut.
         while self
             .ended_read
@@ -315,7 +325,11 @@ impl Collector {
         {
             self.read_ended();
         }
+        self.add_owners(cut.last);
         self.flush_batch();
+        if let Some(owners) = &mut self.parts.owners {
+            owners.cut();
+        }
         self.apps.iter_mut().for_each(SideTable::cut);
         let mut accounts = Accounts::default();
         let mut counts = TableCounts::default();
@@ -403,9 +417,16 @@ impl Collector {
         let due = self.reckoned.is_none_or(|r| cut.now.since(r.now) >= RATE_INTERVAL) || cut.last;
         let elapsed = self.reckoned.map_or(cut.now, |r| cut.now.since(r.now));
         let mut sum = DownUp::default();
-        let mut workers = Vec::with_capacity(self.parts.workers.len());
-        for (w, report) in self.worker_reports.iter_mut().enumerate() {
-            let flows = report.as_mut().and_then(|r| r.flows.take()).expect("asked for before");
+        let reports = self.worker_reports.iter_mut();
+        let tables: Vec<_> = reports
+            .map(|report| report.as_mut().and_then(|r| r.flows.take()).expect("asked for before"))
+            .collect();
+        if let Some(owners) = &mut self.parts.owners {
+            let tables: Vec<&FrozenFlows> = tables.iter().map(|flows| &**flows).collect();
+            owners.join(&tables, cut.now, cut.last);
+        }
+        let mut workers = Vec::with_capacity(tables.len());
+        for (w, flows) in tables.into_iter().enumerate() {
             let mut rates = std::mem::take(&mut self.rate_lists[w]);
             let gone = self.rates[w].forget_ended(&mut rates);
             self.totals.down -= gone.down;
@@ -414,7 +435,8 @@ impl Collector {
                 sum += self.rates[w].reckon(&flows, &cut, elapsed, &mut rates);
             }
             let apps = self.apps[w].view();
-            workers.push(WorkerView { flows, rates, apps, owners: SideView::default() });
+            let owners = self.parts.owners.as_ref().map(|o| o.view(w)).unwrap_or_default();
+            workers.push(WorkerView { flows, rates, apps, owners });
         }
         self.totals.flows = counts.live;
         self.totals.opened = counts.opened;
@@ -441,6 +463,7 @@ impl Collector {
             totals: self.totals,
             sources,
             stages: self.stages(),
+            owner_method: self.parts.owners.as_ref().map(Attribution::status).unwrap_or_default(),
             epochs_skipped: self.skipped,
             inspections,
             facts_lost,
@@ -503,6 +526,30 @@ impl Collector {
             stage.stalled = out;
         }
         stages
+    }
+
+    /// Joins owners to the flows that ended up to a cut. Those without wait for the next one, unless
+    /// this is the last: a short connection's end may be known before its process.
+    fn add_owners(&mut self, last: bool) {
+        let Some(owners) = &mut self.parts.owners else { return };
+        let waited = self.waiting.len();
+        let mut all = std::mem::take(&mut self.waiting);
+        all.append(&mut self.batch);
+        let mut place = 0;
+        all.retain_mut(|ended| {
+            ended.owner = owners.take(&ended.record);
+            place += 1;
+            let is_settled = ended.owner.is_some() || !Attribution::may_learn(&ended.record);
+            if is_settled || last || place <= waited || self.parts.taps.are_none() {
+                return true;
+            }
+            self.waiting.push(std::mem::take(ended));
+            false
+        });
+        self.batch = all;
+        if !self.waiting.is_empty() {
+            owners.look_again(false);
+        }
     }
 
     /// Gives the ended flows of a cut to the taps, in the order of first packet, then key.

@@ -27,6 +27,7 @@ use crate::{
         collector::{Collector, CollectorParts, RxLink, WorkerLink},
         handover::{Handover, Renewal},
         learned,
+        owners::Attribution,
         part::Part,
         quiet::Quiet,
         report::EndedQueue,
@@ -37,6 +38,7 @@ use crate::{
         wake::Bell,
         worker::{Publish, Worker, WorkerParts, WorkerShares, WorkerThread},
     },
+    process::lookup::Owners,
     snapshot::{publication::Publication, tap::Tap},
 };
 
@@ -161,7 +163,23 @@ impl Engine {
         sources: Vec<S>,
         taps: Vec<Box<dyn Tap>>,
     ) -> Result<Self, EngineError> {
-        Launch::new(config, &sources, taps).start(sources)
+        Self::launch_with_owners(config, sources, taps, None)
+    }
+
+    /// As [`Engine::launch`], with somebody who knows the owners of flows.
+    ///
+    /// # Errors
+    /// As [`Engine::launch`].
+    ///
+    /// # Panics
+    /// As [`Engine::launch`].
+    pub fn launch_with_owners<S: Source + 'static>(
+        config: EngineConfig,
+        sources: Vec<S>,
+        taps: Vec<Box<dyn Tap>>,
+        owners: Option<Box<dyn Owners>>,
+    ) -> Result<Self, EngineError> {
+        Launch { owners, ..Launch::new(config, &sources, taps) }.start(sources)
     }
 
     /// Returns where epochs are published.
@@ -224,6 +242,7 @@ struct Launch {
     worker_links: Vec<WorkerLink>,
     locals: SharedLocals,
     taps: Vec<Box<dyn Tap>>,
+    owners: Option<Box<dyn Owners>>,
     stages: Vec<(String, JoinHandle<()>)>,
 }
 
@@ -250,6 +269,7 @@ impl Launch {
             worker_links: Vec::new(),
             locals: SharedLocals::default(),
             taps,
+            owners: None,
             stages: Vec::new(),
             config,
         }
@@ -437,7 +457,9 @@ impl Launch {
 
     fn collector(self) -> Result<Engine, EngineError> {
         let Self { config, publication, control, interval, bell, failed, clock, .. } = self;
+        let workers = self.worker_links.len();
         let collector = Collector::new(CollectorParts {
+            owners: self.owners.map(|owners| Attribution::new(owners, workers)),
             rx: self.rx_links,
             workers: self.worker_links,
             taps: Taps::new(self.taps, Arc::clone(&control)),

@@ -99,6 +99,16 @@ impl EndedQueue {
         Self { to_collector, collector, waits, sent: 0, unreported: Unreported::default(), learned }
     }
 
+    /// Adds a record that no reader will see to the totals of such.
+    #[cold]
+    fn count_unreported(&mut self, record: &FlowRecord) {
+        let frames = record.hot.frames[0] + record.hot.frames[1];
+        let extra = record.facts.extra_packets[0] + record.facts.extra_packets[1];
+        self.unreported.flows += 1;
+        self.unreported.volume +=
+            Volume { frames, packets: frames + extra, bytes: record.hot.bytes[0] + record.hot.bytes[1] };
+    }
+
     /// Wakes the collector if the queue is half full.
     pub fn nudge(&self) {
         self.learned.nudge();
@@ -117,31 +127,18 @@ impl Learn for EndedQueue {
 
 impl EndedFlows for EndedQueue {
     fn ended(&mut self, record: &FlowRecord) {
-        let mut record = *record;
         loop {
-            match self.to_collector.push(record) {
-                Ok(()) => {
-                    self.sent += 1;
-                    return;
-                }
-                Err(rtrb::PushError::Full(back)) if self.waits && !self.to_collector.is_abandoned() => {
-                    record = back;
-                    self.collector.ring();
-                    std::thread::park_timeout(PAUSE);
-                }
-                Err(_) => {
-                    self.unreported.flows += 1;
-                    self.unreported.volume += Volume {
-                        frames: record.hot.frames[0] + record.hot.frames[1],
-                        packets: record.hot.frames[0]
-                            + record.hot.frames[1]
-                            + record.facts.extra_packets[0]
-                            + record.facts.extra_packets[1],
-                        bytes: record.hot.bytes[0] + record.hot.bytes[1],
-                    };
-                    return;
-                }
+            // Copied once, into its place.
+            if let Ok(place) = self.to_collector.write_chunk_uninit(1) {
+                place.fill_from_iter(std::iter::once(*record));
+                self.sent += 1;
+                return;
             }
+            if !self.waits || self.to_collector.is_abandoned() {
+                return self.count_unreported(record);
+            }
+            self.collector.ring();
+            std::thread::park_timeout(PAUSE);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     capture::source::{Clock, Progress, Source, SourceStatus},
     packet::{
         descriptor::Cut,
-        parse::{Parser, Verdict},
+        parse::{FrameMeta, Parser, Verdict},
     },
     pipeline::{
         clock::EngineClock,
@@ -156,16 +156,37 @@ pub struct RxParts<S, O> {
 
 /// One rx and its source.
 pub struct Rx<S, O> {
-    parts: RxParts<S, O>,
+    source: S,
+    intake: Intake<O>,
+    burst: usize,
+    cut_by_frames: bool,
+    cut_when_idle: bool,
+    monotonic: fn() -> u64,
+    monotonic_start: u64,
+    wall: fn() -> u64,
+    failed: Arc<AtomicBool>,
+    control: Arc<Control>,
+    part: Arc<Part>,
+    busy_poll: bool,
+    /// Frames that were taken before the last cut that did not come with their time.
+    frames_before: u64,
+}
+
+/// What every frame passes through: all of an rx but its source, which lends the frames.
+struct Intake<O> {
+    outlet: O,
+    parser: Parser,
+    clock: EngineClock,
+    /// Files: engine time of the next cut. Live cuts do not come with frames.
+    next_cut: Nanos,
     accounts: Accounts,
     /// The epoch that the next cut closes.
     epoch: Epoch,
-    /// Files: engine time of the next cut.
-    next_cut: Nanos,
-    /// Frames since the last cut that did not come with their time.
-    frames_since_status: u64,
-    /// Frames were taken since the last cut.
-    has_news: bool,
+    cut_interval: Nanos,
+    to_collector: rtrb::Producer<Message>,
+    from_collector: rtrb::Consumer<Box<RxReport>>,
+    collector: Arc<Bell>,
+    together: Arc<Together>,
     /// What the source last said of itself, and whether it is to be asked again.
     status: SourceStatus,
     is_status_old: bool,
@@ -174,22 +195,44 @@ pub struct Rx<S, O> {
 impl<S: Source, O: Outlet> Rx<S, O> {
     /// Puts an rx together.
     pub fn new(parts: RxParts<S, O>) -> Self {
-        let next_cut = parts.cut_interval;
-        Self {
-            parts,
+        let intake = Intake {
+            outlet: parts.outlet,
+            parser: parts.parser,
+            clock: parts.clock,
+            next_cut: match parts.source.clock() {
+                Clock::Frames => parts.cut_interval,
+                Clock::Live => Nanos(u64::MAX),
+            },
             accounts: Accounts::default(),
             epoch: Epoch(1),
-            next_cut,
-            frames_since_status: 0,
-            has_news: false,
+            cut_interval: parts.cut_interval,
+            to_collector: parts.to_collector,
+            from_collector: parts.from_collector,
+            collector: parts.collector,
+            together: parts.together,
             status: SourceStatus::default(),
             is_status_old: false,
+        };
+        Self {
+            source: parts.source,
+            intake,
+            burst: parts.burst,
+            cut_by_frames: parts.cut_by_frames,
+            cut_when_idle: parts.cut_when_idle,
+            monotonic: parts.monotonic,
+            monotonic_start: parts.monotonic_start,
+            wall: parts.wall,
+            failed: parts.failed,
+            control: parts.control,
+            part: parts.part,
+            busy_poll: parts.busy_poll,
+            frames_before: 0,
         }
     }
 
     /// Runs until the source ends or a stop is asked for.
     pub fn run(mut self) {
-        match self.parts.source.clock() {
+        match self.source.clock() {
             Clock::Frames => self.run_file(),
             Clock::Live => self.run_live(),
         }
@@ -197,29 +240,29 @@ impl<S: Source, O: Outlet> Rx<S, O> {
 
     fn run_file(&mut self) {
         loop {
-            if self.parts.control.is_stopping() || self.has_failed() {
+            if self.control.is_stopping() || self.has_failed() {
                 break;
             }
-            let mut max = self.parts.outlet.wait_for_room(self.parts.burst, true);
-            if self.parts.cut_by_frames {
+            let mut max = self.intake.outlet.wait_for_room(self.burst, true);
+            if self.cut_by_frames {
                 // The cut lies behind the same frame whatever the size of bursts.
-                max = max.min((FRAMES_PER_CUT - self.frames_since_status) as usize);
+                max = max.min((FRAMES_PER_CUT - self.frames_since_cut()) as usize);
             }
-            let progress = self.burst(max, Some(self.next_cut));
-            self.parts.outlet.flush(&mut self.accounts.drops, true);
-            if self.is_status_old {
+            let progress = self.burst(max);
+            self.intake.outlet.flush(&mut self.intake.accounts.drops, true);
+            if self.intake.is_status_old {
                 // Cuts within a burst cannot ask the source, which is busy then.
-                self.parts.source.status(&mut self.status);
-                self.is_status_old = false;
+                self.source.status(&mut self.intake.status);
+                self.intake.is_status_old = false;
             }
             match progress {
                 Progress::Frames => {}
                 Progress::Idle => self.idle_file(),
                 Progress::End => break,
             }
-            if self.parts.cut_by_frames && self.frames_since_status >= FRAMES_PER_CUT {
-                let now = self.parts.clock.now();
-                self.cut(now, self.parts.clock.newest(), false);
+            if self.cut_by_frames && self.frames_since_cut() >= FRAMES_PER_CUT {
+                let now = self.intake.clock.now();
+                self.cut(now, self.intake.clock.newest(), false);
             }
         }
         self.end_file();
@@ -227,28 +270,29 @@ impl<S: Source, O: Outlet> Rx<S, O> {
 
     /// Waits for a stream that has stalled; a screen is to show what came before.
     fn idle_file(&mut self) {
-        self.parts.source.wait(LONGEST_WAIT);
-        if self.parts.cut_when_idle && self.has_news {
-            self.cut(self.parts.clock.now(), self.parts.clock.newest(), false);
+        self.source.wait(LONGEST_WAIT);
+        if self.cut_when_idle && self.frames_since_cut() > 0 {
+            self.cut(self.intake.clock.now(), self.intake.clock.newest(), false);
         }
     }
 
     /// Goes on making cuts until all sources have ended, so that time ends for all flows at once.
     fn end_file(&mut self) {
-        let together = Arc::clone(&self.parts.together);
-        together.latest.fetch_max(self.parts.clock.now().0, Ordering::AcqRel);
+        let together = Arc::clone(&self.intake.together);
+        together.latest.fetch_max(self.intake.clock.now().0, Ordering::AcqRel);
         together.running.fetch_sub(1, Ordering::AcqRel);
-        let newest = self.parts.clock.newest();
+        let newest = self.intake.clock.newest();
         loop {
             // Acquire: pairs with the AcqRel above and in `burst`, so that `latest` is final once
             // nobody runs.
             let all_ended = together.running.load(Ordering::Acquire) == 0 || self.has_failed();
             let latest = Nanos(together.latest.load(Ordering::Acquire));
-            while self.next_cut <= latest {
-                let now = self.next_cut;
+            while self.intake.next_cut <= latest {
+                let now = self.intake.next_cut;
                 self.cut(now, newest, false);
-                let quiet = || self.parts.outlet.quiet_until();
-                self.next_cut = next_after(now, latest, quiet, self.parts.cut_interval);
+                let outlet = &self.intake.outlet;
+                let next = next_after(now, latest, || outlet.quiet_until(), self.intake.cut_interval);
+                self.intake.next_cut = next;
             }
             if all_ended {
                 return self.cut(latest, newest, true);
@@ -261,21 +305,21 @@ impl<S: Source, O: Outlet> Rx<S, O> {
         let mut idle = 0;
         let mut drain_until = None;
         loop {
-            let clock = (self.parts.monotonic)();
-            let asked = self.parts.control.asked().epoch;
-            if asked >= self.epoch {
+            let clock = (self.monotonic)();
+            let asked = self.control.asked().epoch;
+            if asked >= self.intake.epoch {
                 self.cut_asked(asked, clock);
             }
             if self.has_failed() {
                 return;
             }
-            let max = self.parts.outlet.wait_for_room(self.parts.burst, false);
-            let progress = self.burst(max, None);
-            self.parts.outlet.flush(&mut self.accounts.drops, false);
-            if self.parts.control.is_stopping() {
+            let max = self.intake.outlet.wait_for_room(self.burst, false);
+            let progress = self.burst(max);
+            self.intake.outlet.flush(&mut self.intake.accounts.drops, false);
+            if self.control.is_stopping() {
                 // Frames that the kernel already holds are taken: they were on the wire before.
                 let until = *drain_until.get_or_insert_with(|| {
-                    self.parts.source.stop();
+                    self.source.stop();
                     clock + DRAIN.0
                 });
                 // A source that cannot say that it has ended is given a while of silence.
@@ -287,110 +331,148 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             match progress {
                 Progress::Frames => idle = 0,
                 Progress::End => break,
-                Progress::Idle if self.parts.busy_poll => {}
+                Progress::Idle if self.busy_poll => {}
                 Progress::Idle => {
                     idle += 1;
-                    if !self.parts.outlet.idle_step() && idle >= SPINS {
-                        self.parts.source.wait(self.parts.control.wait_at(clock));
+                    if !self.intake.outlet.idle_step() && idle >= SPINS {
+                        self.source.wait(self.control.wait_at(clock));
                     }
                 }
             }
         }
         // The last cut is part of an epoch that nobody has left this rx out of.
-        while !self.parts.part.join(self.epoch) {
-            self.epoch = self.epoch.next();
+        while !self.part.join(self.intake.epoch) {
+            self.intake.epoch = self.intake.epoch.next();
         }
-        self.cut_live((self.parts.monotonic)(), true);
+        self.cut_live((self.monotonic)(), true);
     }
 
     /// Makes the cut of an epoch, unless the collector has closed it without this rx. Epochs that
     /// were missed are over; what they lack is in this one.
     fn cut_asked(&mut self, epoch: Epoch, clock: u64) {
-        self.epoch = epoch;
-        if self.parts.part.join(epoch) {
+        self.intake.epoch = epoch;
+        if self.part.join(epoch) {
             self.cut_live(clock, false);
         } else {
-            self.epoch = epoch.next();
+            self.intake.epoch = epoch.next();
         }
     }
 
-    /// Takes at most `max` frames; with `cut_at`, a file's cuts are made between them as engine
-    /// time passes.
+    /// Takes at most `max` frames; a file's cuts are made between them as engine time passes.
     #[inline]
-    fn burst(&mut self, max: usize, cut_at: Option<Nanos>) -> Progress {
-        let Self { parts, accounts, epoch, next_cut, frames_since_status, has_news, status, is_status_old } =
-            self;
-        let RxParts { source, outlet, parser, clock, cut_interval, together, .. } = parts;
-        let mut reports = Reports {
-            to_collector: &mut parts.to_collector,
-            from_collector: &mut parts.from_collector,
-            collector: &parts.collector,
-        };
-        source.burst(max, |bytes, meta| {
-            let now = clock.frame(meta.wall);
-            if cut_at.is_some() && now >= *next_cut {
-                outlet.flush(&mut accounts.drops, true);
-                together.latest.fetch_max(now.0, Ordering::AcqRel);
-                while now >= *next_cut {
-                    // Wall time of the cut, not of the frame behind it, which may be far ahead.
-                    let wall = Stamp(meta.wall.0.saturating_sub((now - *next_cut).0));
-                    let cut = Cut { epoch: *epoch, now: *next_cut, wall, last: false };
-                    reports.send(cut, accounts, |report| report.copy_from(status));
-                    outlet.cut(cut);
-                    *epoch = epoch.next();
-                    *next_cut = next_after(cut.now, now, || outlet.quiet_until(), *cut_interval);
-                }
-                *is_status_old = true;
-            }
-            *frames_since_status += 1;
-            *has_news = true;
-            if meta.loopback && meta.outgoing {
-                accounts.taken.add_frame(1, meta.wire_bytes());
-                accounts.drops[DropReason::LoopbackCopy] += 1;
-                return;
-            }
-            let (frame, wide) = outlet.place();
-            match parser.parse(bytes, meta, frame, wide) {
-                Verdict::Flow => {
-                    accounts.taken.add_frame(u64::from(frame.segments), u64::from(frame.wire_len));
-                    frame.tick = now.tick();
-                    outlet.put(bytes);
-                }
-                Verdict::NotFlow => {
-                    accounts.taken.add_frame(1, meta.wire_bytes());
-                    accounts.not_flow.add_frame(1, meta.wire_bytes());
-                }
-                Verdict::Drop(reason) => {
-                    accounts.taken.add_frame(1, meta.wire_bytes());
-                    accounts.drops[reason] += 1;
-                }
-            }
-        })
+    fn burst(&mut self, max: usize) -> Progress {
+        let intake = &mut self.intake;
+        self.source.burst(max, |bytes, meta| intake.frame(bytes, meta))
     }
 
     fn cut_live(&mut self, clock: u64, last: bool) {
-        let now = self.parts.clock.monotonic(Nanos(clock.saturating_sub(self.parts.monotonic_start)));
-        self.cut(now, Stamp((self.parts.wall)()), last);
+        let now = self.intake.clock.monotonic(Nanos(clock.saturating_sub(self.monotonic_start)));
+        self.cut(now, Stamp((self.wall)()), last);
     }
 
     /// Closes an epoch here, and sends its markers and the report.
     fn cut(&mut self, now: Nanos, wall: Stamp, last: bool) {
-        let cut = Cut { epoch: self.epoch, now, wall, last };
-        let mut reports = Reports {
-            to_collector: &mut self.parts.to_collector,
-            from_collector: &mut self.parts.from_collector,
-            collector: &self.parts.collector,
-        };
-        let source = &mut self.parts.source;
-        reports.send(cut, &mut self.accounts, |status| source.status(status));
-        self.parts.outlet.cut(cut);
-        self.epoch = self.epoch.next();
-        self.frames_since_status = 0;
-        self.has_news = false;
+        let cut = Cut { epoch: self.intake.epoch, now, wall, last };
+        let source = &mut self.source;
+        self.intake.close(cut, |status, _| source.status(status));
+        self.frames_before = self.intake.accounts.taken.frames;
+    }
+
+    /// Returns how many frames were taken since the last cut that did not come with their time.
+    fn frames_since_cut(&self) -> u64 {
+        self.intake.accounts.taken.frames - self.frames_before
     }
 
     fn has_failed(&self) -> bool {
-        self.parts.failed.load(Ordering::Relaxed)
+        self.failed.load(Ordering::Relaxed)
+    }
+}
+
+impl<O: Outlet> Intake<O> {
+    /// Takes a frame. It is written where the worker reads it.
+    #[inline(always)]
+    fn frame(&mut self, bytes: &[u8], meta: &FrameMeta) {
+        let now = self.clock.frame(meta.wall);
+        if now >= self.next_cut {
+            self.cut_before(now, meta.wall);
+        }
+        let tick = now.tick();
+        let (frame, _) = self.outlet.place();
+        if !meta.loopback && self.parser.plain(bytes, meta, tick, frame) {
+            self.accounts.taken.add_frame(1, u64::from(meta.wire_len));
+            return self.outlet.put_plain(bytes);
+        }
+        self.unusual(bytes, meta, tick);
+    }
+
+    /// Takes a frame of any kind.
+    #[inline(never)]
+    fn unusual(&mut self, bytes: &[u8], meta: &FrameMeta, tick: Tick) {
+        if meta.loopback && meta.outgoing {
+            return self.no_flow(Verdict::Drop(DropReason::LoopbackCopy), meta);
+        }
+        let (frame, wide) = self.outlet.place();
+        frame.tick = tick;
+        match self.parser.parse(bytes, meta, frame, wide) {
+            Verdict::Flow => {
+                self.accounts.taken.add_frame(u64::from(frame.segments), u64::from(frame.wire_len));
+                self.outlet.put(bytes);
+            }
+            other => self.no_flow(other, meta),
+        }
+    }
+
+    /// Accounts a frame that is for no worker.
+    fn no_flow(&mut self, verdict: Verdict, meta: &FrameMeta) {
+        self.accounts.taken.add_frame(1, meta.wire_bytes());
+        match verdict {
+            Verdict::Drop(reason) => self.accounts.drops[reason] += 1,
+            _ => self.accounts.not_flow.add_frame(1, meta.wire_bytes()),
+        }
+    }
+
+    /// Makes the cuts that are due before a frame at `now`.
+    #[cold]
+    fn cut_before(&mut self, now: Nanos, wall: Stamp) {
+        self.outlet.flush(&mut self.accounts.drops, true);
+        self.together.latest.fetch_max(now.0, Ordering::AcqRel);
+        while now >= self.next_cut {
+            // Wall time of the cut, not of the frame behind it, which may be far ahead.
+            let wall = Stamp(wall.0.saturating_sub((now - self.next_cut).0));
+            let cut = Cut { epoch: self.epoch, now: self.next_cut, wall, last: false };
+            self.close(cut, |report, status| report.copy_from(status));
+            let outlet = &self.outlet;
+            self.next_cut = next_after(cut.now, now, || outlet.quiet_until(), self.cut_interval);
+        }
+        self.is_status_old = true;
+    }
+
+    /// Sends the report of a cut, in a box that the collector has read and given back, and then the
+    /// markers. `status` writes what the source says of itself; it is given what it last said.
+    fn close(&mut self, cut: Cut, status: impl FnOnce(&mut SourceStatus, &SourceStatus)) {
+        self.report(cut, status);
+        self.outlet.cut(cut);
+        self.epoch = self.epoch.next();
+    }
+
+    fn report(&mut self, cut: Cut, status: impl FnOnce(&mut SourceStatus, &SourceStatus)) {
+        let mut report = loop {
+            match self.from_collector.pop() {
+                Ok(report) => break report,
+                Err(_) if self.from_collector.is_abandoned() => return,
+                Err(_) => {
+                    self.collector.ring();
+                    std::thread::yield_now();
+                }
+            }
+        };
+        status(&mut report.status, &self.status);
+        self.accounts.stamps_saturated = report.status.stamps_saturated;
+        report.cut = cut;
+        report.accounts = self.accounts;
+        // There are no more boxes than places in the ring.
+        let _ = self.to_collector.push(Message::Rx(report));
+        self.collector.ring();
     }
 }
 
@@ -407,33 +489,4 @@ fn next_after(last: Nanos, now: Nanos, quiet_until: impl FnOnce() -> Option<Tick
     let quiet = last.0.saturating_add(Tick::nanos(ticks.saturating_sub(1)).0).min(now.0);
     let skipped = quiet.saturating_sub(next.0).div_ceil(interval.0);
     Nanos(next.0 + skipped * interval.0)
-}
-
-struct Reports<'a> {
-    to_collector: &'a mut rtrb::Producer<Message>,
-    from_collector: &'a mut rtrb::Consumer<Box<RxReport>>,
-    collector: &'a Bell,
-}
-
-impl Reports<'_> {
-    /// Sends the report of a cut, in a box that the collector has read and given back.
-    fn send(&mut self, cut: Cut, accounts: &mut Accounts, status: impl FnOnce(&mut SourceStatus)) {
-        let mut report = loop {
-            match self.from_collector.pop() {
-                Ok(report) => break report,
-                Err(_) if self.from_collector.is_abandoned() => return,
-                Err(_) => {
-                    self.collector.ring();
-                    std::thread::yield_now();
-                }
-            }
-        };
-        status(&mut report.status);
-        accounts.stamps_saturated = report.status.stamps_saturated;
-        report.cut = cut;
-        report.accounts = *accounts;
-        // There are no more boxes than places in the ring.
-        let _ = self.to_collector.push(Message::Rx(report));
-        self.collector.ring();
-    }
 }

@@ -1,7 +1,7 @@
 //! Where an rx's frames go: over rings to the workers that own their flows, or straight into the
 //! worker that is fused with the rx.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
-#![expect(unsafe_code, reason = "frames are lent for the length of a burst")]
+#![expect(unsafe_code, reason = "frames are lent for a burst, and room for one is looked for before")]
 
 use std::sync::Arc;
 
@@ -37,6 +37,12 @@ pub trait Outlet: Send {
     /// Adds what was written to the place to the burst, and the payload in `frame`, which stays where
     /// it is until the burst was flushed.
     fn put(&mut self, frame: &[u8]);
+
+    /// The same for a frame whose key is not wide.
+    #[inline(always)]
+    fn put_plain(&mut self, frame: &[u8]) {
+        self.put(frame);
+    }
 
     /// Hands the burst over. What finds no room is dropped, or waited for if `waits`. The source has
     /// not been called since the frames were put.
@@ -74,15 +80,25 @@ impl Staged {
     }
 
     /// Returns the two lines behind the last one.
-    #[inline]
+    #[inline(always)]
     fn pair(&mut self) -> &mut [Line; 2] {
-        self.lines[self.used..].first_chunk_mut().expect("there are two lines for every frame of a burst")
+        // SAFETY: there are two lines behind those that are used, which `add` sees to.
+        unsafe { &mut *self.lines.as_mut_ptr().add(self.used).cast() }
     }
 
     /// Adds the frame in the next pair.
     #[inline]
     fn put(&mut self) {
-        self.used += 1 + self.lines[self.used].frame().lines_after();
+        let lines = 1 + self.pair()[0].frame().lines_after();
+        self.add(lines);
+    }
+
+    /// Adds a frame of so many lines.
+    #[inline(always)]
+    fn add(&mut self, lines: usize) {
+        let used = self.used + lines;
+        assert!(used + 2 <= self.lines.len(), "there are two lines for every frame of a burst");
+        self.used = used;
         self.frames += 1;
     }
 
@@ -158,10 +174,18 @@ impl Outlet for Fused {
         Line::pair_mut(self.staged.pair())
     }
 
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, frame: &[u8]) {
+        self.worker.prefetch(self.staged.pair()[0].frame().hash);
         self.lent[self.staged.used] = Lent::new(frame);
         self.staged.put();
+    }
+
+    #[inline(always)]
+    fn put_plain(&mut self, frame: &[u8]) {
+        self.worker.prefetch(self.staged.pair()[0].frame().hash);
+        self.lent[self.staged.used] = Lent::new(frame);
+        self.staged.add(1);
     }
 
     #[inline]
@@ -169,7 +193,7 @@ impl Outlet for Fused {
         let used = self.staged.used;
         // SAFETY: rx flushes before it calls the source again.
         let payloads = unsafe { Beside::new(&self.lent[..used]) };
-        let done = self.worker.process(&self.staged.lines[..used], &payloads);
+        let done = self.worker.process_prefetched(&self.staged.lines[..used], &payloads);
         debug_assert_eq!(done, self.staged.used);
         self.staged.clear();
     }

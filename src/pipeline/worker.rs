@@ -104,6 +104,22 @@ impl Worker {
         done
     }
 
+    /// Accounts lines for whose hashes [`Worker::prefetch`] was called a moment ago.
+    #[inline]
+    pub fn process_prefetched(&mut self, lines: &[Line], payloads: &impl Payloads) -> usize {
+        let done = self.table.process_prefetched(lines, payloads, &mut self.ended);
+        if self.sweeping {
+            self.sweep_step();
+        }
+        done
+    }
+
+    /// Starts loading what is needed first for a frame with this hash.
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u32) {
+        self.table.prefetch(hash);
+    }
+
     /// Returns all frames that were given to its table since the start.
     #[inline]
     fn taken(&self) -> Volume {

@@ -10,6 +10,7 @@
 //! | [`interfaces()`], [`addresses`], [`check_capture`] | which there are; whether we may capture on them |
 //! | [`allowed_cores`], [`check_cores`], [`host`] | where threads run |
 //! | [`standard_output`], [`reader_gone`], [`reader_keeps_up`] | where exports go; whether somebody reads them |
+//! | [`owners()`] | who owns sockets |
 //! | [`usable_memory`], [`self_usage`] | what may be used, what is used |
 
 pub mod filter;
@@ -33,7 +34,9 @@ pub use system::{
     self_usage, usable_memory, utc_offset,
 };
 
-use crate::{base::ids::CoreId, capture::capture_file::MapGuard, pipeline::launch::Host};
+use crate::{
+    base::ids::CoreId, capture::capture_file::MapGuard, pipeline::launch::Host, process::lookup::Owners,
+};
 
 /// Returns what watches over mapped capture files; without one, files are read in pieces.
 pub fn map_guard() -> &'static dyn MapGuard {
@@ -54,6 +57,24 @@ pub fn standard_output() -> std::io::Result<std::fs::File> {
     #[cfg(windows)]
     let handle = std::os::windows::io::AsHandle::as_handle(&std::io::stdout()).try_clone_to_owned()?;
     Ok(handle.into())
+}
+
+/// Which way owners of sockets are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnerMethod {
+    /// The best that works.
+    #[default]
+    Auto,
+    /// From the kernel's events; without them as `Proc`.
+    Bpf,
+    /// From the system's tables of sockets and processes.
+    Proc,
+}
+
+/// Starts to look for owners of sockets; those that are there already are known when it returns. `None`
+/// where the system has no way.
+pub fn owners(method: OwnerMethod) -> Option<Box<dyn Owners>> {
+    system::owners(method)
 }
 
 /// What this process has used so far, and uses now.

@@ -9,7 +9,9 @@ pub enum Quality {
     Translated,
     /// A socket of another network namespace has this tuple.
     Namespace,
-    /// A socket bound to the port on any address.
+    /// Several processes hold the socket, and none was seen to use it.
+    Shared,
+    /// One of several sockets of different processes that are bound to the port.
     Wildcard,
     /// The listener that the connection came in by.
     Listener,
@@ -19,12 +21,18 @@ pub enum Quality {
 }
 
 impl Quality {
+    /// Returns whether it is as good as certain: no `?` behind the name.
+    pub const fn is_certain(self) -> bool {
+        matches!(self, Self::Exact | Self::Namespace | Self::Translated)
+    }
+
     /// Returns the name in exports.
     pub const fn key(self) -> &'static str {
         match self {
             Self::UserOnly => "user",
             Self::Translated => "nat",
             Self::Namespace => "namespace",
+            Self::Shared => "shared",
             Self::Wildcard => "wildcard",
             Self::Listener => "listener",
             Self::Exact => "exact",

@@ -35,8 +35,8 @@ pub struct Look {
     pub digits: Digits,
     /// Names of services; without it their numbers are shown.
     pub services: Option<ServiceName>,
-    /// The rows come from a file, which knows no processes.
-    pub file: bool,
+    /// Nobody looks for processes: the rows come from a file, which knows none, or it is off.
+    pub no_owners: bool,
     /// Wall time of the rows' epoch.
     pub wall: Stamp,
 }
@@ -240,9 +240,38 @@ pub const COLUMNS: &[Column] = &[
         max: WIDE,
         share: 2,
         align: Align::Left,
-        cell: |_, look, _| if look.file { "n/a".into() } else { "".into() },
+        cell: process,
     },
 ];
+
+/// Returns whose the connection is in at most `max` cells: the name is cut, never its pid.
+///
+/// `name (pid)`; a trailing `?` where that is not certain; `[name]` where it is the kernel's short one.
+/// Without a process `? uid 1001`, `kernel`, `forwarded`, `?`, or `n/a` where nobody looks.
+pub fn process(row: &Row, look: &Look, max: usize) -> Cow<'static, str> {
+    if look.no_owners {
+        return "n/a".into();
+    }
+    let Some(owner) = row.owner.as_deref() else {
+        let is_ours = row.roles.is_local(0) || row.roles.is_local(1);
+        return if is_ours { "?".into() } else { "forwarded".into() };
+    };
+    if owner.is_kernel {
+        return match text::escape(&owner.name) {
+            name if name.is_empty() => "kernel".into(),
+            name => format!("kernel ({name})").into(),
+        };
+    }
+    let Some(pid) = owner.pid else {
+        return owner.uid.map_or("?".into(), |uid| format!("? uid {uid}").into());
+    };
+    let name = text::escape(&owner.name);
+    let name = if owner.name_is_comm { format!("[{name}]").into() } else { name };
+    let doubt = if owner.quality.is_certain() { "" } else { "?" };
+    let tail = format!(" ({pid}){doubt}");
+    let room = max.saturating_sub(tail.len());
+    format!("{}{tail}", text::clip(&name, room, look.signs.ellipsis)).into()
+}
 
 /// Returns the text of the `Pro` column: a name, or the protocol's number.
 pub fn protocol(row: &Row) -> Cow<'static, str> {

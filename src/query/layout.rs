@@ -146,7 +146,7 @@ mod tests {
             signs: crate::query::signs::Signs::UNICODE,
             digits: crate::query::format::Digits::Three,
             services: None,
-            file: false,
+            no_owners: false,
             wall: crate::base::time::Stamp(0),
         };
         let end = |s: &str| (s.parse().unwrap(), 443);

@@ -19,6 +19,7 @@ use crate::{
         state::{EndReason, FlowState},
     },
     packet::key::kind,
+    process::lookup::OwnerStatus,
     snapshot::{
         row::Row,
         view::{RowRef, Snapshot, Totals},
@@ -94,6 +95,8 @@ pub struct View {
     pub seen: u64,
     /// Every capture source.
     pub sources: Vec<SourceStatus>,
+    /// How owners are found.
+    pub owner_method: OwnerStatus,
     /// The source has no more frames.
     pub ended: bool,
     /// Rows that this order holds, a kept one that has ended not counted.
@@ -175,6 +178,7 @@ impl Finder {
             kernel_drops: snapshot.kernel_drops(),
             seen: snapshot.seen(),
             sources: snapshot.sources.clone(),
+            owner_method: snapshot.owner_method.clone(),
             ended: snapshot.ended,
             len,
             hidden,

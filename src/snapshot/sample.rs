@@ -15,6 +15,7 @@ use crate::{
         table::FrozenFlows,
     },
     packet::key::{Extension, kind},
+    process::lookup::OwnerStatus,
     snapshot::{
         side::SideView,
         view::{Snapshot, Totals, WorkerView},
@@ -60,6 +61,7 @@ pub fn of_rows(rows: &[(FlowRecord, [f32; 2])], now: Nanos, wall: Stamp) -> Snap
         totals,
         sources: Vec::new(),
         stages: Vec::new(),
+        owner_method: OwnerStatus::default(),
         epochs_skipped: 0,
         inspections: crate::dpi::inspector::InspectorCounts::default(),
         facts_lost: 0,

@@ -82,27 +82,18 @@ impl<T: Clone + Default> SideTable<T> {
     /// Returns the value of a flow for writing; a new one if nothing is known of it.
     pub fn get_mut(&mut self, id: FlowId) -> &mut T {
         let Self { view, leaving, cut } = self;
-        let tenant = view.tenant(id.slot());
-        if tenant.value.is_some() && tenant.generation != id.generation() {
-            let ahead = id.generation().wrapping_sub(tenant.generation) as i32;
-            if ahead < 0 {
-                return Arc::make_mut(&mut leaving.entry(id).or_insert_with(|| (Arc::default(), *cut)).0);
-            }
-            let old = FlowId::new(id.worker(), id.slot(), tenant.generation);
-            leaving.extend(tenant.value.take().map(|value| (old, (value, *cut))));
+        match enter(view, leaving, *cut, id) {
+            Some(tenant) => Arc::make_mut(tenant.value.get_or_insert_default()),
+            None => Arc::make_mut(&mut leaving.entry(id).or_insert_with(|| (Arc::default(), *cut)).0),
         }
-        tenant.generation = id.generation();
-        Arc::make_mut(tenant.value.get_or_insert_default())
     }
 
     /// Sets the value of a flow.
     pub fn set(&mut self, id: FlowId, value: Arc<T>) {
-        self.get_mut(id);
-        let tenant = self.view.tenant(id.slot());
-        if tenant.generation == id.generation() {
-            tenant.value = Some(value);
-        } else {
-            self.leaving.insert(id, (value, self.cut));
+        let Self { view, leaving, cut } = self;
+        match enter(view, leaving, *cut, id) {
+            Some(tenant) => tenant.value = Some(value),
+            None => drop(leaving.insert(id, (value, *cut))),
         }
     }
 
@@ -143,6 +134,26 @@ impl<T> SideView<T> {
             .get_or_insert_with(|| Arc::new(std::array::from_fn(|_| Tenant { generation: 0, value: None })));
         &mut Arc::make_mut(chunk)[slot as usize % CHUNK]
     }
+}
+
+/// Returns the slot of a flow, its last tenant having left; `None` if a later flow has it.
+fn enter<'a, T>(
+    view: &'a mut SideView<T>,
+    leaving: &mut HashMap<FlowId, (Arc<T>, u32)>,
+    cut: u32,
+    id: FlowId,
+) -> Option<&'a mut Tenant<T>> {
+    let tenant = view.tenant(id.slot());
+    if tenant.value.is_some() && tenant.generation != id.generation() {
+        let ahead = id.generation().wrapping_sub(tenant.generation) as i32;
+        if ahead < 0 {
+            return None;
+        }
+        let old = FlowId::new(id.worker(), id.slot(), tenant.generation);
+        leaving.extend(tenant.value.take().map(|value| (old, (value, cut))));
+    }
+    tenant.generation = id.generation();
+    Some(tenant)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::{
         slab::CHUNK,
         table::FrozenFlows,
     },
-    process::owner::Owner,
+    process::{lookup::OwnerStatus, owner::Owner},
     snapshot::{app::App, row::Row, side::SideView},
 };
 
@@ -64,6 +64,8 @@ pub struct Snapshot {
     pub sources: Vec<SourceStatus>,
     /// Every pinned stage.
     pub stages: Vec<StageStatus>,
+    /// How owners are found.
+    pub owner_method: OwnerStatus,
     /// Epochs asked for that could not be taken because a reader still held the last one.
     pub epochs_skipped: u64,
     /// What became of payloads.

@@ -331,7 +331,7 @@ impl App {
             signs: self.setup.signs,
             digits: if width < 100 { Digits::Two } else { Digits::Three },
             services: self.setup.services.filter(|_| self.names),
-            file: self.is_file(),
+            no_owners: self.is_file() || self.view.as_ref().is_some_and(|v| v.owner_method.method == "off"),
             wall: self.view.as_ref().map_or(self.clock, |v| v.wall),
         }
     }

@@ -80,14 +80,8 @@ struct Facts {
     cut: Option<Cut>,
 }
 
-/// How far a format came in a window.
-struct Step {
-    /// Bytes of whole records.
-    used: usize,
-    /// Frames handed out.
-    frames: usize,
-    stop: Stop,
-}
+/// Bytes up to the end of a frame's record, and the frame.
+type Record<'a> = (usize, &'a [u8]);
 
 /// Why a format stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,6 +223,51 @@ impl CaptureFile {
         false
     }
 
+    /// Hands out at most `max` frames from the window; returns how many, and why no more.
+    ///
+    /// NB: `each`, which is large, is called in one place, so that it becomes part of the loop.
+    #[inline(always)]
+    fn read<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, each: &mut F) -> (usize, Stop) {
+        let usual = match &self.format {
+            Format::Pcap(pcap) if pcap.is_usual() => Some(*pcap),
+            _ => None,
+        };
+        let mut meta = match &self.format {
+            Format::Pcap(pcap) => pcap.meta(),
+            Format::PcapNg(_) => pcapng::NO_META,
+        };
+        let window = self.input.window();
+        let (mut used, mut frames) = (0, 0);
+        let stop = loop {
+            if frames == max {
+                break Stop::Full;
+            }
+            let rest = &window[used..];
+            let record = match (&usual, &mut self.format) {
+                (Some(pcap), _) => pcap.next(&self.input, rest, &mut meta),
+                (None, Format::Pcap(pcap)) => pcap.next_rare(&self.input, rest, &mut meta),
+                (None, Format::PcapNg(section)) => {
+                    let found = section.next(&self.input, rest, &mut self.facts, &mut meta);
+                    found.map_err(|(passed, stop)| {
+                        used += passed;
+                        stop
+                    })
+                }
+            };
+            match record {
+                Ok((len, bytes)) => {
+                    used += len;
+                    frames += 1;
+                    each(bytes, &meta);
+                }
+                Err(stop) => break stop,
+            }
+        };
+        self.input.consume(used);
+        self.facts.frames += frames as u64;
+        (frames, stop)
+    }
+
     /// Passes over what is left of a long block. Returns whether reading can go on.
     #[cold]
     fn pass_over(&mut self) -> bool {
@@ -265,14 +304,9 @@ unsafe impl Source for CaptureFile {
             if self.ended || (self.skip != 0 && (has_frames || !self.pass_over())) {
                 break;
             }
-            let step = match &mut self.format {
-                Format::Pcap(pcap) => pcap.read(&self.input, left, &mut each),
-                Format::PcapNg(section) => section.read(&self.input, &mut self.facts, left, &mut each),
-            };
-            self.input.consume(step.used);
-            self.facts.frames += step.frames as u64;
-            left -= step.frames;
-            match step.stop {
+            let (frames, stop) = self.read(left, &mut each);
+            left -= frames;
+            match stop {
                 Stop::Full => break,
                 Stop::Skip(len) => {
                     self.long_block = u64::from(len);

@@ -16,7 +16,7 @@
 use crate::{
     base::{ids::IfaceId, time::Stamp},
     capture::capture_file::{
-        MAX_FRAME, Step, Stop,
+        MAX_FRAME, Record, Stop,
         cut::Why,
         input::Input,
         map::{intact, prefetch},
@@ -103,75 +103,87 @@ impl Pcap {
         })
     }
 
-    /// Hands out at most `max` frames from the window of `input`.
+    /// Returns whether it is what nearly every file is: little-endian on a little-endian machine, or big
+    /// on big, and the captured length first.
+    pub fn is_usual(&self) -> bool {
+        !self.swapped && self.lengths == Lengths::CapturedFirst
+    }
+
+    /// Returns what is known of every frame beside its time and length.
+    pub const fn meta(&self) -> FrameMeta {
+        FrameMeta {
+            wall: Stamp(0),
+            wire_len: 0,
+            iface: IfaceId(0),
+            link: self.link,
+            gso_size: 0,
+            stripped_vlan: None,
+            outgoing: false,
+            loopback: false,
+        }
+    }
+
+    /// Reads the record at the front of `rest`, a part of the window of `input`: returns its length and
+    /// the frame, and writes time and wire length. For a file that is usual.
     ///
-    /// NB: `each` becomes part of the loop for what nearly every file is; the other variants call
-    /// it, so that a large `each` is not there four times over.
-    #[inline]
-    pub fn read<F: FnMut(&[u8], &FrameMeta)>(&self, input: &Input, max: usize, each: &mut F) -> Step {
-        if !self.swapped && self.lengths == Lengths::CapturedFirst {
-            return self.run::<false, true, _>(input, max, each);
-        }
-        self.read_rare(input, max, each)
+    /// # Errors
+    /// Why there is no whole record.
+    #[inline(always)]
+    pub fn next<'a>(&self, input: &Input, rest: &'a [u8], meta: &mut FrameMeta) -> Result<Record<'a>, Stop> {
+        self.record::<false, true>(input, rest, meta)
     }
 
+    /// As [`Pcap::next`], for any file.
+    ///
+    /// # Errors
+    /// See there.
     #[inline(never)]
-    fn read_rare(&self, input: &Input, max: usize, each: &mut dyn FnMut(&[u8], &FrameMeta)) -> Step {
-        match (self.swapped, self.lengths) {
-            (true, Lengths::CapturedFirst) => self.run::<true, true, _>(input, max, each),
-            (true, _) => self.run::<true, false, _>(input, max, each),
-            (false, _) => self.run::<false, false, _>(input, max, each),
-        }
-    }
-
-    #[inline]
-    fn run<const SWAPPED: bool, const USUAL: bool, F: FnMut(&[u8], &FrameMeta)>(
+    pub fn next_rare<'a>(
         &self,
         input: &Input,
-        max: usize,
-        mut each: F,
-    ) -> Step {
-        let window = input.window();
-        let gone = input.gone();
-        let (mut used, mut frames) = (0, 0);
-        let stop = loop {
-            if frames == max {
-                break Stop::Full;
-            }
-            let rest = &window[used..];
-            let Some(header) = rest.first_chunk::<RECORD_HEADER>() else {
-                break Stop::Need(self.record_header);
-            };
-            let [secs, fraction, first, second] = words::<SWAPPED>(header);
-            let (captured, wire) = if USUAL { (first, second) } else { self.lengths.sort(first, second) };
-            if captured > MAX_FRAME {
-                break Stop::Cut(if input.shortened() { Why::Shortened } else { Why::FrameLength(captured) });
-            }
-            let len = self.record_header + captured as usize;
-            let Some(record) = rest.get(..len) else { break Stop::Need(len) };
-            // Of long frames, where the next but one begins if they are all as long.
-            prefetch(rest, AHEAD.max(2 * len));
-            let zeros = secs | fraction | first | second == 0;
-            if !intact(record, gone) || (zeros && input.shortened()) {
-                break Stop::Cut(Why::Shortened);
-            }
-            let meta = FrameMeta {
-                // Fits: 2^32 seconds are below 2^62 ns. A fraction beyond a second carries over.
-                wall: Stamp(u64::from(secs) * 1_000_000_000 + u64::from(fraction) * self.nanos_per_fraction),
-                wire_len: wire,
-                iface: IfaceId(0),
-                link: self.link,
-                gso_size: 0,
-                stripped_vlan: None,
-                outgoing: false,
-                loopback: false,
-            };
-            used += len;
-            frames += 1;
-            each(&record[self.record_header..], &meta);
-        };
-        Step { used, frames, stop }
+        rest: &'a [u8],
+        meta: &mut FrameMeta,
+    ) -> Result<Record<'a>, Stop> {
+        match (self.swapped, self.lengths) {
+            (true, Lengths::CapturedFirst) => self.record::<true, true>(input, rest, meta),
+            (true, _) => self.record::<true, false>(input, rest, meta),
+            (false, _) => self.record::<false, false>(input, rest, meta),
+        }
     }
+
+    #[inline(always)]
+    fn record<'a, const SWAPPED: bool, const USUAL: bool>(
+        &self,
+        input: &Input,
+        rest: &'a [u8],
+        meta: &mut FrameMeta,
+    ) -> Result<Record<'a>, Stop> {
+        let Some(header) = rest.first_chunk::<RECORD_HEADER>() else {
+            return Err(Stop::Need(self.record_header));
+        };
+        let [secs, fraction, first, second] = words::<SWAPPED>(header);
+        let (captured, wire) = if USUAL { (first, second) } else { self.lengths.sort(first, second) };
+        if captured > MAX_FRAME {
+            return Err(Stop::Cut(too_long(input, captured)));
+        }
+        let len = self.record_header + captured as usize;
+        let Some(record) = rest.get(..len) else { return Err(Stop::Need(len)) };
+        // Of long frames, where the next but one begins if they are all as long.
+        prefetch(rest, AHEAD.max(2 * len));
+        let zeros = secs | fraction | first | second == 0;
+        if !intact(record, input.gone()) || (zeros && input.shortened()) {
+            return Err(Stop::Cut(Why::Shortened));
+        }
+        // Fits: 2^32 seconds are below 2^62 ns. A fraction beyond a second carries over.
+        meta.wall = Stamp(u64::from(secs) * 1_000_000_000 + u64::from(fraction) * self.nanos_per_fraction);
+        meta.wire_len = wire;
+        Ok((len, &record[self.record_header..]))
+    }
+}
+
+#[cold]
+fn too_long(input: &Input, captured: u32) -> Why {
+    if input.shortened() { Why::Shortened } else { Why::FrameLength(captured) }
 }
 
 impl Lengths {

@@ -11,7 +11,7 @@ use crate::{
     base::{ids::IfaceId, time::Stamp},
     capture::{
         capture_file::{
-            Facts, MAX_BLOCK, MAX_FRAME, Step, Stop,
+            Facts, MAX_BLOCK, MAX_FRAME, Record, Stop,
             cut::Why,
             input::Input,
             map::{intact, prefetch},
@@ -46,6 +46,18 @@ const MAX_NAME: usize = 128;
 const MAX_INTERFACES: usize = 1 << 16;
 /// Blocks of other kinds than the usual that one burst takes at most, so that it always ends soon.
 const MAX_PASSED: usize = 1024;
+
+/// What is known of a frame before one was read.
+pub const NO_META: FrameMeta = FrameMeta {
+    wall: Stamp(0),
+    wire_len: 0,
+    iface: IfaceId(0),
+    link: LinkType::NULL,
+    gso_size: 0,
+    stripped_vlan: None,
+    outgoing: false,
+    loopback: false,
+};
 
 /// The section that is being read.
 #[allow(clippy::disallowed_types, reason = "grows with interface descriptions, not with packets")]
@@ -143,22 +155,23 @@ impl PcapNg {
         major == 1 && (minor == 0 || minor == 2)
     }
 
-    /// Hands out at most `max` frames from the window of `input`.
-    #[inline]
-    pub fn read<F: FnMut(&[u8], &FrameMeta)>(
+    /// Reads blocks from the front of `rest`, a part of the window of `input`, up to the first frame:
+    /// returns their length and the frame, and writes what is known of it.
+    ///
+    /// # Errors
+    /// Why there is no frame, behind how many bytes of other blocks.
+    #[inline(never)]
+    pub fn next<'a>(
         &mut self,
         input: &Input,
+        rest: &'a [u8],
         facts: &mut Facts,
-        max: usize,
-        each: &mut F,
-    ) -> Step {
-        let window = input.window();
+        meta: &mut FrameMeta,
+    ) -> Result<Record<'a>, (usize, Stop)> {
+        let window = rest;
         let gone = input.gone();
-        let (mut used, mut frames, mut passed) = (0, 0, 0);
-        let stop = loop {
-            if frames == max || passed == MAX_PASSED {
-                break Stop::Full;
-            }
+        let mut used = 0;
+        for _ in 0..MAX_PASSED {
             let rest = &window[used..];
             prefetch(rest, AHEAD);
             if let Some((len, packet, interface)) = self.usual(rest)
@@ -167,34 +180,29 @@ impl PcapNg {
                 let (stamp, saturated) = interface.scale.stamp(packet.ticks.unwrap_or(0));
                 facts.stamps_saturated += u64::from(saturated);
                 facts.last = stamp;
-                used += len;
-                frames += 1;
-                each(packet.bytes, &interface.meta(stamp, packet.wire_len));
-                continue;
+                *meta = interface.meta(stamp, packet.wire_len);
+                return Ok((used + len, packet.bytes));
             }
-            match self.unusual(rest, gone, facts, each) {
-                Ok((len, held)) => {
-                    used += len;
-                    frames += held;
-                    passed += 1;
-                }
+            match self.unusual(rest, gone, facts, meta) {
+                Ok((len, Some(bytes))) => return Ok((used + len, bytes)),
+                Ok((len, None)) => used += len,
                 // Zeros where a page was cut look like any kind of nonsense.
-                Err(Stop::Cut(_)) if input.shortened() => break Stop::Cut(Why::Shortened),
-                Err(stop) => break stop,
+                Err(Stop::Cut(_)) if input.shortened() => return Err((used, Stop::Cut(Why::Shortened))),
+                Err(stop) => return Err((used, stop)),
             }
-        };
-        Step { used, frames, stop }
+        }
+        Err((used, Stop::Full))
     }
 
-    /// Reads any block: returns its length and how many frames it held, 0 or 1.
+    /// Reads any block: returns its length and the frame, if it holds one.
     #[inline(never)]
-    fn unusual(
+    fn unusual<'a>(
         &mut self,
-        rest: &[u8],
+        rest: &'a [u8],
         gone: &AtomicBool,
         facts: &mut Facts,
-        each: &mut dyn FnMut(&[u8], &FrameMeta),
-    ) -> Result<(usize, usize), Stop> {
+        meta: &mut FrameMeta,
+    ) -> Result<(usize, Option<&'a [u8]>), Stop> {
         let (kind, len) = self.head(rest)?;
         let whole = matches!(kind, SECTION | INTERFACE | PACKET | SIMPLE_PACKET | ENHANCED_PACKET);
         if len > MAX_BLOCK {
@@ -220,7 +228,7 @@ impl PcapNg {
             PACKET => self.obsolete(body),
             _ => {
                 self.describe(kind, body, facts).map_err(Stop::Cut)?;
-                return Ok((len, 0));
+                return Ok((len, None));
             }
         };
         let packet = packet.map_err(Stop::Cut)?;
@@ -233,8 +241,8 @@ impl PcapNg {
             facts.stamps_saturated += u64::from(saturated);
             facts.last = stamp;
         }
-        each(packet.bytes, &interface.meta(facts.last, packet.wire_len));
-        Ok((len, 1))
+        *meta = interface.meta(facts.last, packet.wire_len);
+        Ok((len, Some(packet.bytes)))
     }
 
     /// Reads what nearly every block is, an enhanced packet without fault: its length, the frame,

@@ -202,10 +202,11 @@ unsafe impl Source for MemorySource {
         let range = self.at..self.at + take;
         self.at = range.end;
         let frames = &*self.frames;
-        let mut hand_out = |record: &Record| each(frames.slice(record), &record.meta);
-        match &self.share {
-            None => frames.records[range].iter().for_each(hand_out),
-            Some(share) => share[range].iter().for_each(|&n| hand_out(&frames.records[n as usize])),
+        let share = self.share.as_deref();
+        // NB: `each`, which is large, is called in one place, so that it becomes part of the loop.
+        for at in range {
+            let record = &frames.records[share.map_or(at, |share| share[at] as usize)];
+            each(frames.slice(record), &record.meta);
         }
         Progress::Frames
     }

@@ -63,6 +63,12 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
     Verdict::Is
 }
 
+/// Returns the phase that a message of a known flow makes: the QR bit tells (RFC 1035 section 4.1.1).
+pub fn phase(message: &[u8]) -> Option<Phase> {
+    let flags = message.get(2)?;
+    Some(if flags & 0x80 != 0 { Phase::DnsResponse } else { Phase::DnsQuery })
+}
+
 /// Judges a connection: messages with their lengths before them (RFC 1035 section 4.2.2), from either side.
 pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     let verdicts = [0, 1].map(|side| Framed { bytes: talk.bytes[side], ended: talk.ended[side] }.verdict());

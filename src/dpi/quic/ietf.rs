@@ -116,16 +116,20 @@ pub fn follow(datagram: &mut Datagram<'_>, connection: &mut Connection, notes: &
     }
     if let Some(short) = coalesced.short_at
         && connection.role(from) == 0
-        && (connection.handshake || connection.initial == [true; 2])
-        && connection.server_id.is_some_and(|id| is_short_for(&bytes[short..], &id))
     {
-        connection.connected = true;
+        let may_be = connection.handshake || connection.initial == [true; 2];
+        connection.connected |=
+            may_be && connection.server_id.is_some_and(|id| is_short_for(&bytes[short..], &id));
+        connection.unanswered += u64::from(!may_be);
     }
     if connection.version().gquic().is_some() {
         notes.service(Service::Gquic);
     }
     notes.phase(connection.phase());
-    let is_over = connection.connected || connection.closed == [true; 2];
+    // A client that goes on without a server has one whose packets are not captured.
+    let is_over = connection.connected
+        || connection.closed == [true; 2]
+        || connection.unanswered >= super::MOST_UNANSWERED;
     if is_over || connection.datagrams >= super::MOST_DATAGRAMS { Verdict::Done } else { Verdict::Is }
 }
 

@@ -35,6 +35,9 @@ use crate::dpi::{
 /// ten, one with lost packets and 0-RTT data some more.
 const MOST_DATAGRAMS: u64 = 64;
 
+/// Short headers of a client whose server was not heard, after which nothing more is expected.
+const MOST_UNANSWERED: u64 = 3;
+
 /// Judges a datagram.
 pub fn datagram(datagram: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
     // The first byte kept says whether the flow has begun.

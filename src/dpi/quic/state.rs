@@ -70,6 +70,8 @@ pub struct Connection {
     pub datagrams: u64,
     /// Packets that could not be opened.
     pub failures: u64,
+    /// Datagrams of the client with a short header, while nothing of the server was seen that allows one.
+    pub unanswered: u64,
     /// An Initial of each side was seen; client first.
     pub initial: [bool; 2],
     /// The server's keys are being used: a Handshake packet of either side.
@@ -125,7 +127,9 @@ impl Connection {
             });
             *side = pair.map(|pair| (pair.version as u32, Keys(pair.keys)));
         }
-        for number in self.largest.iter_mut().chain([&mut self.datagrams, &mut self.failures]) {
+        for number in
+            self.largest.iter_mut().chain([&mut self.datagrams, &mut self.failures, &mut self.unanswered])
+        {
             to.number(number);
         }
         let flags = [&mut self.handshake, &mut self.sent_back, &mut self.web, &mut self.connected];
@@ -220,6 +224,7 @@ mod tests {
         let mut memory = [0; MEMORY];
         assert_eq!(Connection::load(Parts::of(&mut memory).state), Connection::default());
         let mut connection = Connection {
+            unanswered: 2,
             begun: true,
             client: 1,
             version: 0x6b33_43cf,

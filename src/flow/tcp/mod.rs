@@ -30,7 +30,7 @@ use crate::{
     flow::{entry::Evidence, slab::Record, state::FlowState},
     packet::descriptor::tcp_flag::{ACK, FIN, RST, SYN},
 };
-use sequence::{End, Place, after, bit};
+use sequence::{End, Place, acknowledges, after, bit};
 use timer::Timer;
 
 /// Private working facts of one TCP connection: one cache line, zeros when nothing is known yet.
@@ -115,22 +115,29 @@ impl TcpTrack {
             && !self.ends[seg.from & 1].began_with(seg.seq_number)
     }
 
-    /// Takes note of the segment if it is the next one of an established connection and changes
-    /// numbers only; returns `false`, having done nothing, if it needs [`TcpTrack::segment`].
+    /// Takes note of a segment that carries data or acknowledges (an ACK without SYN, FIN and RST, not
+    /// late) if it is the next one of an established connection and changes numbers only; returns
+    /// `false`, having done nothing, if it needs [`TcpTrack::segment`].
     #[inline(always)]
     pub fn advance(&mut self, seg: &Segment) -> bool {
+        debug_assert!(seg.flags & (ACK | SYN | FIN | RST) == ACK && !seg.late);
         let from = seg.from & 1;
         let (me, peer) = (&self.ends[from], &self.ends[from ^ 1]);
         let settled = (me.bits | peer.bits) & (EVENTFUL | bit::UP | bit::TIMED_DATA) == bit::UP
             && me.bits & (bit::KNOWN | bit::ACKED) == bit::KNOWN | bit::ACKED;
-        let plain = seg.flags & (ACK | SYN | FIN | RST) == ACK && seg.payload_len != 1 && !seg.late;
-        let next = settled && plain && seg.seq_number == me.next;
-        if !next || seg.payload_len != 0 && self.timer.is_due(from, seg.wall) {
+        // No branch on what comes half of the time.
+        let is_due = (seg.payload_len != 0) & self.timer.is_due(from, seg.wall);
+        if !settled || seg.seq_number != me.next || seg.payload_len == 1 || is_due {
             return false;
         }
-        let (me, peer) = self.sides(from);
+        let is_known = peer.has(bit::KNOWN);
+        let possible = !is_known || acknowledges(seg.ack_number, peer.next);
+        let me = &mut self.ends[from];
         me.next = me.next.wrapping_add(seg.payload_len);
-        me.acknowledge(seg.ack_number, seg.window, peer);
+        if possible && !after(me.acked, seg.ack_number) {
+            me.acked = seg.ack_number;
+            me.window = seg.window;
+        }
         true
     }
 

@@ -88,6 +88,13 @@ pub(super) const fn after(a: u32, b: u32) -> bool {
     (a.wrapping_sub(b) as i32) > 0
 }
 
+/// Returns whether `ack_number` may acknowledge what an end has sent whose next byte is `next`, as far
+/// as that was seen.
+#[inline]
+pub(super) const fn acknowledges(ack_number: u32, next: u32) -> bool {
+    ack_number.wrapping_sub(next) as i32 <= LARGEST_WINDOW as i32
+}
+
 impl End {
     /// Returns whether any of the bits is set.
     #[inline]
@@ -158,8 +165,7 @@ impl End {
     #[inline]
     pub fn acknowledge(&mut self, ack_number: u32, window: u16, peer: &Self) {
         let fresh = !self.has(bit::ACKED) || !after(self.acked, ack_number);
-        let possible =
-            !peer.has(bit::KNOWN) || ack_number.wrapping_sub(peer.next) as i32 <= LARGEST_WINDOW as i32;
+        let possible = !peer.has(bit::KNOWN) || acknowledges(ack_number, peer.next);
         if fresh && possible {
             self.acked = ack_number;
             self.window = window;

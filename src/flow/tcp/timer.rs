@@ -39,7 +39,7 @@ impl Timer {
     /// Returns whether data of end `from` is to be timed again.
     #[inline]
     pub fn is_due(&self, from: usize, now: Stamp) -> bool {
-        self.leg_us[from] == 0 || micros(now).wrapping_sub(self.since_us) >= PAUSE_US
+        (self.leg_us[from] == 0) | (micros(now).wrapping_sub(self.since_us) >= PAUSE_US)
     }
 
     /// Returns the time since the start in us, at least 1; `None` if `now` is before the start.

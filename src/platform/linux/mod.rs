@@ -6,6 +6,7 @@ pub mod clock;
 pub mod interfaces;
 mod link;
 pub mod output;
+pub mod owners;
 pub mod privileges;
 pub mod resources;
 pub mod sigbus;
@@ -18,7 +19,11 @@ pub use output::{reader_gone, reader_keeps_up};
 pub use privileges::check_capture;
 pub use resources::{advise_huge_pages as advise, self_usage, usable_memory};
 
-use super::live::{LiveConfig, Native, OpenError};
+use super::{
+    OwnerMethod,
+    live::{LiveConfig, Native, OpenError},
+};
+use crate::process::lookup::Owners;
 
 /// Opens the system's own way of capture for `threads` rx threads.
 ///
@@ -26,4 +31,9 @@ use super::live::{LiveConfig, Native, OpenError};
 /// See [`OpenError`].
 pub fn open_native(config: &LiveConfig, threads: usize) -> Result<Native, OpenError> {
     af_packet::open(config, threads)
+}
+
+/// Starts to look for owners of sockets.
+pub fn owners(method: OwnerMethod) -> Option<Box<dyn Owners>> {
+    Some(owners::open(method))
 }

@@ -19,6 +19,12 @@ pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &App) {
         add_interfaces(&mut strip, app, view);
         let methods: Vec<_> = unique(view.sources.iter().map(|s| s.method));
         strip.right(4, [app.run(Role::Dim, methods.join(" "))]);
+        if !app.is_file() {
+            let owners = &view.owner_method;
+            // Not the best way: the losses' line says why.
+            let role = if owners.reason.is_some() { Role::Warn } else { Role::Dim };
+            strip.right(3, [app.run(role, format!("owners {}", owners.method))]);
+        }
         if app.setup.promiscuous {
             strip.right(6, [app.run(Role::Accent, "promiscuous")]);
         }
@@ -157,6 +163,10 @@ fn losses(app: &App, view: &View, width: u16) -> Strip {
     }
     for note in &app.setup.notes {
         strip.left(6, [app.run(Role::Warn, note.as_str())]);
+    }
+    if let Some(reason) = &view.owner_method.reason {
+        let remedy = view.owner_method.remedy.iter().map(|r| format!(": {r}")).next().unwrap_or_default();
+        strip.left(2, [app.run(Role::Warn, format!("owners: {reason}{remedy}"))]);
     }
     if width < 100 {
         strip.left(7, [app.run(Role::Plain, packets_per_second(view, "pkt/s"))]);

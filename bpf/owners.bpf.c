@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
+/* Who owns sockets: one object, of which only the programs that this kernel takes are loaded. They watch
+ * and tell; none can change or refuse anything.
+ */
+#include "tell.h"
+#include "iter.h"
+#include "tracepoints.h"
+#include "functions.h"
+
+/* Keeps the types of the events in the object, for the test that compares them. */
+const struct socket_event *socket_event_type __attribute__((unused));
+const struct end_event *end_event_type __attribute__((unused));
+
+char _license[] SEC("license") = "GPL";

@@ -1,0 +1,318 @@
+//! The programs in `bpf/`: which of them this kernel takes, their events, and passes over all sockets.
+//!
+//! All that can be loaded at once is; where one is refused, each group is tried alone, variant by
+//! variant, so that what is refused costs only itself.
+
+use std::{
+    io::Read as _,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use libbpf_rs::{
+    ErrorExt as _, Iter, Link, MapCore as _, MapFlags, Object, ObjectBuilder, RingBuffer, RingBufferBuilder,
+};
+
+use super::{
+    events::{self, Event},
+    why::{Facts, Why},
+};
+
+/// The compiled programs.
+static OBJECT: Aligned<[u8; include_bytes!("../../../../bpf/owners.bpf.o").len()]> =
+    Aligned(*include_bytes!("../../../../bpf/owners.bpf.o"));
+
+/// ELF is read in words.
+#[repr(C, align(16))]
+struct Aligned<T: ?Sized>(T);
+
+/// What does one thing, in variants, best first.
+struct Group {
+    /// What is missing without it.
+    what: &'static str,
+    variants: &'static [Variant],
+}
+
+#[derive(PartialEq, Eq)]
+struct Variant {
+    name: &'static str,
+    programs: &'static [&'static str],
+}
+
+const GROUPS: [Group; 4] = [
+    Group {
+        what: "passes over all sockets",
+        variants: &[Variant { name: "iter", programs: &["all_sockets"] }],
+    },
+    Group {
+        what: "states of TCP sockets",
+        variants: &[Variant { name: "set_state", programs: &["tcp_state"] }],
+    },
+    Group {
+        what: "uses of sockets",
+        variants: &[
+            Variant { name: "send, recv", programs: &["send_length", "recv_length"] },
+            Variant {
+                name: "fentry",
+                programs: &[
+                    "fentry_tcp_connect",
+                    "fentry_tcp_sendmsg",
+                    "fentry_tcp_recvmsg",
+                    "fentry_udp_sendmsg",
+                    "fentry_udp_recvmsg",
+                    "fentry_udpv6_sendmsg",
+                    "fentry_udpv6_recvmsg",
+                ],
+            },
+            Variant {
+                name: "kprobe",
+                programs: &[
+                    "kprobe_tcp_connect",
+                    "kprobe_tcp_sendmsg",
+                    "kprobe_tcp_recvmsg",
+                    "kprobe_udp_sendmsg",
+                    "kprobe_udp_recvmsg",
+                    "kprobe_udpv6_sendmsg",
+                    "kprobe_udpv6_recvmsg",
+                ],
+            },
+        ],
+    },
+    Group { what: "ends of processes", variants: &[Variant { name: "exit", programs: &["process_exit"] }] },
+];
+
+/// Programs that run, and what they tell. Dropping it takes them out of the kernel.
+pub struct Bpf {
+    // Dropped in this order: the ring's map belongs to the object.
+    ring: RingBuffer<'static>,
+    queue: Arc<Mutex<Vec<Event>>>,
+    pass: Option<Link>,
+    _links: Vec<Link>,
+    object: Object,
+    running: Vec<&'static Variant>,
+    /// Variants that were refused, with the kernel's word for it.
+    refused: Vec<(&'static Variant, String)>,
+}
+
+impl Bpf {
+    /// Loads and starts what this kernel takes.
+    ///
+    /// # Errors
+    /// When nothing can be loaded: why.
+    pub fn start() -> Result<Self, String> {
+        libbpf_rs::set_print(None);
+        let best: Vec<&'static Variant> = GROUPS.iter().map(|g| &g.variants[0]).collect();
+        if let Ok(bpf) = Self::load(best, Vec::new()) {
+            return Ok(bpf);
+        }
+        let mut chosen = Vec::new();
+        let mut refused = Vec::new();
+        for group in &GROUPS {
+            for variant in group.variants {
+                match Self::load(vec![variant], Vec::new()) {
+                    Ok(_) => {
+                        chosen.push(variant);
+                        break;
+                    }
+                    Err(error) => refused.push((variant, error)),
+                }
+            }
+        }
+        if chosen.is_empty() {
+            let first = refused.into_iter().next();
+            return Err(
+                first.map_or_else(String::new, |(variant, error)| format!("{}: {error}", variant.name))
+            );
+        }
+        Self::load(chosen, refused)
+    }
+
+    fn load(
+        running: Vec<&'static Variant>,
+        refused: Vec<(&'static Variant, String)>,
+    ) -> Result<Self, String> {
+        let text = |error: libbpf_rs::Error| format!("{error:#}");
+        let wanted: Vec<&str> = running.iter().flat_map(|v| v.programs).copied().collect();
+        let mut open = ObjectBuilder::default().open_memory(&OBJECT.0).map_err(text)?;
+        for mut program in open.progs_mut() {
+            let name = program.name().to_str().unwrap_or_default().to_owned();
+            program.set_autoload(wanted.contains(&name.as_str()));
+        }
+        let object = open.load().map_err(text)?;
+        let queue = Arc::new(Mutex::new(Vec::new()));
+        let ring = {
+            let events = object.maps().find(|m| m.name() == "events").ok_or("no ring")?;
+            let queue = Arc::clone(&queue);
+            let mut builder = RingBufferBuilder::new();
+            let take = move |bytes: &[u8]| {
+                if let Some((event, _)) = events::read(bytes) {
+                    queue.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+                }
+                0
+            };
+            builder.add(&events, take).map_err(text)?;
+            builder.build().map_err(text)?
+        };
+        let (mut links, mut pass) = (Vec::new(), None);
+        for program in object.progs_mut().filter(|p| p.autoload()) {
+            let name = program.name().to_string_lossy().into_owned();
+            let link = program.attach().context(name.clone()).map_err(text)?;
+            match name == "all_sockets" {
+                true => pass = Some(link),
+                false => links.push(link),
+            }
+        }
+        Ok(Self { ring, queue, pass, _links: links, object, running, refused })
+    }
+
+    /// Says why nothing could be loaded.
+    pub fn refusal(facts: &Facts, error: &str) -> Why {
+        facts.refusal(error)
+    }
+
+    /// Returns the names of what runs.
+    pub fn parts(&self) -> String {
+        self.running.iter().map(|v| v.name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Returns what does not run in any variant, and why.
+    pub fn missing(&self) -> Option<Why> {
+        let runs = |group: &&Group| group.variants.iter().any(|v| self.running.contains(&v));
+        let group = GROUPS.iter().find(|group| !runs(group))?;
+        let why =
+            self.refused.iter().find(|(v, _)| group.variants.contains(v)).map(|(_, error)| error.as_str());
+        let reason = format!("BPF without {}: {}", group.what, why.unwrap_or("refused"));
+        Some((reason, "a newer kernel; regular passes over all sockets fill the gap".into()))
+    }
+
+    /// Returns whether sockets are told the moment they are used.
+    pub fn has_events(&self) -> bool {
+        self.running.iter().any(|v| GROUPS[2].variants.contains(v))
+    }
+
+    /// Returns whether ends of processes are told.
+    pub fn tells_exits(&self) -> bool {
+        self.running.iter().any(|v| GROUPS[3].variants.contains(v))
+    }
+
+    /// Returns the events since the last call, in the order in which they were told.
+    pub fn drain(&self) -> Vec<Event> {
+        // Fails only if reading was interrupted; the rest comes next time.
+        let _ = self.ring.consume();
+        std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns a pass over all sockets that is about to begin, if the kernel has the iterator.
+    pub fn pass(&self) -> Option<PassReader> {
+        self.pass.as_ref().and_then(|link| Iter::new(link).ok()).map(PassReader)
+    }
+
+    /// Returns the number of events that found the ring full.
+    pub fn lost(&self) -> u64 {
+        let map = self.object.maps().find(|m| m.name() == "lost");
+        let value = map.and_then(|m| m.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).ok().flatten());
+        value.and_then(|v| v.try_into().ok()).map_or(0, u64::from_ne_bytes)
+    }
+}
+
+/// Reads a pass; the kernel walks while it is read.
+pub struct PassReader(Iter);
+
+impl PassReader {
+    /// Returns what the pass saw.
+    pub fn read(mut self) -> Vec<Event> {
+        let mut bytes = Vec::new();
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            match self.0.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => bytes.extend_from_slice(&buffer[..n]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        events::read_all(&bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libbpf_rs::{
+        HasSize as _,
+        btf::{Btf, types},
+    };
+
+    /// Offsets and sizes in the object are what `events` reads.
+    #[test]
+    fn layouts_are_those_of_the_object() {
+        let dir = std::env::temp_dir().join(format!("rustnet-btf-{}", std::process::id()));
+        std::fs::write(&dir, OBJECT.0).unwrap();
+        let btf = Btf::from_path(&dir).unwrap();
+        std::fs::remove_file(&dir).unwrap();
+        for (name, size, fields) in [
+            (
+                "socket_event",
+                events::SOCKET_BYTES,
+                &[
+                    ("kind", 0),
+                    ("pid", 4),
+                    ("start_ns", 8),
+                    ("at_ns", 16),
+                    ("socket", 24),
+                    ("netns", 32),
+                    ("uid", 36),
+                    ("local_port", 40),
+                    ("remote_port", 42),
+                    ("proto", 44),
+                    ("family", 45),
+                    ("flags", 46),
+                    ("local", 48),
+                    ("remote", 64),
+                ][..],
+            ),
+            (
+                "process_event",
+                events::PROCESS_BYTES,
+                &[
+                    ("pid", 4),
+                    ("start_ns", 8),
+                    ("cgroup", 24),
+                    ("parent", 32),
+                    ("uid", 36),
+                    ("flags", 40),
+                    ("path_bytes", 44),
+                    ("command_bytes", 46),
+                    ("comm", 48),
+                    ("path", 64),
+                    ("command", 1088),
+                ],
+            ),
+            ("end_event", events::END_BYTES, &[("pid", 4), ("start_ns", 8), ("at_ns", 16), ("socket", 24)]),
+        ] {
+            let found: types::Struct<'_> = btf.type_by_name(name).unwrap();
+            assert_eq!(found.size(), size, "{name}");
+            for (field, offset) in fields {
+                let member = found.iter().find(|m| m.name.is_some_and(|n| n == *field)).unwrap();
+                let types::MemberAttr::Normal { offset: bits } = member.attr else {
+                    panic!("{name}.{field}")
+                };
+                assert_eq!(bits, offset * 8, "{name}.{field}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_program_belongs_to_one_variant() {
+        let open = ObjectBuilder::default().open_memory(&OBJECT.0).unwrap();
+        let mut there: Vec<_> = open.progs().map(|p| p.name().to_str().unwrap().to_owned()).collect();
+        let mut listed: Vec<_> = GROUPS
+            .iter()
+            .flat_map(|g| g.variants)
+            .flat_map(|v| v.programs)
+            .map(|p| (*p).to_owned())
+            .collect();
+        there.sort();
+        listed.sort();
+        assert_eq!(there, listed);
+    }
+}

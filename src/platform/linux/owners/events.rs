@@ -1,0 +1,243 @@
+//! What the programs in `bpf/` tell, as bytes: the layouts of `bpf/events.h`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::{
+    base::time::Nanos,
+    process::{
+        identity::ProcessId,
+        socket::{Netns, SocketId, Tuple},
+    },
+};
+
+/// Start times are told in ns here, and in clock ticks of 10 ms by `/proc`.
+const TICK_NS: u64 = 10_000_000;
+const AF_INET: u8 = 2;
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A process that has a socket.
+    Process(Box<ProcessEvent>),
+    /// A socket and a process that has it.
+    Socket(SocketEvent),
+    /// A socket is closed.
+    Closed {
+        /// Which one.
+        socket: SocketId,
+        /// When.
+        at: Nanos,
+    },
+    /// A process has ended.
+    Exit {
+        /// Which one.
+        process: ProcessId,
+        /// When.
+        at: Nanos,
+    },
+}
+
+/// `struct process_event`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessEvent {
+    /// Which one.
+    pub id: ProcessId,
+    /// Its parent.
+    pub parent: u32,
+    /// Effective user.
+    pub uid: u32,
+    /// A thread of the kernel.
+    pub is_kernel: bool,
+    /// The path has lost its first components.
+    pub is_cut: bool,
+    /// Id of its control group in the unified hierarchy; 0 unknown.
+    pub cgroup: u64,
+    /// The kernel's name.
+    pub comm: Box<str>,
+    /// Path of the executable.
+    pub path: Option<Box<str>>,
+    /// Arguments, each with its NUL; empty if they could not be read.
+    pub command: Vec<u8>,
+}
+
+/// `struct socket_event`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketEvent {
+    /// The process.
+    pub process: ProcessId,
+    /// When.
+    pub at: Nanos,
+    /// The socket.
+    pub socket: SocketId,
+    /// Its ends.
+    pub tuple: Tuple,
+    /// Where it lives.
+    pub netns: Netns,
+    /// Its user.
+    pub uid: u32,
+    /// No file refers to it.
+    pub is_kernel: bool,
+    /// It takes connections.
+    pub is_listener: bool,
+    /// The process has just used it.
+    pub acted: bool,
+}
+
+/// Sizes of the three structures.
+pub const PROCESS_BYTES: usize = 1600;
+pub const SOCKET_BYTES: usize = 80;
+pub const END_BYTES: usize = 32;
+const PATH: usize = 64;
+const PATH_BYTES: usize = 1024;
+const COMMAND: usize = PATH + PATH_BYTES;
+
+/// Reads the event at the beginning of `bytes`, and says how long it is; `None` if there is none.
+pub fn read(bytes: &[u8]) -> Option<(Event, usize)> {
+    let kind = word(bytes, 0)?;
+    Some(match kind {
+        1 => (Event::Process(Box::new(process(bytes.get(..PROCESS_BYTES)?)?)), PROCESS_BYTES),
+        2 => (Event::Socket(socket(bytes.get(..SOCKET_BYTES)?)?), SOCKET_BYTES),
+        3 => {
+            let socket = SocketId(long(bytes, 24)?);
+            (Event::Closed { socket, at: Nanos(long(bytes, 16)?) }, END_BYTES)
+        }
+        4 => (Event::Exit { process: id(bytes)?, at: Nanos(long(bytes, 16)?) }, END_BYTES),
+        _ => return None,
+    })
+}
+
+/// Reads all events of a pass.
+pub fn read_all(mut bytes: &[u8]) -> Vec<Event> {
+    let mut events = Vec::with_capacity(bytes.len() / SOCKET_BYTES);
+    while let Some((event, len)) = read(bytes) {
+        events.push(event);
+        bytes = bytes.get(len..).unwrap_or_default();
+    }
+    events
+}
+
+fn process(bytes: &[u8]) -> Option<ProcessEvent> {
+    let flags = word(bytes, 40)?;
+    let path_len = usize::from(half(bytes, 44)?).min(PATH_BYTES);
+    let command_len = usize::from(half(bytes, 46)?).min(PROCESS_BYTES - COMMAND);
+    let comm = bytes[48..PATH].split(|b| *b == 0).next()?;
+    let is_cut = flags & 2 != 0;
+    Some(ProcessEvent {
+        id: id(bytes)?,
+        parent: word(bytes, 32)?,
+        uid: word(bytes, 36)?,
+        is_kernel: flags & 1 != 0,
+        is_cut,
+        cgroup: long(bytes, 24)?,
+        comm: String::from_utf8_lossy(comm).into(),
+        path: path(&bytes[PATH..PATH + path_len], is_cut),
+        command: bytes[COMMAND..COMMAND + command_len].to_vec(),
+    })
+}
+
+/// Puts a path together from its components, which come last first, each with its NUL.
+fn path(components: &[u8], is_cut: bool) -> Option<Box<str>> {
+    let mut path = Vec::with_capacity(components.len() + 4);
+    if is_cut {
+        path.extend_from_slice("…".as_bytes());
+    }
+    let parts = components.strip_suffix(b"\0")?;
+    for part in parts.rsplit(|b| *b == 0) {
+        path.push(b'/');
+        path.extend_from_slice(part);
+    }
+    Some(String::from_utf8_lossy(&path).into())
+}
+
+fn socket(bytes: &[u8]) -> Option<SocketEvent> {
+    let flags = bytes[46];
+    let address = |at: usize| -> Option<IpAddr> {
+        let address: [u8; 16] = bytes.get(at..at + 16)?.try_into().ok()?;
+        Some(match bytes[45] {
+            AF_INET => IpAddr::V4(Ipv4Addr::new(address[0], address[1], address[2], address[3])),
+            _ => IpAddr::V6(Ipv6Addr::from(address)),
+        })
+    };
+    Some(SocketEvent {
+        process: id(bytes)?,
+        at: Nanos(long(bytes, 16)?),
+        socket: SocketId(long(bytes, 24)?),
+        netns: Netns(word(bytes, 32)?),
+        uid: word(bytes, 36)?,
+        tuple: Tuple::new(bytes[44], (address(48)?, half(bytes, 40)?), (address(64)?, half(bytes, 42)?)),
+        is_kernel: flags & 1 != 0,
+        is_listener: flags & 2 != 0,
+        acted: flags & 4 != 0,
+    })
+}
+
+fn id(bytes: &[u8]) -> Option<ProcessId> {
+    Some(ProcessId { pid: word(bytes, 4)?, start: long(bytes, 8)? / TICK_NS })
+}
+
+fn half(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn long(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_read() {
+        let mut bytes = vec![0; SOCKET_BYTES];
+        bytes[0] = 2;
+        bytes[4..8].copy_from_slice(&77u32.to_ne_bytes());
+        bytes[8..16].copy_from_slice(&(5 * TICK_NS + 3).to_ne_bytes());
+        bytes[16..24].copy_from_slice(&9u64.to_ne_bytes());
+        bytes[24..32].copy_from_slice(&0xffff_8881u64.to_ne_bytes());
+        bytes[32..36].copy_from_slice(&4026u32.to_ne_bytes());
+        bytes[36..40].copy_from_slice(&1000u32.to_ne_bytes());
+        bytes[40..42].copy_from_slice(&50_000u16.to_ne_bytes());
+        bytes[42..44].copy_from_slice(&443u16.to_ne_bytes());
+        bytes[44..47].copy_from_slice(&[6, 10, 4]);
+        // ::ffff:10.0.0.1 to ::ffff:192.0.2.1
+        bytes[58..64].copy_from_slice(&[0xff, 0xff, 10, 0, 0, 1]);
+        bytes[74..80].copy_from_slice(&[0xff, 0xff, 192, 0, 2, 1]);
+        let (Event::Socket(event), SOCKET_BYTES) = read(&bytes).unwrap() else { panic!() };
+        assert_eq!(event.process, ProcessId { pid: 77, start: 5 });
+        assert_eq!(event.tuple.local, ("10.0.0.1".parse().unwrap(), 50_000));
+        assert_eq!(event.tuple.remote, ("192.0.2.1".parse().unwrap(), 443));
+        assert!(event.acted && !event.is_kernel && !event.is_listener);
+        for len in 0..SOCKET_BYTES {
+            assert_eq!(read(&bytes[..len]), None, "{len}");
+        }
+    }
+
+    #[test]
+    fn paths_are_turned_round_and_hostile_bytes_are_text() {
+        assert_eq!(path(b"nginx\0sbin\0usr\0", false).as_deref(), Some("/usr/sbin/nginx"));
+        assert_eq!(path(b"nginx\0deep\0", true).as_deref(), Some("…/deep/nginx"));
+        assert_eq!(path(b"", false), None);
+        assert_eq!(path(b"a\xff\0", false).as_deref(), Some("/a\u{fffd}"));
+        assert_eq!(path(b"\x1b[2J\0tmp\0", false).as_deref(), Some("/tmp/\u{1b}[2J"));
+    }
+
+    #[test]
+    fn lengths_that_cannot_be_do_not_reach_beyond_the_event() {
+        let mut bytes = vec![b'x'; PROCESS_BYTES];
+        bytes[..4].copy_from_slice(&1u32.to_ne_bytes());
+        bytes[44..48].fill(0xff);
+        let (Event::Process(event), PROCESS_BYTES) = read(&bytes).unwrap() else { panic!() };
+        assert_eq!(event.command.len(), 512);
+        assert_eq!(event.comm.len(), 16);
+        let mut two = bytes.clone();
+        two.extend_from_slice(&bytes);
+        two.extend_from_slice(&[1, 0, 0]);
+        assert_eq!(read_all(&two).len(), 2);
+        assert_eq!(read(&[9; 2000]), None);
+    }
+}

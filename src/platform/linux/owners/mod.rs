@@ -1,0 +1,405 @@
+//! Owners of sockets on Linux: BPF programs that tell who uses a socket the moment it happens, else
+//! sock_diag and `/proc`.
+//!
+//! ```text
+//!   programs ──ring──▶ drain ─┐
+//!                             ├─▶ registry ◀── find (collector, at a cut)
+//!   thread "owners": passes ──┘
+//! ```
+//!
+//! The thread drains the ring, because who is asked about soon may be gone soon, and passes over all
+//! sockets when the collector asks for it: some flow has no owner. How often follows from what a pass
+//! costs. Without BPF there are no events, so new sockets are looked for all the time, in small steps.
+
+#[cfg(feature = "bpf")]
+mod bpf;
+#[cfg(not(feature = "bpf"))]
+#[path = "no_bpf.rs"]
+mod bpf;
+mod cgroups;
+mod events;
+mod procfs;
+mod sock_diag;
+mod survey;
+mod tables;
+mod users;
+mod why;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use self::{
+    bpf::{Bpf, PassReader},
+    cgroups::Cgroups,
+    events::{Event, ProcessEvent, SocketEvent},
+    procfs::Procfs,
+    survey::Survey,
+    why::Facts,
+};
+use super::clock;
+use crate::{
+    base::{ids::FlowId, time::Nanos},
+    platform::OwnerMethod,
+    process::{
+        container::container,
+        identity::{Process, ProcessFacts, ProcessId},
+        lookup::{Asked, OwnerStatus, Owners},
+        owner::Owner,
+        registry::Registry,
+        socket::{Netns, Pass, Seen},
+    },
+};
+
+/// How often the ring is drained at least.
+const DRAIN: Duration = Duration::from_millis(10);
+/// Pauses between passes are at least this, and so many times what the last one took.
+const PASS_PAUSE: Duration = Duration::from_millis(100);
+const PASS_SHARE: u32 = 20;
+/// A pass comes at least so often: what closes without a word is forgotten.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Sockets that may come before a pass clears up.
+const GROWTH: usize = 16_384;
+/// How long a caller waits for a pass.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// The first pid namespace (include/linux/proc_ns.h): only there our `/proc` has the numbers that
+/// programs in the kernel see.
+const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// Starts to look for owners; sockets that are there already are known when it returns.
+pub fn open(method: OwnerMethod) -> Box<dyn Owners> {
+    let proc = Procfs::new();
+    let own_netns = Netns(proc.netns(std::process::id()).unwrap_or(0));
+    let facts = Facts::gather(proc.is_hidden());
+    let (bpf, refusal) = match method {
+        OwnerMethod::Proc => (None, None),
+        OwnerMethod::Auto | OwnerMethod::Bpf => match Bpf::start() {
+            Ok(bpf) => (Some(bpf), None),
+            Err(error) => (None, Some(Bpf::refusal(&facts, &error))),
+        },
+    };
+    let status = status(bpf.as_ref(), refusal, &facts);
+    let shared = Arc::new(Shared {
+        state: Mutex::new(State {
+            registry: Registry::new(own_netns),
+            sees_pids: std::fs::read_link("/proc/self/ns/pid").is_ok_and(|l| l == *INITIAL_PID_NAMESPACE),
+            cgroups: Cgroups::default(),
+            early: HashMap::new(),
+            bpf,
+            proc,
+            status,
+            pass_wanted: false,
+            stopping: false,
+            offset: 0,
+        }),
+        changed: Condvar::new(),
+    });
+    let mut survey = Survey::new(own_netns);
+    shared.pass(&mut survey, true);
+    let thread = {
+        let shared = Arc::clone(&shared);
+        thread::Builder::new().name("owners".into()).spawn(move || shared.run(&mut survey)).ok()
+    };
+    Box::new(LinuxOwners { shared, thread })
+}
+
+fn status(bpf: Option<&Bpf>, refusal: Option<why::Why>, facts: &Facts) -> OwnerStatus {
+    let mut status = OwnerStatus::default();
+    match bpf {
+        Some(bpf) => {
+            status.method = "bpf";
+            status.parts = bpf.parts();
+            (status.reason, status.remedy) = bpf.missing().unzip();
+        }
+        None => {
+            status.method = "proc";
+            status.parts = "sock_diag, /proc".into();
+            (status.reason, status.remedy) = refusal.or_else(|| facts.proc_limits()).unzip();
+        }
+    }
+    status
+}
+
+/// What the collector holds.
+struct LinuxOwners {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Owners for LinuxOwners {
+    fn drain(&mut self) {
+        self.shared.lock().drain();
+    }
+
+    fn find(&mut self, flow: &Asked) -> Option<Arc<Owner>> {
+        let mut state = self.shared.lock();
+        let first = Nanos(flow.first.0.saturating_sub(state.offset));
+        state.registry.find(flow, first)
+    }
+
+    fn look_again(&mut self, wait: bool) {
+        let mut state = self.shared.lock();
+        state.pass_wanted = true;
+        let passes = state.status.passes;
+        self.shared.changed.notify_all();
+        if wait {
+            let until = |s: &mut State| s.status.passes == passes;
+            drop(self.shared.changed.wait_timeout_while(state, PATIENCE, until));
+        }
+    }
+
+    fn changed(&mut self, into: &mut Vec<FlowId>) {
+        self.shared.lock().registry.changed(into);
+    }
+
+    fn status(&self) -> OwnerStatus {
+        self.shared.lock().status.clone()
+    }
+}
+
+impl Drop for LinuxOwners {
+    fn drop(&mut self) {
+        self.shared.lock().stopping = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// Everything that is known, under one lock that is held for short.
+struct State {
+    registry: Registry,
+    /// Sockets whose process was told later than themselves, or not at all.
+    early: HashMap<ProcessId, Vec<SocketEvent>>,
+    bpf: Option<Bpf>,
+    proc: Procfs,
+    cgroups: Cgroups,
+    /// Numbers of processes mean the same to the kernel's programs and in our `/proc`.
+    sees_pids: bool,
+    status: OwnerStatus,
+    pass_wanted: bool,
+    stopping: bool,
+    /// Wall clock minus monotonic clock.
+    offset: u64,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread.
+    fn run(&self, survey: &mut Survey) {
+        let mut next_pass = Instant::now() + PASS_PAUSE;
+        let mut latest = Instant::now() + LONGEST_PAUSE;
+        let mut size = self.lock().registry.len();
+        loop {
+            let mut state = self.lock();
+            if !state.pass_wanted && !state.stopping {
+                let waited = self.changed.wait_timeout(state, DRAIN);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            } else if !state.stopping {
+                // A pass is wanted, but not due yet.
+                let left = next_pass.saturating_duration_since(Instant::now()).min(DRAIN);
+                let waited = self.changed.wait_timeout_while(state, left, |s| !s.stopping);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            if state.stopping {
+                return;
+            }
+            state.drain();
+            let now = Instant::now();
+            let has_events = state.bpf.as_ref().is_some_and(Bpf::has_events);
+            let grown = state.registry.len() > 2 * size + GROWTH;
+            let wanted = state.pass_wanted || grown || !has_events || now >= latest;
+            drop(state);
+            if wanted && now >= next_pass {
+                self.pass(survey, false);
+                let took = now.elapsed();
+                next_pass = Instant::now() + PASS_PAUSE.max(took * PASS_SHARE);
+                latest = Instant::now() + LONGEST_PAUSE;
+                size = self.lock().registry.len();
+            }
+        }
+    }
+
+    /// Looks at all sockets.
+    fn pass(&self, survey: &mut Survey, is_first: bool) {
+        let begun = Instant::now();
+        let started = Nanos(clock::monotonic());
+        let (reader, wanted) = {
+            let mut state = self.lock();
+            let wanted = std::mem::take(&mut state.pass_wanted);
+            (state.bpf.as_ref().and_then(Bpf::pass), wanted)
+        };
+        let is_bpf = reader.is_some();
+        let events = reader.map(PassReader::read).unwrap_or_default();
+        // What has no process has a user at least.
+        let found = if !is_bpf || wanted || is_first { survey.sockets() } else { Vec::new() };
+        let holders = match is_bpf {
+            true => Vec::new(),
+            false => survey.holders(&found, |id| self.lock().registry.has_holder(id)),
+        };
+        let mut state = self.lock();
+        state.drain();
+        let mut pass = Pass { started, seen: Vec::new() };
+        for event in events {
+            state.take_in(event, Some(&mut pass.seen));
+        }
+        match is_bpf {
+            true => pass.seen.extend(
+                survey.without_process(&found, started, |tuple, netns| state.registry.knows(tuple, netns)),
+            ),
+            false => {
+                state.learn_holders(&holders);
+                let State { registry, .. } = &mut *state;
+                pass.seen.extend(survey.seen(&found, &holders, started, &registry.processes));
+            }
+        }
+        state.registry.pass(pass);
+        if !state.bpf.as_ref().is_some_and(Bpf::tells_exits) {
+            state.bury(started);
+        }
+        state.status.passes += 1;
+        state.status.pass_ns = begun.elapsed().as_nanos() as u64;
+        drop(state);
+        self.changed.notify_all();
+    }
+}
+
+impl State {
+    fn drain(&mut self) {
+        self.offset = clock::wall().saturating_sub(clock::monotonic());
+        let Some(bpf) = &self.bpf else { return };
+        let lost = bpf.lost();
+        let events = bpf.drain();
+        if lost > self.status.events_lost {
+            self.status.events_lost = lost;
+            self.pass_wanted = true;
+        }
+        for event in events {
+            self.take_in(event, None);
+        }
+        self.registry.expire(Nanos(clock::monotonic()));
+    }
+
+    /// Takes in an event; sockets of a pass go to `pass`.
+    fn take_in(&mut self, event: Event, pass: Option<&mut Vec<Seen>>) {
+        match event {
+            Event::Process(event) => {
+                let id = event.id;
+                self.learn(*event);
+                for socket in self.early.remove(&id).unwrap_or_default() {
+                    let seen = self.seen(&socket);
+                    self.registry.see(seen);
+                }
+            }
+            Event::Socket(event) => {
+                let is_known = self.registry.processes.get(event.process).is_some();
+                let seen = self.seen(&event);
+                match pass {
+                    Some(pass) => pass.push(seen),
+                    None => {
+                        if !is_known && self.early.len() < 4096 {
+                            self.early.entry(event.process).or_default().push(event);
+                        }
+                        self.registry.see(seen);
+                    }
+                }
+            }
+            Event::Closed { socket, at } => self.registry.close(socket, at),
+            Event::Exit { process, at } => {
+                self.early.remove(&process);
+                self.registry.end_process(process, at);
+            }
+        }
+    }
+
+    fn seen(&self, event: &SocketEvent) -> Seen {
+        Seen {
+            id: event.socket,
+            tuple: event.tuple,
+            netns: event.netns,
+            uid: Some(event.uid),
+            is_listener: event.is_listener,
+            is_kernel: event.is_kernel,
+            holder: self.registry.processes.get(event.process).cloned(),
+            acted: event.acted,
+            at: event.at,
+        }
+    }
+
+    /// Takes in a process that the kernel's programs told; what they cannot know comes from `/proc`, if
+    /// it is still there.
+    fn learn(&mut self, event: ProcessEvent) {
+        let pid = event.id.pid;
+        let known = self.registry.processes.get(event.id);
+        if known.is_some_and(|p| event.command.is_empty() && !event.is_cut && p.facts.exe == event.path) {
+            return;
+        }
+        let lives = self.sees_pids && self.proc.stat(pid).is_some_and(|stat| stat.id == event.id);
+        let mut arguments = event.command;
+        let mut exe = event.path;
+        let mut box_of = self.cgroups.path(event.cgroup).and_then(|path| container(&path));
+        let mut parents = Box::default();
+        if lives {
+            if arguments.is_empty() && !event.is_kernel {
+                arguments = self.proc.arguments(pid);
+            }
+            if event.is_cut {
+                exe = self.proc.exe(pid).or(exe);
+            }
+            box_of = box_of.or_else(|| self.proc.container(pid));
+        }
+        if self.sees_pids {
+            parents = self.proc.parents(event.parent);
+        }
+        let facts = ProcessFacts {
+            exe,
+            command: procfs::command(&arguments),
+            argument0: procfs::argument0(&arguments),
+            comm: event.comm,
+            is_kernel: event.is_kernel,
+            uid: Some(event.uid),
+            user: self.proc.users.name(event.uid),
+            parents,
+            container: box_of,
+        };
+        self.registry.processes.insert(Process::new(event.id, facts));
+    }
+
+    /// Looks up who the holders are that were found in `/proc`.
+    fn learn_holders(&mut self, holders: &[(u64, u32)]) {
+        let mut pids: Vec<u32> = holders.iter().map(|(_, pid)| *pid).collect();
+        pids.sort_unstable();
+        pids.dedup();
+        for pid in pids {
+            let known = self.proc.stat(pid).and_then(|stat| self.registry.processes.get(stat.id));
+            if known.is_some_and(|process| process.facts.exe == self.proc.exe(pid)) {
+                continue;
+            }
+            if let Some((id, facts)) = self.proc.identity(pid) {
+                self.registry.processes.insert(Process::new(id, facts));
+            }
+        }
+    }
+
+    /// Ends processes that have gone without a word.
+    fn bury(&mut self, at: Nanos) {
+        let known: Vec<ProcessId> = self.registry.processes.ids().collect();
+        for id in known {
+            if self.proc.stat(id.pid).is_none_or(|stat| stat.id != id) {
+                self.registry.end_process(id, at);
+            }
+        }
+    }
+}

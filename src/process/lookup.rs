@@ -1,0 +1,117 @@
+//! What the collector asks of whoever knows owners.
+
+use std::{net::IpAddr, sync::Arc};
+
+use crate::{
+    base::{ids::FlowId, time::Stamp},
+    flow::entry::{Evidence, Facts, FlowRecord, Hot, Roles},
+    packet::key::{WideKey, kind, proto},
+    process::owner::Owner,
+};
+
+/// Knows who owns sockets. Lives in the collector's thread.
+pub trait Owners: Send {
+    /// Takes in what happened up to now; cheap when nothing did.
+    fn drain(&mut self);
+
+    /// Returns the owner of a flow's end that is ours, as well as it is known now.
+    fn find(&mut self, flow: &Asked) -> Option<Arc<Owner>>;
+
+    /// Says that some flow has no certain owner: all sockets should be looked at again soon. Returns
+    /// at once, or, to `wait`, when that was done (in 300 ms at most).
+    fn look_again(&mut self, wait: bool);
+
+    /// Moves flows for which a better answer than the last one may be known now into `into`.
+    fn changed(&mut self, into: &mut Vec<FlowId>);
+
+    /// Returns how owners are found.
+    fn status(&self) -> OwnerStatus;
+}
+
+/// How owners are found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnerStatus {
+    /// `bpf`, `proc`, or `off` where nothing is looked up.
+    pub method: &'static str,
+    /// What exactly runs, for the page that tells about it: `iter, set_state, send`.
+    pub parts: String,
+    /// Why it is not the best method, if it is not.
+    pub reason: Option<String>,
+    /// What helps.
+    pub remedy: Option<String>,
+    /// Events that found their queue full; repaired by the next pass.
+    pub events_lost: u64,
+    /// Passes over all sockets.
+    pub passes: u64,
+    /// How long the last pass took, in ns.
+    pub pass_ns: u64,
+}
+
+impl Default for OwnerStatus {
+    /// Nothing is looked up.
+    fn default() -> Self {
+        Self {
+            method: "off",
+            parts: String::new(),
+            reason: None,
+            remedy: None,
+            events_lost: 0,
+            passes: 0,
+            pass_ns: 0,
+        }
+    }
+}
+
+/// A flow as a question: whose is it?
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The flow.
+    pub id: FlowId,
+    /// IP protocol.
+    pub proto: u8,
+    /// It is an ARP exchange.
+    pub is_arp: bool,
+    /// Addresses of the low and the high end, IPv4-mapped ones as IPv4.
+    pub addresses: [IpAddr; 2],
+    /// Ports; 0 without.
+    pub ports: [u16; 2],
+    /// Which ends are ours, and who began.
+    pub roles: Roles,
+    /// Wall time of the first packet.
+    pub first: Stamp,
+    /// It was found inside of a tunnel: no socket of this host has these ends.
+    pub is_inner: bool,
+}
+
+impl Asked {
+    /// Returns the question about a flow.
+    pub fn new(id: FlowId, hot: &Hot, facts: &Facts, wide: &WideKey) -> Self {
+        let has_ports = hot.key.kind & kind::ARP == 0 && proto::has_ports(hot.key.proto);
+        Self {
+            id,
+            proto: hot.key.proto,
+            is_arp: hot.key.kind & kind::ARP != 0,
+            addresses: hot.key.addresses(wide).map(|a| a.to_canonical()),
+            ports: if has_ports { hot.key.ports } else { [0, 0] },
+            roles: hot.roles,
+            first: facts.first,
+            is_inner: hot.key.kind & kind::EXTENDED != 0 && wide.extension.tunnel != 0,
+        }
+    }
+
+    /// Returns the question about a flow that has ended.
+    pub fn about(record: &FlowRecord) -> Self {
+        Self::new(record.id, &record.hot, &record.facts, &record.wide)
+    }
+
+    /// Returns whether one of its ends is ours.
+    pub fn has_local_end(&self) -> bool {
+        self.roles.is_local(0) || self.roles.is_local(1)
+    }
+
+    /// Returns whether this end opened the connection for all that is known: it may not have come
+    /// in by a listener.
+    pub fn was_opened_by(&self, end: usize) -> bool {
+        self.roles.initiator() == end && self.roles.evidence() >= Evidence::Handshake as u8
+    }
+}

@@ -1,0 +1,505 @@
+//! Lives of sockets by their ends, and the answers made from them.
+//!
+//! ```text
+//!   SocketId ──▶ life ◀── Tuple ──▶ life ──▶ older life of the same ends ──▶ ...
+//!                 │ born, died, holders (processes), flows that were answered with it
+//! ```
+//!
+//! A life counts for a flow only if it covers the flow's first packet, so that a port that is used again
+//! never brings back its former owner. Lives that are over stay for [`KEEP`]: a cut comes at most
+//! seconds after a short connection has ended.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
+
+use crate::{
+    base::{ids::FlowId, time::Nanos},
+    packet::key::proto,
+    process::{
+        identity::{Process, ProcessId, Processes},
+        kernel,
+        lookup::Asked,
+        owner::{Owner, Quality},
+        socket::{Netns, Pass, Seen, SocketId, Tuple},
+    },
+};
+
+/// How long lives that are over are kept.
+const KEEP: Nanos = Nanos::from_secs(15);
+/// Lives that are over and kept, at most.
+const MOST_DEAD: usize = 1 << 18;
+/// Lives kept at most; above, new ones are counted as lost until a pass clears up.
+const MOST_LIVES: usize = 1 << 22;
+/// A socket is often seen only just after the packet that it sent: the system call returns later.
+const SEEN_AFTER: Nanos = Nanos::from_millis(20);
+/// One that was never seen before may have been there for so long without doing anything.
+const SEEN_LATE: Nanos = Nanos::from_secs(2);
+/// A packet's stamp may be so much later than the end of its socket.
+const LATE_STAMP: Nanos = Nanos::from_millis(5);
+/// Flows of one life that are told when its owner changes.
+const MOST_FLOWS: usize = 4096;
+/// Processes remembered for one socket.
+const MOST_HOLDERS: usize = 8;
+const NONE: u32 = u32::MAX;
+
+/// What is known of sockets and processes.
+pub struct Registry {
+    /// Processes that live.
+    pub processes: Processes,
+    own: Netns,
+    lives: Vec<Life>,
+    free: Vec<u32>,
+    by_id: HashMap<SocketId, u32>,
+    by_tuple: HashMap<Tuple, u32>,
+    /// What a process holds, to know what its end means.
+    held: HashMap<ProcessId, Vec<(SocketId, u32)>>,
+    dead: VecDeque<(Nanos, u32)>,
+    changed: Vec<FlowId>,
+    unknown_users: HashMap<u32, Arc<Owner>>,
+    kernel_owners: HashMap<&'static str, Arc<Owner>>,
+    pass: u32,
+    last_pass: Nanos,
+    /// Sockets that found no room.
+    pub overflow: u64,
+}
+
+#[derive(Debug)]
+struct Life {
+    id: SocketId,
+    tuple: Tuple,
+    netns: Netns,
+    uid: Option<u32>,
+    is_listener: bool,
+    is_kernel: bool,
+    born: Nanos,
+    died: Option<Nanos>,
+    holders: Vec<Holder>,
+    flows: Vec<FlowId>,
+    /// The last pass that saw it.
+    pass: u32,
+    /// The next older life with these ends.
+    older: u32,
+}
+
+#[derive(Debug)]
+struct Holder {
+    process: Arc<Process>,
+    /// When it used the socket last.
+    acted: Option<Nanos>,
+    pass: u32,
+}
+
+impl Registry {
+    /// Returns an empty one for a program in this network namespace.
+    pub fn new(own: Netns) -> Self {
+        Self {
+            processes: Processes::default(),
+            own,
+            lives: Vec::new(),
+            free: Vec::new(),
+            by_id: HashMap::new(),
+            by_tuple: HashMap::new(),
+            held: HashMap::new(),
+            dead: VecDeque::new(),
+            changed: Vec::new(),
+            unknown_users: HashMap::new(),
+            kernel_owners: HashMap::new(),
+            pass: 0,
+            last_pass: Nanos(0),
+            overflow: 0,
+        }
+    }
+
+    /// Takes a socket in, or what is new about it.
+    pub fn see(&mut self, seen: Seen) {
+        let born = seen.at;
+        self.take_in(seen, born, None);
+    }
+
+    /// Notes that a socket is closed.
+    pub fn close(&mut self, id: SocketId, at: Nanos) {
+        if let Some(life) = self.by_id.remove(&id) {
+            self.end_life(life, at);
+        }
+    }
+
+    /// Notes that a process has ended: what it alone had is closed.
+    pub fn end_process(&mut self, id: ProcessId, at: Nanos) {
+        let Some(process) = self.processes.remove(id) else { return };
+        process.end();
+        for (socket, index) in self.held.remove(&id).unwrap_or_default() {
+            let life = &mut self.lives[index as usize];
+            if life.id != socket {
+                continue;
+            }
+            self.changed.append(&mut life.flows);
+            if life.died.is_none() && life.holders.iter().all(|h| h.process.has_ended()) {
+                // TCP tells itself when it is over, and may go on without a process.
+                if life.tuple.proto != proto::TCP {
+                    self.by_id.remove(&socket);
+                    self.end_life(index, at);
+                }
+            }
+        }
+    }
+
+    /// Takes in a pass over all sockets: those that it did not meet are closed.
+    pub fn pass(&mut self, pass: Pass) {
+        self.pass = self.pass.wrapping_add(1);
+        let number = self.pass;
+        let started = pass.started;
+        let before = std::mem::replace(&mut self.last_pass, started);
+        for seen in pass.seen {
+            // It came up at some time since the last pass; before the first pass, at any time.
+            self.take_in(seen, before, Some(number));
+        }
+        for index in 0..self.lives.len() as u32 {
+            let life = &mut self.lives[index as usize];
+            if life.died.is_some() || life.is_free() {
+                continue;
+            }
+            if life.pass == number {
+                life.holders.retain(|h| h.pass == number || h.acted.is_some_and(|at| at >= started));
+            } else if life.born < started
+                && life.holders.iter().all(|h| h.acted.is_none_or(|at| at < started))
+            {
+                // A TCP socket that was closed lives on in the kernel for a while.
+                let id = life.id;
+                self.by_id.remove(&id);
+                self.end_life(index, started);
+            }
+        }
+    }
+
+    /// Forgets what has been over for long.
+    pub fn expire(&mut self, now: Nanos) {
+        while let Some(&(at, index)) = self.dead.front() {
+            if now.since(at) < KEEP && self.dead.len() <= MOST_DEAD {
+                break;
+            }
+            self.dead.pop_front();
+            self.unlink(index);
+        }
+    }
+
+    /// Returns the owner of a flow whose first packet came at `first` on the monotonic clock.
+    pub fn find(&mut self, asked: &Asked, first: Nanos) -> Option<Arc<Owner>> {
+        if asked.is_arp {
+            return asked.has_local_end().then(|| self.kernel(""));
+        }
+        if asked.is_inner {
+            return None;
+        }
+        let subject = asked.roles.subject();
+        if asked.has_local_end() {
+            return self.find_end(asked, subject, first).or_else(|| self.kernels_own(asked, subject));
+        }
+        // Forwarded, or of a container: sockets of other namespaces may have these ends.
+        self.find_end(asked, subject, first).or_else(|| self.find_end(asked, 1 - subject, first))
+    }
+
+    /// Moves flows whose answer may be another now into `into`.
+    pub fn changed(&mut self, into: &mut Vec<FlowId>) {
+        into.append(&mut self.changed);
+    }
+
+    /// Returns the number of sockets that are not known to be closed.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Returns whether no open socket is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns whether a socket is known with a process that has it.
+    pub fn has_holder(&self, id: SocketId) -> bool {
+        self.by_id
+            .get(&id)
+            .is_some_and(|life| self.lives[*life as usize].holders.iter().any(|h| !h.process.has_ended()))
+    }
+
+    /// Returns whether some open socket has exactly these ends.
+    pub fn knows(&self, tuple: &Tuple, netns: Netns) -> bool {
+        let mut index = self.by_tuple.get(tuple).copied().unwrap_or(NONE);
+        while index != NONE {
+            let life = &self.lives[index as usize];
+            if life.died.is_none() && life.netns == netns {
+                return true;
+            }
+            index = life.older;
+        }
+        false
+    }
+
+    fn take_in(&mut self, seen: Seen, born: Nanos, pass: Option<u32>) {
+        let mut index = self.by_id.get(&seen.id).copied().unwrap_or(NONE);
+        if index != NONE && self.lives[index as usize].tuple != seen.tuple {
+            if pass.is_some() && self.lives[index as usize].holders.iter().any(|h| h.acted > Some(seen.at)) {
+                // The pass had read it before an event that came later told better.
+                return;
+            }
+            // The same socket with other ends, or another one at the same place.
+            self.by_id.remove(&seen.id);
+            self.end_life(index, seen.at);
+            index = NONE;
+        }
+        if index == NONE {
+            if self.by_id.len() >= MOST_LIVES {
+                self.overflow += 1;
+                return;
+            }
+            index = self.begin_life(&seen, born);
+        }
+        let life = &mut self.lives[index as usize];
+        life.is_listener |= seen.is_listener;
+        life.uid = life.uid.or(seen.uid);
+        if let Some(number) = pass {
+            life.pass = number;
+        }
+        let Some(process) = seen.holder else { return };
+        let acted = seen.acted.then_some(seen.at);
+        let known = life.holders.iter_mut().find(|h| Arc::ptr_eq(&h.process, &process));
+        if let Some(holder) = known {
+            holder.acted = holder.acted.max(acted);
+            holder.pass = pass.unwrap_or(holder.pass);
+            return;
+        }
+        // What it was before it executed something else has no files any more.
+        life.holders.retain(|h| h.process.id != process.id);
+        if life.holders.len() >= MOST_HOLDERS {
+            life.holders.remove(0);
+        }
+        self.changed.append(&mut life.flows);
+        self.held.entry(process.id).or_default().push((seen.id, index));
+        life.holders.push(Holder { process, acted, pass: pass.unwrap_or(0) });
+    }
+
+    fn begin_life(&mut self, seen: &Seen, born: Nanos) -> u32 {
+        let older = self.by_tuple.get(&seen.tuple).copied().unwrap_or(NONE);
+        let life = Life {
+            id: seen.id,
+            tuple: seen.tuple,
+            netns: seen.netns,
+            uid: seen.uid,
+            is_listener: seen.is_listener,
+            is_kernel: seen.is_kernel,
+            born,
+            died: None,
+            holders: Vec::new(),
+            flows: Vec::new(),
+            pass: 0,
+            older,
+        };
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.lives[index as usize] = life;
+                index
+            }
+            None => {
+                self.lives.push(life);
+                self.lives.len() as u32 - 1
+            }
+        };
+        self.by_tuple.insert(seen.tuple, index);
+        self.by_id.insert(seen.id, index);
+        index
+    }
+
+    fn end_life(&mut self, index: u32, at: Nanos) {
+        let life = &mut self.lives[index as usize];
+        life.died = Some(at);
+        self.dead.push_back((at, index));
+    }
+
+    /// Takes a life that is over out of the chain of its ends.
+    fn unlink(&mut self, index: u32) {
+        let (tuple, older) = (self.lives[index as usize].tuple, self.lives[index as usize].older);
+        let mut at = self.by_tuple.get(&tuple).copied().unwrap_or(NONE);
+        if at == index {
+            match older {
+                NONE => self.by_tuple.remove(&tuple),
+                older => self.by_tuple.insert(tuple, older),
+            };
+        } else {
+            while at != NONE && self.lives[at as usize].older != index {
+                at = self.lives[at as usize].older;
+            }
+            if at != NONE {
+                self.lives[at as usize].older = older;
+            }
+        }
+        let id = self.lives[index as usize].id;
+        for holder in &self.lives[index as usize].holders {
+            let process = holder.process.id;
+            if let Some(held) = self.held.get_mut(&process) {
+                held.retain(|(socket, life)| (*socket, *life) != (id, index));
+                if held.is_empty() {
+                    self.held.remove(&process);
+                }
+            }
+        }
+        self.lives[index as usize].vacate();
+        self.free.push(index);
+    }
+
+    fn find_end(&mut self, asked: &Asked, end: usize, first: Nanos) -> Option<Arc<Owner>> {
+        let at = |end: usize| (asked.addresses[end], asked.ports[end]);
+        let tuple = Tuple::new(asked.proto, at(end), at(1 - end));
+        let is_ours = asked.has_local_end();
+        if tuple.is_connected()
+            && let Some(best) = self.best(&tuple, first, is_ours)
+        {
+            let owner = self.answer(best.index, asked.id, None);
+            if owner.as_ref().is_some_and(|o| o.quality > Quality::UserOnly) {
+                return owner;
+            }
+            // Perhaps still waiting to be accepted: then the listener tells more.
+            return self.find_bound(asked, end, first).or(owner);
+        }
+        self.find_bound(asked, end, first)
+    }
+
+    /// Finds a socket without a peer: a listener, or one that takes datagrams from anybody.
+    fn find_bound(&mut self, asked: &Asked, end: usize, first: Nanos) -> Option<Arc<Owner>> {
+        if asked.proto == proto::TCP && asked.was_opened_by(end) {
+            return None;
+        }
+        let (address, port) = (asked.addresses[end], asked.ports[end]);
+        // A socket of all addresses takes IPv4 in another map than IPv6.
+        let any = |v4: bool| match v4 {
+            true => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            false => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        for local in [Some(address), address.is_ipv4().then(|| any(true)), Some(any(false))] {
+            let Some(local) = local else { continue };
+            let tuple = Tuple::bound(asked.proto, local, port);
+            let Some(best) = self.best(&tuple, first, asked.has_local_end()) else { continue };
+            if asked.proto == proto::TCP && !self.lives[best.index as usize].is_listener {
+                continue;
+            }
+            let quality = match asked.proto {
+                proto::TCP => Some(Quality::Listener),
+                _ if best.is_one_of_several => Some(Quality::Wildcard),
+                _ => None,
+            };
+            return self.answer(best.index, asked.id, quality);
+        }
+        None
+    }
+
+    /// Chooses among the lives with these ends.
+    fn best(&self, tuple: &Tuple, first: Nanos, is_ours: bool) -> Option<Best> {
+        let mut index = self.by_tuple.get(tuple).copied().unwrap_or(NONE);
+        let (mut before, mut after): (Option<u32>, Option<u32>) = (None, None);
+        let mut several = false;
+        while index != NONE {
+            let life = &self.lives[index as usize];
+            let here = life.netns == self.own || life.netns == Netns(0);
+            let covers = life.died.is_none_or(|died| died + LATE_STAMP >= first);
+            if covers && (here || !is_ours) {
+                if life.born <= first + SEEN_AFTER {
+                    several |= before.is_some_and(|b| !life.has_holder_of(&self.lives[b as usize]));
+                    // An answer that names somebody beats one that does not, then the younger.
+                    let better = before.is_none_or(|b| life.rank() > self.lives[b as usize].rank());
+                    before = if better { Some(index) } else { before };
+                } else if life.born <= first + SEEN_LATE
+                    && after.is_none_or(|a| life.born < self.lives[a as usize].born)
+                {
+                    after = Some(index);
+                }
+            }
+            index = life.older;
+        }
+        before.or(after).map(|index| Best { index, is_one_of_several: several })
+    }
+
+    /// Makes the answer from a life; `lowered` is its quality where that is not what the life gives.
+    fn answer(&mut self, index: u32, flow: FlowId, lowered: Option<Quality>) -> Option<Arc<Owner>> {
+        let own = self.own;
+        let life = &mut self.lives[index as usize];
+        if life.flows.len() < MOST_FLOWS && life.flows.last() != Some(&flow) {
+            life.flows.push(flow);
+        }
+        if let Some((process, sure)) = life.holder() {
+            let quality = match lowered {
+                Some(quality) => quality,
+                None if !sure => Quality::Shared,
+                None if life.netns != own && life.netns != Netns(0) => Quality::Namespace,
+                None => Quality::Exact,
+            };
+            return Some(process.owner(quality));
+        }
+        if life.is_kernel {
+            let (proto, ports) = (life.tuple.proto, [life.tuple.local.1, life.tuple.remote.1]);
+            return Some(self.kernel(kernel::name(proto, ports)));
+        }
+        let uid = life.uid?;
+        let owner = self.unknown_users.entry(uid).or_insert_with(|| {
+            Arc::new(Owner { uid: Some(uid), quality: Quality::UserOnly, ..Owner::default() })
+        });
+        Some(Arc::clone(owner))
+    }
+
+    /// Answers for what the kernel does itself, without sockets.
+    fn kernels_own(&mut self, asked: &Asked, end: usize) -> Option<Arc<Owner>> {
+        match asked.proto {
+            proto::ICMP | proto::ICMPV6 if asked.roles.initiator() != end || asked.proto == proto::ICMPV6 => {
+                Some(self.kernel(""))
+            }
+            proto::IGMP => Some(self.kernel("")),
+            _ => None,
+        }
+    }
+
+    fn kernel(&mut self, name: &'static str) -> Arc<Owner> {
+        let make = || Arc::new(Owner { is_kernel: true, name: name.into(), ..Owner::default() });
+        Arc::clone(self.kernel_owners.entry(name).or_insert_with(make))
+    }
+}
+
+struct Best {
+    index: u32,
+    is_one_of_several: bool,
+}
+
+impl Life {
+    /// Returns the process to name, and whether there is no doubt: the one that used the socket last,
+    /// else the only one that has it, else the youngest.
+    fn holder(&self) -> Option<(&Arc<Process>, bool)> {
+        let last = self.holders.iter().filter(|h| h.acted.is_some()).max_by_key(|h| h.acted);
+        if let Some(holder) = last {
+            return Some((&holder.process, true));
+        }
+        let youngest = self.holders.iter().max_by_key(|h| (h.process.id.start, h.process.id.pid))?;
+        Some((&youngest.process, self.holders.len() == 1))
+    }
+
+    fn rank(&self) -> (bool, Nanos) {
+        (!self.holders.is_empty() || self.is_kernel, self.born)
+    }
+
+    fn has_holder_of(&self, other: &Self) -> bool {
+        self.holders.iter().any(|h| other.holders.iter().any(|o| o.process.id == h.process.id))
+            || self.holders.is_empty()
+            || other.holders.is_empty()
+    }
+
+    fn is_free(&self) -> bool {
+        self.tuple.proto == u8::MAX
+    }
+
+    fn vacate(&mut self) {
+        self.tuple.proto = u8::MAX;
+        self.holders = Vec::new();
+        self.flows = Vec::new();
+    }
+}
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

@@ -1,0 +1,264 @@
+//! The registry against the cases that fool others.
+
+use super::*;
+use crate::{
+    base::time::Stamp,
+    flow::entry::{Evidence, Roles},
+    process::identity::ProcessFacts,
+};
+
+const OWN: Netns = Netns(1);
+const MS: u64 = 1_000_000;
+const HERE: &str = "10.0.0.1";
+const THERE: &str = "192.0.2.1";
+
+struct Bench(Registry);
+
+impl Bench {
+    fn new() -> Self {
+        Self(Registry::new(OWN))
+    }
+
+    fn process(&mut self, pid: u32, start: u64, name: &str) -> Arc<Process> {
+        let facts = ProcessFacts { exe: Some(format!("/bin/{name}").into()), ..ProcessFacts::default() };
+        self.0.processes.insert(Process::new(ProcessId { pid, start }, facts))
+    }
+
+    /// A process uses a socket.
+    fn used(&mut self, id: u64, tuple: Tuple, by: &Arc<Process>, ms: u64) {
+        self.0.see(Seen { holder: Some(Arc::clone(by)), acted: true, ..seen(id, tuple, ms) });
+    }
+
+    fn listens(&mut self, id: u64, tuple: Tuple, by: &Arc<Process>, ms: u64) {
+        let seen = Seen { holder: Some(Arc::clone(by)), is_listener: true, ..seen(id, tuple, ms) };
+        self.0.see(seen);
+    }
+
+    fn owner(&mut self, asked: &Asked, ms: u64) -> Option<(String, Quality)> {
+        let owner = self.0.find(asked, Nanos(ms * MS))?;
+        Some((owner.name.to_string(), owner.quality))
+    }
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn seen(id: u64, tuple: Tuple, ms: u64) -> Seen {
+    Seen {
+        id: SocketId(id),
+        tuple,
+        netns: OWN,
+        uid: Some(1000),
+        is_listener: false,
+        is_kernel: false,
+        holder: None,
+        acted: false,
+        at: Nanos(ms * MS),
+    }
+}
+
+fn tcp(local: u16, remote: u16) -> Tuple {
+    Tuple::new(proto::TCP, (ip(HERE), local), (ip(THERE), remote))
+}
+
+fn udp_any(port: u16) -> Tuple {
+    Tuple::bound(proto::UDP, ip("0.0.0.0"), port)
+}
+
+/// A flow between this host (low end) and another; `opened` is by which end for sure.
+fn flow(number: u8, ports: [u16; 2], opened: usize) -> Asked {
+    Asked {
+        id: FlowId::new(0, u32::from(ports[0]) << 8 | u32::from(ports[1]) & 0xff, 1),
+        proto: number,
+        is_arp: false,
+        addresses: [ip(HERE), ip(THERE)],
+        ports,
+        roles: Roles::new(opened, Evidence::Handshake, [true, false]),
+        first: Stamp(0),
+        is_inner: false,
+    }
+}
+
+fn some(name: &str, quality: Quality) -> Option<(String, Quality)> {
+    Some((name.to_owned(), quality))
+}
+
+#[test]
+fn a_port_that_is_used_again_does_not_bring_back_its_former_owner() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.process(1, 1, "a"), bench.process(2, 2, "b"));
+    bench.used(11, tcp(5000, 443), &a, 100);
+    bench.0.close(SocketId(11), Nanos(200 * MS));
+    bench.used(12, tcp(5000, 443), &b, 300);
+    let asked = flow(proto::TCP, [5000, 443], 0);
+    assert_eq!(bench.owner(&asked, 101), some("a", Quality::Exact));
+    assert_eq!(bench.owner(&asked, 301), some("b", Quality::Exact));
+    assert_eq!(bench.owner(&asked, 202), some("a", Quality::Exact), "a stamp may be late");
+    // Between the two nobody had it that was seen; what comes up soon after is the nearest.
+    assert_eq!(bench.owner(&asked, 250), some("b", Quality::Exact));
+    bench.0.close(SocketId(12), Nanos(400 * MS));
+    assert_eq!(bench.owner(&asked, 5000), None);
+}
+
+#[test]
+fn a_short_life_is_kept_for_the_cut_and_not_for_ever() {
+    let mut bench = Bench::new();
+    let a = bench.process(1, 1, "a");
+    bench.used(11, tcp(5000, 443), &a, 100);
+    bench.0.close(SocketId(11), Nanos(101 * MS));
+    bench.0.end_process(a.id, Nanos(101 * MS));
+    bench.0.expire(Nanos(3000 * MS));
+    let asked = flow(proto::TCP, [5000, 443], 0);
+    let owner = bench.0.find(&asked, Nanos(100 * MS)).unwrap();
+    assert!(owner.has_ended && &*owner.name == "a");
+    bench.0.expire(Nanos(60_000 * MS));
+    assert_eq!(bench.owner(&asked, 100), None);
+    assert!(bench.0.is_empty() && bench.0.by_tuple.is_empty() && bench.0.held.is_empty());
+}
+
+#[test]
+fn udp_ends_with_its_process_and_another_may_have_the_port() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.process(1, 1, "a"), bench.process(2, 2, "b"));
+    // The system call returns a moment after its packet.
+    bench.used(11, udp_any(5000), &a, 102);
+    let asked = flow(proto::UDP, [5000, 53], 0);
+    assert_eq!(bench.owner(&asked, 100), some("a", Quality::Exact));
+    bench.0.end_process(a.id, Nanos(150 * MS));
+    bench.used(12, udp_any(5000), &b, 1001);
+    assert_eq!(bench.owner(&asked, 1000), some("b", Quality::Exact));
+    assert_eq!(bench.owner(&asked, 100), some("a", Quality::Exact));
+}
+
+#[test]
+fn a_connection_that_came_in_is_the_listeners_until_somebody_uses_it() {
+    let mut bench = Bench::new();
+    let (master, worker) = (bench.process(1, 1, "master"), bench.process(2, 2, "worker"));
+    bench.listens(11, Tuple::bound(proto::TCP, ip("::"), 80), &master, 1);
+    let asked = flow(proto::TCP, [80, 40_000], 1);
+    assert_eq!(bench.owner(&asked, 100), some("master", Quality::Listener), "dual stack");
+    bench.used(12, tcp(80, 40_000), &worker, 105);
+    assert_eq!(bench.owner(&asked, 100), some("worker", Quality::Exact));
+    // What this host opened itself did not come in by a listener.
+    assert_eq!(bench.owner(&flow(proto::TCP, [80, 40_001], 0), 100), None);
+}
+
+#[test]
+fn of_several_listeners_none_is_certain() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.process(1, 1, "a"), bench.process(2, 2, "b"));
+    bench.listens(11, Tuple::bound(proto::TCP, ip("0.0.0.0"), 80), &a, 1);
+    bench.listens(12, Tuple::bound(proto::TCP, ip("0.0.0.0"), 80), &b, 2);
+    let quality = bench.owner(&flow(proto::TCP, [80, 40_000], 1), 100).unwrap().1;
+    assert!(!quality.is_certain());
+    bench.used(21, udp_any(53), &a, 1);
+    bench.used(22, udp_any(53), &b, 2);
+    assert_eq!(bench.owner(&flow(proto::UDP, [53, 40_000], 1), 100).unwrap().1, Quality::Wildcard);
+}
+
+#[test]
+fn a_socket_that_is_passed_on_is_told_and_belongs_to_who_uses_it() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.process(1, 1, "a"), bench.process(2, 2, "b"));
+    bench.used(11, tcp(5000, 443), &a, 100);
+    let asked = flow(proto::TCP, [5000, 443], 0);
+    assert_eq!(bench.owner(&asked, 100), some("a", Quality::Exact));
+    let mut changed = Vec::new();
+    bench.0.changed(&mut changed);
+    changed.clear();
+    bench.used(11, tcp(5000, 443), &b, 500);
+    bench.0.changed(&mut changed);
+    assert_eq!(changed, [asked.id]);
+    assert_eq!(bench.owner(&asked, 100), some("b", Quality::Exact));
+}
+
+#[test]
+fn executing_something_else_keeps_what_was_answered_and_names_the_new_from_then_on() {
+    let mut bench = Bench::new();
+    let shell = bench.process(1, 1, "sh");
+    bench.used(11, tcp(5000, 443), &shell, 100);
+    let asked = flow(proto::TCP, [5000, 443], 0);
+    let before = bench.0.find(&asked, Nanos(100 * MS)).unwrap();
+    let after = bench.process(1, 1, "curl");
+    bench.used(11, tcp(5000, 443), &after, 200);
+    assert_eq!(bench.owner(&asked, 100), some("curl", Quality::Exact));
+    assert_eq!(&*before.name, "sh");
+}
+
+#[test]
+fn a_pass_finds_what_no_event_told_and_forgets_what_is_gone() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.process(1, 1, "a"), bench.process(2, 2, "b"));
+    let held =
+        |id, tuple, by: &Arc<Process>, ms| Seen { holder: Some(Arc::clone(by)), ..seen(id, tuple, ms) };
+    let first = vec![held(11, tcp(5000, 443), &a, 1000), held(12, tcp(5001, 443), &a, 1000)];
+    bench.0.pass(Pass { started: Nanos(1000 * MS), seen: first });
+    // It was there before the first pass, nobody knows for how long.
+    assert_eq!(bench.owner(&flow(proto::TCP, [5000, 443], 0), 1), some("a", Quality::Exact));
+    // The second pass has one of them, in two processes, and a new one.
+    let seen = vec![
+        held(11, tcp(5000, 443), &a, 5000),
+        held(11, tcp(5000, 443), &b, 5000),
+        held(13, tcp(5002, 443), &b, 5000),
+    ];
+    bench.0.pass(Pass { started: Nanos(5000 * MS), seen });
+    assert_eq!(bench.owner(&flow(proto::TCP, [5000, 443], 0), 1), some("b", Quality::Shared));
+    assert_eq!(bench.owner(&flow(proto::TCP, [5001, 443], 0), 9000), None);
+    assert_eq!(bench.owner(&flow(proto::TCP, [5002, 443], 0), 3000), some("b", Quality::Exact));
+    assert_eq!(bench.0.len(), 2);
+}
+
+#[test]
+fn mapped_addresses_are_those_of_ipv4() {
+    let mut bench = Bench::new();
+    let a = bench.process(1, 1, "a");
+    let mapped = |text: &str| ip(&format!("::ffff:{text}"));
+    let tuple = Tuple::new(proto::TCP, (mapped(HERE), 5000), (mapped(THERE), 443));
+    bench.used(11, tuple, &a, 100);
+    assert_eq!(bench.owner(&flow(proto::TCP, [5000, 443], 0), 100), some("a", Quality::Exact));
+}
+
+#[test]
+fn sockets_of_other_namespaces_own_only_what_is_not_ours() {
+    let mut bench = Bench::new();
+    let a = bench.process(1, 1, "a");
+    let seen = Seen { netns: Netns(2), holder: Some(a), acted: true, ..seen(11, tcp(5000, 443), 100) };
+    bench.0.see(seen);
+    let mut asked = flow(proto::TCP, [5000, 443], 0);
+    assert_eq!(bench.owner(&asked, 100), None);
+    asked.roles = Roles::new(0, Evidence::Handshake, [false, false]);
+    assert_eq!(bench.owner(&asked, 100), some("a", Quality::Namespace));
+}
+
+#[test]
+fn users_and_the_kernel_are_named_where_no_process_is() {
+    let mut bench = Bench::new();
+    bench.0.see(seen(11, tcp(5000, 443), 100));
+    let owner = bench.0.find(&flow(proto::TCP, [5000, 443], 0), Nanos(100 * MS)).unwrap();
+    assert_eq!((owner.uid, owner.pid, owner.quality), (Some(1000), None, Quality::UserOnly));
+    bench.0.see(Seen { is_kernel: true, ..seen(12, tcp(900, 2049), 100) });
+    let owner = bench.0.find(&flow(proto::TCP, [900, 2049], 0), Nanos(100 * MS)).unwrap();
+    assert!(owner.is_kernel && &*owner.name == "nfs");
+    let answered = bench.0.find(&flow(proto::ICMP, [0, 0], 1), Nanos(0)).unwrap();
+    assert!(answered.is_kernel, "the kernel answers pings");
+    assert_eq!(bench.owner(&flow(proto::ICMP, [0, 0], 0), 0), None, "but somebody sends them");
+}
+
+#[test]
+fn the_chain_of_one_tuple_stays_whole() {
+    let mut bench = Bench::new();
+    let a = bench.process(1, 1, "a");
+    for n in 0..50 {
+        bench.used(n, tcp(5000, 443), &a, n * 10);
+        bench.0.close(SocketId(n), Nanos((n * 10 + 5) * MS));
+    }
+    bench.0.expire(Nanos(15_200 * MS));
+    let asked = flow(proto::TCP, [5000, 443], 0);
+    for n in 20..50 {
+        assert_eq!(bench.owner(&asked, n * 10 + 1), some("a", Quality::Exact), "{n}");
+    }
+    assert_eq!(bench.0.free.len(), 20);
+    bench.0.expire(Nanos(100_000 * MS));
+    assert_eq!(bench.0.free.len(), bench.0.lives.len());
+}

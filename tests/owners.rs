@@ -1,0 +1,297 @@
+//! Owners of real connections: the program watches a veth pair, processes talk over it, and the export
+//! must name the right one, or mark that it is not sure.
+//!
+//! `sudo -E cargo test --test owners -- --ignored --test-threads 1`
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::{
+    fs::File,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+const OURS: &str = "10.97.8.1";
+const NAMESPACE: &str = "owners-test";
+
+/// A namespace with one end of a veth pair in it; gone with the value.
+struct Link;
+
+impl Link {
+    fn new() -> Self {
+        let _ = Command::new("ip").args(["netns", "del", NAMESPACE]).output();
+        // A namespace takes a moment to go with all that is in it.
+        let _ = Command::new("ip").args(["link", "del", "ownt0"]).output();
+        for line in [
+            "netns add owners-test",
+            "link add ownt0 type veth peer name ownt1 netns owners-test",
+            "addr add 10.97.8.1/24 dev ownt0",
+            "link set ownt0 up",
+            "-n owners-test addr add 10.97.8.2/24 dev ownt1",
+            "-n owners-test link set ownt1 up",
+        ] {
+            let done = Command::new("ip").args(line.split(' ')).output().unwrap();
+            assert!(done.status.success(), "ip {line}: {}", String::from_utf8_lossy(&done.stderr));
+        }
+        Self
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", NAMESPACE]).output();
+    }
+}
+
+/// Runs Python here, or in the namespace; `HERE` and `THERE` are the two addresses. It says "ready".
+fn python(there: bool, code: &str) -> Child {
+    let code = format!(
+        "import os, socket, sys, time, threading, ctypes\nHERE, THERE = '10.97.8.1', '10.97.8.2'\n{code}"
+    );
+    let mut command = match there {
+        true => Command::new("ip"),
+        false => Command::new("python3"),
+    };
+    if there {
+        command.args(["netns", "exec", NAMESPACE, "python3"]);
+    }
+    command.args(["-c", &code]).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+fn wait_ready(child: &mut Child) {
+    use std::io::Read as _;
+    let mut word = [0; 5];
+    child.stdout.as_mut().unwrap().read_exact(&mut word).unwrap();
+    assert_eq!(&word, b"ready");
+}
+
+/// Watches while `work` runs, and returns the lines of flows.
+fn watch(method: &str, work: impl FnOnce()) -> Vec<Value> {
+    let path = std::env::temp_dir().join(format!("rustnet-owners-{}.jsonl", std::process::id()));
+    let mut program = Command::new(env!("CARGO_BIN_EXE_rustnet"))
+        .args(["-i", "ownt0", "--headless", "--owners", method])
+        .stdout(File::create(&path).unwrap())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while !std::fs::read_to_string(&path).unwrap().contains("header") && start.elapsed().as_secs() < 5 {
+        thread::sleep(Duration::from_millis(50));
+    }
+    thread::sleep(Duration::from_millis(1500));
+    work();
+    thread::sleep(Duration::from_millis(1500));
+    let pid = program.id().to_string();
+    Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    program.wait().unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines = text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+    lines.filter(|v| v["type"] == "flow").collect()
+}
+
+fn of_port(flows: &[Value], port: u16) -> &Value {
+    let found = flows.iter().find(|f| f["sport"] == port || f["dport"] == port);
+    found.unwrap_or_else(|| panic!("no flow of port {port}: {flows:?}"))
+}
+
+/// An echo server on the far side, TCP and UDP on port 7070.
+const ECHO: &str = "
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind((THERE, 7070))
+def udp():
+    while True:
+        b, a = u.recvfrom(512); u.sendto(b, a)
+threading.Thread(target=udp, daemon=True).start()
+s = socket.socket(); s.setsockopt(1, 2, 1); s.bind((THERE, 7070)); s.listen(64)
+print('ready', flush=True)
+def serve(c):
+    try:
+        while True:
+            b = c.recv(512)
+            if not b: break
+            c.send(b)
+    except OSError: pass
+while True: threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
+";
+
+fn with_echo(work: impl FnOnce()) {
+    let link = Link::new();
+    let mut echo = python(true, ECHO);
+    wait_ready(&mut echo);
+    work();
+    echo.kill().unwrap();
+    echo.wait().unwrap();
+    drop(link);
+}
+
+#[test]
+#[ignore = "needs root and python3: sudo -E cargo test --test owners -- --ignored --test-threads 1"]
+fn short_connections_have_their_process() {
+    with_echo(|| {
+        let mut pids = Vec::new();
+        let flows = watch("bpf", || {
+            for n in 0..40u16 {
+                let kind = if n % 2 == 0 { "STREAM" } else { "DGRAM" };
+                let mut child = python(
+                    false,
+                    &format!(
+                        "s = socket.socket(socket.AF_INET, socket.SOCK_{kind}); s.bind((HERE, {}))
+s.connect((THERE, 7070)); s.send(b'x'); s.recv(1); s.close()",
+                        21_000 + n
+                    ),
+                );
+                pids.push(child.id());
+                child.wait().unwrap();
+            }
+        });
+        for (n, pid) in (0u16..).zip(&pids) {
+            let flow = of_port(&flows, 21_000 + n);
+            assert_eq!((&flow["pid"], &flow["owner_quality"]), (&(*pid).into(), &"exact".into()), "{flow}");
+            assert!(flow["process"].as_str().unwrap().starts_with("python3"), "{flow}");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root and python3: sudo -E cargo test --test owners -- --ignored --test-threads 1"]
+fn what_was_open_before_is_attributed_by_both_methods() {
+    with_echo(|| {
+        let mut client = python(
+            false,
+            "s = socket.socket(); s.bind((HERE, 21100)); s.connect((THERE, 7070)); print('ready', flush=True)
+while True: s.send(b'x'); s.recv(1); time.sleep(0.3)",
+        );
+        wait_ready(&mut client);
+        for method in ["bpf", "proc"] {
+            let flows = watch(method, || {});
+            let flow = of_port(&flows, 21_100);
+            assert_eq!(flow["pid"], client.id(), "{method}: {flow}");
+            assert_eq!(flow["owner_quality"], "exact", "{method}: {flow}");
+        }
+        client.kill().unwrap();
+        client.wait().unwrap();
+    });
+}
+
+#[test]
+#[ignore = "needs root and python3: sudo -E cargo test --test owners -- --ignored --test-threads 1"]
+fn a_socket_passed_to_another_process_is_whose_it_is_now() {
+    with_echo(|| {
+        let path = std::env::temp_dir().join(format!("rustnet-passed-{}", std::process::id()));
+        let code = format!(
+            "a, b = socket.socketpair(socket.AF_UNIX)
+child = os.fork()
+if child == 0:
+    _, fds, _, _ = socket.recv_fds(b, 10, 1)
+    s = socket.socket(fileno=fds[0]); s.send(b'y'); s.recv(1); time.sleep(2); os._exit(0)
+open({path:?}, 'w').write(str(child))
+s = socket.socket(); s.bind((HERE, 21200)); s.connect((THERE, 7070)); s.send(b'x'); s.recv(1)
+socket.send_fds(a, [b'f'], [s.fileno()]); s.close(); os.wait()"
+        );
+        let flows = watch("bpf", || {
+            python(false, &code).wait().unwrap();
+        });
+        let child: u32 = std::fs::read_to_string(&path).unwrap().parse().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let flow = of_port(&flows, 21_200);
+        assert_eq!(flow["pid"], child, "{flow}");
+    });
+}
+
+#[test]
+#[ignore = "needs root and python3: sudo -E cargo test --test owners -- --ignored --test-threads 1"]
+fn listeners_that_share_a_port_each_own_what_they_accept() {
+    let link = Link::new();
+    // IPv4 over an IPv6 socket: mapped addresses, both families.
+    let server = "
+s = socket.socket(socket.AF_INET6); s.setsockopt(1, 15, 1); s.setsockopt(41, 26, 0); s.bind(('::', 21300)); s.listen(64)
+print('ready', flush=True)
+while True:
+    c = s.accept()[0]; c.recv(1); c.send(str(os.getpid()).encode()); c.close()
+";
+    let mut servers = [python(false, server), python(false, server)];
+    servers.iter_mut().for_each(wait_ready);
+    let mut answers = String::new();
+    let flows = watch("bpf", || {
+        let out = python(
+            true,
+            "for n in range(20):
+    s = socket.socket(); s.bind((THERE, 21310 + n)); s.connect((HERE, 21300)); s.send(b'x')
+    print(21310 + n, s.recv(20).decode(), flush=True); s.close()",
+        )
+        .wait_with_output()
+        .unwrap();
+        answers = String::from_utf8(out.stdout).unwrap();
+    });
+    assert_eq!(answers.lines().count(), 20);
+    for line in answers.lines() {
+        let (port, pid) = line.split_once(' ').unwrap();
+        let flow = of_port(&flows, port.parse().unwrap());
+        assert_eq!(flow["dst"], OURS);
+        assert_eq!(flow["pid"], pid.parse::<u32>().unwrap(), "{flow}");
+    }
+    for mut server in servers {
+        server.kill().unwrap();
+        server.wait().unwrap();
+    }
+    drop(link);
+}
+
+#[test]
+#[ignore = "needs root and python3: sudo -E cargo test --test owners -- --ignored --test-threads 1"]
+fn renaming_itself_changes_nothing_and_hostile_arguments_are_harmless() {
+    with_echo(|| {
+        let mut pid = 0;
+        let flows = watch("bpf", || {
+            let mut child = python(
+                false,
+                "ctypes.CDLL(None).prctl(15, b'\\x1b[2J evil', 0, 0, 0)
+def talk():
+    ctypes.CDLL(None).prctl(15, b'Socket Thread', 0, 0, 0)
+    s = socket.socket(); s.bind((HERE, 21400)); s.connect((THERE, 7070)); s.send(b'x'); s.recv(1)
+t = threading.Thread(target=talk); t.start(); t.join()",
+            );
+            pid = child.id();
+            child.wait().unwrap();
+            // As many arguments as the system takes, and what a terminal would act on.
+            let script = "s = __import__('socket').socket(); s.bind(('10.97.8.1', 21401))
+s.connect(('10.97.8.2', 7070)); s.send(b'x'); s.recv(1)";
+            let mut command = Command::new("python3");
+            command.args(["-c", script, "\u{1b}[2J\u{9b}31m\n"]);
+            for _ in 0..15 {
+                command.arg("x".repeat(100_000));
+            }
+            command.status().unwrap();
+        });
+        let flow = of_port(&flows, 21_400);
+        assert_eq!(flow["pid"], pid, "{flow}");
+        assert!(flow["process"].as_str().unwrap().starts_with("python3"), "{flow}");
+        assert_eq!(flow["process_is_comm"], Value::Null);
+        let flow = of_port(&flows, 21_401);
+        assert!(flow["process"].as_str().unwrap().starts_with("python3"), "{flow}");
+        assert!(flow["command"].as_str().unwrap().len() <= 1024);
+    });
+}
+
+#[test]
+#[ignore = "needs root and python3: sudo -E cargo test --test owners -- --ignored --test-threads 1"]
+fn through_fork_and_exec_the_one_that_talks_is_named() {
+    with_echo(|| {
+        let mut output = Vec::new();
+        let flows = watch("bpf", || {
+            // A shell forks, the child executes bash, which talks.
+            let done = Command::new("sh")
+                .args([
+                    "-c",
+                    "sh -c 'exec bash -c \"echo \\$\\$; exec 3<>/dev/udp/10.97.8.2/7070; echo hello >&3; read -t 2 -u 3 x\"'; true",
+                ])
+                .output()
+                .unwrap();
+            output = done.stdout;
+        });
+        let pid: u32 = String::from_utf8(output).unwrap().trim().parse().unwrap();
+        let flow = flows.iter().find(|f| f["proto"] == "UDP" && f["dport"] == 7070).unwrap();
+        assert_eq!((&flow["pid"], &flow["process"]), (&pid.into(), &"bash".into()), "{flow}");
+    });
+}
