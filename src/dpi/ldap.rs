@@ -128,4 +128,14 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn hellos_behind_start_tls() {
+        let [asks, answers] = crate::dpi::tls::testing::hellos("ldap.example");
+        let ask = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
+        let say = b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\0\x04\0\x04\0";
+        let (client, server) = ([&ask[..], &asks].concat(), [&say[..], &answers].concat());
+        let heard = trial::of_streams(streams, &client, &server, 389);
+        assert_eq!((heard.first(Fact::Sni), heard.first(Fact::TlsVersion)), ("ldap.example", "TLS1.2"));
+    }
 }

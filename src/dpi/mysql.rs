@@ -192,4 +192,13 @@ mod tests {
         assert_eq!(heard.first(Fact::SqlUser), "");
         assert_eq!(ask(streams, b"GET / HTTP/1.1\r\n", b"", 3306).verdict, Some(Verdict::No));
     }
+
+    #[test]
+    fn hellos_behind_the_request_for_encryption() {
+        let [asks, answers] = crate::dpi::tls::testing::hellos("db.example");
+        let (client, server) = ([login(0x8a00, b""), asks].concat(), [greeting(), answers].concat());
+        let heard = trial::of_streams(streams, &client, &server, 3306);
+        assert_eq!((heard.first(Fact::Sni), heard.first(Fact::TlsVersion)), ("db.example", "TLS1.2"));
+        assert_eq!((heard.first(Fact::StartTls), heard.first(Fact::SqlVersion)), ("true", "8.0.36-ubuntu"));
+    }
 }

@@ -127,11 +127,7 @@ mod tests {
     use crate::dpi::{
         fact::Fact,
         openvpn::{datagram, streams},
-        tls::{
-            Transport,
-            testing::{Hello, message as handshake, record},
-            version::Version,
-        },
+        tls::testing::hellos,
         trial,
     };
 
@@ -149,13 +145,12 @@ mod tests {
         bytes
     }
 
-    /// Both sides' packets, TLS in pieces of 60 bytes.
+    /// Both sides' packets, TLS in pieces of 40 bytes.
     fn session(added: &[u8]) -> [Vec<Vec<u8>>; 2] {
-        let asks = record(22, 0x0301, &handshake(1, &Hello::modern("vpn.example").body(Transport::Tls)));
-        let answers = record(22, 0x0303, &handshake(2, &Hello::old(Version::TLS12).answer()));
+        let [asks, answers] = hellos("vpn.example");
         let packets = |operation: u8, acknowledged: u8, tls: &[u8]| {
             let mut packets = vec![packet(operation, added, acknowledged, 0, &[])];
-            for (nth, piece) in tls.chunks(60).enumerate() {
+            for (nth, piece) in tls.chunks(40).enumerate() {
                 packets.push(packet(CONTROL_V1, added, nth as u8 % 3, nth as u8 + 1, piece));
             }
             packets

@@ -208,4 +208,20 @@ mod tests {
         let client = [ssl, framed(b"", b"\0\x03\0\0user\0jane\0\0")].concat();
         assert_eq!(trial::of_streams(streams, &client, b"N", 5432).first(Fact::SqlUser), "jane");
     }
+
+    #[test]
+    fn hellos_behind_the_answer_to_that() {
+        let [asks, answers] = crate::dpi::tls::testing::hellos("db.example");
+        let [ssl, gss] = [SSL, GSS_ENCRYPTION].map(|wanted| framed(b"", &wanted.to_be_bytes()));
+        for (client, server) in [
+            ([&ssl[..], &asks].concat(), [b"S", &answers[..]].concat()),
+            ([&gss[..], &ssl, &asks].concat(), [b"NS", &answers[..]].concat()),
+        ] {
+            let heard = trial::of_streams(streams, &client, &server, 5432);
+            assert_eq!((heard.first(Fact::Sni), heard.first(Fact::TlsVersion)), ("db.example", "TLS1.2"));
+        }
+        // The server was not captured.
+        let heard = ask(streams, &[&ssl[..], &asks].concat(), b"", 5432);
+        assert_eq!(heard.first(Fact::Sni), "db.example");
+    }
 }

@@ -81,7 +81,7 @@ fn framed(bytes: &mut Cursor<'_>) -> Read<Header> {
     let length = usize::from(bytes.u16()?);
     ensure((HEADER_LEN + 1..=2048).contains(&length))?;
     ensure(bytes.rest().first().is_none_or(|first| first >> 6 == 2))?;
-    Header::read(bytes.take(length)?).ok_or(Verdict::No)
+    Header::parse(bytes.take(length)?).ok_or(Verdict::No)
 }
 
 fn more(talk: &Datagram<'_>) -> Verdict {
@@ -96,12 +96,17 @@ struct Header {
 }
 
 impl Header {
-    /// Reads a header (RFC 3550 section 5.1), but for payload types that would be RTCP (RFC 5761 section 4).
+    /// Reads a header as [`Self::parse`], of a source other than 0.
     fn read(bytes: &[u8]) -> Option<Self> {
+        Self::parse(bytes).filter(|header| header.source != [0; 4])
+    }
+
+    /// Reads a header (RFC 3550 section 5.1), but for payload types that would be RTCP (RFC 5761 section 4).
+    fn parse(bytes: &[u8]) -> Option<Self> {
         let &[first, second, a, b, t0, t1, t2, t3, source @ ..] = bytes.first_chunk::<HEADER_LEN>()?;
         let payload_type = second & 0x7f;
         let known = matches!(payload_type, 0..=34 | 96..=127) || matches!(payload_type, 35..=63);
-        (first >> 6 == 2 && known && source != [0; 4]).then_some(Self {
+        (first >> 6 == 2 && known).then_some(Self {
             payload_type,
             seq_number: u16::from_be_bytes([a, b]),
             timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
@@ -202,5 +207,19 @@ mod tests {
         let heard = trial::of_datagrams(datagram, &[(0, &report)], [16_385, 20_001]);
         assert_eq!(heard.service, Some(Service::Rtcp));
         assert_eq!(datagrams(datagram, &[(0, &report[..39])], [1, 2]).verdict, Some(Verdict::No));
+    }
+
+    #[test]
+    fn packets_with_their_lengths_in_a_connection() {
+        let framed = |bytes: Vec<u8>| [&(bytes.len() as u16).to_be_bytes()[..], &bytes].concat();
+        let says = |numbers: [u16; 2], source: u8| {
+            numbers.map(|number| framed(packet(8, number, 160 * u32::from(number), source))).concat()
+        };
+        for source in [7, 0] {
+            let heard = trial::of_streams(streams, &says([9, 10], source), &says([70, 71], 3), 5000);
+            assert_eq!(heard.first(Fact::RtpPayloadType), "8");
+        }
+        let heard = crate::dpi::testing::streams(streams, &says([9, 11], 7), b"", 5000);
+        assert_eq!(heard.verdict, Some(Verdict::No));
     }
 }

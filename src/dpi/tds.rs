@@ -105,4 +105,16 @@ mod tests {
         let login = [&[LOGIN7, 1, 0, 100, 0, 0, 1, 0][..], &[92, 0, 0, 0, 4, 0, 0, 0x74], &[0; 84]].concat();
         trial::of_streams(streams, &login, b"", 1433);
     }
+
+    #[test]
+    fn hellos_in_a_packet_behind_the_prelogin() {
+        let [asks, answers] = crate::dpi::tls::testing::hellos("db.example");
+        let wrap = |bytes: &[u8]| {
+            [&[PRELOGIN, 1][..], &(8 + bytes.len() as u16).to_be_bytes(), &[0, 0, 1, 0], bytes].concat()
+        };
+        let client = [prelogin(PRELOGIN), wrap(&asks)].concat();
+        let server = [prelogin(ANSWER), wrap(&answers)].concat();
+        let heard = trial::of_streams(streams, &client, &server, 1433);
+        assert_eq!((heard.first(Fact::Sni), heard.first(Fact::TlsVersion)), ("db.example", "TLS1.2"));
+    }
 }

@@ -97,4 +97,11 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_name_that_is_filled_up_with_zeros() {
+        let request = b"\0\x01boot.img\0\0\0\0octet\0";
+        let heard = trial::of_datagrams(datagram, &[(0, request)], [50_000, 69]);
+        assert_eq!(heard.first(Fact::TftpFile), "boot.img");
+    }
 }

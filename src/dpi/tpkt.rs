@@ -171,7 +171,7 @@ mod tests {
         let server = connect(0xd0, b"\x02\x1f\x08\0\x02\0\0\0");
         let heard = trial::of_streams(streams, &client, &server, 3389);
         assert_eq!((heard.service, heard.first(Fact::RdpCookie)), (Some(Service::Rdp), "jane"));
-        assert_eq!((heard.verdict, heard.client), (Some(Verdict::Done), Some(0)));
+        assert_eq!((heard.verdict, heard.client), (Some(Verdict::Is), Some(0)));
         assert_eq!(ask(streams, b"", &server, 443).client, Some(0));
         let old = [connect(0xe0, b""), packet(&[2, 0xf0, 0x80, 0x7f, 0x65, 0x82])].concat();
         assert_eq!(trial::of_streams(streams, &old, &[], 3389).service, Some(Service::Rdp));
@@ -196,5 +196,14 @@ mod tests {
             crate::dpi::testing::datagrams(datagram, &[(0, &bytes)], [1, 3389]).verdict,
             Some(Verdict::No)
         );
+    }
+
+    #[test]
+    fn hellos_behind_the_negotiation() {
+        let [asks, answers] = crate::dpi::tls::testing::hellos("desktop.example");
+        let client = [connect(0xe0, b"\x01\0\x08\0\x03\0\0\0"), asks].concat();
+        let server = [connect(0xd0, b"\x02\x1f\x08\0\x02\0\0\0"), answers].concat();
+        let heard = trial::of_streams(streams, &client, &server, 3389);
+        assert_eq!((heard.first(Fact::Sni), heard.first(Fact::TlsVersion)), ("desktop.example", "TLS1.2"));
     }
 }

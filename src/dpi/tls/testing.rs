@@ -108,3 +108,10 @@ pub fn message(kind: u8, body: &[u8]) -> Vec<u8> {
 pub fn record(kind: u8, version: u16, fragment: &[u8]) -> Vec<u8> {
     [&[kind][..], &version.to_be_bytes(), &(fragment.len() as u16).to_be_bytes(), fragment].concat()
 }
+
+/// Returns records with the hellos of a client that asks for `name` and of a server that takes TLS 1.2.
+pub fn hellos(name: &str) -> [Vec<u8>; 2] {
+    let client = message(1, &Hello::modern(name).body(Transport::Tls));
+    let server = message(2, &Hello::old(Version::TLS12).answer());
+    [record(22, 0x0301, &client), record(22, 0x0303, &server)]
+}
