@@ -221,6 +221,7 @@ fn watch_live(
 }
 
 /// Runs the pipeline over `sources` until it ends, the user quits, or a signal asks to end.
+#[allow(clippy::too_many_arguments, reason = "wiring: each comes from another place")]
 fn watch<S: Source + 'static>(
     cli: &Cli,
     plan: &Plan,

@@ -143,13 +143,16 @@ impl Wire {
     }
 }
 
+/// Port, and what each side sent in turn.
+type Session = (u16, Vec<(usize, Vec<u8>)>);
+
 #[test]
 fn random_bytes_have_no_label() {
     let mut numbers = Numbers(0x5eed_5eed);
     let mut wrong: Vec<String> = Vec::new();
     for first in (0..FLOWS).step_by(FLOWS_OF_A_RUN as usize) {
         let mut wire = Wire::new();
-        let mut said: BTreeMap<u32, (u16, Vec<(usize, Vec<u8>)>)> = BTreeMap::new();
+        let mut said: BTreeMap<u32, Session> = BTreeMap::new();
         for number in first..first + FLOWS_OF_A_RUN {
             // Every port is a server's in turn, and random ones too.
             let port = match number % 2 {

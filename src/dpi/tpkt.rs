@@ -7,7 +7,6 @@ use crate::dpi::{
     notes::Notes,
     recogniser::Verdict,
     service::Service,
-    starttls,
     talk::{Datagram, Streams},
 };
 
@@ -47,7 +46,10 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
         Err(_) => Some(talk.bytes[side].len()),
     });
     match (tls_at, &signs) {
-        ([Some(low), Some(high)], _) => starttls::within(talk, [low, high], notes),
+        ([Some(_), Some(_)], _) => {
+            notes.flag(Fact::StartTls);
+            Verdict::Done
+        }
         (_, [Ok(_), Ok(_)]) => Verdict::Done,
         _ => until_ended(talk),
     }
@@ -171,7 +173,8 @@ mod tests {
         let server = connect(0xd0, b"\x02\x1f\x08\0\x02\0\0\0");
         let heard = trial::of_streams(streams, &client, &server, 3389);
         assert_eq!((heard.service, heard.first(Fact::RdpCookie)), (Some(Service::Rdp), "jane"));
-        assert_eq!((heard.verdict, heard.client), (Some(Verdict::Is), Some(0)));
+        assert_eq!((heard.verdict, heard.client), (Some(Verdict::Done), Some(0)));
+        assert_eq!(heard.first(Fact::StartTls), "true");
         assert_eq!(ask(streams, b"", &server, 443).client, Some(0));
         let old = [connect(0xe0, b""), packet(&[2, 0xf0, 0x80, 0x7f, 0x65, 0x82])].concat();
         assert_eq!(trial::of_streams(streams, &old, &[], 3389).service, Some(Service::Rdp));
@@ -196,14 +199,5 @@ mod tests {
             crate::dpi::testing::datagrams(datagram, &[(0, &bytes)], [1, 3389]).verdict,
             Some(Verdict::No)
         );
-    }
-
-    #[test]
-    fn hellos_behind_the_negotiation() {
-        let [asks, answers] = crate::dpi::tls::testing::hellos("desktop.example");
-        let client = [connect(0xe0, b"\x01\0\x08\0\x03\0\0\0"), asks].concat();
-        let server = [connect(0xd0, b"\x02\x1f\x08\0\x02\0\0\0"), answers].concat();
-        let heard = trial::of_streams(streams, &client, &server, 3389);
-        assert_eq!((heard.first(Fact::Sni), heard.first(Fact::TlsVersion)), ("desktop.example", "TLS1.2"));
     }
 }

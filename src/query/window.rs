@@ -18,6 +18,7 @@ use crate::{
     },
     capture::source::SourceStatus,
     flow::state::{EndReason, FlowState},
+    process::lookup::OwnerStatus,
     query::{
         column::ServiceName,
         damping::Damper,
@@ -27,7 +28,6 @@ use crate::{
         select::{self, Entry, Target},
         sort::{Sort, SortBy},
     },
-    process::lookup::OwnerStatus,
     snapshot::{
         ended::{EndedFlow, EndedFlows, EndedList},
         row::Row,
