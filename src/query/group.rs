@@ -182,7 +182,7 @@ impl Sums {
         let frames = flow.hot.frames[0].saturating_add(flow.hot.frames[1]);
         let extra = flow.facts.extra_packets[0].saturating_add(flow.facts.extra_packets[1]);
         group.packets = group.packets.saturating_add(frames).saturating_add(extra);
-        group.retransmits += flow.facts.retransmits.iter().map(|n| u64::from(*n)).sum::<u64>();
+        group.retransmits += flow.retransmits();
         if let Some(rtt) = flow.rtt().filter(|_| group.rtts.len() < MOST_RTTS) {
             group.rtts.push((rtt.0 / 1000) as u32);
         }

@@ -181,7 +181,7 @@ impl Keyer {
             SortBy::Rtt => flow.rtt().map_or(0, |rtt| rtt.0),
             SortBy::Age => !first,
             SortBy::Total => flow.bytes(),
-            SortBy::Retransmits => flow.facts.retransmits.iter().map(|n| u64::from(*n)).sum(),
+            SortBy::Retransmits => flow.retransmits(),
             SortBy::Left => {
                 let margin = Tick::span(Nanos::from_secs(86_400));
                 u64::from(flow.gone_at().0.wrapping_sub(self.base.0).wrapping_add(margin))

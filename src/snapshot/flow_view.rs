@@ -108,6 +108,14 @@ impl<'a> FlowView<'a> {
         self.hot.state.text(self.silence)
     }
 
+    /// Returns TCP segments sent again, both ways; other protocols keep other facts there.
+    pub fn retransmits(&self) -> u64 {
+        match self.hot.key.proto {
+            proto::TCP => self.facts.retransmits.iter().map(|n| u64::from(*n)).sum(),
+            _ => 0,
+        }
+    }
+
     /// Returns all wire bytes.
     pub fn bytes(&self) -> u64 {
         self.hot.bytes[0].saturating_add(self.hot.bytes[1])

@@ -318,7 +318,7 @@ fn numbers(field: Field, flow: &FlowView, around: &Surroundings, holds: &mut dyn
             let packets = |end: usize| flow.hot.frames[end].saturating_add(flow.facts.extra_packets[end]);
             holds(packets(0).saturating_add(packets(1)) as f64)
         }
-        Field::Retransmits => holds(flow.facts.retransmits.iter().map(|n| f64::from(*n)).sum()),
+        Field::Retransmits => holds(flow.retransmits() as f64),
         Field::Rtt => flow.rtt().is_some_and(|rtt| holds(rtt.as_secs_f64())),
         Field::Age => holds(around.wall.since(flow.facts.first).as_secs_f64()),
         _ => false,
