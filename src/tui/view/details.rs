@@ -150,7 +150,8 @@ fn draw_card(buf: &mut Buffer, area: Rect, app: &App, card: &Card, cursor: Optio
 
 fn draw_field(buf: &mut Buffer, area: Rect, app: &App, (label, value): &(&str, String), selected: bool) {
     let theme = &app.setup.theme;
-    buf.set_stringn(area.x + 1, area.y, label, 15, theme.style(Role::Dim));
+    let label = text::clip(label, 14, app.setup.signs.ellipsis);
+    buf.set_stringn(area.x + 1, area.y, &*label, 14, theme.style(Role::Dim));
     let room = usize::from(area.width.saturating_sub(17));
     let value = text::clip(value, room, app.setup.signs.ellipsis);
     buf.set_stringn(area.x + 16, area.y, &*value, room, theme.style(Role::Plain));
