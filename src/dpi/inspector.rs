@@ -2,7 +2,7 @@
 //!
 //! Most flows are classified by the first bytes of one side and never get a place in the pool. Those
 //! that need more bytes, or an answer, have one until then; when all places are taken, the flow
-//! that has had its place for longest is given up.
+//! that waits for nothing is given up, else one that has been there for a while.
 //!
 //! Memory: [`BYTES_PER_FLOW`] bytes for each flow under inspection, and what it needs of the worker's
 //! blocks: 16 KB at most, of its stream's beginnings or of its recogniser's memory.
@@ -215,9 +215,7 @@ impl Inspector {
         self.counts.payloads += 1;
         let place = match self.place(subject.id) {
             Place::At(place) => place,
-            Place::GivenUp | Place::Followed(_) => {
-                return Judgement { settled: true, ..Judgement::default() };
-            }
+            Place::GivenUp | Place::Followed(_) => return self.settle_given_up(subject.id),
             Place::None if subject.payload.is_empty() => return Judgement::default(),
             Place::None => match self.first_segment(subject, learn) {
                 Ok(judgement) => return judgement,
@@ -260,6 +258,7 @@ impl Inspector {
         if settled && self.pool[place].chosen == 0 && !subject.opened {
             return self.try_again(place, over);
         }
+        self.counts.given_up += u64::from(settled && self.pool[place].chosen == 0);
         self.leave_if(settled, place);
         Judgement { settled, phase, client }
     }
@@ -287,7 +286,7 @@ impl Inspector {
         if subject.closes {
             side.close(subject.seq_number.wrapping_add(subject.wire_len as u32));
         }
-        talk.seen += u32::from(!subject.payload.is_empty());
+        talk.seen += 1;
         (side.ready, side.has_ended()) != before
     }
 
@@ -299,7 +298,7 @@ impl Inspector {
         }
         let place = match self.place(subject.id) {
             Place::At(place) => place,
-            Place::GivenUp => return Judgement { settled: true, ..Judgement::default() },
+            Place::GivenUp => return self.settle_given_up(subject.id),
             Place::Followed(n) => {
                 let phase = RECOGNISERS[n].follow.and_then(|phase| phase(subject.payload));
                 return Judgement { phase, ..Judgement::default() };
@@ -474,8 +473,15 @@ impl Inspector {
     fn may_try(&mut self, id: FlowId) -> bool {
         let entry = &mut self.of_slot[id.slot() as usize];
         let tries = (*entry & !TRIES) + 1;
-        *entry = TRIES | tries;
-        tries < MOST_TRIES
+        let may = tries < MOST_TRIES;
+        // What is settled leaves nothing behind for the slot's next flow.
+        *entry = if may { TRIES | tries } else { 0 };
+        may
+    }
+
+    fn settle_given_up(&mut self, id: FlowId) -> Judgement {
+        self.of_slot[id.slot() as usize] = 0;
+        Judgement { settled: true, ..Judgement::default() }
     }
 
     /// Takes note of what recognisers said; returns whether the flow is settled.
@@ -498,7 +504,8 @@ impl Inspector {
                     talk.label = label as u8 + 1;
                     learn.learned(talk.id, Learned::Service(label));
                 }
-                verdict == Verdict::Done || talk.seen >= MOST_OF_KNOWN && talk.sides[0].total > 0
+                verdict == Verdict::Done
+                    || talk.seen >= MOST_OF_KNOWN && talk.sides.iter().any(|side| side.total > 0)
             }
             // Who has known the flow and denies it now has said what there is to say.
             Asked::Open(_) if talk.chosen != 0 => true,
@@ -682,4 +689,89 @@ impl<L: Learn> Sink for Passer<'_, L> {
 fn digest(kind: u8, value: &[u8]) -> u32 {
     let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
     value.iter().fold(step(0x811c_9dc5, &kind), step)
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::base::memory::no_advice;
+
+    #[derive(Default)]
+    struct Heard(Vec<(FlowId, Option<Service>)>);
+
+    impl Learn for Heard {
+        fn learned(&mut self, id: FlowId, what: Learned<'_>) {
+            if let Learned::Service(service) = what {
+                self.0.push((id, Some(service)));
+            }
+        }
+    }
+
+    fn subject(slot: u32, generation: u32, payload: &[u8]) -> Subject<'_> {
+        Subject {
+            id: FlowId::new(0, slot, generation),
+            from: 0,
+            client: 0,
+            opened: true,
+            starts: [Some(100), Some(900)],
+            seq_number: 100,
+            closes: false,
+            ports: [50_000, 8080],
+            wall: Stamp(1),
+            payload,
+            wire_len: payload.len(),
+        }
+    }
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+
+    #[test]
+    fn a_flow_that_was_given_up_leaves_nothing_to_its_slot_s_next_one() {
+        const FLOWS: u32 = 1100;
+        let mut inspector = Inspector::new(FLOWS as usize, no_advice).unwrap();
+        let mut heard = Heard::default();
+        for slot in 0..FLOWS {
+            // The beginning of a method: more is to come.
+            assert!(!inspector.segment(&subject(slot, 1, b"GE"), &mut heard).settled);
+        }
+        let displaced = inspector.counts().displaced;
+        assert_eq!(displaced, u64::from(FLOWS) - 1024);
+        let given_up = |inspector: &mut Inspector, slot| {
+            let later = Subject { seq_number: 102, ..subject(slot, 1, b"T / HTTP/1.1\r\n") };
+            inspector.segment(&later, &mut Heard::default()).settled
+        };
+        let settled: Vec<u32> = (0..FLOWS).filter(|&slot| given_up(&mut inspector, slot)).collect();
+        assert_eq!(settled.len() as u64, displaced);
+        // Those flows are over; so are the others, which say so.
+        for slot in 0..FLOWS {
+            inspector.forget(slot);
+        }
+        for slot in 0..FLOWS {
+            inspector.segment(&subject(slot, 2, REQUEST), &mut heard);
+            assert_eq!(heard.0.last(), Some(&(FlowId::new(0, slot, 2), Some(Service::Http))));
+            inspector.forget(slot);
+        }
+    }
+
+    #[test]
+    fn what_ends_gives_all_its_memory_back() {
+        let mut inspector = Inspector::new(2000, no_advice).unwrap();
+        let long = [b"GET /".as_slice(), &[b'a'; 3000]].concat();
+        for round in 1..200u32 {
+            for slot in 0..20 {
+                inspector.segment(&subject(slot, round, &long), &mut Heard::default());
+            }
+            for slot in 0..20 {
+                inspector.forget(slot);
+            }
+        }
+        assert_eq!(inspector.counts().displaced, 0);
+        assert_eq!(inspector.free_len, inspector.pool.len());
+        let mut blocks = 0;
+        while inspector.blocks.take().is_some() {
+            blocks += 1;
+        }
+        assert_eq!(blocks, 2 * inspector.pool.len());
+    }
 }

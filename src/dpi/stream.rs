@@ -131,7 +131,7 @@ impl Side {
         if progress || !gap {
             self.behind = 0;
         } else {
-            self.behind += 1;
+            self.behind = self.behind.saturating_add(1);
             self.stopped |= self.behind > GAP_PATIENCE;
         }
     }

@@ -34,7 +34,7 @@ impl LineSender {
     #[inline]
     pub fn room(&mut self, wanted: usize) -> usize {
         // Asking for as much as is wanted spares a look at the consumer's index.
-        if self.producer.write_chunk(wanted + 1).is_ok() {
+        if self.producer.write_chunk_uninit(wanted + 1).is_ok() {
             return wanted;
         }
         self.producer.slots().saturating_sub(1)
