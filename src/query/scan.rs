@@ -244,7 +244,11 @@ impl Scan {
         };
         let (mut counts, mut unnamed) = (Counts::default(), Vec::new());
         thread::scope(|scope| {
-            let spawn = |_| thread::Builder::new().name("query".into()).spawn_scoped(scope, || work(&mut Scratch::default()));
+            let spawn = |_| {
+                thread::Builder::new()
+                    .name("query".into())
+                    .spawn_scoped(scope, || work(&mut Scratch::default()))
+            };
             // Without a further thread this one does it all.
             let helpers: Vec<_> = (0..helpers).filter_map(|n| spawn(n).ok()).collect();
             let mine = work(scratch);

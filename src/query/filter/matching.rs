@@ -137,11 +137,16 @@ mod tests {
 
     #[test]
     fn a_needle_finds_what_contains_does() {
-        let texts = ["www.GooGle.com", "", "g", "google", "GOOGLE", "xgoogl", "MÜNCHEN", "a.b.c:443", "\0\u{1}gO"];
+        let texts =
+            ["www.GooGle.com", "", "g", "google", "GOOGLE", "xgoogl", "MÜNCHEN", "a.b.c:443", "\0\u{1}gO"];
         for word in ["google", "g", "", "le.c", "münchen", ":443", "go", "\0", "com", "w", "zz", "q"] {
             let needle = Needle::new(word);
             for text in texts {
-                assert_eq!(needle.is_in(text.as_bytes()), contains(text.as_bytes(), word), "{word} in {text}");
+                assert_eq!(
+                    needle.is_in(text.as_bytes()),
+                    contains(text.as_bytes(), word),
+                    "{word} in {text}"
+                );
             }
         }
     }

@@ -226,7 +226,9 @@ impl Node {
                 let wanted: Option<u16> = word.parse().ok();
                 Self::Ports(ends.unwrap_or(Ends::Both), NumberSet::of(|n| Some(n) == wanted))
             }
-            (Field::Any, Test::Contains(word)) => Self::Word(Box::new(Word::new(&word, services, new_memo()))),
+            (Field::Any, Test::Contains(word)) => {
+                Self::Word(Box::new(Word::new(&word, services, new_memo())))
+            }
             (Field::Local | Field::Remote | Field::Host, Test::Contains(word)) => {
                 Self::Address(field, AddressWord::new(&word, false), Needle::new(&word))
             }
@@ -274,9 +276,7 @@ impl Node {
                 Direction::Forwarded => answers[2],
             },
             Self::Service(sets) => has_service(sets, flow),
-            Self::Number(field, how, number) => {
-                numbers(*field, flow, around, &mut |n| how.holds(n, *number))
-            }
+            Self::Number(field, how, number) => numbers(*field, flow, around, &mut |n| how.holds(n, *number)),
             Self::Range(field, low, high) => {
                 numbers(*field, flow, around, &mut |n| n >= *low as f64 && n <= *high as f64)
             }
@@ -422,9 +422,8 @@ fn service_sets(
     mut holds: impl FnMut(&[u8]) -> bool,
 ) -> Option<[NumberSet; 2]> {
     let name = services?;
-    let sets = [proto::TCP, proto::UDP].map(|number| {
-        NumberSet::of(|port| name(number, port).is_some_and(|name| holds(name.as_bytes())))
-    });
+    let sets = [proto::TCP, proto::UDP]
+        .map(|number| NumberSet::of(|port| name(number, port).is_some_and(|name| holds(name.as_bytes()))));
     sets.iter().any(|set| !set.is_empty()).then_some(sets)
 }
 

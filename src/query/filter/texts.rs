@@ -34,7 +34,12 @@ pub fn in_network(field: Field, flow: &FlowView, network: IpAddr, prefix: u8) ->
 }
 
 /// Calls `holds` with the numbers of a field until it returns `true`.
-pub fn numbers(field: Field, flow: &FlowView, around: &Surroundings, holds: &mut dyn FnMut(f64) -> bool) -> bool {
+pub fn numbers(
+    field: Field,
+    flow: &FlowView,
+    around: &Surroundings,
+    holds: &mut dyn FnMut(f64) -> bool,
+) -> bool {
     let (down, up) = flow.down_up();
     let mut port = |end: usize| flow.port(end).is_some_and(|port| holds(f64::from(port)));
     match field {
