@@ -8,7 +8,7 @@ use std::{collections::HashMap, io};
 use crate::{
     base::{counters::DropReason, time::Nanos},
     capture::source::InterfaceState,
-    flow::state::FlowState,
+    flow::state::{EndReason, FlowState},
     query::{application, column, text},
     snapshot::{
         flow_view::FlowView,
@@ -174,7 +174,7 @@ impl Tap for Journal {
     }
 
     fn ended(&mut self, flows: &[Ended]) -> io::Result<()> {
-        for flow in flows.iter().filter(|flow| flow.record.end.is_some()) {
+        for flow in flows.iter().filter(|flow| flow.record.end.is_some_and(|end| end != EndReason::Eof)) {
             // Of the second of the last cut: this one's comes behind its ended flows.
             if !self.has_room(Nanos(self.second * 1_000_000_000)) {
                 continue;
@@ -257,11 +257,7 @@ mod tests {
     use tracing::{Event, Metadata, Subscriber, span};
 
     use super::*;
-    use crate::{
-        base::time::Stamp,
-        flow::{entry::FlowRecord, state::EndReason},
-        snapshot::sample,
-    };
+    use crate::{base::time::Stamp, flow::entry::FlowRecord, snapshot::sample};
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<String>>>);

@@ -6,6 +6,7 @@ pub mod damping;
 pub mod filter;
 pub mod format;
 pub mod group;
+pub mod kept;
 pub mod labels;
 pub mod layout;
 pub mod scan;

@@ -10,6 +10,7 @@
 use std::{
     collections::{HashSet, VecDeque},
     ops::AddAssign,
+    panic::resume_unwind,
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
@@ -252,7 +253,8 @@ impl Scan {
             // Without a further thread this one does it all.
             let helpers: Vec<_> = (0..helpers).filter_map(|n| spawn(n).ok()).collect();
             let mine = work(scratch);
-            let theirs = helpers.into_iter().filter_map(|helper| helper.join().ok());
+            let theirs =
+                helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
             for (more, rows) in std::iter::once(mine).chain(theirs) {
                 counts += more;
                 unnamed.extend(rows);

@@ -17,13 +17,13 @@ use crate::{
         time::{Nanos, Stamp},
     },
     capture::source::SourceStatus,
-    flow::state::{EndReason, FlowState},
     process::lookup::OwnerStatus,
     query::{
         column::ServiceName,
         damping::Damper,
         filter::eval::{Filter, Surroundings},
         group::{GroupName, GroupRequest, GroupView, Sums, process_of},
+        kept::ended_spot,
         scan::{Question, Scan, Spot},
         select::{self, Entry, Target},
         sort::{Sort, SortBy},
@@ -34,6 +34,8 @@ use crate::{
         view::{Snapshot, StageStatus, Totals},
     },
 };
+
+pub use crate::query::kept::Kept;
 
 /// Which row is the selected one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,15 +91,6 @@ pub struct Request {
     /// Changes whenever the set of rows or their order does: with `localhost`, `filter`, `sort`,
     /// `only`, `ended` and `services`.
     pub serial: u64,
-}
-
-/// A row that stays in sight although it has ended.
-#[derive(Clone, Debug)]
-pub struct Kept {
-    /// Its last state.
-    pub row: Row,
-    /// Since when it is gone, and why if that is known; `None` while it lives.
-    pub ended: Option<(Stamp, Option<EndReason>)>,
 }
 
 /// A part of the traffic.
@@ -309,17 +302,8 @@ impl Finder {
             Cursor::On(id) => request.ended.and_then(|_| ended_spot(list, first_ended, id)),
             _ => None,
         };
-        let gone =
-            request.keep.as_ref().filter(|k| snapshot.find(k.row.id).is_none() && wanted.is_none()).map(
-                |k| {
-                    let ended = k.ended.unwrap_or_else(|| match end_reason(&k.row, snapshot.wall) {
-                        // The packet that closed it, not the moment its row went.
-                        reason @ Some(EndReason::Fin | EndReason::Rst) => (k.row.last, reason),
-                        reason => (snapshot.wall, reason),
-                    });
-                    Kept { row: Row { rate: [0.0; 2], ..k.row.clone() }, ended: Some(ended) }
-                },
-            );
+        let gone = request.keep.as_ref().filter(|k| snapshot.find(k.row.id).is_none() && wanted.is_none());
+        let gone = gone.map(|kept| kept.as_gone(snapshot.wall));
         let kept_flow = gone.as_ref().map(|kept| of_row(&kept.row));
         let extra = kept_flow
             .as_ref()
@@ -489,27 +473,15 @@ pub fn of_row(row: &Row) -> EndedFlow {
     EndedFlow { record: row.to_record(), app: row.app.clone(), owner: row.owner.clone() }
 }
 
-/// Returns where an ended flow stands, the newest first: that is where one looks for it.
-fn ended_spot(list: &EndedList, first: u64, id: FlowId) -> Option<(Spot, &EndedFlow)> {
-    let found = (first..list.end()).rev().find(|n| list.get(*n).is_some_and(|f| f.record.id == id))?;
-    Some((Spot::Ended((found - first) as u32), list.get(found)?))
-}
-
-/// Returns why a row is gone at `wall`, if its last state says so; it may also have been evicted
-/// or replaced.
-fn end_reason(row: &Row, wall: Stamp) -> Option<EndReason> {
-    let reason = row.state.end_reason();
-    let slack = Nanos::from_secs(2);
-    let expired = wall.since(row.last) + slack >= row.state.expires_after();
-    (row.state.is_over() || expired || row.state == FlowState::Reset).then_some(reason)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         dpi::{fact::Fact, service::Service},
-        flow::entry::{Evidence, FlowRecord, Roles},
+        flow::{
+            entry::{Evidence, FlowRecord, Roles},
+            state::{EndReason, FlowState},
+        },
         process::owner::Owner,
         query::{
             column::{self, Look},

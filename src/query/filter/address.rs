@@ -216,6 +216,10 @@ mod tests {
         ];
         let v4 = ["1.2.3.4", "93.184.216.34", "10.0.0.1", "255.255.255.255", "0.0.0.0"];
         let v6 = ["2001:db8::1", "::", "::1", "fe80::1:0:0:44", "::ffff:1.2.3.4", "2001:0:0:db8:0:1:2:3"];
+        let patterns: Vec<_> = words
+            .iter()
+            .flat_map(|word| [false, true].map(|port| (*word, port, AddressWord::new(word, port))))
+            .collect();
         let mut room = String::new();
         let mut found = 0;
         for n in 0..400 {
@@ -227,17 +231,14 @@ mod tests {
             let ends = [1, 2].map(|salt| (pick(list, salt).parse().unwrap(), port(salt + 9)));
             let record = sample::record(ends, [6, 1][(mix(n + 77) % 2) as usize]);
             let view = FlowView::of_record(&record, None, None);
-            for word in words {
-                for with_port in [false, true] {
-                    let pattern = AddressWord::new(word, with_port);
-                    let reach = with_port && word.contains(':');
-                    for end in [0, 1] {
-                        let mut text = String::new();
-                        write_end(&mut text, &view, end, view.port(end).filter(|_| reach));
-                        let expected = text.contains(word);
-                        assert_eq!(pattern.is_in(&view, end, &mut room), expected, "{word} in {text}");
-                        found += usize::from(expected);
-                    }
+            for (word, with_port, pattern) in &patterns {
+                let reach = *with_port && word.contains(':');
+                for end in [0, 1] {
+                    let mut text = String::new();
+                    write_end(&mut text, &view, end, view.port(end).filter(|_| reach));
+                    let expected = text.contains(word);
+                    assert_eq!(pattern.is_in(&view, end, &mut room), expected, "{word} in {text}");
+                    found += usize::from(expected);
                 }
             }
         }

@@ -1,0 +1,50 @@
+//! The selected row after its flow has ended: it keeps its place until one moves.
+
+use crate::{
+    base::{
+        ids::FlowId,
+        time::{Nanos, Stamp},
+    },
+    flow::state::{EndReason, FlowState},
+    query::scan::Spot,
+    snapshot::{
+        ended::{EndedFlow, EndedList},
+        row::Row,
+    },
+};
+
+/// A row that stays in sight although it has ended.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Its last state.
+    pub row: Row,
+    /// Since when it is gone, and why if that is known; `None` while it lives.
+    pub ended: Option<(Stamp, Option<EndReason>)>,
+}
+
+impl Kept {
+    /// Returns it as a row whose flow is not there any more at `wall`.
+    pub fn as_gone(&self, wall: Stamp) -> Self {
+        let ended = self.ended.unwrap_or_else(|| match end_reason(&self.row, wall) {
+            // The packet that closed it, not the moment its row went.
+            reason @ Some(EndReason::Fin | EndReason::Rst) => (self.row.last, reason),
+            reason => (wall, reason),
+        });
+        Self { row: Row { rate: [0.0; 2], ..self.row.clone() }, ended: Some(ended) }
+    }
+}
+
+/// Returns where an ended flow stands, the newest first: that is where one looks for it.
+pub fn ended_spot(list: &EndedList, first: u64, id: FlowId) -> Option<(Spot, &EndedFlow)> {
+    let found = (first..list.end()).rev().find(|n| list.get(*n).is_some_and(|f| f.record.id == id))?;
+    Some((Spot::Ended((found - first) as u32), list.get(found)?))
+}
+
+/// Returns why a row is gone at `wall`, if its last state says so; it may also have been evicted
+/// or replaced.
+fn end_reason(row: &Row, wall: Stamp) -> Option<EndReason> {
+    let reason = row.state.end_reason();
+    let slack = Nanos::from_secs(2);
+    let expired = wall.since(row.last) + slack >= row.state.expires_after();
+    (row.state.is_over() || expired || row.state == FlowState::Reset).then_some(reason)
+}
