@@ -54,7 +54,7 @@ static __always_inline struct caller this_caller(void)
 	if (bpf_core_enum_value_exists(enum bpf_func_id___asked, BPF_FUNC_get_current_task_btf___asked)) {
 		task = bpf_get_current_task_btf();
 		caller.pid = task->tgid;
-		caller.mm = (u64)task->mm;
+		caller.mm = number_of(task->mm, 1);
 		caller.start_ns = task->group_leader->start_boottime;
 	} else {
 		task = (struct task_struct *)bpf_get_current_task();
@@ -283,9 +283,9 @@ static __always_inline int tell_short(u32 kind, u32 pid, u64 start_ns, u64 socke
 	return 1;
 }
 
-static __always_inline u64 socket_hash(struct sock *sk)
+static __always_inline u64 socket_hash(struct sock *sk, int typed)
 {
-	return mix((u64)sk >> 6);
+	return mix(number_of(sk, typed) >> 6);
 }
 
 /* The word of a socket with these ends that a process uses. Those of TCP stay as they are until it is
@@ -325,7 +325,7 @@ static __always_inline void used(struct sock *sk, int typed)
 	if (family != AF_INET && family != AF_INET6)
 		return;
 	caller = this_caller();
-	hash = socket_hash(sk);
+	hash = socket_hash(sk, typed);
 	set = socket_set(hash);
 	word = socket_word(hash, ends_of(sk, family, typed), &caller);
 	known = find_word(set, word & SOCKET_TAG, SOCKET_TAG);

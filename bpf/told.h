@@ -32,6 +32,23 @@ static __always_inline u64 mix(u64 x)
 	return x * 0x9e3779b97f4a7c15ULL;
 }
 
+u64 told_base = 0;
+
+/* Makes a number of a pointer: its distance from a place that stays where it is. The verifier lets nobody
+ * calculate with a pointer that has a type (`typed`), except for this.
+ */
+static __always_inline u64 number_of(const void *pointer, int typed)
+{
+	u64 number = (u64)pointer;
+
+	if (typed) {
+		asm volatile("%0 -= %1" : "+r"(number) : "r"(told_sockets));
+		return number;
+	}
+	*(volatile u64 *)&told_base = (u64)told_sockets;
+	return number - *(volatile u64 *)&told_base;
+}
+
 static __always_inline u64 *socket_set(u64 hash)
 {
 	return told_sockets[hash >> 24 & (SOCKET_SETS - 1)];

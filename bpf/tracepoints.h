@@ -22,7 +22,7 @@ int BPF_PROG(tcp_state, struct sock *sk, int old, int state)
 		tell_process(&caller);
 		if (!tell_short(EVENT_CONNECT, caller.pid, caller.start_ns, (u64)sk))
 			break;
-		hash = socket_hash(sk);
+		hash = socket_hash(sk, 1);
 		set = socket_set(hash);
 		put_word(set, socket_word(hash, 0, &caller), SOCKET_TAG);
 		break;
@@ -36,7 +36,7 @@ int BPF_PROG(tcp_state, struct sock *sk, int old, int state)
 			break;
 		if (old == TCP_SYN_SENT)
 			tell_socket(sk, 0, 0, SOCKET_ACTED, 1);
-		hash = socket_hash(sk);
+		hash = socket_hash(sk, 1);
 		drop_word(socket_set(hash), hash & SOCKET_TAG, SOCKET_TAG);
 		tell_short(EVENT_CLOSED, 0, 0, (u64)sk);
 		break;
