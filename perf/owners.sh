@@ -129,10 +129,11 @@ int main(int argc, char **argv) {
 }
 C
     cc -O2 -o "$work/cost" "$work/cost.c"
-    local stats
+    local stats last
     stats=$(cat /proc/sys/kernel/bpf_stats_enabled)
     for ((turn = 0; turn < ${TURNS:-3}; turn++)); do
         for method in off bpf; do
+            command -v bpftool >/dev/null && last=$(last_program)
             # On another interface, so that only the programs differ.
             "$rustnet" -i ownp0 --headless --duration 60 --owners $method >/dev/null 2>&1 &
             local pid=$!
@@ -141,9 +142,9 @@ C
             if [ $method = bpf ] && [ $turn = 0 ] && command -v bpftool >/dev/null; then
                 echo 0 >/proc/sys/kernel/bpf_stats_enabled
                 for part in connect close send; do
-                    before=$(run_times)
+                    before=$(run_times $last)
                     times=$("$work/cost" $part)
-                    after=$(run_times)
+                    after=$(run_times $last)
                     echo "  bpf_stats: $(((after - before) / times)) ns a $part"
                 done
                 echo "$stats" >/proc/sys/kernel/bpf_stats_enabled
@@ -154,9 +155,14 @@ C
     done
 }
 
-# ns in all programs so far
+# ns so far in the programs that were loaded after program $1
 run_times() {
-    bpftool prog show | grep -oE 'run_time_ns [0-9]+' | awk '{ n += $2 } END { print n + 0 }'
+    bpftool prog show | awk -v last="$1" '/^[0-9]+:/ && $1 + 0 > last { for (i = 1; i < NF; i++) if ($i == "run_time_ns") n += $(i + 1) }
+        END { print n + 0 }'
+}
+
+last_program() {
+    bpftool prog show | awk '/^[0-9]+:/ && $1 + 0 > last { last = $1 + 0 } END { print last + 0 }'
 }
 
 network
