@@ -316,6 +316,8 @@ impl Collector {
         if let Some(owners) = &mut self.parts.owners {
             owners.drain();
         }
+        // What workers learned lies before their reports, also when no flow has ended since the last look.
+        self.read_ended();
         // Before a worker's report lie all records of flows that ended before its cut.
         while self
             .ended_read

@@ -249,7 +249,7 @@ impl Learn for Names {
 
 #[test]
 fn only_hellos_in_pieces_take_large_memory() {
-    // 32 flows at once have a large memory in an inspector of this size.
+    // 16 flows at once have a large memory in an inspector of this size.
     const FLOWS: u32 = 500;
     let hello = client_hello(&["h3"]);
     let (front, back) = hello.split_at(100);
@@ -276,7 +276,7 @@ fn only_hellos_in_pieces_take_large_memory() {
     let flows: Vec<Vec<_>> = (0..FLOWS)
         .map(|slot| {
             let rest = handshake(V1).into_iter().skip(1);
-            let first = if slot % 20 == 0 { pieces.to_vec() } else { vec![whole.clone()] };
+            let first = if slot % 50 == 0 { pieces.to_vec() } else { vec![whole.clone()] };
             first.into_iter().map(c).chain(rest).collect()
         })
         .collect();
