@@ -141,6 +141,7 @@ fn benches(criterion: &mut Criterion) {
                 ports: [50_000, 443],
                 wall: Stamp(1_700_000_000_000_000_000),
                 nth: 0,
+                keeps: 0,
                 before: [&[]; 2],
                 memory,
             };

@@ -316,7 +316,8 @@ impl Inspector {
             0 => &mut **blank,
             large if large & LARGE != 0 => memories.bytes_mut(kept),
             _ => {
-                blank[..BLOCK].copy_from_slice(blocks.bytes(kept));
+                let keeps = keeps_of(talk.chosen).min(BLOCK);
+                blank[..keeps].copy_from_slice(&blocks.bytes(kept)[..keeps]);
                 &mut **blank
             }
         };
@@ -333,11 +334,16 @@ impl Inspector {
             nth: talk.seen,
             before,
             memory,
+            keeps: 0,
         };
         let asked = ask(talk.candidates, talk.chosen, |r| match r.datagram {
-            Some(recognise) => recognise(&mut datagram, &mut notes),
+            Some(recognise) => {
+                datagram.keeps = r.keeps;
+                recognise(&mut datagram, &mut notes)
+            }
             None => Verdict::No,
         });
+        let keeps = datagram.keeps;
         let (phase, client) = (notes.phase, notes.client);
         let label = passer.service;
         let from = subject.from & 1;
@@ -347,7 +353,7 @@ impl Inspector {
         talk.seen += 1;
         talk.rests = matches!(asked, Asked::Chosen(_, Verdict::Rest));
         let over = talk.seen >= MOST_DATAGRAMS;
-        let has_memory = self.put_memory_away(place, &asked);
+        let has_memory = self.put_memory_away(place, &asked, keeps);
         let settled = self.conclude(place, asked, label, over, learn) || !has_memory;
         let Conversation { id, chosen, seen, rests, .. } = self.pool[place];
         if settled && chosen == 0 {
@@ -362,41 +368,60 @@ impl Inspector {
         Judgement { settled, phase, client }
     }
 
-    /// Puts what a recogniser wrote where the flow finds it again; `false` if there is no room.
-    fn put_memory_away(&mut self, place: usize, asked: &Asked) -> bool {
-        let talk = &mut self.pool[place];
-        let chosen = match *asked {
-            Asked::Chosen(n, _) => n as u32 + 1,
-            Asked::Open(_) => talk.chosen,
+    /// Puts the `keeps` bytes that a recogniser wrote where the flow finds them again, in a piece that
+    /// is large enough; `false` if there is no room.
+    fn put_memory_away(&mut self, place: usize, asked: &Asked, keeps: usize) -> bool {
+        let Self { pool, blocks, memories, blank, .. } = self;
+        let talk = &mut pool[place];
+        let (keeps, keeping) = match asked {
+            Asked::Chosen(_, verdict) => (keeps, matches!(verdict, Verdict::Is | Verdict::More)),
+            Asked::Open(_) if talk.chosen != 0 => (keeps, false),
+            // Who does not know the flow left its memory as it was.
+            Asked::Open(_) => (0, false),
         };
-        let keeps = chosen.checked_sub(1).map_or(0, |n| RECOGNISERS[n as usize].keeps);
-        let keeping = matches!(asked, Asked::Chosen(_, Verdict::Is | Verdict::More));
-        if keeping && keeps > 0 && talk.kept == 0 {
-            let taken = match keeps {
-                0..=BLOCK => self.blocks.take(),
-                _ => self.memories.take().map(|number| number | LARGE),
-            };
-            talk.kept = taken.unwrap_or(0);
-            if taken.is_none() {
-                self.counts.displaced += 1;
+        let has_large = talk.kept & LARGE != 0;
+        if !keeping || keeps == 0 {
+            if !has_large {
+                blank[..keeps].fill(0);
             }
-            if talk.kept & LARGE != 0 {
-                self.memories.bytes_mut(talk.kept & !LARGE)[..keeps].copy_from_slice(&self.blank[..keeps]);
-                self.blank[..keeps].fill(0);
-            }
-        }
-        let out_of_room = keeping && keeps > 0 && talk.kept == 0;
-        if talk.kept & LARGE == 0 {
-            if talk.kept != 0 {
-                self.blocks.bytes_mut(talk.kept)[..keeps].copy_from_slice(&self.blank[..keeps]);
-            }
-            self.blank[..keeps].fill(0);
-        }
-        debug_assert!(self.blank.iter().all(|b| *b == 0), "who writes says how much");
-        if !keeping {
             self.release_memory(place, keeps);
+            return true;
         }
-        !out_of_room
+        let wants_large = keeps > BLOCK;
+        if talk.kept == 0 || has_large != wants_large {
+            let taken = match wants_large {
+                true => memories.take().map(|number| number | LARGE),
+                false => blocks.take(),
+            };
+            let Some(taken) = taken else {
+                if !has_large {
+                    blank[..keeps].fill(0);
+                }
+                self.release_memory(place, keeps);
+                self.counts.displaced += 1;
+                return false;
+            };
+            let before = std::mem::replace(&mut talk.kept, taken);
+            if has_large {
+                let piece = before & !LARGE;
+                blocks.bytes_mut(taken)[..keeps].copy_from_slice(&memories.bytes(piece)[..keeps]);
+                memories.give_back(piece, keeps);
+                return true;
+            }
+            if before != 0 {
+                blocks.give_back(before, BLOCK);
+            }
+            if wants_large {
+                memories.bytes_mut(taken & !LARGE)[..keeps].copy_from_slice(&blank[..keeps]);
+                blank[..keeps].fill(0);
+            }
+        }
+        if !wants_large {
+            blocks.bytes_mut(talk.kept)[..keeps].copy_from_slice(&blank[..keeps]);
+            blank[..keeps].fill(0);
+        }
+        debug_assert!(blank.iter().all(|b| *b == 0), "who writes says how much");
+        true
     }
 
     fn release_memory(&mut self, place: usize, used: usize) {
@@ -582,8 +607,7 @@ impl Inspector {
     }
 
     fn give_back(&mut self, place: usize) {
-        let keeper = self.pool[place].chosen;
-        self.release_memory(place, keeper.checked_sub(1).map_or(0, |n| RECOGNISERS[n as usize].keeps));
+        self.release_memory(place, keeps_of(self.pool[place].chosen));
         let talk = &mut self.pool[place];
         talk.taken = false;
         talk.chains.iter_mut().for_each(|chain| self.blocks.release(chain));
@@ -609,6 +633,11 @@ enum Asked {
     Chosen(usize, Verdict),
     /// These have not said no.
     Open(u128),
+}
+
+/// Returns how many bytes the chosen recogniser (its number plus 1) keeps at most.
+fn keeps_of(chosen: u32) -> usize {
+    chosen.checked_sub(1).map_or(0, |n| RECOGNISERS[n as usize].keeps)
 }
 
 /// Asks all candidates, or only the chosen one (its number plus 1).

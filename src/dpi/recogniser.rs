@@ -45,7 +45,7 @@ pub struct Recogniser {
     pub streams: Option<OfStreams>,
     /// How it knows the protocol over UDP.
     pub datagram: Option<OfDatagram>,
-    /// How many bytes of a flow's memory it writes to, from the front.
+    /// How many bytes of a flow's memory it writes to at most, from the front.
     pub keeps: usize,
     /// What a datagram says of the phase alone, for flows that have rested after many: their facts
     /// are known, only their state is followed.
@@ -106,7 +106,7 @@ pub const RECOGNISERS: &[Recogniser] = &[
     tcp(Service::Redis, redis::streams),
     both(Service::Memcached, memcached::streams, memcached::datagram),
     // Magic numbers and whole structures.
-    both(Service::Stun, stun::streams, stun::datagram).keeping(1),
+    both(Service::Stun, stun::streams, stun::datagram).keeping(MEMORY),
     both(Service::BitTorrent, bittorrent::streams, bittorrent::datagram),
     udp(Service::NetbiosNs, netbios::name_service),
     both(Service::Dns, dns::streams, dns::datagram).keeping(dns::KEEPS).following(dns::phase),

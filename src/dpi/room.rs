@@ -60,6 +60,7 @@ impl<const N: usize> Pieces<N> {
     #[inline]
     pub fn give_back(&mut self, number: u32, used: usize) {
         self.bytes_mut(number)[..used].fill(0);
+        debug_assert!(self.bytes(number).iter().all(|b| *b == 0), "who gives back says how much was used");
         self.free[self.free_len] = number - 1;
         self.free_len += 1;
     }

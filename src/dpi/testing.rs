@@ -90,6 +90,7 @@ pub fn datagrams(ask: OfDatagram, sent: &[(usize, &[u8])], ports: [u16; 2]) -> H
             nth: nth as u32,
             before,
             memory: &mut memory,
+            keeps: MEMORY,
         };
         let mut notes = Notes::new(&mut heard);
         let verdict = ask(&mut datagram, &mut notes);

@@ -40,6 +40,11 @@ impl<'a> CryptoStream<'a> {
         &self.bytes[..8 * whole + rest]
     }
 
+    /// Returns whether anything has come.
+    pub fn has_begun(&self) -> bool {
+        self.have.iter().any(|b| *b != 0)
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.have.fill(0);
@@ -71,9 +76,11 @@ mod tests {
             assert_eq!(stream.prefix(), wanted);
         }
         stream.add(10, &[b'k'; 100]);
+        assert!(stream.has_begun());
         assert_eq!(stream.prefix().len(), LEN, "what lies beyond the end is left out");
         stream.clear();
         assert_eq!(stream.prefix(), b"");
+        assert!(!stream.has_begun());
     }
 
     proptest! {
