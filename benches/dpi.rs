@@ -98,6 +98,10 @@ Content-Type: text/html\r\nContent-Length: 5\r\n\r\nhello";
 struct Count(usize);
 
 impl Sink for Count {
+    fn has(&self, _: Fact) -> bool {
+        false
+    }
+
     fn fact(&mut self, _: Fact, value: &[u8]) {
         self.0 += usize::from(!value.is_empty());
     }

@@ -322,6 +322,8 @@ fn watch<S: Source + 'static>(
             }
         }
     }
+    // The process ends: the system takes a million rows back at once, not one by one.
+    std::mem::forget(publication);
     Ok(())
 }
 

@@ -106,7 +106,7 @@ pub const RECOGNISERS: &[Recogniser] = &[
     tcp(Service::Redis, redis::streams),
     both(Service::Memcached, memcached::streams, memcached::datagram),
     // Magic numbers and whole structures.
-    both(Service::Stun, stun::streams, stun::datagram).keeping(MEMORY),
+    both(Service::Stun, stun::streams, stun::datagram).keeping(1),
     both(Service::BitTorrent, bittorrent::streams, bittorrent::datagram),
     udp(Service::NetbiosNs, netbios::name_service),
     both(Service::Dns, dns::streams, dns::datagram).keeping(dns::KEEPS).following(dns::phase),

@@ -22,17 +22,8 @@ const MOST_DATAGRAMS: u32 = 32;
 /// Messages of a side of a connection that are read.
 const MOST_MESSAGES: usize = 32;
 
-/// Judges a datagram, and keeps one byte until the flow speaks DTLS too, as WebRTC does.
-pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
-    let verdict = message_or_dtls(talk, notes);
-    if talk.memory[..dtls::SPARE].iter().all(|byte| *byte == 0) {
-        talk.keeps = dtls::SPARE + 1;
-    }
-    verdict
-}
-
 /// Judges a datagram by cookie and length, or by attributes that are in order.
-fn message_or_dtls(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
+pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
     let Some(header) = Header::read(talk.bytes) else { return otherwise(talk, notes) };
     let exact = HEADER_LEN + usize::from(header.length) == talk.wire_len;
     let sound = exact && (header.cookie == COOKIE || is_classic(header.kind, talk.bytes));

@@ -24,7 +24,7 @@ mod version;
 use crate::dpi::{
     notes::Notes,
     quic::{
-        state::{Connection, Parts, STATE},
+        state::{Connection, LONGEST_INITIAL, Parts, STATE},
         version::Layout,
     },
     recogniser::Verdict,
@@ -76,14 +76,16 @@ fn keep<'a>(
 /// Returns how much of a flow's memory has to be kept. While nothing of a hello is waiting for the rest of it,
 /// that is the state alone, and all else is zeros again: only packets with long headers are opened.
 fn sweep(memory: &mut [u8; MEMORY], bytes: &[u8], connection: &Connection) -> usize {
-    let parts = Parts::of(memory);
+    let mut parts = Parts::of(memory);
     let waits =
         !connection.read[0] && parts.client.has_begun() || !connection.read[1] && parts.server.has_begun();
     if waits {
         return MEMORY;
     }
     if bytes.first().is_some_and(|first| first & 0x80 != 0) {
-        memory[STATE..].fill(0);
+        parts.client.erase();
+        parts.server.erase();
+        parts.scratch[..bytes.len().min(LONGEST_INITIAL)].fill(0);
     }
     STATE
 }
