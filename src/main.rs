@@ -415,6 +415,8 @@ fn watch<S: Source + 'static>(
             eprintln!("warning: {told}");
         }
     }
+    // The process ends: the system takes a million rows back at once, not one by one.
+    std::mem::forget(publication);
     Ok(())
 }
 

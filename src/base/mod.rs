@@ -1,5 +1,6 @@
 //! What every floor needs: time, ids, counters. Knows nothing of packets.
 
+pub mod bits;
 pub mod counters;
 pub mod ids;
 pub mod memory;

@@ -50,45 +50,46 @@ pub struct LearnedSender {
 
 impl Learn for LearnedSender {
     fn learned(&mut self, id: FlowId, what: Learned<'_>) {
-        let mut event = [0; LONGEST];
-        event[..8].copy_from_slice(&id.number().to_le_bytes());
-        let value = &mut event[HEAD..];
-        let (tag, len) = match what {
-            Learned::Service(service) => {
-                value[0] = service as u8;
-                (SERVICE, 1)
-            }
-            Learned::Fact(fact, bytes) => (fact as u8, put(value, bytes)),
+        match what {
+            Learned::Service(service) => self.send(id, SERVICE, &[service as u8], &[]),
+            Learned::Fact(fact, bytes) => self.send(id, fact as u8, bytes, &[]),
             Learned::Resolved(name, address) => {
                 let address = match address {
                     IpAddr::V4(a) => a.to_ipv6_mapped(),
                     IpAddr::V6(a) => a,
                 };
-                value[..16].copy_from_slice(&address.octets());
-                (RESOLVED, 16 + put(&mut value[16..], name))
+                self.send(id, RESOLVED, &address.octets(), name);
             }
-        };
-        event[8] = tag;
-        event[9..HEAD].copy_from_slice(&(len as u16).to_le_bytes());
-        self.send(&event[..HEAD + len]);
+        }
     }
 }
 
-fn put(to: &mut [u8], bytes: &[u8]) -> usize {
-    let len = bytes.len().min(to.len());
-    to[..len].copy_from_slice(&bytes[..len]);
-    len
+/// Writes bytes to the front, for which there is room; returns what is behind them.
+fn put<'a>(to: &'a mut [u8], bytes: &[u8]) -> &'a mut [u8] {
+    let (front, rest) = to.split_at_mut(bytes.len());
+    front.copy_from_slice(bytes);
+    rest
 }
 
 impl LearnedSender {
-    fn send(&mut self, event: &[u8]) {
+    /// Sends an event whose value has two parts, the second one as far as it fits.
+    fn send(&mut self, id: FlowId, tag: u8, value: &[u8], more: &[u8]) {
+        let value = &value[..value.len().min(LONGEST_VALUE)];
+        let more = &more[..more.len().min(LONGEST_VALUE - value.len())];
+        let len = value.len() + more.len();
+        let mut head = [0; HEAD];
+        head[..8].copy_from_slice(&id.number().to_le_bytes());
+        head[8] = tag;
+        head[9..].copy_from_slice(&(len as u16).to_le_bytes());
         loop {
-            if let Ok(mut chunk) = self.producer.write_chunk(event.len()) {
-                let (first, second) = chunk.as_mut_slices();
-                let (a, b) = event.split_at(first.len());
-                first.copy_from_slice(a);
-                second.copy_from_slice(b);
-                self.sent += event.len() as u64;
+            if let Ok(mut chunk) = self.producer.write_chunk(HEAD + len) {
+                let (mut first, mut second) = chunk.as_mut_slices();
+                for part in [&head[..], value, more] {
+                    let (a, b) = part.split_at(part.len().min(first.len()));
+                    first = put(first, a);
+                    second = put(second, b);
+                }
+                self.sent += (HEAD + len) as u64;
                 return chunk.commit_all();
             }
             if !self.waits || self.producer.is_abandoned() {
