@@ -73,7 +73,13 @@ fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         // Help and version go to standard output, wrong usage to standard error.
-        Err(shown) => shown.exit(),
+        Err(shown) if !shown.use_stderr() => shown.exit(),
+        Err(wrong) => {
+            let text = wrong.render().to_string();
+            let lines: Vec<_> = text.lines().map(query::text::escape).collect();
+            eprintln!("{}", lines.join("\n"));
+            return ExitCode::from(WRONG_USAGE);
+        }
     };
     let log = match cli.log_level.map(log::open).transpose() {
         Ok(log) => log,

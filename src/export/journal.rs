@@ -39,13 +39,13 @@ pub struct Journal {
 /// What was known of the rows of a chunk.
 #[derive(Clone, Copy)]
 struct Chunk {
-    versions: [u64; 2],
+    versions: Option<[u64; 2]>,
     rows: [Seen; ROWS_A_CHUNK],
 }
 
 impl Default for Chunk {
     fn default() -> Self {
-        Self { versions: [0; 2], rows: [Seen::default(); ROWS_A_CHUNK] }
+        Self { versions: None, rows: [Seen::default(); ROWS_A_CHUNK] }
     }
 }
 
@@ -88,7 +88,7 @@ impl Journal {
         for (w, chunks) in workers.iter_mut().enumerate() {
             chunks.resize(snapshot.chunks(w), Chunk::default());
             for (c, chunk) in chunks.iter_mut().enumerate() {
-                let versions = [snapshot.records_version(w, c), snapshot.tenants_version(w, c)];
+                let versions = Some([snapshot.records_version(w, c), snapshot.tenants_version(w, c)]);
                 if chunk.versions == versions {
                     continue;
                 }

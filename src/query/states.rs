@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn every_text_of_every_state_has_its_value() {
-        let table = StateTable::new(|text| Some(text));
+        let table = StateTable::new(Some);
         let end = |s: &str| (s.parse().unwrap(), 1);
         let mut record = sample::record([end("10.0.0.1"), end("10.0.0.2")], 17);
         for state in FlowState::ALL {

@@ -24,7 +24,7 @@ pub struct AddressWord {
 
 #[derive(Clone, Debug)]
 struct V4 {
-    pieces: Vec<Box<[bool; 256]>>,
+    pieces: Vec<[bool; 256]>,
     /// The last piece ends the address, and the port begins so.
     port: Option<NumberSet>,
 }
@@ -99,7 +99,7 @@ impl V4 {
                 _ => octet == *piece,
             };
             let mut digits = itoa::Buffer::new();
-            Box::new(std::array::from_fn(|octet| holds(digits.format(octet as u8))))
+            std::array::from_fn(|octet| holds(digits.format(octet as u8)))
         };
         let pieces = pieces.iter().enumerate().map(table).collect();
         let port = port.map(|port| NumberSet::of_text(|digits| digits.starts_with(port.as_bytes())));

@@ -261,7 +261,7 @@ fn is(keyword: &Keyword, value: &Value) -> Result<Term, String> {
         Value::Word(word) | Value::Quoted(word) => match keyword.unit {
             Unit::Rate | Unit::Bytes | Unit::Time => compare(keyword, "=", value),
             _ if field == Field::Direction => contains(keyword, value),
-            Unit::Number if !word.parse::<u64>().is_ok() => {
+            Unit::Number if word.parse::<u64>().is_err() => {
                 Err(format!("{word} is no number: {}:=443", keyword.name))
             }
             _ => Ok(Term { field, test: Test::Is(bare(word).to_lowercase().into()) }),

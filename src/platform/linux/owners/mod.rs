@@ -314,7 +314,8 @@ impl State {
                 match (pass, event.process) {
                     (Some(pass), _) => pass.push(seen),
                     (None, process) => {
-                        let unknown = process.filter(|_| seen.holder.is_none() && self.early.len() < MOST_WAITING);
+                        let unknown =
+                            process.filter(|_| seen.holder.is_none() && self.early.len() < MOST_WAITING);
                         if let Some(process) = unknown {
                             self.early.entry(process).or_default().push(event);
                         }
