@@ -247,9 +247,12 @@ impl Shared {
             (state.bpf.as_ref().and_then(Bpf::pass), wanted)
         };
         let is_bpf = reader.is_some();
-        let events = reader.map(PassReader::read).unwrap_or_default();
-        // What has no process has a user at least.
-        let found = if !is_bpf || wanted || is_first { survey.sockets() } else { Vec::new() };
+        let (events, found) = thread::scope(|scope| {
+            let events = scope.spawn(|| reader.map(PassReader::read).unwrap_or_default());
+            // What has no process has a user at least.
+            let found = if !is_bpf || wanted || is_first { survey.sockets() } else { Vec::new() };
+            (events.join().unwrap_or_default(), found)
+        });
         let holders = match is_bpf {
             true => Vec::new(),
             false => survey.holders(&found, |id| self.lock().registry.has_holder(id)),
@@ -314,7 +317,8 @@ impl State {
                 match (pass, event.process) {
                     (Some(pass), _) => pass.push(seen),
                     (None, process) => {
-                        let unknown = process.filter(|_| seen.holder.is_none() && self.early.len() < MOST_WAITING);
+                        let unknown =
+                            process.filter(|_| seen.holder.is_none() && self.early.len() < MOST_WAITING);
                         if let Some(process) = unknown {
                             self.early.entry(process).or_default().push(event);
                         }
