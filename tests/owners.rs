@@ -300,22 +300,22 @@ fn threads_of_browsers_are_never_named() {
     const NAMES: [&str; 5] =
         ["Socket Thread", "Web Content", "MainThread", "ThreadPoolForeg", "Chrome_IOThread"];
     with_echo(|| {
-        for method in ["bpf", "proc"] {
+        for (method, first) in [("bpf", 21_500), ("proc", 21_520)] {
             let mut pid = 0;
-            let flows = watch(method, || {
-                let mut child = python(
-                    false,
-                    "def talk(name, port):
+            let code = format!(
+                "def talk(name, port):
     ctypes.CDLL(None).prctl(15, name.encode(), 0, 0, 0)
     s = socket.socket(); s.bind((HERE, port)); s.connect((THERE, 7070)); s.send(b'x'); s.recv(1); time.sleep(2)
 names = 'Socket Thread,Web Content,MainThread,ThreadPoolForeg,Chrome_IOThread'.split(',')
-for n in range(5): threading.Thread(target=talk, args=(names[n], 21500 + n)).start()",
-                );
+for n in range(5): threading.Thread(target=talk, args=(names[n], {first} + n)).start()"
+            );
+            let flows = watch(method, || {
+                let mut child = python(false, &code);
                 pid = child.id();
                 child.wait().unwrap();
             });
             for n in 0..5 {
-                let flow = of_port(&flows, 21_500 + n);
+                let flow = of_port(&flows, first + n);
                 assert_eq!(flow["pid"], pid, "{method}: {flow}");
                 assert!(flow["process"].as_str().unwrap().starts_with("python3"), "{method}: {flow}");
                 let text = flow.to_string();
