@@ -45,7 +45,7 @@ pub struct Recogniser {
     pub streams: Option<OfStreams>,
     /// How it knows the protocol over UDP.
     pub datagram: Option<OfDatagram>,
-    /// How many bytes of a flow's memory it writes to, from the front.
+    /// How many bytes of a flow's memory it writes to at most, from the front.
     pub keeps: usize,
     /// What a datagram says of the phase alone, for flows that have rested after many: their facts
     /// are known, only their state is followed.

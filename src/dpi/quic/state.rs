@@ -16,8 +16,8 @@ use crate::dpi::{
 const CLIENT_BYTES: usize = 8192;
 /// Bytes of the server's: a HelloRetryRequest and a ServerHello with the largest key share.
 const SERVER_BYTES: usize = 2048;
-/// Bytes for [`Connection`].
-const STATE: usize = 256;
+/// Bytes for [`Connection`], at the front of the memory.
+pub const STATE: usize = 256;
 /// Bytes of an Initial packet at most. Longer ones are not opened: they would have to be sent with a path MTU
 /// that cannot be known at that time.
 pub const LONGEST_INITIAL: usize =
