@@ -7,6 +7,7 @@
 /* The first argument of a function, by the machine's calling convention: one object serves both. */
 struct pt_regs___x86 {
 	unsigned long di;
+	unsigned long ax;
 } CO_RE;
 
 struct pt_regs___arm64 {
@@ -17,6 +18,13 @@ static __always_inline struct sock *first_argument(void *regs)
 {
 	if (bpf_core_field_exists(((struct pt_regs___x86 *)0)->di))
 		return (struct sock *)BPF_CORE_READ((struct pt_regs___x86 *)regs, di);
+	return (struct sock *)BPF_CORE_READ((struct pt_regs___arm64 *)regs, regs[0]);
+}
+
+static __always_inline struct sock *returned(void *regs)
+{
+	if (bpf_core_field_exists(((struct pt_regs___x86 *)0)->di))
+		return (struct sock *)BPF_CORE_READ((struct pt_regs___x86 *)regs, ax);
 	return (struct sock *)BPF_CORE_READ((struct pt_regs___arm64 *)regs, regs[0]);
 }
 
@@ -41,3 +49,22 @@ USED(udp_sendmsg)
 USED(udp_recvmsg)
 USED(udpv6_sendmsg)
 USED(udpv6_recvmsg)
+
+/* Who accepts a connection has it from then on, before a byte is read. */
+SEC("fexit/inet_csk_accept")
+int fexit_inet_csk_accept(void *ctx)
+{
+	u64 sk = 0;
+
+	/* 5.17; the number of arguments differs between releases. */
+	if (!bpf_get_func_ret(ctx, &sk))
+		used((struct sock *)sk, 0);
+	return 0;
+}
+
+SEC("kretprobe/inet_csk_accept")
+int kretprobe_inet_csk_accept(void *regs)
+{
+	used(returned(regs), 0);
+	return 0;
+}

@@ -23,13 +23,12 @@ int all_sockets(struct bpf_iter__task_file *ctx)
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct seq_file *seq = ctx->meta->seq;
-	struct socket_event event = {};
+	struct socket_event event;
 	struct process_event *process;
 	struct socket *socket;
 	struct sock *sk;
 	u64 start_ns;
 	u32 zero = 0;
-	u16 family;
 	u32 pid;
 
 	/* A new pass tells every process again. */
@@ -37,17 +36,22 @@ int all_sockets(struct bpf_iter__task_file *ctx)
 		iter_pid = 0;
 	if (!task || !file || (file->f_inode->i_mode & S_IFMT) != S_IFSOCK)
 		return 0;
-	socket = file->private_data;
-	sk = BPF_CORE_READ(socket, sk);
-	if (!sk)
-		return 0;
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if (family != AF_INET && family != AF_INET6)
-		return 0;
-	if (!fill_socket(&event, sk, 0))
-		return 0;
+	/* 5.11: with its type, so that fields are read without calls. */
+	if (bpf_core_enum_value_exists(enum bpf_func_id___asked, BPF_FUNC_sock_from_file___asked)) {
+		socket = bpf_sock_from_file(file);
+		if (!socket)
+			return 0;
+		sk = socket->sk;
+		if (!sk || !fill_socket(&event, sk, 1))
+			return 0;
+	} else {
+		socket = file->private_data;
+		sk = BPF_CORE_READ(socket, sk);
+		if (!sk || !fill_socket(&event, sk, 0))
+			return 0;
+	}
 	pid = task->tgid;
-	start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	start_ns = task->group_leader->start_boottime;
 	event.pid = pid;
 	event.start_ns = start_ns;
 	if (pid != iter_pid || start_ns != iter_start) {

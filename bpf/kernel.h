@@ -26,7 +26,7 @@ enum { AF_INET = 2, AF_INET6 = 10, IPPROTO_TCP = 6 };
 enum { S_IFMT = 0170000, S_IFSOCK = 0140000, PF_KTHREAD = 0x00200000 };
 
 /* Asked whether the running kernel has it; its number here does not matter. */
-enum bpf_func_id___asked { BPF_FUNC_get_current_task_btf___asked = 1 };
+enum bpf_func_id___asked { BPF_FUNC_get_current_task_btf___asked = 1, BPF_FUNC_sock_from_file___asked = 2 };
 
 #define NULL ((void *)0)
 #define CO_RE __attribute__((preserve_access_index))

@@ -6,6 +6,7 @@
 #include "iter.h"
 #include "tracepoints.h"
 #include "functions.h"
+#include "cgroup.h"
 
 /* Keeps the types of the events in the object, for the test that compares them. */
 const struct socket_event *socket_event_type __attribute__((unused));

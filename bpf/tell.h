@@ -205,6 +205,8 @@ static __always_inline int fill_socket(struct socket_event *event, struct sock *
 	u16 port = READ(typed, sk, __sk_common.skc_num);
 	u16 family = READ(typed, sk, __sk_common.skc_family);
 
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
 	/* A socket that closes has given its port back, but still says which it was. */
 	if (!port)
 		port = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
@@ -228,7 +230,7 @@ static __always_inline int fill_socket(struct socket_event *event, struct sock *
 		remote[0] = READ(typed, sk, __sk_common.skc_daddr);
 		local[1] = local[2] = local[3] = 0;
 		remote[1] = remote[2] = remote[3] = 0;
-	} else if (family == AF_INET6) {
+	} else {
 		if (typed) {
 			u64 *local = (u64 *)event->local, *remote = (u64 *)event->remote;
 
@@ -240,8 +242,6 @@ static __always_inline int fill_socket(struct socket_event *event, struct sock *
 			BPF_CORE_READ_INTO(&event->local, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
 			BPF_CORE_READ_INTO(&event->remote, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
 		}
-	} else {
-		return 0;
 	}
 	return port != 0;
 }

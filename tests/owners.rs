@@ -254,15 +254,13 @@ t = threading.Thread(target=talk); t.start(); t.join()",
             );
             pid = child.id();
             child.wait().unwrap();
-            // As many arguments as the system takes, and what a terminal would act on.
-            let script = "s = __import__('socket').socket(); s.bind(('10.97.8.1', 21401))
-s.connect(('10.97.8.2', 7070)); s.send(b'x'); s.recv(1)";
-            let mut command = Command::new("python3");
-            command.args(["-c", script, "\u{1b}[2J\u{9b}31m\n"]);
-            for _ in 0..15 {
-                command.arg("x".repeat(100_000));
-            }
-            command.status().unwrap();
+            // 4 MB of arguments, which want a larger stack, and what a terminal would act on.
+            let code = "import resource
+resource.setrlimit(resource.RLIMIT_STACK, (64 << 20, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+talk = 's = __import__(\"socket\").socket(); s.bind((\"10.97.8.1\", 21401)); '
+talk += 's.connect((\"10.97.8.2\", 7070)); s.send(b\"x\"); s.recv(1)'
+os.execv(sys.executable, ['python3', '-c', talk, '\\x1b[2J\\x9b31m\\n'] + ['x' * 100000] * 42)";
+            assert!(python(false, code).wait().unwrap().success());
         });
         let flow = of_port(&flows, 21_400);
         assert_eq!(flow["pid"], pid, "{flow}");
@@ -294,4 +292,94 @@ fn through_fork_and_exec_the_one_that_talks_is_named() {
         let flow = flows.iter().find(|f| f["proto"] == "UDP" && f["dport"] == 7070).unwrap();
         assert_eq!((&flow["pid"], &flow["process"]), (&pid.into(), &"bash".into()), "{flow}");
     });
+}
+
+#[test]
+#[ignore = "needs root and python3: sudo -E cargo test --test owners -- --ignored --test-threads 1"]
+fn threads_of_browsers_are_never_named() {
+    const NAMES: [&str; 5] =
+        ["Socket Thread", "Web Content", "MainThread", "ThreadPoolForeg", "Chrome_IOThread"];
+    with_echo(|| {
+        for (method, first) in [("bpf", 21_500), ("proc", 21_520)] {
+            let mut pid = 0;
+            let code = format!(
+                "def talk(name, port):
+    ctypes.CDLL(None).prctl(15, name.encode(), 0, 0, 0)
+    s = socket.socket(); s.bind((HERE, port)); s.connect((THERE, 7070)); s.send(b'x'); s.recv(1); time.sleep(2)
+names = 'Socket Thread,Web Content,MainThread,ThreadPoolForeg,Chrome_IOThread'.split(',')
+for n in range(5): threading.Thread(target=talk, args=(names[n], {first} + n)).start()"
+            );
+            let flows = watch(method, || {
+                let mut child = python(false, &code);
+                pid = child.id();
+                child.wait().unwrap();
+            });
+            for n in 0..5 {
+                let flow = of_port(&flows, first + n);
+                assert_eq!(flow["pid"], pid, "{method}: {flow}");
+                assert!(flow["process"].as_str().unwrap().starts_with("python3"), "{method}: {flow}");
+                let text = flow.to_string();
+                assert!(NAMES.iter().all(|name| !text.contains(&format!("\"process\":\"{name}"))), "{text}");
+            }
+        }
+    });
+}
+
+/// Starts programs until one has this pid.
+fn with_pid(pid: u32, mut start: impl FnMut() -> Child) -> Option<Child> {
+    for _ in 0..200 {
+        std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).ok()?;
+        let mut child = start();
+        if child.id() == pid {
+            return Some(child);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    None
+}
+
+#[test]
+#[ignore = "needs root and python3: sudo -E cargo test --test owners -- --ignored --test-threads 1"]
+fn a_pid_that_is_used_again_is_another_process() {
+    with_echo(|| {
+        let mut pid = 0;
+        let flows = watch("bpf", || {
+            let mut first = python(
+                false,
+                "s = socket.socket(); s.bind((HERE, 21600)); s.connect((THERE, 7070)); s.send(b'x'); s.recv(1)",
+            );
+            pid = first.id();
+            first.wait().unwrap();
+            let second = with_pid(pid, || {
+                Command::new("bash")
+                    .args(["-c", "exec 3<>/dev/udp/10.97.8.2/7070; echo hello >&3; read -t 2 -u 3 x"])
+                    .spawn()
+                    .unwrap()
+            });
+            second.expect("the pid comes again").wait().unwrap();
+        });
+        let flow = of_port(&flows, 21_600);
+        assert_eq!(flow["pid"], pid, "{flow}");
+        assert!(flow["process"].as_str().unwrap().starts_with("python3"), "{flow}");
+        let flow = flows.iter().find(|f| f["proto"] == "UDP" && f["dport"] == 7070).unwrap();
+        assert_eq!((&flow["pid"], &flow["process"]), (&pid.into(), &"bash".into()), "{flow}");
+    });
+}
+
+#[test]
+#[ignore = "needs root and python3: sudo -E cargo test --test owners -- --ignored --test-threads 1"]
+fn what_the_kernel_answers_is_the_kernels() {
+    let link = Link::new();
+    let flows = watch("bpf", || {
+        // An echo request (RFC 792) from the other side.
+        let code = "s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+s.sendto(bytes([8, 0, 0xf7, 0xfe, 0, 1, 0, 0]), (HERE, 0)); s.settimeout(2); s.recv(100)";
+        assert!(python(true, code).wait().unwrap().success());
+    });
+    let flow = flows.iter().find(|f| f["proto"] == "ICMP").unwrap();
+    assert_eq!((&flow["kernel"], &flow["pid"]), (&true.into(), &Value::Null), "{flow}");
+    let flow = flows.iter().find(|f| f["proto"] == "ARP").unwrap();
+    assert_eq!(flow["kernel"], true, "{flow}");
+    drop(link);
 }

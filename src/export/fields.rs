@@ -263,6 +263,10 @@ pub fn summary(out: &mut Vec<u8>, snapshot: &Snapshot, flows: u64) {
     let longest = sources.iter().map(|s| &s.interfaces[..]).max_by_key(|i| i.len()).unwrap_or_default();
     list(out, longest.iter().map(|i| i.name.as_str()));
     plain!(out, "owners", snapshot.owner_method.method);
+    if !snapshot.owner_method.parts.is_empty() {
+        field!(out, "owner_hooks");
+        text::string(out, &snapshot.owner_method.parts);
+    }
     int!(out, "owner_events_lost", snapshot.owner_method.events_lost);
     int!(out, "owner_pass_us", snapshot.owner_method.pass_ns / 1000);
     let cut_short = sources.iter().find_map(|s| s.truncated.as_deref());

@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use crate::process::owner::{Owner, Quality};
+use crate::process::{
+    hash::Keyed,
+    owner::{Owner, Quality},
+};
 
 /// Arguments kept, in bytes: a command line may have megabytes.
 pub const LONGEST_COMMAND: usize = 512;
@@ -121,7 +124,7 @@ impl Process {
 /// All processes that are known to live.
 #[derive(Debug, Default)]
 pub struct Processes {
-    living: HashMap<ProcessId, Arc<Process>>,
+    living: HashMap<ProcessId, Arc<Process>, Keyed>,
 }
 
 impl Processes {

@@ -5,6 +5,7 @@
 
 use std::{
     io::Read as _,
+    os::fd::AsRawFd as _,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -13,6 +14,7 @@ use libbpf_rs::{
 };
 
 use super::{
+    cgroups,
     events::{self, Event},
     why::{Facts, Why},
 };
@@ -27,7 +29,7 @@ struct Aligned<T: ?Sized>(T);
 
 /// What does one thing, in variants, best first.
 struct Group {
-    /// What is missing without it.
+    /// What is missing without it; empty if only something comes later.
     what: &'static str,
     variants: &'static [Variant],
 }
@@ -38,7 +40,7 @@ struct Variant {
     programs: &'static [&'static str],
 }
 
-const GROUPS: [Group; 4] = [
+static GROUPS: [Group; 5] = [
     Group {
         what: "passes over all sockets",
         variants: &[Variant { name: "iter", programs: &["all_sockets"] }],
@@ -50,7 +52,7 @@ const GROUPS: [Group; 4] = [
     Group {
         what: "uses of sockets",
         variants: &[
-            Variant { name: "send, recv", programs: &["send_length", "recv_length"] },
+            Variant { name: "send/recv", programs: &["send_length", "recv_length"] },
             Variant {
                 name: "fentry",
                 programs: &[
@@ -75,10 +77,34 @@ const GROUPS: [Group; 4] = [
                     "kprobe_udpv6_recvmsg",
                 ],
             },
+            Variant {
+                name: "cgroup",
+                programs: &[
+                    "cgroup_connect4",
+                    "cgroup_connect6",
+                    "cgroup_sendmsg4",
+                    "cgroup_sendmsg6",
+                    "cgroup_post_bind4",
+                    "cgroup_post_bind6",
+                    "cgroup_sock_release",
+                ],
+            },
         ],
     },
     Group { what: "ends of processes", variants: &[Variant { name: "exit", programs: &["process_exit"] }] },
+    Group {
+        what: "",
+        variants: &[
+            Variant { name: "accept", programs: &["fexit_inet_csk_accept"] },
+            Variant { name: "accept by kretprobe", programs: &["kretprobe_inet_csk_accept"] },
+        ],
+    },
 ];
+
+/// Groups that must all run for the method to be whole.
+const WHOLE: std::ops::Range<usize> = 0..4;
+/// Names variants (a comma between them) that are not tried, so that others can be tested here.
+const WITHOUT: &str = "RUSTNET_BPF_WITHOUT";
 
 /// Programs that run, and what they tell. Dropping it takes them out of the kernel.
 pub struct Bpf {
@@ -100,14 +126,20 @@ impl Bpf {
     /// When nothing can be loaded: why.
     pub fn start() -> Result<Self, String> {
         libbpf_rs::set_print(None);
-        let best: Vec<&'static Variant> = GROUPS.iter().map(|g| &g.variants[0]).collect();
-        if let Ok(bpf) = Self::load(best, Vec::new()) {
-            return Ok(bpf);
+        let without = std::env::var(WITHOUT).unwrap_or_default();
+        let is_tried = |variant: &&Variant| without.split(',').all(|name| name != variant.name);
+        let best = |groups: &'static [Group]| {
+            groups.iter().map(|g| g.variants.first().filter(is_tried)).collect::<Option<Vec<_>>>()
+        };
+        for groups in [&GROUPS[..], &GROUPS[WHOLE]] {
+            if let Some(Ok(bpf)) = best(groups).map(|best| Self::load(best, Vec::new())) {
+                return Ok(bpf);
+            }
         }
         let mut chosen = Vec::new();
         let mut refused = Vec::new();
         for group in &GROUPS {
-            for variant in group.variants {
+            for variant in group.variants.iter().filter(is_tried) {
                 match Self::load(vec![variant], Vec::new()) {
                     Ok(_) => {
                         chosen.push(variant);
@@ -155,7 +187,14 @@ impl Bpf {
         let (mut links, mut pass) = (Vec::new(), None);
         for program in object.progs_mut().filter(|p| p.autoload()) {
             let name = program.name().to_string_lossy().into_owned();
-            let link = program.attach().context(name.clone()).map_err(text)?;
+            let link = match name.starts_with("cgroup_") {
+                true => {
+                    let root = cgroups::root().map_err(|error| format!("control groups: {error}"))?;
+                    program.attach_cgroup(root.as_raw_fd())
+                }
+                false => program.attach(),
+            };
+            let link = link.context(name.clone()).map_err(text)?;
             match name == "all_sockets" {
                 true => pass = Some(link),
                 false => links.push(link),
@@ -177,7 +216,7 @@ impl Bpf {
     /// Returns what does not run in any variant, and why.
     pub fn missing(&self) -> Option<Why> {
         let runs = |group: &&Group| group.variants.iter().any(|v| self.running.contains(&v));
-        let group = GROUPS.iter().find(|group| !runs(group))?;
+        let group = GROUPS[WHOLE].iter().find(|group| !runs(group))?;
         let why =
             self.refused.iter().find(|(v, _)| group.variants.contains(v)).map(|(_, error)| error.as_str());
         let reason = format!("BPF without {}: {}", group.what, why.unwrap_or("refused"));
@@ -303,6 +342,39 @@ mod tests {
                 assert_eq!(bits, offset * 8, "{name}.{field}");
             }
         }
+    }
+
+    /// The hooks of control groups answer "pass" on every path: each exit comes right after `r0 = 1`, and
+    /// no jump leads past that.
+    #[test]
+    fn hooks_that_could_refuse_let_all_pass() {
+        const EXIT: u8 = 0x95;
+        const MOVES: [u8; 2] = [0xb7, 0xb4];
+        const JUMPS: [u8; 2] = [0x05, 0x06];
+        const CALLS: [u8; 2] = [0x85, 0x8d];
+        let open = ObjectBuilder::default().open_memory(&OBJECT.0).unwrap();
+        let mut looked_at = 0;
+        for program in open.progs() {
+            if !program.section().to_str().unwrap().starts_with("cgroup/") {
+                continue;
+            }
+            looked_at += 1;
+            let insns = program.insns();
+            for (at, insn) in insns.iter().enumerate() {
+                if insn.code == EXIT {
+                    let before = insns[at - 1];
+                    let is_pass = MOVES.contains(&before.code) && before.dst_reg() == 0 && before.imm == 1;
+                    assert!(is_pass, "{:?}: exit {at}", program.name());
+                }
+                if JUMPS.contains(&(insn.code & 0x07)) && insn.code != EXIT && !CALLS.contains(&insn.code) {
+                    let target = at as i64 + 1 + i64::from(insn.off);
+                    let next = insns.get(usize::try_from(target).unwrap()).unwrap();
+                    assert!(next.code != EXIT, "{:?}: jump {at}", program.name());
+                }
+            }
+            assert_eq!(insns.last().unwrap().code, EXIT);
+        }
+        assert_eq!(looked_at, 7);
     }
 
     #[test]

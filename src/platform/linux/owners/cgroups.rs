@@ -14,6 +14,20 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// Directories looked at in one search.
 const MOST: usize = 20_000;
 
+fn root_path() -> &'static Path {
+    let unified = Path::new("/sys/fs/cgroup/unified");
+    if unified.is_dir() { unified } else { Path::new("/sys/fs/cgroup") }
+}
+
+/// Opens the root of the unified hierarchy.
+///
+/// # Errors
+/// When it is not there.
+#[cfg(feature = "bpf")]
+pub fn root() -> std::io::Result<fs::File> {
+    fs::File::open(root_path())
+}
+
 /// Paths that were found.
 #[derive(Debug, Default)]
 pub struct Cgroups {
@@ -32,8 +46,7 @@ impl Cgroups {
 
     fn search(&mut self) {
         self.searched = Some(Instant::now());
-        let unified = Path::new("/sys/fs/cgroup/unified");
-        let root = if unified.is_dir() { unified } else { Path::new("/sys/fs/cgroup") };
+        let root = root_path();
         let mut todo: Vec<PathBuf> = vec![root.to_owned()];
         let mut paths = HashMap::new();
         while let Some(dir) = todo.pop() {

@@ -247,9 +247,12 @@ impl Shared {
             (state.bpf.as_ref().and_then(Bpf::pass), wanted)
         };
         let is_bpf = reader.is_some();
-        let events = reader.map(PassReader::read).unwrap_or_default();
-        // What has no process has a user at least.
-        let found = if !is_bpf || wanted || is_first { survey.sockets() } else { Vec::new() };
+        let (events, found) = thread::scope(|scope| {
+            let events = scope.spawn(|| reader.map(PassReader::read).unwrap_or_default());
+            // What has no process has a user at least.
+            let found = if !is_bpf || wanted || is_first { survey.sockets() } else { Vec::new() };
+            (events.join().unwrap_or_default(), found)
+        });
         let holders = match is_bpf {
             true => Vec::new(),
             false => survey.holders(&found, |id| self.lock().registry.has_holder(id)),
