@@ -193,6 +193,7 @@ fn watch_live(
     let method = match cli.capture {
         CaptureMethod::Auto => Method::Auto,
         CaptureMethod::AfPacket => Method::AfPacket,
+        CaptureMethod::Bpf => Method::Bpf,
         CaptureMethod::Pcap => Method::Pcap,
     };
     // Whoever watches all interfaces is told that they were not asked.

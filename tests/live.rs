@@ -21,7 +21,7 @@ use rustnet::{
     base::{ids::IfaceId, time::Nanos},
     capture::source::{InterfaceState, Progress, Source, SourceStatus},
     packet::{link::LinkType, parse::FrameMeta},
-    platform::live::{self, Live, LiveConfig, LiveSource, RingConfig, Watch},
+    platform::live::{self, Live, LiveConfig, LiveSource, Method, RingConfig, Watch},
 };
 
 const MS: u64 = 1_000_000;
@@ -109,7 +109,16 @@ fn open_one(name: &str) -> LiveSource {
 }
 
 fn named(name: &str) -> LiveConfig {
-    LiveConfig::new(Watch::Named(vec![name.into()]))
+    config(Watch::Named(vec![name.into()]))
+}
+
+/// The way of capture that is tested: `RUSTNET_CAPTURE=bpf`, by default af-packet.
+fn config(watch: Watch) -> LiveConfig {
+    let method = match std::env::var("RUSTNET_CAPTURE").as_deref() {
+        Ok("bpf") => Method::Bpf,
+        _ => Method::AfPacket,
+    };
+    LiveConfig { method, ..LiveConfig::new(watch) }
 }
 
 /// Takes frames until `enough` have come, or 2 s have gone.
@@ -619,7 +628,7 @@ fn fanout_sends_both_directions_of_a_flow_to_one_source_and_spreads_flows() {
             in_namespace(move || {
                 veth();
                 let any = watch == Watch::Any;
-                let mut sources = open(&LiveConfig { seed: 0x5eed, ..LiveConfig::new(watch) }, 2);
+                let mut sources = open(&LiveConfig { seed: 0x5eed, ..config(watch) }, 2);
                 // Both directions in both ways of the link: in through rnlb, out of rnlb.
                 let (a, b) = (Sender::on("rnla"), Sender::on("rnlb"));
                 for n in 0..500 {
@@ -651,7 +660,7 @@ fn fanout_sends_both_directions_of_a_flow_to_one_source_and_spreads_flows() {
 #[ignore = "needs root: cargo test --test live -- --ignored"]
 fn any_hears_interfaces_that_appear_later_and_tells_loopback() {
     in_namespace(|| {
-        let mut source = open(&LiveConfig::new(Watch::Any), 1).remove(0);
+        let mut source = open(&config(Watch::Any), 1).remove(0);
         let before = status(&mut source).interfaces;
         assert!(before.iter().any(|i| i.name == "lo" && i.loopback));
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -676,7 +685,7 @@ fn several_interfaces_are_numbered_as_named_and_a_name_twice_counts_once() {
     in_namespace(|| {
         veth();
         let names = ["rnlb", "rnla", "rnlb"].map(String::from).to_vec();
-        let mut source = open(&LiveConfig::new(Watch::Named(names)), 1).remove(0);
+        let mut source = open(&config(Watch::Named(names)), 1).remove(0);
         let a = Sender::on("rnla");
         (0..50).for_each(|n| a.send(&numbered(n, 60)));
         let (seen, status) = finish(&mut source);

@@ -166,6 +166,8 @@ pub enum CaptureMethod {
     Auto,
     /// An AF_PACKET ring shared with the kernel
     AfPacket,
+    /// BPF programs on tcx that copy what passes into rings
+    Bpf,
     /// The pcap library, in builds that have it
     Pcap,
 }

@@ -29,6 +29,8 @@ pub enum Method {
     Auto,
     /// Linux packet sockets.
     AfPacket,
+    /// BPF programs on tcx (Linux).
+    Bpf,
     /// The pcap library.
     Pcap,
 }
@@ -134,7 +136,7 @@ pub enum OpenError {
 pub fn open(config: &LiveConfig, threads: usize) -> Result<Live, OpenError> {
     let native = match config.method {
         Method::Pcap => return open_pcap(config),
-        Method::AfPacket | Method::Auto => system::open_native(config, threads),
+        Method::AfPacket | Method::Bpf | Method::Auto => system::open_native(config, threads),
     };
     match native {
         Err(OpenError::NoMethod(_)) if config.method == Method::Auto => open_pcap(config),

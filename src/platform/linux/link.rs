@@ -46,6 +46,16 @@ pub fn flags_of(socket: BorrowedFd<'_>, name: &str) -> io::Result<c_int> {
     Ok(c_int::from(unsafe { answer.ifr_ifru.ifru_flags } as u16))
 }
 
+/// Returns the `ARPHRD_*` number: how frames begin.
+///
+/// # Errors
+/// `ENODEV` when there is no such interface.
+pub fn hatype_of(socket: BorrowedFd<'_>, name: &str) -> io::Result<u16> {
+    let answer = ask(socket, libc::SIOCGIFHWADDR, &mut request(name)?)?;
+    // SAFETY: the call filled this member; the family is the type.
+    Ok(unsafe { answer.ifr_ifru.ifru_hwaddr }.sa_family)
+}
+
 /// Returns the largest packet in bytes.
 ///
 /// # Errors
