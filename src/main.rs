@@ -100,12 +100,15 @@ fn run(cli: &Cli, started: Instant) -> Result<(), Failure> {
     let asked = cli.cores.as_ref().map(|list| list.0.clone()).unwrap_or_default();
     platform::check_cores(&asked).map_err(wrong_usage)?;
     let feed = match cli.input() {
-        Input::Live(_) if cli.capture != CaptureMethod::Pcap => Feed::Dealt,
+        Input::Live(_) if !matches!(cli.capture, CaptureMethod::Pcap | CaptureMethod::AfXdp) => Feed::Dealt,
         _ => Feed::Single,
     };
     let plan = Plan::new(&asked, feed);
+    if cli.realtime {
+        platform::check_realtime().map_err(wrong_usage)?;
+    }
     if cli.show_plan {
-        return print(plan);
+        return print(format_args!("{plan}{}", platform::placement_of(&plan.cores, &watched(cli))));
     }
     if cli.list_interfaces {
         return print(Table(&interfaces()?));
@@ -121,6 +124,18 @@ fn run(cli: &Cli, started: Instant) -> Result<(), Failure> {
         Input::Stdin => watch_file(cli, &file, &plan, Path::new("-"), started),
         Input::Live([]) => watch_live(cli, &file, &plan, &file.interfaces, started),
         Input::Live(names) => watch_live(cli, &file, &plan, names, started),
+    }
+}
+
+/// Returns the interfaces that would be watched, as far as they have names.
+fn watched(cli: &Cli) -> Vec<String> {
+    match cli.input() {
+        Input::Live([]) => {
+            let all = platform::interfaces().unwrap_or_default();
+            default_interface(&all).map(|i| i.name.clone()).into_iter().collect()
+        }
+        Input::Live(names) => names.iter().filter(|n| *n != "any").cloned().collect(),
+        Input::File(_) | Input::Stdin => Vec::new(),
     }
 }
 
@@ -194,6 +209,7 @@ fn watch_live(
         CaptureMethod::Auto => Method::Auto,
         CaptureMethod::AfPacket => Method::AfPacket,
         CaptureMethod::Bpf => Method::Bpf,
+        CaptureMethod::AfXdp => Method::AfXdp,
         CaptureMethod::Pcap => Method::Pcap,
     };
     // Whoever watches all interfaces is told that they were not asked.
@@ -201,12 +217,14 @@ fn watch_live(
     let config = LiveConfig {
         method,
         promiscuous: cli.promiscuous,
+        takes_traffic: cli.af_xdp_take_traffic,
+        busy_poll: cli.busy_poll,
         filter,
         seed: random() as u32,
         ..LiveConfig::new(watch_what)
     };
     let live = platform::live::open(&config, plan.rx).map_err(anyhow::Error::from)?;
-    // libpcap, the fallback, captures with one thread.
+    // libpcap and AF_XDP capture with one thread.
     let single = Plan::new(&plan.cores, Feed::Single);
     let plan = if live.sources.len() < plan.rx { &single } else { plan };
     if cli.headless {
@@ -233,7 +251,10 @@ fn watch<S: Source + 'static>(
     file: &FileConfig,
     started: Instant,
 ) -> Result<(), Failure> {
-    let host = platform::host(plan.cores.clone());
+    let mut host = platform::host(plan.cores.clone());
+    if cli.realtime {
+        platform::use_realtime(&mut host);
+    }
     let memory = platform::usable_memory();
     let config = engine::config(cli, plan, host, locals, Some(memory), random());
     let owners = match origin {

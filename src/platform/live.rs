@@ -31,6 +31,8 @@ pub enum Method {
     AfPacket,
     /// BPF programs on tcx (Linux).
     Bpf,
+    /// AF_XDP sockets (Linux): frames are taken away from the host.
+    AfXdp,
     /// The pcap library.
     Pcap,
 }
@@ -83,6 +85,10 @@ pub struct LiveConfig {
     pub snap: u32,
     /// Asks named interfaces for the frames of other hosts too.
     pub promiscuous: bool,
+    /// Lets AF_XDP take frames from interfaces that carry the host's own traffic.
+    pub takes_traffic: bool,
+    /// Asks the kernel to look into queues when we do, where a method has that (AF_XDP).
+    pub busy_poll: bool,
     /// Secret of the hash that deals frames out to several threads.
     pub seed: u32,
 }
@@ -90,7 +96,17 @@ pub struct LiveConfig {
 impl LiveConfig {
     /// Returns the usual way to watch these interfaces.
     pub fn new(watch: Watch) -> Self {
-        Self { watch, method: Method::Auto, ring: None, filter: None, snap: 0, promiscuous: false, seed: 0 }
+        Self {
+            watch,
+            method: Method::Auto,
+            ring: None,
+            filter: None,
+            snap: 0,
+            promiscuous: false,
+            takes_traffic: false,
+            busy_poll: false,
+            seed: 0,
+        }
     }
 }
 
@@ -136,7 +152,7 @@ pub enum OpenError {
 pub fn open(config: &LiveConfig, threads: usize) -> Result<Live, OpenError> {
     let native = match config.method {
         Method::Pcap => return open_pcap(config),
-        Method::AfPacket | Method::Bpf | Method::Auto => system::open_native(config, threads),
+        Method::AfPacket | Method::Bpf | Method::AfXdp | Method::Auto => system::open_native(config, threads),
     };
     match native {
         Err(OpenError::NoMethod(_)) if config.method == Method::Auto => open_pcap(config),

@@ -103,6 +103,19 @@ fn ask(socket: BorrowedFd<'_>, what: c_ulong, ifreq: &mut libc::ifreq) -> io::Re
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(*ifreq) }
 }
 
+/// Returns the number of receive queues, `None` where the driver does not tell.
+pub fn channels_of(socket: BorrowedFd<'_>, name: &str) -> Option<u32> {
+    const ETHTOOL_GCHANNELS: u32 = 0x3c;
+    // struct ethtool_channels (linux/ethtool.h): cmd, four maxima, rx_count, tx_count, other_count,
+    // combined_count.
+    let mut command = [0u32; 9];
+    command[0] = ETHTOOL_GCHANNELS;
+    let mut ifreq = request(name).ok()?;
+    ifreq.ifr_ifru.ifru_data = command.as_mut_ptr().cast();
+    ask(socket, libc::SIOCETHTOOL as c_ulong, &mut ifreq).ok()?;
+    Some(command[5] + command[8]).filter(|count| *count > 0)
+}
+
 /// Hears that some link changed (rtnetlink(7), group LINK), not which one: whoever hears it looks.
 pub struct LinkWatch(OwnedFd);
 

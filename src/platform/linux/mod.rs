@@ -1,6 +1,8 @@
 //! Linux.
 
 pub mod af_packet;
+#[cfg(feature = "bpf")]
+pub mod af_xdp;
 pub mod affinity;
 #[cfg(feature = "bpf")]
 pub mod bpf_capture;
@@ -10,15 +12,17 @@ mod link;
 pub mod native;
 pub mod output;
 pub mod owners;
+pub mod placement;
 pub mod privileges;
 pub mod resources;
 pub mod sigbus;
 
-pub use affinity::{allowed_cores, check_cores, enter_thread};
+pub use affinity::{allowed_cores, check_cores, check_realtime, enter_thread, enter_thread_realtime};
 pub use clock::{monotonic, utc_offset, wall};
 pub use interfaces::{addresses, interfaces};
 pub use native::{NativeSource, open as open_native};
 pub use output::{reader_gone, reader_keeps_up};
+pub use placement::placement_of;
 pub use privileges::check_capture;
 pub use resources::{advise_huge_pages as advise, self_usage, usable_memory};
 

@@ -3,7 +3,10 @@
 
 use super::af_packet::{self, AfPacketSource};
 #[cfg(feature = "bpf")]
-use super::bpf_capture::{self, BpfSource};
+use super::{
+    af_xdp::{self, AfXdpSource},
+    bpf_capture::{self, BpfSource},
+};
 use crate::{
     base::time::Nanos,
     capture::source::{Clock, Progress, Source, SourceStatus},
@@ -19,6 +22,9 @@ pub enum NativeSource {
     /// BPF programs on tcx.
     #[cfg(feature = "bpf")]
     Bpf(BpfSource),
+    /// AF_XDP sockets.
+    #[cfg(feature = "bpf")]
+    AfXdp(AfXdpSource),
 }
 
 /// Opens a capture for `threads` rx threads: the way that was asked for, or the best that works here.
@@ -29,6 +35,7 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Native, OpenError> {
     let by_socket = || Ok(wrap(af_packet::open(config, threads)?, NativeSource::AfPacket));
     match config.method {
         Method::Bpf => open_bpf(config, threads),
+        Method::AfXdp => open_xdp(config),
         Method::Auto => match open_bpf(config, threads) {
             Ok(live) => Ok(live),
             // Wrong names and the like are wrong in any way.
@@ -54,6 +61,16 @@ fn open_bpf(_config: &LiveConfig, _threads: usize) -> Result<Native, OpenError> 
     Err(OpenError::NoMethod("bpf (build with --features bpf)"))
 }
 
+#[cfg(feature = "bpf")]
+fn open_xdp(config: &LiveConfig) -> Result<Native, OpenError> {
+    Ok(wrap(af_xdp::open(config)?, NativeSource::AfXdp))
+}
+
+#[cfg(not(feature = "bpf"))]
+fn open_xdp(_config: &LiveConfig) -> Result<Native, OpenError> {
+    Err(OpenError::NoMethod("af-xdp (build with --features bpf)"))
+}
+
 /// Returns why the better way is not taken, in one line, if that is worth telling.
 fn why_not(error: &OpenError) -> Option<String> {
     match error {
@@ -74,6 +91,8 @@ macro_rules! of_each {
             Self::AfPacket($source) => $call,
             #[cfg(feature = "bpf")]
             Self::Bpf($source) => $call,
+            #[cfg(feature = "bpf")]
+            Self::AfXdp($source) => $call,
         }
     };
 }

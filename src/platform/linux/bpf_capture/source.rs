@@ -279,6 +279,14 @@ impl BpfSource {
         }
     }
 
+    /// Sleeps for so many ns, less than a second; returns early, and true, when a link has changed.
+    fn nap_for(&self, nanos: u64) -> bool {
+        let time = libc::timespec { tv_sec: 0, tv_nsec: nanos as libc::c_long };
+        let mut fd = libc::pollfd { fd: self.shared.registry.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry and the timespec are valid during the call.
+        unsafe { libc::ppoll(&raw mut fd, 1, &raw const time, std::ptr::null()) > 0 }
+    }
+
     fn is_drained(&self) -> bool {
         self.readers.iter().all(|r| !r.is_ready())
     }
@@ -335,17 +343,22 @@ unsafe impl Source for BpfSource {
         }
     }
 
-    /// Sleeps: nothing wakes it but a change of a link.
+    /// Naps until a look finds something: nothing wakes it but a change of a link.
     fn wait(&mut self, timeout: Nanos) {
         self.readers.iter_mut().for_each(Reader::release);
-        let nap = timeout.0.min(self.nap);
-        self.nap = (self.nap * 2).min(LONGEST_NAP);
-        let timeout = libc::timespec { tv_sec: 0, tv_nsec: nap as libc::c_long };
-        let mut fd = libc::pollfd { fd: self.shared.registry.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one entry and the timespec are valid during the call.
-        let n = unsafe { libc::ppoll(&raw mut fd, 1, &raw const timeout, std::ptr::null()) };
-        if n > 0 || self.faces.is_old() {
-            self.tend();
+        let mut left = timeout.0;
+        while left > 0 {
+            let nap = left.min(self.nap);
+            left -= nap;
+            self.nap = (self.nap * 2).min(LONGEST_NAP);
+            let changed = self.nap_for(nap);
+            if changed || self.faces.is_old() {
+                return self.tend();
+            }
+            self.readers.iter_mut().for_each(Reader::look);
+            if !self.is_drained() {
+                return;
+            }
         }
     }
 
