@@ -54,7 +54,7 @@ impl Port {
             let program = programs.find(|p| p.name() == "take").ok_or("no program")?;
             program.attach_xdp(ifindex as i32).map_err(|e| match e.kind() {
                 libbpf_rs::ErrorKind::AlreadyExists => occupied(),
-                _ if e.to_string().contains("busy") => occupied(),
+                _ if format!("{e:#}").contains(BUSY) => occupied(),
                 _ => format!("the XDP program cannot be attached: {e:#}"),
             })
         };
@@ -95,6 +95,9 @@ impl Port {
         format!("{count} queue{}, {copy}{pages}", if count == 1 { "" } else { "s" })
     }
 }
+
+/// EBUSY, which libbpf-rs has no name for, in words.
+const BUSY: &str = "Device or resource busy";
 
 fn occupied() -> String {
     "another XDP program is on it, which stays".to_owned()

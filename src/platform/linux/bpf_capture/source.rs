@@ -36,8 +36,11 @@ use crate::{
 const LAG: u64 = 20_000;
 /// After the programs are off, one that was running has ended after this time, ns.
 const LAST_RUN: u64 = 5_000_000;
+/// What has come is looked for so often at most, ns: a look takes a line away from the CPU that writes it,
+/// and few frames at a time cost more each.
+const REST: u64 = 200_000;
 /// How long an idle reader sleeps, ns: twice as long each time. Nothing wakes it; the rings hold for longer.
-const SHORTEST_NAP: u64 = 500_000;
+const SHORTEST_NAP: u64 = 1_000_000;
 const LONGEST_NAP: u64 = 4_000_000;
 /// Bytes of one CPU's ring, and of all rings together.
 const SMALLEST_RING: usize = 128 << 10;
@@ -239,6 +242,9 @@ pub struct BpfSource {
     /// Wall time less monotonic time, ns.
     wall_offset: u64,
     nap: u64,
+    /// When the rings were looked at, monotonic, and up to which stamp everything was there then.
+    looked: u64,
+    horizon: u64,
     /// When the programs were taken off, monotonic.
     stopped: Option<u64>,
 }
@@ -251,6 +257,8 @@ impl BpfSource {
             readers,
             wall_offset: wall_offset(),
             nap: SHORTEST_NAP,
+            looked: 0,
+            horizon: 0,
             stopped: None,
         }
     }
@@ -268,6 +276,51 @@ impl BpfSource {
             }
         }
         first.map(|n| (n, second))
+    }
+
+    /// Looks what has come, unless that was just done. Returns whether it was.
+    fn look(&mut self) -> bool {
+        // The clock first: whatever was stamped before the horizon is seen by the look.
+        let now = clock::monotonic();
+        if self.stopped.is_none() && now < self.looked + REST {
+            return false;
+        }
+        self.looked = now;
+        self.horizon = if self.stopped.is_some() { u64::MAX } else { now.saturating_sub(LAG) };
+        self.readers.iter_mut().for_each(Reader::look);
+        true
+    }
+
+    /// Whether its next record is there for sure, as are all that come before it.
+    fn can_hand_out(&self, reader: &Reader) -> bool {
+        reader.peek().is_some_and(|(record, _)| record.at <= self.horizon)
+    }
+
+    /// Hands out at most `max` frames of those that the last look has seen, by time.
+    #[inline]
+    fn hand_out(&mut self, max: usize, each: &mut impl FnMut(&[u8], &FrameMeta)) -> usize {
+        let mut handed = 0;
+        while handed < max {
+            let Some((first, second)) = self.earliest() else { break };
+            let reader = &mut self.readers[first];
+            let (limit, before) = (second.min(self.horizon), handed);
+            while handed < max {
+                let Some((record, size)) = reader.peek() else { break };
+                if record.at > limit {
+                    break;
+                }
+                reader.prefetch(size);
+                let frame = record.frame(self.wall_offset);
+                let (skip, meta) = self.faces.meta(&frame, None);
+                each(&frame.bytes[skip..], &meta);
+                reader.advance(size);
+                handed += 1;
+            }
+            if handed == before {
+                break;
+            }
+        }
+        handed
     }
 
     fn tend(&mut self) {
@@ -306,32 +359,11 @@ unsafe impl Source for BpfSource {
     #[inline]
     fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
         self.readers.iter_mut().for_each(Reader::release);
-        // The clock first: whatever was stamped before the horizon is seen by the look.
-        let horizon = match self.stopped {
-            None => clock::monotonic().saturating_sub(LAG),
-            Some(_) => u64::MAX,
-        };
-        self.readers.iter_mut().for_each(Reader::look);
-        let mut handed = 0;
-        while handed < max {
-            let Some((first, second)) = self.earliest() else { break };
-            let reader = &mut self.readers[first];
-            let (limit, before) = (second.min(horizon), handed);
-            while handed < max {
-                let Some((record, size)) = reader.peek() else { break };
-                if record.at > limit {
-                    break;
-                }
-                reader.prefetch(size);
-                let frame = record.frame(self.wall_offset);
-                let (skip, meta) = self.faces.meta(&frame, None);
-                each(&frame.bytes[skip..], &meta);
-                reader.advance(size);
-                handed += 1;
-            }
-            if handed == before {
-                break;
-            }
+        let (mut handed, mut is_new) = (0, true);
+        while handed == 0 && is_new {
+            // NB: in one place, so that `each`, which is large, becomes part of the loop.
+            handed = self.hand_out(max, &mut each);
+            is_new = handed == 0 && self.look() && self.readers.iter().any(|r| self.can_hand_out(r));
         }
         if handed > 0 {
             self.nap = SHORTEST_NAP;
@@ -355,7 +387,7 @@ unsafe impl Source for BpfSource {
             if changed || self.faces.is_old() {
                 return self.tend();
             }
-            self.readers.iter_mut().for_each(Reader::look);
+            self.look();
             if !self.is_drained() {
                 return;
             }
