@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # host.sh [SECONDS] [ROUNDS]: what being watched costs the host. 64-byte frames come in over a veth pair as
 # fast as one core makes and takes them (FLOWS="1 1000"), in turns with no monitor, with --capture af-packet
-# and with --capture bpf (METHODS="..."); the monitor runs on another core.
+# and with --capture bpf (METHODS="af-packet bpf"; af-xdp takes the frames away); the monitor runs on another
+# core.
 #
 # host   ns a frame on the core that makes and takes them: all of the kernel's work, the monitor's hooks
 #        included; "added" is the difference to no monitor
@@ -46,7 +47,9 @@ once() {
     if [ "$1" = none ]; then
         PUT_NAME=none PUT_CMD="sleep 1000" PUT_DONE='no such text (\d+)' python3 "$measure/rate.py" once 0 60 "$2" "$seconds"
     else
-        PUT_NAME=$1 PUT_CMD="$rustnet -i {if} --capture $1 --headless --output json > {dir}/out.json" \
+        local take=
+        [ "$1" != af-xdp ] || take=--af-xdp-take-traffic
+        PUT_NAME=$1 PUT_CMD="$rustnet -i {if} --capture $1 $take --headless --output json > {dir}/out.json" \
             PUT_DONE='"type":"summary","packets":(\d+)' PUT_DROPS='"lost":(\d+)' \
             python3 "$measure/rate.py" once 0 60 "$2" "$seconds"
     fi

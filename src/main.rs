@@ -228,14 +228,14 @@ fn watch_live(
     let single = Plan::new(&plan.cores, Feed::Single);
     let plan = if live.sources.len() < plan.rx { &single } else { plan };
     if cli.headless {
-        for note in &live.notes {
+        for note in live.notes.iter().chain(&live.reason) {
             eprintln!("note: {note}");
         }
     }
     let locals = own_and_given(&cli.local);
     let start = Stamp((platform::host(Vec::new()).wall)());
     let origin = Origin::Live { interfaces, start };
-    let setup = Setup { promiscuous, notes: live.notes, ..setup(cli, file) };
+    let setup = Setup { promiscuous, notes: live.notes, reason: live.reason, ..setup(cli, file) };
     watch(cli, plan, live.sources, locals, &origin, setup, file, started)
 }
 
@@ -461,6 +461,7 @@ fn setup(cli: &Cli, file: &FileConfig) -> Setup {
         file: None,
         promiscuous: false,
         notes: Vec::new(),
+        reason: None,
         filter: cli.filter.clone().unwrap_or_default(),
         sort: Sort::by(cli.sort.or(file.sort).unwrap_or_default()),
         columns: file.columns.clone(),

@@ -99,7 +99,7 @@ struct Seen {
 }
 
 fn open(config: &LiveConfig, threads: usize) -> Vec<LiveSource> {
-    let Live { sources, notes } = live::open(config, threads).map_err(|e| e.to_string()).unwrap();
+    let Live { sources, notes, .. } = live::open(config, threads).map_err(|e| e.to_string()).unwrap();
     assert_eq!(notes, [""; 0]);
     sources
 }
@@ -828,7 +828,7 @@ fn af_xdp_hands_out_every_frame_and_gives_the_port_back() {
                 ip("link set rnlb up");
             }
             let mut host = listener("rnlb");
-            let Live { mut sources, notes } = live::open(&af_xdp("rnlb", false), 3).unwrap();
+            let Live { mut sources, notes, .. } = live::open(&af_xdp("rnlb", false), 3).unwrap();
             assert_eq!((sources.len(), notes.len()), (1, 1));
             assert!(
                 notes[0].contains(&format!("{queues} queue")) && notes[0].contains("copied"),

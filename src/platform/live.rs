@@ -117,6 +117,8 @@ pub struct Live<S = LiveSource> {
     pub sources: Vec<S>,
     /// What is not as it was asked for, in words for the screen.
     pub notes: Vec<String>,
+    /// Why this way was taken, where that was left open.
+    pub reason: Option<String>,
 }
 
 /// A capture of the system's own kind.
@@ -160,6 +162,7 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live, OpenError> {
         Ok(live) => Ok(Live {
             sources: live.sources.into_iter().map(LiveSource::Native).collect(),
             notes: live.notes,
+            reason: live.reason,
         }),
     }
 }
@@ -167,7 +170,11 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live, OpenError> {
 #[cfg(feature = "pcap")]
 fn open_pcap(config: &LiveConfig) -> Result<Live, OpenError> {
     let live = super::pcap_source::open(config)?;
-    Ok(Live { sources: live.sources.into_iter().map(LiveSource::Pcap).collect(), notes: live.notes })
+    Ok(Live {
+        sources: live.sources.into_iter().map(LiveSource::Pcap).collect(),
+        notes: live.notes,
+        reason: live.reason,
+    })
 }
 
 #[cfg(not(feature = "pcap"))]

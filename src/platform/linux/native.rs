@@ -42,8 +42,7 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Native, OpenError> {
             Err(OpenError::Interface(error)) => Err(error.into()),
             Err(why) => {
                 let mut live = by_socket()?;
-                let why = why_not(&why);
-                live.notes.extend(why.map(|why| format!("capture by af-packet: {why}")));
+                live.reason = why_not(&why);
                 Ok(live)
             }
         },
@@ -81,7 +80,7 @@ fn why_not(error: &OpenError) -> Option<String> {
 }
 
 fn wrap<S>(live: Live<S>, source: fn(S) -> NativeSource) -> Native {
-    Live { sources: live.sources.into_iter().map(source).collect(), notes: live.notes }
+    Live { sources: live.sources.into_iter().map(source).collect(), notes: live.notes, reason: live.reason }
 }
 
 /// Calls a method of whichever source it is.

@@ -33,7 +33,7 @@ impl Map {
     /// When the kernel refuses.
     pub fn ring(socket: BorrowedFd<'_>, offset: i64, len: usize) -> io::Result<Self> {
         let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
-        Self::map(len, flags, socket.as_raw_fd(), offset)
+        Self::new(len, flags, socket.as_raw_fd(), offset)
     }
 
     /// Maps memory for frames, in huge pages where there are some. Returns whether there were.
@@ -43,13 +43,13 @@ impl Map {
     pub fn memory(len: usize) -> io::Result<(Self, bool)> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
         const HUGE: usize = 2 << 20;
-        if let Ok(map) = Self::map(len.next_multiple_of(HUGE), flags | libc::MAP_HUGETLB, -1, 0) {
+        if let Ok(map) = Self::new(len.next_multiple_of(HUGE), flags | libc::MAP_HUGETLB, -1, 0) {
             return Ok((map, true));
         }
-        Ok((Self::map(len, flags, -1, 0)?, false))
+        Ok((Self::new(len, flags, -1, 0)?, false))
     }
 
-    fn map(len: usize, flags: i32, fd: i32, offset: i64) -> io::Result<Self> {
+    fn new(len: usize, flags: i32, fd: i32, offset: i64) -> io::Result<Self> {
         // SAFETY: a new map, at an address that the kernel picks.
         let base = unsafe {
             let access = libc::PROT_READ | libc::PROT_WRITE;
@@ -80,7 +80,7 @@ impl Map {
 
 impl Drop for Map {
     fn drop(&mut self) {
-        // SAFETY: exactly what `map` got, and nothing borrows it any more.
+        // SAFETY: exactly what `new` got, and nothing borrows it any more.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
     }
 }

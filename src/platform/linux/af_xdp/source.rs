@@ -105,7 +105,7 @@ pub fn open(config: &LiveConfig) -> Result<Live<AfXdpSource>, OpenError> {
         stopped: None,
         _promiscuous: sockets,
     };
-    Ok(Live { sources: vec![source], notes })
+    Ok(Live { sources: vec![source], notes, reason: None })
 }
 
 /// The one source of a capture.

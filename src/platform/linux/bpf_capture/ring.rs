@@ -144,7 +144,10 @@ impl Reader {
         // SAFETY: in the ring and aligned: records begin at multiples of `ALIGN`. The program wrote this
         // word before it published the head, and does not write here again before `release`.
         let size = unsafe { self.base.add(at).cast::<u32>().read() } as usize;
-        if size > HEADER + LONGEST || size % ALIGN != 0 || size as u64 > self.head.wrapping_sub(self.next) {
+        if size > HEADER + LONGEST
+            || !size.is_multiple_of(ALIGN)
+            || size as u64 > self.head.wrapping_sub(self.next)
+        {
             return None;
         }
         // SAFETY: the record lies in the ring and its slack, and belongs to the reader until `release`.
@@ -191,7 +194,7 @@ impl Reader {
 
     #[inline]
     fn word(&self, at: usize) -> &AtomicU64 {
-        debug_assert!(at < LINES && at % 8 == 0);
+        debug_assert!(at < LINES && at.is_multiple_of(8));
         // SAFETY: in the two lines of the ring, aligned, and only ever accessed atomically by us.
         unsafe { AtomicU64::from_ptr(self.base.add(at).cast().as_ptr()) }
     }

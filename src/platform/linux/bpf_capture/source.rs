@@ -42,10 +42,11 @@ const REST: u64 = 200_000;
 /// How long an idle reader sleeps, ns: twice as long each time. Nothing wakes it; the rings hold for longer.
 const SHORTEST_NAP: u64 = 1_000_000;
 const LONGEST_NAP: u64 = 4_000_000;
-/// Bytes of one CPU's ring, and of all rings together.
+/// Bytes of one CPU's ring.
 const SMALLEST_RING: usize = 128 << 10;
 const LARGEST_RING: usize = 16 << 20;
-const ALL_RINGS: usize = 256 << 20;
+/// A link's traffic comes in on so many CPUs at least, as far as memory for rings goes.
+const BUSY_CPUS: usize = 4;
 /// What af-packet costs a host for a small frame, where this is slower it is no use: measured with
 /// `perf/host.sh`.
 const SLOWEST: u64 = 200;
@@ -80,18 +81,11 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
     })?;
     let threads = threads.max(1);
     let programs = load(config, &names, threads)?;
+    let reason = match config.method {
+        Method::Auto => Some(weigh(&programs)?),
+        _ => None,
+    };
     let mut notes = Vec::new();
-    if config.method == Method::Auto {
-        let cost = programs.measure().map_err(|e| refused("measure the capture program", e))?;
-        if cost.as_nanos() as u64 > SLOWEST {
-            let attempt = format!("capture by bpf: {} ns a frame here", cost.as_nanos());
-            return Err(OpenError::Refused { attempt, source: io::ErrorKind::Unsupported.into() });
-        }
-        notes.push(format!(
-            "capture by bpf: it loads, and adds {} ns to a small frame here (af-packet about {SLOWEST})",
-            cost.as_nanos()
-        ));
-    }
     if config.promiscuous && config.watch == Watch::Any {
         notes.push("promiscuous mode needs named interfaces: not set".to_owned());
     }
@@ -113,7 +107,21 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
     // All at once, when everything is there to take what comes.
     shared.follow(true).map_err(|e| refused("attach the capture programs", e))?;
     let sources = sources.into_iter().map(|readers| BpfSource::new(&shared, readers)).collect();
-    Ok(Live { sources, notes })
+    Ok(Live { sources, notes, reason })
+}
+
+/// Measures the program, and returns in words that it is the better way.
+///
+/// # Errors
+/// When it is not, or cannot be measured.
+fn weigh(programs: &Programs) -> Result<String, OpenError> {
+    let cost = programs.measure().map_err(|e| refused("measure the capture program", e))?.as_nanos();
+    if cost > u128::from(SLOWEST) {
+        let attempt = format!("gain by bpf, which adds {cost} ns to a small frame here");
+        let source = io::Error::other(format!("af-packet adds about {SLOWEST}"));
+        return Err(OpenError::Refused { attempt, source });
+    }
+    Ok(format!("bpf adds {cost} ns to a small frame here, af-packet about {SLOWEST}"))
 }
 
 /// Loads the programs with as much room as the memory has.
@@ -123,7 +131,8 @@ fn load(config: &LiveConfig, names: &[String], threads: usize) -> Result<Program
         Some(ring) => ring.block_size.saturating_mul(ring.blocks),
         None => {
             let ring = RingConfig::for_link(interfaces::fastest_link(names));
-            (ring.block_size * ring.blocks).min(ALL_RINGS / (cpus * threads))
+            let bytes = ring.block_size * ring.blocks;
+            bytes.min(BUSY_CPUS * bytes / (cpus * threads))
         }
     };
     ring_bytes = ring_bytes.clamp(SMALLEST_RING, LARGEST_RING).next_power_of_two();
