@@ -228,7 +228,7 @@ fn watch_live(
     let single = Plan::new(&plan.cores, Feed::Single);
     let plan = if live.sources.len() < plan.rx { &single } else { plan };
     if cli.headless {
-        for note in live.notes.iter().chain(&live.reason) {
+        for note in &live.notes {
             eprintln!("note: {note}");
         }
     }

@@ -117,7 +117,7 @@ pub struct Live<S = LiveSource> {
     pub sources: Vec<S>,
     /// What is not as it was asked for, in words for the screen.
     pub notes: Vec<String>,
-    /// Why this way was taken, where that was left open.
+    /// Why this way was taken, or what it costs here, in words.
     pub reason: Option<String>,
 }
 

@@ -51,7 +51,7 @@ pub struct Setup {
     pub promiscuous: bool,
     /// What capture cannot do here, in words.
     pub notes: Vec<String>,
-    /// Why the way of capture was taken, in words, where that was left open.
+    /// Why this way of capture was taken, or what it costs here, in words.
     pub reason: Option<String>,
     /// The filter at first.
     pub filter: String,

@@ -28,7 +28,7 @@ use crate::{
             af_packet::{face::Faces, registry::Registry, socket::PacketSocket},
             clock, interfaces, link, privileges,
         },
-        live::{Live, LiveConfig, Method, OpenError, RingConfig, Watch},
+        live::{Live, LiveConfig, OpenError, RingConfig, Watch},
     },
 };
 
@@ -47,14 +47,11 @@ const SMALLEST_RING: usize = 128 << 10;
 const LARGEST_RING: usize = 16 << 20;
 /// A link's traffic comes in on so many CPUs at least, as far as memory for rings goes.
 const BUSY_CPUS: usize = 4;
-/// What af-packet costs a host for a small frame, where this is slower it is no use: measured with
-/// `perf/host.sh`.
-const SLOWEST: u64 = 200;
 
 /// Opens the capture for `threads` rx threads.
 ///
 /// # Errors
-/// See [`OpenError`]. With [`Method::Auto`] also when another way is better.
+/// See [`OpenError`].
 pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, OpenError> {
     if config.filter.is_some() {
         return Err(OpenError::NoMethod("bpf together with --bpf-filter (use --capture af-packet)"));
@@ -81,10 +78,7 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
     })?;
     let threads = threads.max(1);
     let programs = load(config, &names, threads)?;
-    let reason = match config.method {
-        Method::Auto => Some(weigh(&programs)?),
-        _ => None,
-    };
+    let reason = cost(&programs);
     let mut notes = Vec::new();
     if config.promiscuous && config.watch == Watch::Any {
         notes.push("promiscuous mode needs named interfaces: not set".to_owned());
@@ -110,18 +104,10 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
     Ok(Live { sources, notes, reason })
 }
 
-/// Measures the program, and returns in words that it is the better way.
-///
-/// # Errors
-/// When it is not, or cannot be measured.
-fn weigh(programs: &Programs) -> Result<String, OpenError> {
-    let cost = programs.measure().map_err(|e| refused("measure the capture program", e))?.as_nanos();
-    if cost > u128::from(SLOWEST) {
-        let attempt = format!("gain by bpf, which adds {cost} ns to a small frame here");
-        let source = io::Error::other(format!("af-packet adds about {SLOWEST}"));
-        return Err(OpenError::Refused { attempt, source });
-    }
-    Ok(format!("bpf adds {cost} ns to a small frame here, af-packet about {SLOWEST}"))
+/// Measures the program, and says in words what it costs.
+fn cost(programs: &Programs) -> Option<String> {
+    let cost = programs.measure().ok()?.as_nanos();
+    Some(format!("bpf was asked for; its program takes {cost} ns for a small frame here"))
 }
 
 /// Loads the programs with as much room as the memory has.
