@@ -2,10 +2,10 @@
 # Compiles the programs; needed only when a source here has changed. What it makes is committed, so that a
 # build of rustnet needs no clang.
 #
-#   bpf/build.sh          compiles, and writes owners.bpf.o and sources.sha256
-#   bpf/build.sh --check  compiles beside it, and says whether the committed object is the same
+#   bpf/build.sh          compiles each *.bpf.c, and writes its .o and sources.sha256
+#   bpf/build.sh --check  compiles beside them, and says whether the committed objects are the same
 #
-# Needs clang, llvm-strip and libbpf's headers (Debian: apt-get install clang llvm libbpf-dev). The object
+# Needs clang, llvm-strip and libbpf's headers (Debian: apt-get install clang llvm libbpf-dev). An object
 # is the same on every machine with the same major version of clang, which the first line of
 # sources.sha256 names.
 set -euo pipefail
@@ -18,9 +18,9 @@ done
 version=$(clang -dumpversion | cut -d. -f1)
 
 compile() {
-    clang -O2 -g -Wall -Werror -target bpf -mcpu=v3 -fdebug-prefix-map="$PWD=." -c owners.bpf.c -o "$1"
+    clang -O2 -g -Wall -Werror -target bpf -mcpu=v3 -fdebug-prefix-map="$PWD=." -c "$1" -o "$2"
     # Types (BTF) stay; DWARF goes.
-    llvm-strip -g "$1"
+    llvm-strip -g "$2"
 }
 
 if [ "${1:-}" = --check ]; then
@@ -28,9 +28,13 @@ if [ "${1:-}" = --check ]; then
     [ "$made" = "$version" ] || { echo "skipped: made by clang $made, this is clang $version"; exit 0; }
     new=$(mktemp)
     trap 'rm -f "$new"' EXIT
-    compile "$new"
-    cmp "$new" owners.bpf.o && echo "owners.bpf.o is what its sources say"
+    for source in *.bpf.c; do
+        compile "$source" "$new"
+        cmp "$new" "${source%.c}.o" && echo "${source%.c}.o is what its sources say"
+    done
     exit
 fi
-compile owners.bpf.o
-{ echo "# clang $version"; sha256sum -- *.c *.h owners.bpf.o; } >sources.sha256
+for source in *.bpf.c; do
+    compile "$source" "${source%.c}.o"
+done
+{ echo "# clang $version"; sha256sum -- *.c *.h *.o; } >sources.sha256

@@ -127,13 +127,16 @@ fn run(cli: &Cli, started: Instant) -> Result<ExitCode, Failure> {
     let asked = cli.cores.as_ref().map(|list| list.0.clone()).unwrap_or_default();
     platform::check_cores(&asked).map_err(wrong_usage)?;
     let feed = match cli.input() {
-        Input::Live(_) if cli.capture != CaptureMethod::Pcap => Feed::Dealt,
+        Input::Live(_) if !matches!(cli.capture, CaptureMethod::Pcap | CaptureMethod::AfXdp) => Feed::Dealt,
         _ => Feed::Single,
     };
     let plan = Plan::new(&asked, feed);
+    if cli.realtime {
+        platform::check_realtime().map_err(wrong_usage)?;
+    }
     if cli.show_plan {
         exists(cli.input())?;
-        return print(plan);
+        return print(format_args!("{plan}{}", platform::placement_of(&plan.cores, &watched(cli))));
     }
     if cli.list_interfaces {
         return print(Table(&interfaces()?));
@@ -206,6 +209,18 @@ fn terminal_checks() -> [Check; 2] {
     [terminal, clipboard]
 }
 
+/// Returns the interfaces that would be watched, as far as they have names.
+fn watched(cli: &Cli) -> Vec<String> {
+    match cli.input() {
+        Input::Live([]) => {
+            let all = platform::interfaces().unwrap_or_default();
+            default_interface(&all).map(|i| i.name.clone()).into_iter().collect()
+        }
+        Input::Live(names) => names.iter().filter(|n| *n != "any").cloned().collect(),
+        Input::File(_) | Input::Stdin => Vec::new(),
+    }
+}
+
 fn watch_file(
     cli: &Cli,
     file: &FileConfig,
@@ -271,6 +286,8 @@ fn watch_live(
     let method = match cli.capture {
         CaptureMethod::Auto => Method::Auto,
         CaptureMethod::AfPacket => Method::AfPacket,
+        CaptureMethod::Bpf => Method::Bpf,
+        CaptureMethod::AfXdp => Method::AfXdp,
         CaptureMethod::Pcap => Method::Pcap,
     };
     // Whoever watches all interfaces is told that they were not asked.
@@ -278,12 +295,14 @@ fn watch_live(
     let config = LiveConfig {
         method,
         promiscuous: cli.promiscuous,
+        takes_traffic: cli.af_xdp_take_traffic,
+        busy_poll: cli.busy_poll,
         filter,
         seed: random() as u32,
         ..LiveConfig::new(watch_what)
     };
     let live = platform::live::open(&config, plan.rx).map_err(anyhow::Error::from)?;
-    // libpcap, the fallback, captures with one thread.
+    // libpcap and AF_XDP capture with one thread.
     let single = Plan::new(&plan.cores, Feed::Single);
     let plan = if live.sources.len() < plan.rx { &single } else { plan };
     for note in &live.notes {
@@ -296,7 +315,7 @@ fn watch_live(
     let locals = own_and_given(&cli.local);
     let start = Stamp((platform::host(Vec::new()).wall)());
     let origin = Origin::Live { interfaces, start };
-    let setup = Setup { promiscuous, notes: live.notes, ..setup(cli, file) };
+    let setup = Setup { promiscuous, notes: live.notes, reason: live.reason, ..setup(cli, file) };
     let deadline = cli.stop_after().map(|span| started + span);
     let run = Run { cli, file, started, deadline, stop: stop_flag_of(cli)? };
     watch(&run, plan, live.sources, locals, &origin, setup)
@@ -323,7 +342,10 @@ fn watch<S: Source + 'static>(
     setup: Setup,
 ) -> Result<(), Failure> {
     let Run { cli, file, started, deadline, stop } = run;
-    let host = platform::host(plan.cores.clone());
+    let mut host = platform::host(plan.cores.clone());
+    if cli.realtime {
+        platform::use_realtime(&mut host);
+    }
     let memory = platform::usable_memory();
     let config = engine::config(cli, plan, host, locals, Some(memory), random());
     let owners = match origin {
@@ -558,6 +580,7 @@ fn setup(cli: &Cli, file: &FileConfig) -> Setup {
         file: None,
         promiscuous: false,
         notes: Vec::new(),
+        reason: None,
         filter: cli.filter.clone().unwrap_or_default(),
         sort: Sort::by(cli.sort.or(file.sort).unwrap_or_default()),
         columns: file.columns.clone(),

@@ -21,7 +21,7 @@ use rustnet::{
     base::{ids::IfaceId, time::Nanos},
     capture::source::{InterfaceState, Progress, Source, SourceStatus},
     packet::{link::LinkType, parse::FrameMeta},
-    platform::live::{self, Live, LiveConfig, LiveSource, RingConfig, Watch},
+    platform::live::{self, Live, LiveConfig, LiveSource, Method, RingConfig, Watch},
 };
 
 const MS: u64 = 1_000_000;
@@ -99,7 +99,7 @@ struct Seen {
 }
 
 fn open(config: &LiveConfig, threads: usize) -> Vec<LiveSource> {
-    let Live { sources, notes } = live::open(config, threads).map_err(|e| e.to_string()).unwrap();
+    let Live { sources, notes, .. } = live::open(config, threads).map_err(|e| e.to_string()).unwrap();
     assert_eq!(notes, [""; 0]);
     sources
 }
@@ -109,7 +109,16 @@ fn open_one(name: &str) -> LiveSource {
 }
 
 fn named(name: &str) -> LiveConfig {
-    LiveConfig::new(Watch::Named(vec![name.into()]))
+    config(Watch::Named(vec![name.into()]))
+}
+
+/// The way of capture that is tested: `RUSTNET_CAPTURE=bpf`, by default af-packet.
+fn config(watch: Watch) -> LiveConfig {
+    let method = match std::env::var("RUSTNET_CAPTURE").as_deref() {
+        Ok("bpf") => Method::Bpf,
+        _ => Method::AfPacket,
+    };
+    LiveConfig { method, ..LiveConfig::new(watch) }
 }
 
 /// Takes frames until `enough` have come, or 2 s have gone.
@@ -221,7 +230,8 @@ fn every_frame_comes_once_in_order_with_its_bytes_direction_and_time() {
         assert!(seen.iter().any(|s| s.meta.wall.0 % 1000 != 0), "nanoseconds");
         assert_eq!((status.kernel_frames, status.kernel_drops), (3000, 0));
         assert_eq!(status.interfaces.len(), 1);
-        assert_eq!((status.method, status.interfaces[0].name.as_str()), ("af-packet", "rnlb"));
+        let method = std::env::var("RUSTNET_CAPTURE").unwrap_or_else(|_| "af-packet".to_owned());
+        assert_eq!((status.method, status.interfaces[0].name.as_str()), (method.as_str(), "rnlb"));
     });
 }
 
@@ -619,7 +629,7 @@ fn fanout_sends_both_directions_of_a_flow_to_one_source_and_spreads_flows() {
             in_namespace(move || {
                 veth();
                 let any = watch == Watch::Any;
-                let mut sources = open(&LiveConfig { seed: 0x5eed, ..LiveConfig::new(watch) }, 2);
+                let mut sources = open(&LiveConfig { seed: 0x5eed, ..config(watch) }, 2);
                 // Both directions in both ways of the link: in through rnlb, out of rnlb.
                 let (a, b) = (Sender::on("rnla"), Sender::on("rnlb"));
                 for n in 0..500 {
@@ -651,7 +661,7 @@ fn fanout_sends_both_directions_of_a_flow_to_one_source_and_spreads_flows() {
 #[ignore = "needs root: cargo test --test live -- --ignored"]
 fn any_hears_interfaces_that_appear_later_and_tells_loopback() {
     in_namespace(|| {
-        let mut source = open(&LiveConfig::new(Watch::Any), 1).remove(0);
+        let mut source = open(&config(Watch::Any), 1).remove(0);
         let before = status(&mut source).interfaces;
         assert!(before.iter().any(|i| i.name == "lo" && i.loopback));
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -660,6 +670,8 @@ fn any_hears_interfaces_that_appear_later_and_tells_loopback() {
         assert_eq!(seen.iter().map(|s| s.meta.outgoing).collect::<Vec<_>>(), [true, false]);
         assert!(seen.iter().all(|s| s.meta.loopback && s.meta.link == LinkType::ETHERNET));
         veth();
+        // A packet socket hears them at once; programs have to be hung on them first.
+        source.wait(Nanos(MS));
         Sender::on("rnla").send(&numbered(1, 60));
         let seen = take(&mut source, 2);
         let status = status(&mut source);
@@ -676,7 +688,7 @@ fn several_interfaces_are_numbered_as_named_and_a_name_twice_counts_once() {
     in_namespace(|| {
         veth();
         let names = ["rnlb", "rnla", "rnlb"].map(String::from).to_vec();
-        let mut source = open(&LiveConfig::new(Watch::Named(names)), 1).remove(0);
+        let mut source = open(&config(Watch::Named(names)), 1).remove(0);
         let a = Sender::on("rnla");
         (0..50).for_each(|n| a.send(&numbered(n, 60)));
         let (seen, status) = finish(&mut source);
@@ -789,5 +801,137 @@ fn cost_of_a_frame_in_user_space() {
                 spent.as_nanos() as f64 / frames as f64
             );
         }
+    });
+}
+
+fn af_xdp(name: &str, takes_traffic: bool) -> LiveConfig {
+    LiveConfig { method: Method::AfXdp, takes_traffic, ..named(name) }
+}
+
+/// What a packet socket hears on an interface: what reaches the host.
+fn listener(name: &str) -> LiveSource {
+    open(&LiveConfig { method: Method::AfPacket, ..named(name) }, 1).remove(0)
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn af_xdp_hands_out_every_frame_and_gives_the_port_back() {
+    in_namespace(|| {
+        veth();
+        for queues in [1, 2] {
+            if queues == 2 {
+                ip("link del rnla");
+                ip(
+                    "link add rnla numrxqueues 2 numtxqueues 2 type veth peer name rnlb numrxqueues 2 numtxqueues 2",
+                );
+                ip("link set rnla up");
+                ip("link set rnlb up");
+            }
+            let mut host = listener("rnlb");
+            let Live { mut sources, notes, .. } = live::open(&af_xdp("rnlb", false), 3).unwrap();
+            assert_eq!((sources.len(), notes.len()), (1, 1));
+            assert!(
+                notes[0].contains(&format!("{queues} queue")) && notes[0].contains("copied"),
+                "{notes:?}"
+            );
+            let mut source = sources.remove(0);
+            let a = Sender::on("rnla");
+            let mut seen = Vec::new();
+            // More than there are chunks, in pieces that the rings hold.
+            for piece in 0..20 {
+                (0..1000).for_each(|n| a.send(&numbered(piece * 1000 + n, 60 + n as usize % 1400)));
+                seen.extend(take(&mut source, 1000));
+            }
+            let (rest, status) = finish(&mut source);
+            seen.extend(rest);
+            assert_eq!(seen.len(), 20_000);
+            for (n, s) in seen.iter().enumerate() {
+                assert!(s.bytes == numbered(n as u32, 60 + n % 1000 % 1400), "frame {n}");
+                assert_eq!((s.meta.wire_len as usize, s.meta.outgoing), (s.bytes.len(), false));
+            }
+            assert_eq!((status.method, status.kernel_frames, status.kernel_drops), ("af-xdp", 20_000, 0));
+            assert_eq!(take(&mut host, 1).len(), 0, "what was taken did not reach the host");
+            // The program is off: frames reach the host again.
+            a.send(&numbered(1, 60));
+            assert_eq!(take(&mut host, 1).len(), 1);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn af_xdp_takes_no_traffic_of_the_host_unless_it_is_told_to() {
+    in_namespace(|| {
+        veth();
+        let refusal = |config: &LiveConfig| live::open(config, 1).err().map(|e| format!("{:#}", report(&e)));
+        for (address, told) in
+            [("10.9.8.1/24", "it has the address 10.9.8.1/24"), ("fd00::9/64", "fd00::9/64")]
+        {
+            let _ = std::fs::write("/proc/sys/net/ipv6/conf/rnlb/disable_ipv6", "0");
+            ip(&format!("addr add {address} dev rnlb"));
+            let why = refusal(&af_xdp("rnlb", false)).unwrap();
+            assert!(why.contains(told) && why.contains("--af-xdp-take-traffic"), "{why}");
+            // Nothing is left on it: frames reach the host.
+            let mut host = listener("rnlb");
+            Sender::on("rnla").send(&numbered(7, 60));
+            assert!(take(&mut host, 1).iter().any(|s| s.bytes == numbered(7, 60)));
+            ip(&format!("addr del {address} dev rnlb"));
+        }
+        let why = refusal(&af_xdp("lo", false)).unwrap();
+        assert!(why.contains("loopback"), "{why}");
+        let why = refusal(&LiveConfig { method: Method::AfXdp, ..config(Watch::Any) }).unwrap();
+        assert!(why.contains("-i"), "{why}");
+
+        ip("addr add 10.9.8.1/24 dev rnlb");
+        let mut source = live::open(&af_xdp("rnlb", true), 1).unwrap().sources.remove(0);
+        let mut host = listener("rnlb");
+        Sender::on("rnla").send(&numbered(8, 60));
+        assert!(take(&mut source, 1).iter().any(|s| s.bytes == numbered(8, 60)));
+        assert!(!take(&mut host, 1).iter().any(|s| s.bytes == numbered(8, 60)), "taken, as it was told");
+    });
+}
+
+fn report(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|e| format!(": {}", report(e))).unwrap_or_default();
+    format!("{error}{cause}")
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn af_xdp_replaces_no_program_and_refuses_frames_that_it_has_no_room_for() {
+    in_namespace(|| {
+        veth();
+        let object = concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/xdp.bpf.o");
+        ip(&format!("link set dev rnlb xdp object {object} section xdp"));
+        let program = |name: &str| {
+            let shown = Command::new("ip").args(["link", "show", name]).output().unwrap();
+            let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+            text.split("prog/xdp id ").nth(1).map(|rest| rest.split(' ').next().unwrap().to_owned())
+        };
+        let before = program("rnlb").unwrap();
+        let why = report(&live::open(&af_xdp("rnlb", false), 1).err().unwrap());
+        assert!(why.contains("another XDP program"), "{why}");
+        assert_eq!(program("rnlb").unwrap(), before);
+        ip("link set dev rnlb xdp off");
+
+        ip("link set rnlb mtu 9000");
+        let why = report(&live::open(&af_xdp("rnlb", false), 1).err().unwrap());
+        assert!(why.contains("MTU of 9000"), "{why}");
+        ip("link set rnlb mtu 1500");
+
+        let mut source = live::open(&af_xdp("rnlb", false), 1).unwrap().sources.remove(0);
+        assert!(program("rnlb").is_some());
+        let why = report(&live::open(&af_xdp("rnlb", false), 1).err().unwrap());
+        assert!(why.contains("another AF_XDP socket"), "{why}");
+        // The interface goes and comes back.
+        ip("link del rnla");
+        wait_state(&mut source, "gone", is_gone);
+        veth();
+        wait_state(&mut source, "up", is_up);
+        let a = Sender::on("rnla");
+        (0..100).for_each(|n| a.send(&numbered(n, 60)));
+        assert_eq!(take(&mut source, 100).len(), 100);
+        drop(source);
+        assert_eq!(program("rnlb"), None);
     });
 }

@@ -37,6 +37,10 @@ pub struct Cli {
     #[arg(long, value_name = "METHOD", value_enum, default_value_t, help_heading = "Source")]
     pub capture: CaptureMethod,
 
+    /// Let --capture af-xdp take frames from interfaces that carry this host's own traffic
+    #[arg(long, help_heading = "Source")]
+    pub af_xdp_take_traffic: bool,
+
     /// Capture only frames for which this holds, in the syntax of pcap-filter(7)
     #[arg(short = 'f', long, value_name = "EXPR", help_heading = "Source")]
     pub bpf_filter: Option<String>,
@@ -147,7 +151,11 @@ pub struct Cli {
     #[arg(long, help_heading = "Machine")]
     pub busy_poll: bool,
 
-    /// Print which core would do what, and end
+    /// Give the threads on --cores the lowest real-time priority, so that ordinary ones never displace them
+    #[arg(long, requires = "cores", help_heading = "Machine")]
+    pub realtime: bool,
+
+    /// Print which core would do what and where cores and cards stand, with warnings, and end
     #[arg(long, conflicts_with_all = ["list_interfaces", "check"], help_heading = "Machine")]
     pub show_plan: bool,
 
@@ -182,6 +190,10 @@ pub enum CaptureMethod {
     Auto,
     /// An AF_PACKET ring shared with the kernel
     AfPacket,
+    /// BPF programs on tcx that copy what passes into rings
+    Bpf,
+    /// AF_XDP sockets, for mirror and tap ports: what they take does not reach this host
+    AfXdp,
     /// The pcap library, in builds that have it
     Pcap,
 }
@@ -271,6 +283,9 @@ impl Cli {
             return Err(Self::wrong(
                 "--promiscuous is asked of an interface by name, not of --interface any",
             ));
+        }
+        if cli.af_xdp_take_traffic && cli.capture != CaptureMethod::AfXdp {
+            return Err(Self::wrong("--af-xdp-take-traffic is for --capture af-xdp"));
         }
         if cli.interval.is_some() && cli.output != OutputFormat::Jsonl {
             return Err(Self::wrong("--interval adds lines to --output jsonl"));
@@ -404,6 +419,8 @@ mod tests {
             "-i eth0 -i eth0",
             "-i any -i eth0",
             "-i any --promiscuous",
+            "-i eth0 --af-xdp-take-traffic",
+            "--realtime",
             "-i=",
             "-i",
             "stray",

@@ -29,6 +29,10 @@ pub enum Method {
     Auto,
     /// Linux packet sockets.
     AfPacket,
+    /// BPF programs on tcx (Linux).
+    Bpf,
+    /// AF_XDP sockets (Linux): frames are taken away from the host.
+    AfXdp,
     /// The pcap library.
     Pcap,
 }
@@ -81,6 +85,10 @@ pub struct LiveConfig {
     pub snap: u32,
     /// Asks named interfaces for the frames of other hosts too.
     pub promiscuous: bool,
+    /// Lets AF_XDP take frames from interfaces that carry the host's own traffic.
+    pub takes_traffic: bool,
+    /// Asks the kernel to look into queues when we do, where a method has that (AF_XDP).
+    pub busy_poll: bool,
     /// Secret of the hash that deals frames out to several threads.
     pub seed: u32,
 }
@@ -88,7 +96,17 @@ pub struct LiveConfig {
 impl LiveConfig {
     /// Returns the usual way to watch these interfaces.
     pub fn new(watch: Watch) -> Self {
-        Self { watch, method: Method::Auto, ring: None, filter: None, snap: 0, promiscuous: false, seed: 0 }
+        Self {
+            watch,
+            method: Method::Auto,
+            ring: None,
+            filter: None,
+            snap: 0,
+            promiscuous: false,
+            takes_traffic: false,
+            busy_poll: false,
+            seed: 0,
+        }
     }
 }
 
@@ -99,6 +117,8 @@ pub struct Live<S = LiveSource> {
     pub sources: Vec<S>,
     /// What is not as it was asked for, in words for the screen.
     pub notes: Vec<String>,
+    /// Why this way was taken, or what it costs here, in words.
+    pub reason: Option<String>,
 }
 
 /// A capture of the system's own kind.
@@ -134,7 +154,7 @@ pub enum OpenError {
 pub fn open(config: &LiveConfig, threads: usize) -> Result<Live, OpenError> {
     let native = match config.method {
         Method::Pcap => return open_pcap(config),
-        Method::AfPacket | Method::Auto => system::open_native(config, threads),
+        Method::AfPacket | Method::Bpf | Method::AfXdp | Method::Auto => system::open_native(config, threads),
     };
     match native {
         Err(OpenError::NoMethod(_)) if config.method == Method::Auto => open_pcap(config),
@@ -142,6 +162,7 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live, OpenError> {
         Ok(live) => Ok(Live {
             sources: live.sources.into_iter().map(LiveSource::Native).collect(),
             notes: live.notes,
+            reason: live.reason,
         }),
     }
 }
@@ -149,7 +170,11 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live, OpenError> {
 #[cfg(feature = "pcap")]
 fn open_pcap(config: &LiveConfig) -> Result<Live, OpenError> {
     let live = super::pcap_source::open(config)?;
-    Ok(Live { sources: live.sources.into_iter().map(LiveSource::Pcap).collect(), notes: live.notes })
+    Ok(Live {
+        sources: live.sources.into_iter().map(LiveSource::Pcap).collect(),
+        notes: live.notes,
+        reason: live.reason,
+    })
 }
 
 #[cfg(not(feature = "pcap"))]

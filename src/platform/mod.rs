@@ -8,7 +8,8 @@
 //! | [`filter`] | which frames are captured |
 //! | [`interface`] | interfaces, and the one to watch when none is named |
 //! | [`interfaces()`], [`addresses`], [`check_capture`] | which there are; whether we may capture on them |
-//! | [`allowed_cores`], [`check_cores`], [`host`] | where threads run |
+//! | [`allowed_cores`], [`check_cores`], [`host`], [`use_realtime`] | where threads run |
+//! | [`placement_of`] | where cores and cards stand to each other |
 //! | [`standard_output`], [`reader_gone`], [`reader_keeps_up`] | where exports go; whether somebody reads them |
 //! | [`private_file`], [`private_folder`] | files for their owner only |
 //! | [`checks`] | what works here, and what helps where something does not |
@@ -21,6 +22,7 @@ pub mod interface;
 pub mod live;
 #[cfg(feature = "pcap")]
 pub mod pcap_source;
+pub mod placement;
 
 #[cfg(target_os = "linux")]
 pub mod linux;
@@ -33,8 +35,8 @@ mod portable;
 use portable as system;
 
 pub use system::{
-    addresses, allowed_cores, check_capture, check_cores, interfaces, reader_gone, reader_keeps_up,
-    self_usage, usable_memory, utc_offset,
+    addresses, allowed_cores, check_capture, check_cores, check_realtime, interfaces, placement_of,
+    reader_gone, reader_keeps_up, self_usage, usable_memory, utc_offset,
 };
 
 use crate::{
@@ -154,6 +156,11 @@ pub fn host(cores: Vec<CoreId>) -> Host {
         monotonic: system::monotonic,
         wall: system::wall,
     }
+}
+
+/// Gives the pipeline's pinned threads a real-time priority, which [`check_realtime`] has found possible.
+pub fn use_realtime(host: &mut Host) {
+    host.enter_thread = system::enter_thread_realtime;
 }
 
 /// Writes `0-3,8`.

@@ -47,7 +47,7 @@ pub fn open(config: &LiveConfig) -> Result<Live<PcapSource>, OpenError> {
         .collect::<Result<_, OpenError>>()?;
     let source =
         PcapSource { ports, config: config.clone(), turn: 0, looked: Instant::now(), stopped: false };
-    Ok(Live { sources: vec![source], notes: Vec::new() })
+    Ok(Live { sources: vec![source], notes: Vec::new(), reason: None })
 }
 
 fn refused(name: &str, error: pcap::Error) -> OpenError {

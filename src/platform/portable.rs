@@ -12,6 +12,7 @@ use super::{
     CoreError, SelfUsage,
     interface::Interface,
     live::{LiveConfig, Native, OpenError},
+    placement::Placement,
 };
 use crate::{
     base::{
@@ -75,6 +76,21 @@ pub fn check_capture() -> Result<(), String> {
 /// Returns the cores that the standard library counts.
 pub fn allowed_cores() -> io::Result<Vec<CoreId>> {
     Ok((0..std::thread::available_parallelism()?.get() as u16).map(CoreId).collect())
+}
+
+/// Cannot know where cores and cards are.
+pub fn placement_of(_cores: &[CoreId], _interfaces: &[String]) -> Placement {
+    Placement::default()
+}
+
+/// There is no way known here.
+pub fn check_realtime() -> Result<(), String> {
+    Err("real-time priority is not available on this system".to_owned())
+}
+
+/// As [`enter_thread`].
+pub fn enter_thread_realtime(name: &str, core: Option<CoreId>) {
+    enter_thread(name, core);
 }
 
 /// Refuses cores beyond those that there are.

@@ -51,6 +51,8 @@ pub struct Setup {
     pub promiscuous: bool,
     /// What capture cannot do here, in words.
     pub notes: Vec<String>,
+    /// Why this way of capture was taken, or what it costs here, in words.
+    pub reason: Option<String>,
     /// The filter at first.
     pub filter: String,
     /// The order at first.
@@ -76,6 +78,7 @@ impl Default for Setup {
             file: None,
             promiscuous: false,
             notes: Vec::new(),
+            reason: None,
             filter: String::new(),
             sort: Sort::default(),
             columns: Choice::default(),

@@ -1,5 +1,5 @@
 //! Which cores the process may use, and threads bound to them.
-#![expect(unsafe_code, reason = "sched_getaffinity, sched_setaffinity, prctl")]
+#![expect(unsafe_code, reason = "sched_getaffinity, sched_setaffinity, sched_setscheduler, prctl")]
 
 use std::{fs, io};
 
@@ -61,7 +61,7 @@ fn judge(
 }
 
 /// Reads the kernel's `0-3,8`; what is not a list is none.
-fn parse_list(text: &str) -> Vec<CoreId> {
+pub fn parse_list(text: &str) -> Vec<CoreId> {
     let mut cores = Vec::new();
     for part in text.trim().split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -96,6 +96,41 @@ pub fn enter_thread(name: &str, core: Option<CoreId>) {
             (&raw const mask).cast::<libc::c_void>(),
         )
     };
+}
+
+/// As [`enter_thread`], and gives a thread with a core of its own the lowest real-time priority: ordinary
+/// threads never take the core away from it.
+pub fn enter_thread_realtime(name: &str, core: Option<CoreId>) {
+    enter_thread(name, core);
+    if core.is_some() {
+        // [`check_realtime`] has found that it may.
+        let _ = set_realtime();
+    }
+}
+
+/// Says whether threads may get a real-time priority.
+///
+/// # Errors
+/// In words: what is missing.
+pub fn check_realtime() -> Result<(), String> {
+    // In a thread of its own, which takes the priority with it.
+    let tried = std::thread::spawn(set_realtime).join();
+    match tried {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(e)) => {
+            Err(format!("a real-time priority is refused: {e} (needs CAP_SYS_NICE, or ulimit -r 1)"))
+        }
+        Err(_) => Err("a real-time priority could not be tried".to_owned()),
+    }
+}
+
+fn set_realtime() -> io::Result<()> {
+    // SAFETY: all members are numbers.
+    let mut priority: libc::sched_param = unsafe { std::mem::zeroed() };
+    priority.sched_priority = 1;
+    // SAFETY: the struct is valid during the call; 0 is this thread.
+    let done = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const priority) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -46,6 +46,16 @@ pub fn flags_of(socket: BorrowedFd<'_>, name: &str) -> io::Result<c_int> {
     Ok(c_int::from(unsafe { answer.ifr_ifru.ifru_flags } as u16))
 }
 
+/// Returns the `ARPHRD_*` number: how frames begin.
+///
+/// # Errors
+/// `ENODEV` when there is no such interface.
+pub fn hatype_of(socket: BorrowedFd<'_>, name: &str) -> io::Result<u16> {
+    let answer = ask(socket, libc::SIOCGIFHWADDR, &mut request(name)?)?;
+    // SAFETY: the call filled this member; the family is the type.
+    Ok(unsafe { answer.ifr_ifru.ifru_hwaddr }.sa_family)
+}
+
 /// Returns the largest packet in bytes.
 ///
 /// # Errors
@@ -91,6 +101,19 @@ fn ask(socket: BorrowedFd<'_>, what: c_ulong, ifreq: &mut libc::ifreq) -> io::Re
     // question uses it, which the caller keeps alive.
     let done = unsafe { libc::ioctl(socket.as_raw_fd(), what as _, &raw mut *ifreq) };
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(*ifreq) }
+}
+
+/// Returns the number of receive queues, `None` where the driver does not tell.
+pub fn channels_of(socket: BorrowedFd<'_>, name: &str) -> Option<u32> {
+    const ETHTOOL_GCHANNELS: u32 = 0x3c;
+    // struct ethtool_channels (linux/ethtool.h): cmd, four maxima, rx_count, tx_count, other_count,
+    // combined_count.
+    let mut command = [0u32; 9];
+    command[0] = ETHTOOL_GCHANNELS;
+    let mut ifreq = request(name).ok()?;
+    ifreq.ifr_ifru.ifru_data = command.as_mut_ptr().cast();
+    ask(socket, libc::SIOCETHTOOL as c_ulong, &mut ifreq).ok()?;
+    Some(command[5] + command[8]).filter(|count| *count > 0)
 }
 
 /// Hears that some link changed (rtnetlink(7), group LINK), not which one: whoever hears it looks.

@@ -1,39 +1,35 @@
 //! Linux.
 
 pub mod af_packet;
+#[cfg(feature = "bpf")]
+pub mod af_xdp;
 pub mod affinity;
+#[cfg(feature = "bpf")]
+pub mod bpf_capture;
 mod check;
 pub mod clock;
 pub mod interfaces;
 mod link;
+pub mod native;
 pub mod output;
 pub mod owners;
+pub mod placement;
 pub mod privileges;
 pub mod resources;
 pub mod sigbus;
 
-pub use af_packet::AfPacketSource as NativeSource;
-pub use affinity::{allowed_cores, check_cores, enter_thread};
+pub use affinity::{allowed_cores, check_cores, check_realtime, enter_thread, enter_thread_realtime};
 pub use check::checks;
 pub use clock::{monotonic, utc_offset, wall};
 pub use interfaces::{addresses, interfaces};
+pub use native::{NativeSource, open as open_native};
 pub use output::{reader_gone, reader_keeps_up};
+pub use placement::placement_of;
 pub use privileges::check_capture;
 pub use resources::{advise_huge_pages as advise, self_usage, usable_memory};
 
-use super::{
-    OwnerMethod,
-    live::{LiveConfig, Native, OpenError},
-};
+use super::OwnerMethod;
 use crate::process::lookup::Owners;
-
-/// Opens the system's own way of capture for `threads` rx threads.
-///
-/// # Errors
-/// See [`OpenError`].
-pub fn open_native(config: &LiveConfig, threads: usize) -> Result<Native, OpenError> {
-    af_packet::open(config, threads)
-}
 
 /// Starts to look for owners of sockets.
 pub fn owners(method: OwnerMethod) -> Option<Box<dyn Owners>> {

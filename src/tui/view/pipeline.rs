@@ -201,6 +201,9 @@ fn capture(app: &App, view: &View, lines: &mut Vec<Line>) {
             field("Cut short", text::escape(why).into_owned(), Role::Warn);
         }
     }
+    if let Some(reason) = &app.setup.reason {
+        field("Chosen", reason.clone(), Role::Plain);
+    }
     let owners = &view.owner_method;
     if !owners.method.is_empty() {
         field("Owners", format!("{}  {}", owners.method, owners.parts).trim_end().to_owned(), Role::Plain);

@@ -20,14 +20,14 @@
 //! An interface that goes down keeps its socket; the kernel takes it up again. One that is deleted
 //! and comes back under its name gets a new socket; the old one is read to its end first.
 
-mod block;
+pub(super) mod block;
 mod channel;
-mod face;
+pub(super) mod face;
 mod fanout;
 mod probe;
-mod registry;
+pub(super) mod registry;
 mod ring;
-mod socket;
+pub(super) mod socket;
 mod source;
 
 pub use source::{AfPacketSource, open};

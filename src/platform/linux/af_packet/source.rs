@@ -99,7 +99,7 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<AfPacketSource>,
             .open(config.filter.as_ref(), config.snap)
             .map_err(|e| refused("set the capture filter", e))?;
     }
-    Ok(Live { sources, notes })
+    Ok(Live { sources, notes, reason: None })
 }
 
 fn unknown_interface(name: &str) -> OpenError {

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
+/* Copies what passes an interface into rings, one for each CPU and rx thread. It only looks: every path
+ * ends with TCX_NEXT, which is also what TC_ACT_UNSPEC is to a clsact filter, so that the frame goes on as
+ * if nobody had been there.
+ *
+ * A CPU runs one of these at a time: they run with bottom halves off, and a hardware interrupt sends
+ * nothing through them.
+ */
+#include "capture.h"
+#include "deal.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+
+/* Set before loading: the verifier takes these for constants. */
+const volatile struct settings settings = {
+	.ring_mask = LONGEST - 1,
+	.snap = LONGEST,
+	.threads = 1,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* CPUs times threads: set before loading */
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, sizeof(struct ring) + LONGEST + SLACK); /* likewise */
+} rings SEC(".maps");
+
+/* Publishes what was written before. */
+static inline_always void publish(struct ring *ring, u64 head)
+{
+	if (settings.weak_memory)
+		__sync_lock_test_and_set(&ring->head, head);
+	else
+		*(volatile u64 *)&ring->head = head;
+}
+
+static inline_always int has_room(struct ring *ring, u64 needed)
+{
+	u64 size = (u64)settings.ring_mask + 1;
+	if (needed - ring->seen_tail <= size)
+		return 1;
+	ring->seen_tail = *(volatile u64 *)&ring->tail;
+	return needed - ring->seen_tail <= size;
+}
+
+static inline_always void see(struct __sk_buff *skb, u32 is_outgoing, u32 link_bytes)
+{
+	u32 index = bpf_get_smp_processor_id();
+	if (settings.threads > 1)
+		index = index * settings.threads + deal(skb, link_bytes, settings.threads, settings.seed);
+	struct ring *ring = bpf_map_lookup_elem(&rings, &index);
+	if (!ring)
+		return;
+
+	u32 length = skb->len;
+	u32 captured = length < settings.snap ? length : settings.snap;
+	u32 size = (sizeof(struct record) + captured + 15) & ~15u;
+	u64 head = ring->head;
+	ring->frames++;
+	if (!has_room(ring, head + size)) {
+		ring->lost++;
+		return;
+	}
+	struct record *record = (void *)(ring->data + (head & settings.ring_mask));
+	record->size = size;
+	record->at_ns = bpf_ktime_get_ns();
+	record->length = length;
+	record->ifindex = skb->ifindex;
+	record->gso_size = skb->gso_size;
+	if (skb->vlan_present) {
+		record->tag_type = bpf_ntohs(skb->vlan_proto);
+		record->tag = skb->vlan_tci;
+	} else {
+		record->tag_type = 0;
+		record->tag = 0;
+	}
+	record->packet_type = is_outgoing ? PACKET_OUTGOING : skb->pkt_type;
+	record->link_bytes = link_bytes;
+	/* The verifier wants to see both bounds on the very number. */
+	asm volatile("" : "+r"(captured));
+	if (captured == 0 || captured > LONGEST || bpf_skb_load_bytes(skb, 0, record + 1, captured))
+		captured = 0;
+	record->captured = captured;
+	publish(ring, head + size);
+}
+
+SEC("tcx/ingress")
+int ethernet_in(struct __sk_buff *skb)
+{
+	see(skb, 0, 14);
+	return TCX_NEXT;
+}
+
+SEC("tcx/egress")
+int ethernet_out(struct __sk_buff *skb)
+{
+	see(skb, 1, 14);
+	return TCX_NEXT;
+}
+
+/* Interfaces whose frames begin with the network header: tunnels. */
+SEC("tcx/ingress")
+int network_in(struct __sk_buff *skb)
+{
+	see(skb, 0, 0);
+	return TCX_NEXT;
+}
+
+SEC("tcx/egress")
+int network_out(struct __sk_buff *skb)
+{
+	see(skb, 1, 0);
+	return TCX_NEXT;
+}
+
+/* Keeps the type of the records in the object, for the test that compares it. */
+const struct record *record_type __attribute__((unused));
+
+char _license[] SEC("license") = "GPL";

@@ -1,0 +1,414 @@
+//! The source: merges the rings of all CPUs by time, and keeps the programs in step with the interfaces.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "ppoll, and a promise of how long frames stay")]
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "start-up, and changes of interfaces: off the packet path"
+)]
+
+use std::{
+    io,
+    os::fd::{AsFd as _, AsRawFd as _},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    programs::{Attached, Programs, Settings},
+    ring::Reader,
+};
+use crate::{
+    base::time::Nanos,
+    capture::source::{Clock, Progress, Source, SourceStatus},
+    packet::parse::FrameMeta,
+    platform::{
+        interface::InterfaceError,
+        linux::{
+            af_packet::{face::Faces, registry::Registry, socket::PacketSocket},
+            clock, interfaces, link, privileges,
+        },
+        live::{Live, LiveConfig, OpenError, RingConfig, Watch},
+    },
+};
+
+/// A record is there this long after its stamp, ns: the program stamps first, then copies.
+const LAG: u64 = 20_000;
+/// After the programs are off, one that was running has ended after this time, ns.
+const LAST_RUN: u64 = 5_000_000;
+/// What has come is looked for so often at most, ns: a look takes a line away from the CPU that writes it,
+/// and few frames at a time cost more each.
+const REST: u64 = 200_000;
+/// How long an idle reader sleeps, ns: twice as long each time. Nothing wakes it; the rings hold for longer.
+const SHORTEST_NAP: u64 = 1_000_000;
+const LONGEST_NAP: u64 = 4_000_000;
+/// Bytes of one CPU's ring.
+const SMALLEST_RING: usize = 128 << 10;
+const LARGEST_RING: usize = 16 << 20;
+/// A link's traffic comes in on so many CPUs at least, as far as memory for rings goes.
+const BUSY_CPUS: usize = 4;
+
+/// Opens the capture for `threads` rx threads.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, OpenError> {
+    if config.filter.is_some() {
+        return Err(OpenError::NoMethod("bpf together with --bpf-filter (use --capture af-packet)"));
+    }
+    let names = match &config.watch {
+        Watch::Any => Vec::new(),
+        Watch::Named(all) => {
+            let mut names: Vec<String> = Vec::new();
+            // A name twice would count every frame twice.
+            for name in all {
+                if !names.contains(name) {
+                    names.push(name.clone());
+                }
+            }
+            names
+        }
+    };
+    let registry = Registry::new(&names).map_err(|(name, source)| match source.raw_os_error() {
+        Some(libc::ENODEV | libc::ENXIO) => {
+            let known = interfaces::interfaces().unwrap_or_default();
+            OpenError::from(InterfaceError::Unknown { name, known })
+        }
+        _ => OpenError::Refused { attempt: format!("look at {name}"), source },
+    })?;
+    let threads = threads.max(1);
+    let programs = load(config, &names, threads)?;
+    let reason = cost(&programs);
+    let mut notes = Vec::new();
+    if config.promiscuous && config.watch == Watch::Any {
+        notes.push("promiscuous mode needs named interfaces: not set".to_owned());
+    }
+    let (rings, cpus) = (Arc::clone(&programs.rings), programs.cpus);
+    let readers = |thread| (0..cpus).map(|cpu| Reader::new(&rings, cpu * threads + thread)).collect();
+    let registry = Arc::new(registry);
+    if config.watch == Watch::Any {
+        interfaces::indices().into_iter().for_each(|index| {
+            registry.resolve(index);
+        });
+    }
+    let sources: Vec<Vec<Reader>> = (0..threads).map(readers).collect();
+    let shared = Arc::new(Shared {
+        registry: Arc::clone(&registry),
+        watch: config.watch.clone(),
+        promiscuous: config.promiscuous,
+        hung: Mutex::new(Hung { on: Vec::new(), promiscuous: Vec::new(), programs, is_over: false }),
+    });
+    // All at once, when everything is there to take what comes.
+    shared.follow(true).map_err(|e| refused("attach the capture programs", e))?;
+    let sources = sources.into_iter().map(|readers| BpfSource::new(&shared, readers)).collect();
+    Ok(Live { sources, notes, reason })
+}
+
+/// Measures the program, and says in words what it costs.
+fn cost(programs: &Programs) -> Option<String> {
+    let cost = programs.measure().ok()?.as_nanos();
+    Some(format!("bpf was asked for; its program takes {cost} ns for a small frame here"))
+}
+
+/// Loads the programs with as much room as the memory has.
+fn load(config: &LiveConfig, names: &[String], threads: usize) -> Result<Programs, OpenError> {
+    let cpus = libbpf_rs::num_possible_cpus().unwrap_or(1);
+    let mut ring_bytes = match config.ring {
+        Some(ring) => ring.block_size.saturating_mul(ring.blocks),
+        None => {
+            let ring = RingConfig::for_link(interfaces::fastest_link(names));
+            let bytes = ring.block_size * ring.blocks;
+            bytes.min(BUSY_CPUS * bytes / (cpus * threads))
+        }
+    };
+    ring_bytes = ring_bytes.clamp(SMALLEST_RING, LARGEST_RING).next_power_of_two();
+    loop {
+        let settings = Settings { ring_bytes, snap: config.snap, threads, seed: config.seed };
+        match Programs::load(&settings) {
+            Ok(programs) => return Ok(programs),
+            Err(e) if is_room(&e) && ring_bytes > SMALLEST_RING => ring_bytes /= 2,
+            Err(e) => return Err(refused("load the capture programs", e)),
+        }
+    }
+}
+
+/// Whether less memory might be granted; kernels before 6.0 have no value above 4 MB.
+fn is_room(error: &io::Error) -> bool {
+    let text = error.to_string();
+    matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::E2BIG))
+        || text.contains("Argument list too long")
+        || text.contains("Cannot allocate memory")
+}
+
+fn refused(attempt: &str, source: io::Error) -> OpenError {
+    match source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) if privileges::check_capture().is_err() => {
+            OpenError::NotAllowed(privileges::refusal())
+        }
+        Some(libc::EPERM | libc::EACCES) => OpenError::NotAllowed(format!(
+            "cannot {attempt}: the kernel wants CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (sudo, or setcap \
+             cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon=eip); --capture af-packet needs CAP_NET_RAW only"
+        )),
+        _ => OpenError::Refused { attempt: attempt.to_owned(), source },
+    }
+}
+
+/// What the sources of a capture have in common.
+struct Shared {
+    registry: Arc<Registry>,
+    watch: Watch,
+    promiscuous: bool,
+    hung: Mutex<Hung>,
+}
+
+/// Programs, and where they hang. In this order, so that they are taken off before they are unloaded.
+struct Hung {
+    on: Vec<(u32, [Attached; 2])>,
+    /// Sockets that keep interfaces promiscuous.
+    promiscuous: Vec<(u32, PacketSocket)>,
+    programs: Programs,
+    is_over: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Hung> {
+        self.hung.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hangs programs on interfaces that are there now, and forgets those that are gone. `strict`: an
+    /// interface that cannot be watched is an error; else it is tried again when a link changes.
+    fn follow(&self, strict: bool) -> io::Result<()> {
+        let mut hung = self.lock();
+        if hung.is_over {
+            return Ok(());
+        }
+        let wanted: Vec<u32> = match &self.watch {
+            Watch::Any => interfaces::indices(),
+            Watch::Named(names) => {
+                names.iter().filter_map(|n| link::index_of(self.registry.as_fd(), n).ok()).collect()
+            }
+        };
+        let there = interfaces::indices();
+        // What was renamed stays watched, as a packet socket stays bound.
+        hung.on.retain(|(index, _)| there.contains(index));
+        hung.promiscuous.retain(|(index, _)| there.contains(index));
+        for index in wanted {
+            if hung.on.iter().any(|(i, _)| *i == index) {
+                continue;
+            }
+            match self.hang(&mut hung, index) {
+                // An interface that has gone meanwhile.
+                Err(e) if e.raw_os_error() == Some(libc::ENODEV) => {}
+                Err(e) if strict => return Err(e),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn hang(&self, hung: &mut Hung, index: u32) -> io::Result<()> {
+        let name = link::name_of(self.registry.as_fd(), index)?;
+        let hatype = link::hatype_of(self.registry.as_fd(), &name)?;
+        let attached = hung.programs.attach(index, hatype)?;
+        hung.on.push((index, attached));
+        if self.promiscuous && self.watch != Watch::Any {
+            let socket = PacketSocket::new()?;
+            socket.set_promiscuous(index)?;
+            hung.promiscuous.push((index, socket));
+        }
+        Ok(())
+    }
+
+    /// Takes all programs off, for good.
+    fn take_off(&self) {
+        let mut hung = self.lock();
+        hung.is_over = true;
+        hung.on.clear();
+        hung.promiscuous.clear();
+    }
+}
+
+/// One rx thread's share of a live capture.
+pub struct BpfSource {
+    shared: Arc<Shared>,
+    faces: Faces,
+    /// One for each CPU.
+    readers: Vec<Reader>,
+    /// Wall time less monotonic time, ns.
+    wall_offset: u64,
+    nap: u64,
+    /// When the rings were looked at, monotonic, and up to which stamp everything was there then.
+    looked: u64,
+    horizon: u64,
+    /// When the programs were taken off, monotonic.
+    stopped: Option<u64>,
+}
+
+impl BpfSource {
+    fn new(shared: &Arc<Shared>, readers: Vec<Reader>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            faces: Faces::new(Arc::clone(&shared.registry)),
+            readers,
+            wall_offset: wall_offset(),
+            nap: SHORTEST_NAP,
+            looked: 0,
+            horizon: 0,
+            stopped: None,
+        }
+    }
+
+    /// Returns the reader with the earliest record, and the stamp of the earliest in all others.
+    #[inline]
+    fn earliest(&self) -> Option<(usize, u64)> {
+        let (mut first, mut at, mut second) = (None, u64::MAX, u64::MAX);
+        for (n, reader) in self.readers.iter().enumerate() {
+            let Some((record, _)) = reader.peek() else { continue };
+            if record.at < at || first.is_none() {
+                (first, second, at) = (Some(n), at, record.at);
+            } else {
+                second = second.min(record.at);
+            }
+        }
+        first.map(|n| (n, second))
+    }
+
+    /// Looks what has come, unless that was just done. Returns whether it was.
+    fn look(&mut self) -> bool {
+        // The clock first: whatever was stamped before the horizon is seen by the look.
+        let now = clock::monotonic();
+        if self.stopped.is_none() && now < self.looked + REST {
+            return false;
+        }
+        self.looked = now;
+        self.horizon = if self.stopped.is_some() { u64::MAX } else { now.saturating_sub(LAG) };
+        self.readers.iter_mut().for_each(Reader::look);
+        true
+    }
+
+    /// Whether its next record is there for sure, as are all that come before it.
+    fn can_hand_out(&self, reader: &Reader) -> bool {
+        reader.peek().is_some_and(|(record, _)| record.at <= self.horizon)
+    }
+
+    /// Hands out at most `max` frames of those that the last look has seen, by time.
+    #[inline]
+    fn hand_out(&mut self, max: usize, each: &mut impl FnMut(&[u8], &FrameMeta)) -> usize {
+        let mut handed = 0;
+        while handed < max {
+            let Some((first, second)) = self.earliest() else { break };
+            let reader = &mut self.readers[first];
+            let (limit, before) = (second.min(self.horizon), handed);
+            while handed < max {
+                let Some((record, size)) = reader.peek() else { break };
+                if record.at > limit {
+                    break;
+                }
+                reader.prefetch(size);
+                let frame = record.frame(self.wall_offset);
+                let (skip, meta) = self.faces.meta(&frame, None);
+                each(&frame.bytes[skip..], &meta);
+                reader.advance(size);
+                handed += 1;
+            }
+            if handed == before {
+                break;
+            }
+        }
+        handed
+    }
+
+    fn tend(&mut self) {
+        self.wall_offset = wall_offset();
+        self.shared.registry.refresh();
+        if self.faces.refresh() && self.stopped.is_none() {
+            // What cannot be watched now is tried again when a link changes.
+            let _ = self.shared.follow(false);
+        }
+    }
+
+    /// Sleeps for so many ns, less than a second; returns early, and true, when a link has changed.
+    fn nap_for(&self, nanos: u64) -> bool {
+        let time = libc::timespec { tv_sec: 0, tv_nsec: nanos as libc::c_long };
+        let mut fd = libc::pollfd { fd: self.shared.registry.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry and the timespec are valid during the call.
+        unsafe { libc::ppoll(&raw mut fd, 1, &raw const time, std::ptr::null()) > 0 }
+    }
+
+    fn is_drained(&self) -> bool {
+        self.readers.iter().all(|r| !r.is_ready())
+    }
+}
+
+fn wall_offset() -> u64 {
+    clock::wall().wrapping_sub(clock::monotonic())
+}
+
+// SAFETY: records are given back to the programs by the next `burst` or `wait` only, and the rings' map
+// lives as long as a reader.
+unsafe impl Source for BpfSource {
+    fn clock(&self) -> Clock {
+        Clock::Live
+    }
+
+    #[inline]
+    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
+        self.readers.iter_mut().for_each(Reader::release);
+        let (mut handed, mut is_new) = (0, true);
+        while handed == 0 && is_new {
+            // NB: in one place, so that `each`, which is large, becomes part of the loop.
+            handed = self.hand_out(max, &mut each);
+            is_new = handed == 0 && self.look() && self.readers.iter().any(|r| self.can_hand_out(r));
+        }
+        if handed > 0 {
+            self.nap = SHORTEST_NAP;
+            return Progress::Frames;
+        }
+        match self.stopped {
+            Some(at) if self.is_drained() && clock::monotonic() > at + LAST_RUN => Progress::End,
+            _ => Progress::Idle,
+        }
+    }
+
+    /// Naps until a look finds something: nothing wakes it but a change of a link.
+    fn wait(&mut self, timeout: Nanos) {
+        self.readers.iter_mut().for_each(Reader::release);
+        let mut left = timeout.0;
+        while left > 0 {
+            let nap = left.min(self.nap);
+            left -= nap;
+            self.nap = (self.nap * 2).min(LONGEST_NAP);
+            let changed = self.nap_for(nap);
+            if changed || self.faces.is_old() {
+                return self.tend();
+            }
+            self.look();
+            if !self.is_drained() {
+                return;
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        self.shared.take_off();
+        self.stopped.get_or_insert_with(clock::monotonic);
+    }
+
+    fn status(&mut self, out: &mut SourceStatus) {
+        if self.stopped.is_none() {
+            self.tend();
+        }
+        *out = SourceStatus {
+            method: "bpf",
+            interfaces: std::mem::take(&mut out.interfaces),
+            ..SourceStatus::default()
+        };
+        self.shared.registry.report(&mut out.interfaces);
+        for reader in &self.readers {
+            let (frames, lost) = reader.counts();
+            out.kernel_frames += frames;
+            out.kernel_drops += lost;
+        }
+        out.other_host_frames = self.faces.other_host_frames();
+    }
+}

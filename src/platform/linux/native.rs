@@ -1,0 +1,112 @@
+//! The ways of capture that Linux has, and which of them is taken.
+#![expect(unsafe_code, reason = "promises how long frames stay where they are")]
+
+use super::af_packet::{self, AfPacketSource};
+#[cfg(feature = "bpf")]
+use super::{
+    af_xdp::{self, AfXdpSource},
+    bpf_capture::{self, BpfSource},
+};
+use crate::{
+    base::time::Nanos,
+    capture::source::{Clock, Progress, Source, SourceStatus},
+    packet::parse::FrameMeta,
+    platform::live::{Live, LiveConfig, Method, Native, OpenError},
+};
+
+/// Why packet sockets are taken where nobody asks for another way: measured with `perf/host.sh`, the other one
+/// that takes nothing away is not cheaper for sure, and needs more privileges.
+const WHY_PACKET_SOCKETS: &str =
+    "af-packet: needs the fewest privileges; bpf, which copies every frame too, costs about as much";
+
+/// One rx thread's share of a live capture.
+#[allow(clippy::large_enum_variant, reason = "one for each thread, made at start")]
+pub enum NativeSource {
+    /// Packet sockets.
+    AfPacket(AfPacketSource),
+    /// BPF programs on tcx.
+    #[cfg(feature = "bpf")]
+    Bpf(BpfSource),
+    /// AF_XDP sockets.
+    #[cfg(feature = "bpf")]
+    AfXdp(AfXdpSource),
+}
+
+/// Opens a capture for `threads` rx threads: the way that was asked for, or the best that works here.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn open(config: &LiveConfig, threads: usize) -> Result<Native, OpenError> {
+    let by_socket = || Ok(wrap(af_packet::open(config, threads)?, NativeSource::AfPacket));
+    match config.method {
+        Method::Bpf => open_bpf(config, threads),
+        Method::AfXdp => open_xdp(config),
+        Method::Auto => {
+            let mut live = by_socket()?;
+            live.reason = Some(WHY_PACKET_SOCKETS.to_owned());
+            Ok(live)
+        }
+        Method::AfPacket | Method::Pcap => by_socket(),
+    }
+}
+
+#[cfg(feature = "bpf")]
+fn open_bpf(config: &LiveConfig, threads: usize) -> Result<Native, OpenError> {
+    Ok(wrap(bpf_capture::open(config, threads)?, NativeSource::Bpf))
+}
+
+#[cfg(not(feature = "bpf"))]
+fn open_bpf(_config: &LiveConfig, _threads: usize) -> Result<Native, OpenError> {
+    Err(OpenError::NoMethod("bpf (build with --features bpf)"))
+}
+
+#[cfg(feature = "bpf")]
+fn open_xdp(config: &LiveConfig) -> Result<Native, OpenError> {
+    Ok(wrap(af_xdp::open(config)?, NativeSource::AfXdp))
+}
+
+#[cfg(not(feature = "bpf"))]
+fn open_xdp(_config: &LiveConfig) -> Result<Native, OpenError> {
+    Err(OpenError::NoMethod("af-xdp (build with --features bpf)"))
+}
+
+fn wrap<S>(live: Live<S>, source: fn(S) -> NativeSource) -> Native {
+    Live { sources: live.sources.into_iter().map(source).collect(), notes: live.notes, reason: live.reason }
+}
+
+/// Calls a method of whichever source it is.
+macro_rules! of_each {
+    ($self:ident, $source:ident => $call:expr) => {
+        match $self {
+            Self::AfPacket($source) => $call,
+            #[cfg(feature = "bpf")]
+            Self::Bpf($source) => $call,
+            #[cfg(feature = "bpf")]
+            Self::AfXdp($source) => $call,
+        }
+    };
+}
+
+// SAFETY: each of them keeps the promise.
+unsafe impl Source for NativeSource {
+    fn clock(&self) -> Clock {
+        Clock::Live
+    }
+
+    #[inline]
+    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, each: F) -> Progress {
+        of_each!(self, s => s.burst(max, each))
+    }
+
+    fn wait(&mut self, timeout: Nanos) {
+        of_each!(self, s => s.wait(timeout));
+    }
+
+    fn stop(&mut self) {
+        of_each!(self, s => s.stop());
+    }
+
+    fn status(&mut self, out: &mut SourceStatus) {
+        of_each!(self, s => s.status(out));
+    }
+}
