@@ -18,8 +18,8 @@ use crate::{
         time::Stamp,
     },
     dpi::{
-        fact::Fact,
-        notes::{Learn, Learned, Notes, Phase, Sink},
+        fact::{Fact, MOST_VALUES},
+        notes::{Learn, Learned, Notes, Phase, Resolved, Sink},
         recogniser::{RECOGNISERS, Recogniser, Verdict},
         room::{BLOCK, Blocks, Chain, Memories},
         service::Service,
@@ -44,8 +44,8 @@ const MOST_SEGMENTS: u32 = 64;
 const MOST_OF_KNOWN: u32 = 512;
 /// Beginnings that are tried of a flow whose own was not seen.
 const MOST_TRIES: u32 = 4;
-/// Facts of one flow that are remembered as passed on.
-const SAID: usize = 32;
+/// Facts of one flow that are passed on, and remembered so that each is once: as many as readers keep.
+const SAID: usize = MOST_VALUES;
 /// Bit of a slot's entry: the flow has no place; the number of tries stands below.
 const TRIES: u32 = 1 << 31;
 /// Bit of a slot's entry: the flow has no place, and only its phase is followed; the number of its
@@ -245,7 +245,7 @@ impl Inspector {
             opened: subject.opened,
             ports: subject.ports,
         };
-        let mut passer = Passer::new(subject.id, learn, &mut talk.said, &mut talk.said_len);
+        let mut passer = Passer::new(subject, learn, &mut talk.said, &mut talk.said_len);
         let mut notes = Notes::new(&mut passer);
         let asked = ask(talk.candidates, talk.chosen, |r| match r.streams {
             Some(recognise) => recognise(&view, &mut notes),
@@ -320,7 +320,8 @@ impl Inspector {
                 &mut **blank
             }
         };
-        let mut passer = Passer::new(subject.id, learn, &mut talk.said, &mut talk.said_len);
+        let mut passer = Passer::new(subject, learn, &mut talk.said, &mut talk.said_len);
+        passer.is_stream = false;
         let mut notes = Notes::new(&mut passer);
         let before = [0, 1].map(|side| &talk.heads[side][..usize::from(talk.head_lens[side])]);
         let mut datagram = Datagram {
@@ -437,7 +438,7 @@ impl Inspector {
             ports: subject.ports,
         };
         let (mut said, mut said_len) = ([0; SAID], 0);
-        let mut passer = Passer::new(subject.id, learn, &mut said, &mut said_len);
+        let mut passer = Passer::new(subject, learn, &mut said, &mut said_len);
         let mut notes = Notes::new(&mut passer);
         let asked = ask(self.masks.streams, 0, |r| match r.streams {
             Some(recognise) => recognise(&view, &mut notes),
@@ -638,6 +639,9 @@ fn ask(candidates: u128, chosen: u32, mut judge: impl FnMut(&Recogniser) -> Verd
 /// Passes on what was not said before of this flow.
 struct Passer<'a, L> {
     id: FlowId,
+    at: Stamp,
+    /// What is said is said again with every further byte.
+    is_stream: bool,
     learn: &'a mut L,
     said: &'a mut [u32; SAID],
     len: &'a mut u32,
@@ -645,20 +649,18 @@ struct Passer<'a, L> {
 }
 
 impl<'a, L: Learn> Passer<'a, L> {
-    fn new(id: FlowId, learn: &'a mut L, said: &'a mut [u32; SAID], len: &'a mut u32) -> Self {
-        Self { id, learn, said, len, service: None }
+    fn new(subject: &Subject<'_>, learn: &'a mut L, said: &'a mut [u32; SAID], len: &'a mut u32) -> Self {
+        Self { id: subject.id, at: subject.wall, is_stream: true, learn, said, len, service: None }
     }
 
-    /// Returns whether it is new, and remembers it if there is room.
+    /// Returns whether it is new and there is room for it, and remembers it.
     fn is_new(&mut self, digest: u32) -> bool {
         let len = *self.len as usize;
-        if self.said[..len].contains(&digest) {
+        if len == SAID || self.said[..len].contains(&digest) {
             return false;
         }
-        if len < SAID {
-            self.said[len] = digest;
-            *self.len += 1;
-        }
+        self.said[len] = digest;
+        *self.len += 1;
         true
     }
 }
@@ -674,13 +676,15 @@ impl<L: Learn> Sink for Passer<'_, L> {
         self.service = Some(service);
     }
 
-    fn resolved(&mut self, name: &[u8], address: IpAddr) {
-        let digest = match address {
-            IpAddr::V4(a) => digest(0xff, &a.octets()),
-            IpAddr::V6(a) => digest(0xff, &a.octets()),
+    fn resolved(&mut self, service: Service, name: &[u8], address: IpAddr) {
+        // A datagram's answer is news each time: the name has been seen again.
+        let digest = || match address {
+            IpAddr::V4(a) => digest(0xff, name) ^ digest(4, &a.octets()),
+            IpAddr::V6(a) => digest(0xff, name) ^ digest(6, &a.octets()),
         };
-        if self.is_new(digest) {
-            self.learn.learned(self.id, Learned::Resolved(name, address));
+        if !self.is_stream || self.is_new(digest()) {
+            let answer = Resolved { name, address, service, at: self.at };
+            self.learn.learned(self.id, Learned::Resolved(answer));
         }
     }
 }

@@ -11,10 +11,10 @@ use std::{
 };
 
 use crate::{
-    base::ids::FlowId,
+    base::{ids::FlowId, time::Stamp},
     dpi::{
         fact::{Fact, LONGEST_VALUE},
-        notes::{Learn, Learned},
+        notes::{Learn, Learned, Resolved},
         service::Service,
     },
     pipeline::wake::Bell,
@@ -24,7 +24,9 @@ use crate::{
 const PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
 /// The flow's number, a tag, the length of the value in two bytes.
 const HEAD: usize = 11;
-const LONGEST: usize = HEAD + LONGEST_VALUE;
+/// Before the name of an answer: address, time, service.
+const ANSWER: usize = 25;
+const LONGEST: usize = HEAD + ANSWER + LONGEST_VALUE;
 const SERVICE: u8 = 255;
 const RESOLVED: u8 = 254;
 
@@ -56,14 +58,16 @@ impl Learn for LearnedSender {
                 value[0] = service as u8;
                 (SERVICE, 1)
             }
-            Learned::Fact(fact, bytes) => (fact as u8, put(value, bytes)),
-            Learned::Resolved(name, address) => {
+            Learned::Fact(fact, bytes) => (fact as u8, put(&mut value[..LONGEST_VALUE], bytes)),
+            Learned::Resolved(Resolved { name, address, service, at }) => {
                 let address = match address {
                     IpAddr::V4(a) => a.to_ipv6_mapped(),
                     IpAddr::V6(a) => a,
                 };
                 value[..16].copy_from_slice(&address.octets());
-                (RESOLVED, 16 + put(&mut value[16..], name))
+                value[16..24].copy_from_slice(&at.0.to_le_bytes());
+                value[24] = service as u8;
+                (RESOLVED, ANSWER + put(&mut value[ANSWER..], name))
             }
         };
         event[8] = tag;
@@ -147,8 +151,12 @@ fn read(tag: u8, value: &[u8]) -> Option<Learned<'_>> {
     Some(match tag {
         SERVICE => Learned::Service(Service::from_number(*value.first()?)?),
         RESOLVED => {
-            let (address, name) = value.split_first_chunk::<16>()?;
-            Learned::Resolved(name, IpAddr::V6(Ipv6Addr::from(*address)).to_canonical())
+            let (address, rest) = value.split_first_chunk::<16>()?;
+            let (at, rest) = rest.split_first_chunk()?;
+            let (service, name) = rest.split_first()?;
+            let address = IpAddr::V6(Ipv6Addr::from(*address)).to_canonical();
+            let service = Service::from_number(*service)?;
+            Learned::Resolved(Resolved { name, address, service, at: Stamp(u64::from_le_bytes(*at)) })
         }
         fact => Learned::Fact(*Fact::ALL.get(usize::from(fact))?, value),
     })
@@ -170,7 +178,12 @@ mod tests {
             let sent = [
                 Learned::Service(Service::Ssh),
                 Learned::Fact(Fact::Sni, &long[..(round % 100) as usize]),
-                Learned::Resolved(b"example.org", if round % 2 == 0 { address } else { v4 }),
+                Learned::Resolved(Resolved {
+                    name: b"example.org",
+                    address: if round % 2 == 0 { address } else { v4 },
+                    service: Service::Mdns,
+                    at: Stamp(u64::from(round) << 40),
+                }),
                 Learned::Fact(Fact::Ech, b""),
             ];
             for what in sent {

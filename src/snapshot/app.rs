@@ -1,22 +1,27 @@
-//! What a flow was found to speak, as readers see it.
+//! What a flow was found to speak, and how its ends are called, as readers see it.
 
-use crate::dpi::{
-    fact::{Fact, MOST_VALUES, Shape},
-    service::Service,
+use crate::{
+    dpi::{
+        fact::{Fact, MOST_VALUES, Shape},
+        service::Service,
+    },
+    names::known::EndNames,
 };
 
-/// Label and facts of one flow. Values are bytes from the network: escape them where they are shown.
+/// Label, facts and names of one flow. Values are bytes from the network: escape them where they are shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct App {
     /// What it speaks.
     pub service: Option<Service>,
     facts: Vec<(Fact, Box<[u8]>)>,
+    /// Names of its ends that were not said in this flow.
+    pub names: EndNames,
 }
 
 impl App {
     /// Returns what is known of a flow of which only its label is.
     pub fn of(service: Service) -> Self {
-        Self { service: Some(service), facts: Vec::new() }
+        Self { service: Some(service), ..Self::default() }
     }
 
     /// Adds a value, unless it is there already or there is room for one only.

@@ -361,12 +361,17 @@ fn any_text(
         Field::LocalPort => flow.port(flow.local()).is_some_and(|p| number(p.into(), scratch, holds)),
         Field::RemotePort => flow.port(flow.remote()).is_some_and(|p| number(p.into(), scratch, holds)),
         Field::Local => address(flow.local(), scratch, holds),
-        Field::Remote => address(flow.remote(), scratch, holds) || facts(flow, &NAMES, holds),
+        Field::Remote => {
+            address(flow.remote(), scratch, holds)
+                || facts(flow, &NAMES, holds)
+                || names(flow, flow.remote(), holds)
+        }
         Field::Host => {
             address(0, scratch, holds)
                 || address(1, scratch, holds)
                 || facts(flow, &NAMES, holds)
                 || facts(flow, &[Fact::DnsQuery, Fact::DnsCname, Fact::CertName, Fact::SocksTarget], holds)
+                || [0, 1].into_iter().any(|end| names(flow, end, holds))
         }
         Field::Process => owner.is_some_and(|o| holds(o.name.as_bytes()) || o.is_kernel && holds(b"kernel")),
         Field::User => owner.is_some_and(|o| {
@@ -420,10 +425,15 @@ fn facts(flow: &FlowView, wanted: &[Fact], holds: &mut dyn FnMut(&[u8]) -> bool)
     flow.app.is_some_and(|app| app.facts().any(|(fact, value)| wanted.contains(&fact) && holds(value)))
 }
 
+fn names(flow: &FlowView, end: usize, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    flow.app.is_some_and(|app| app.names.of(end).iter().any(|known| holds(&known.name)))
+}
+
 fn any_tenant_text(flow: &FlowView, scratch: &mut Scratch, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
     if let Some(app) = flow.app
         && (app.service.is_some_and(|s| holds(s.text().as_bytes()) || holds(s.key().as_bytes()))
-            || app.facts().any(|(_, value)| holds(value)))
+            || app.facts().any(|(_, value)| holds(value))
+            || [0, 1].into_iter().any(|end| names(flow, end, holds)))
     {
         return true;
     }
@@ -485,6 +495,7 @@ mod tests {
             entry::{Evidence, FlowRecord, Roles},
             state::FlowState,
         },
+        names::known::{EndNames, KnownName},
         process::owner::Owner,
         query::filter::parse,
         snapshot::{app::App, sample},
@@ -624,6 +635,25 @@ mod tests {
             ("rate>1M not dport:443", false),
             ("ssh:openssh", false),
             ("country:es", false),
+        ] {
+            assert_eq!(holds(&flow, text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn f7_names_from_elsewhere_are_names_of_their_end() {
+        let mut flow = flow();
+        let known = |name: &[u8]| KnownName { name: name.into(), source: Service::Dns, seen: Stamp(1) };
+        flow.app.names = EndNames::new([vec![known(b"me.example")], vec![known(b"lb-3.cdn.example")]]);
+        for (text, expected) in [
+            ("dst:cdn.example", true),
+            ("dst:CDN", true),
+            ("dst:me.example", false),
+            ("src:cdn.example", false),
+            ("host:me.example", true),
+            ("lb-3", true),
+            ("sni:cdn", false),
+            ("app:cdn", false),
         ] {
             assert_eq!(holds(&flow, text), expected, "{text}");
         }
