@@ -363,6 +363,15 @@ impl Inspector {
         Judgement { settled, phase, client }
     }
 
+    /// Returns whether a datagram begins another connection on the ends of a flow that was closed.
+    pub fn renews(&self, id: FlowId, payload: &[u8], wire_len: usize) -> bool {
+        let Place::At(place) = self.place(id) else { return false };
+        let talk = &self.pool[place];
+        let renews = talk.chosen.checked_sub(1).and_then(|n| RECOGNISERS[n as usize].renews);
+        let is_kept = talk.kept & LARGE != 0;
+        is_kept && renews.is_some_and(|ask| ask(payload, wire_len, self.memories.bytes(talk.kept & !LARGE)))
+    }
+
     /// Puts what a recogniser wrote where the flow finds it again; `false` if there is no room.
     fn put_memory_away(&mut self, place: usize, asked: &Asked) -> bool {
         let talk = &mut self.pool[place];

@@ -270,8 +270,8 @@ mod tests {
             assert!(generation.by_address.len() <= MOST_ADDRESSES);
         }
         assert!(dns.forgotten() > 100_000);
-        assert_eq!(names(&dns, 199_999, 1 << 20).len(), 1);
-        assert!(names(&dns, 5, 1 << 20).is_empty());
+        assert_eq!(names(&dns, 199_999, 200_000).len(), 1);
+        assert!(names(&dns, 5, 10).is_empty());
         assert_eq!(names(&dns, 0, 199_999)[0].0, "often.example");
     }
 }

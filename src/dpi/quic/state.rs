@@ -47,6 +47,11 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// Returns a copy of that part of a flow's memory where [`Connection`] is kept.
+pub fn copy_of(memory: &[u8; MEMORY]) -> [u8; STATE] {
+    *memory.first_chunk().expect("the memory is larger")
+}
+
 /// What is known of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Connection {
