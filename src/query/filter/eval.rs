@@ -7,7 +7,8 @@ use std::{fmt::Write as _, net::IpAddr};
 
 use crate::{
     base::time::{Nanos, Stamp, Tick},
-    dpi::fact::Fact,
+    dpi::{fact::Fact, service::Service},
+    flow::state::FlowState,
     packet::key::{kind, proto},
     query::{
         column::{self, ServiceName},
@@ -97,7 +98,7 @@ impl Filter {
             use Field::*;
             match term.field {
                 Rate | Down | Up => needs.rates = true,
-                State => needs.silence = true,
+                State => (needs.silence, needs.tenants) = (true, true),
                 Any if !matches!(term.test, Test::Network(..)) => {
                     (needs.silence, needs.tenants) = (true, true);
                 }
@@ -178,7 +179,7 @@ impl Filter {
                 }
             }
             Test::Contains(word) if field == Field::State => {
-                matching::contains(flow.state_text().as_bytes(), word)
+                states(flow).iter().any(|state| matching::contains(state.as_bytes(), word))
             }
             Test::Contains(word) => {
                 any_text(field, flow, around, scratch, &mut |t| matching::contains(t, word))
@@ -223,7 +224,7 @@ impl Hint {
         let key = &flow.hot.key;
         let word = &*self.word;
         if matching::contains(column::protocol_of(key).as_bytes(), word)
-            || matching::contains(flow.state_text().as_bytes(), word)
+            || states(flow).iter().any(|state| matching::contains(state.as_bytes(), word))
         {
             return true;
         }
@@ -352,7 +353,7 @@ fn any_text(
                 }
             }
             holds(column::protocol_of(&flow.hot.key).as_bytes())
-                || holds(flow.state_text().as_bytes())
+                || states(flow).iter().any(|state| holds(state.as_bytes()))
                 || service(flow, around).is_some_and(|name| holds(name.as_bytes()))
                 || any_tenant_text(flow, scratch, holds)
                 || interface(flow, around).is_some_and(|name| holds(name.as_bytes()))
@@ -382,7 +383,7 @@ fn any_text(
         Field::Container => owner.and_then(|o| o.container.as_ref()).is_some_and(|c| holds(c.as_bytes())),
         Field::Sni => facts(flow, &[Fact::Sni], holds),
         Field::Ssh => facts(flow, &[Fact::SshClient, Fact::SshServer], holds),
-        Field::State => holds(flow.state_text().as_bytes()),
+        Field::State => states(flow).iter().any(|state| holds(state.as_bytes())),
         Field::Protocol => holds(column::protocol_of(&flow.hot.key).as_bytes()),
         Field::App => flow.app.is_some_and(|app| {
             app.service.is_some_and(|s| holds(s.text().as_bytes()) || holds(s.key().as_bytes()))
@@ -416,6 +417,22 @@ fn any_text(
         Field::Rate | Field::Down | Field::Up | Field::Bytes | Field::Packets | Field::Retransmits => false,
         Field::Rtt | Field::Age => false,
     }
+}
+
+/// Returns all states that a flow is in: that of the State column, TCP's under that of SSH, and DNS's over TCP. One
+/// may be there twice.
+fn states(flow: &FlowView) -> [&'static str; 3] {
+    let state = flow.hot.state;
+    let shown = flow.state_text();
+    let transport = state.of_transport().text(flow.silence);
+    let inside = match flow.app.filter(|_| state.is_established()) {
+        Some(app) if app.service == Some(Service::Dns) => match app.first(Fact::DnsAnswered) {
+            Some(_) => FlowState::DnsResponse.text(flow.silence),
+            None => FlowState::DnsQuery.text(flow.silence),
+        },
+        _ => shown,
+    };
+    [shown, transport, inside]
 }
 
 /// Names of the remote end that stand in the traffic.
@@ -641,6 +658,22 @@ mod tests {
     }
 
     #[test]
+    fn st4_and_st5_a_state_inside_a_connection_matches_beside_tcp_s() {
+        let mut flow = flow();
+        flow.record.hot.state = FlowState::SshAuthentication;
+        for (text, expected) in
+            [("state:authentication", true), ("state:established", true), ("state:banner", false)]
+        {
+            assert_eq!(holds(&flow, text), expected, "{text}");
+        }
+        flow.record.hot.state = FlowState::Established;
+        flow.app = App::of(Service::Dns);
+        assert!(holds(&flow, "state:dns_query state:established") && !holds(&flow, "state:dns_response"));
+        flow.app.learn(Fact::DnsAnswered, b"true");
+        assert!(holds(&flow, "state:dns_response") && !holds(&flow, "state:dns_query"));
+    }
+
+    #[test]
     fn f7_names_from_elsewhere_are_names_of_their_end() {
         let mut flow = flow();
         let known = |name: &[u8]| KnownName { name: name.into(), source: Service::Dns, seen: Stamp(1) };
@@ -685,7 +718,7 @@ mod tests {
         assert_eq!(needs("port:443"), Needs::default());
         assert!(needs("rate>1").rates && !needs("rate>1").tenants);
         assert!(needs("google").tenants && needs("google").silence);
-        assert!(needs("state:udp").silence && !needs("state:udp").tenants);
+        assert!(needs("state:udp").silence && needs("state:udp").tenants);
         assert!(needs("dst:github").tenants && !needs("dst:10.0.0.0/8").tenants);
     }
 
