@@ -192,7 +192,7 @@ fn st3_quic_connects_and_the_last_states_follow_from_what_can_be_read() {
         let server = initial(1, 1, close);
         let client = initial(0, 1, close);
         let closing: [(u64, bool, &[u8]); 4] =
-            [(0, true, &first), (2000, false, &reply), (4000, false, &server), (4600, true, &client)];
+            [(0, true, &first), (2000, false, &reply), (4500, false, &server), (4600, true, &client)];
         let states: Vec<_> = states(quic(&closing), 8, None).concat();
         assert_eq!(states[..2], ["QUIC_INITIAL", "QUIC_HANDSHAKE"]);
         let draining: [(u64, bool, &[u8]); 3] = [closing[0], closing[1], closing[2]];

@@ -125,6 +125,15 @@ impl<'a> Iterator for Input<'a> {
     }
 }
 
+/// Returns what each side has sent in all pieces of an input.
+pub fn sides(data: &[u8]) -> [Vec<u8>; 2] {
+    let mut bytes = [Vec::new(), Vec::new()];
+    for (side, piece) in Input::new(data).into_iter().flatten() {
+        bytes[side].extend_from_slice(piece);
+    }
+    bytes
+}
+
 /// Asks about a connection, after each piece.
 ///
 /// # Panics
@@ -153,7 +162,8 @@ pub fn streams(ask: OfStreams, data: &[u8]) {
         let is = matches!(verdict, Verdict::Is | Verdict::Rest | Verdict::Done);
         assert!(is || !known || !talk.opened, "it was recognised, and now it is {verdict:?}");
         known |= is;
-        if verdict == Verdict::No {
+        // Nobody asks again who has said the last word.
+        if matches!(verdict, Verdict::No | Verdict::Done) {
             break;
         }
     }

@@ -197,11 +197,13 @@ fn cards(app: &App, row: &Row) -> Vec<Card> {
     let mut cards =
         vec![connection(app, row), application_card(app, row), owner(app, row), transport(app, row)];
     if let Some(facts) = &row.app {
-        let fields = facts
+        let fields: Vec<_> = facts
             .facts()
             .map(|(fact, value)| (fact.key(), text::escape(&String::from_utf8_lossy(value)).into_owned()))
             .collect();
-        cards.push(Card { title: "All facts of the traffic", fields });
+        if !fields.is_empty() {
+            cards.push(Card { title: "All facts of the traffic", fields });
+        }
     }
     cards
 }
