@@ -125,15 +125,6 @@ impl<'a> Iterator for Input<'a> {
     }
 }
 
-/// Returns what each side has sent in all pieces of an input.
-pub fn sides(data: &[u8]) -> [Vec<u8>; 2] {
-    let mut bytes = [Vec::new(), Vec::new()];
-    for (side, piece) in Input::new(data).into_iter().flatten() {
-        bytes[side].extend_from_slice(piece);
-    }
-    bytes
-}
-
 /// Asks about a connection, after each piece.
 ///
 /// # Panics
