@@ -98,6 +98,10 @@ Content-Type: text/html\r\nContent-Length: 5\r\n\r\nhello";
 struct Count(usize);
 
 impl Sink for Count {
+    fn has(&self, _: Fact) -> bool {
+        false
+    }
+
     fn fact(&mut self, _: Fact, value: &[u8]) {
         self.0 += usize::from(!value.is_empty());
     }
@@ -141,6 +145,7 @@ fn benches(criterion: &mut Criterion) {
                 ports: [50_000, 443],
                 wall: Stamp(1_700_000_000_000_000_000),
                 nth: 0,
+                keeps: 0,
                 before: [&[]; 2],
                 memory,
             };

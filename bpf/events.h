@@ -8,8 +8,9 @@
 enum event_kind {
 	EVENT_PROCESS = 1, /* struct process_event */
 	EVENT_SOCKET = 2,  /* struct socket_event */
-	EVENT_CLOSED = 3,  /* struct end_event: a socket */
-	EVENT_EXIT = 4,    /* struct end_event: a process */
+	EVENT_CLOSED = 3,  /* struct short_event: a socket */
+	EVENT_EXIT = 4,    /* struct short_event: a process */
+	EVENT_CONNECT = 5, /* struct short_event: a process connects a socket that has no port yet */
 };
 
 /* Flags of a socket. */
@@ -31,7 +32,7 @@ enum {
 /* A socket, and a process that has it. */
 struct socket_event {
 	u32 kind;
-	u32 pid;	/* thread group */
+	u32 pid;	/* thread group; 0: the one of the socket's EVENT_CONNECT */
 	u64 start_ns;	/* when the process started, since boot */
 	u64 at_ns;	/* CLOCK_MONOTONIC */
 	u64 socket;	/* address of struct sock: names it for its life */
@@ -64,8 +65,8 @@ struct process_event {
 	char command[COMMAND_BYTES]; /* arguments, each with its NUL; empty: ask /proc */
 };
 
-/* A socket or a process is over. */
-struct end_event {
+/* A socket or a process is over, or both meet. */
+struct short_event {
 	u32 kind;
 	u32 pid;
 	u64 start_ns; /* of the process */

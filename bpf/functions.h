@@ -24,13 +24,13 @@ static __always_inline struct sock *first_argument(void *regs)
 	SEC("fentry/" #name)                                                                           \
 	int BPF_PROG(fentry_##name, struct sock *sk)                                                   \
 	{                                                                                              \
-		used_untrusted(sk);                                                                    \
+		used(sk, 1);                                                                           \
 		return 0;                                                                              \
 	}                                                                                              \
 	SEC("kprobe/" #name)                                                                           \
 	int kprobe_##name(void *regs)                                                                  \
 	{                                                                                              \
-		used_untrusted(first_argument(regs));                                                  \
+		used(first_argument(regs), 0);                                                         \
 		return 0;                                                                              \
 	}
 

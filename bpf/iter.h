@@ -44,7 +44,7 @@ int all_sockets(struct bpf_iter__task_file *ctx)
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
-	if (!fill_socket(&event, sk))
+	if (!fill_socket(&event, sk, 0))
 		return 0;
 	pid = task->tgid;
 	start_ns = BPF_CORE_READ(task, group_leader, start_boottime);

@@ -19,11 +19,14 @@ typedef u16 __be16;
 typedef u32 __be32;
 typedef u32 __wsum;
 
-enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_RINGBUF = 27 };
-enum { BPF_ANY = 0, BPF_RB_NO_WAKEUP = 1 };
+enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_RINGBUF = 27 };
+enum { BPF_RB_NO_WAKEUP = 1 };
 enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_CLOSE = 7, TCP_LISTEN = 10 };
 enum { AF_INET = 2, AF_INET6 = 10, IPPROTO_TCP = 6 };
 enum { S_IFMT = 0170000, S_IFSOCK = 0140000, PF_KTHREAD = 0x00200000 };
+
+/* Asked whether the running kernel has it; its number here does not matter. */
+enum bpf_func_id___asked { BPF_FUNC_get_current_task_btf___asked = 1 };
 
 #define NULL ((void *)0)
 #define CO_RE __attribute__((preserve_access_index))

@@ -9,6 +9,6 @@
 
 /* Keeps the types of the events in the object, for the test that compares them. */
 const struct socket_event *socket_event_type __attribute__((unused));
-const struct end_event *end_event_type __attribute__((unused));
+const struct short_event *short_event_type __attribute__((unused));
 
 char _license[] SEC("license") = "GPL";

@@ -9,6 +9,7 @@
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_endian.h>
 #include "events.h"
+#include "told.h"
 
 #define PATH_STEPS 24 /* components and mounts looked at */
 #define NAME_BYTES 256
@@ -18,38 +19,6 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 8 << 20);
 } events SEC(".maps");
-
-/* Who a socket was told to belong to: ends the work early for sockets that are in use. Full: the one
- * that was not used for longest is forgotten, and told again at its next use.
- */
-struct known_socket {
-	u64 start_ns;
-	u64 addresses;
-	u32 ports;
-	u32 pid;
-	u32 told;
-	u32 zero;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, u64); /* address of struct sock */
-	__type(value, struct known_socket);
-} sockets SEC(".maps");
-
-/* Processes that were told. `mm` changes when one executes something else. Full: as above. */
-struct known_process {
-	u64 start_ns;
-	u64 mm;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, u32); /* thread group */
-	__type(value, struct known_process);
-} processes SEC(".maps");
 
 /* Events that found no room. */
 struct {
@@ -72,17 +41,34 @@ static __always_inline void count_lost(void)
 struct caller {
 	struct task_struct *task;
 	u64 start_ns;
+	u64 mm; /* another one after it has executed something else */
 	u32 pid;
 };
 
 static __always_inline struct caller this_caller(void)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct caller caller = { .task = task };
+	struct caller caller;
+	struct task_struct *task;
 
-	caller.pid = bpf_get_current_pid_tgid() >> 32;
-	caller.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	/* 5.11: with its type, so that fields are read without calls. */
+	if (bpf_core_enum_value_exists(enum bpf_func_id___asked, BPF_FUNC_get_current_task_btf___asked)) {
+		task = bpf_get_current_task_btf();
+		caller.pid = task->tgid;
+		caller.mm = number_of(task->mm, 1);
+		caller.start_ns = task->group_leader->start_boottime;
+	} else {
+		task = (struct task_struct *)bpf_get_current_task();
+		caller.pid = BPF_CORE_READ(task, tgid);
+		caller.mm = (u64)BPF_CORE_READ(task, mm);
+		caller.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	}
+	caller.task = task;
 	return caller;
+}
+
+static __always_inline u64 process_hash(u32 pid, u64 start_ns)
+{
+	return mix(mix(start_ns) + pid);
 }
 
 /* Writes the components of a file's path, last first. Returns their length; 0 if there is none. */
@@ -155,23 +141,17 @@ static __always_inline void fill_process(struct process_event *event, struct tas
 	event->flags = flags;
 }
 
-/* Tells the process that a hook runs in, unless that was done. */
-static __noinline void tell_process(const struct caller *caller)
+static __noinline int tell_new_process(u32 pid, u64 start_ns)
 {
-	struct task_struct *task = caller->task;
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	struct known_process now = { .start_ns = caller->start_ns, .mm = (u64)mm };
-	struct known_process *known = bpf_map_lookup_elem(&processes, &caller->pid);
-	struct process_event *event;
+	struct process_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 
-	if (known && known->start_ns == now.start_ns && known->mm == now.mm)
-		return;
-	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
 		count_lost();
-		return;
+		return 0;
 	}
-	fill_process(event, task, caller->pid, caller->start_ns);
+	fill_process(event, task, pid, start_ns);
 	event->cgroup = bpf_get_current_cgroup_id();
 	if (mm) {
 		unsigned long start = BPF_CORE_READ(mm, arg_start);
@@ -184,50 +164,90 @@ static __noinline void tell_process(const struct caller *caller)
 			event->command_bytes = len;
 	}
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
-	bpf_map_update_elem(&processes, &caller->pid, &now, BPF_ANY);
+	return 1;
+}
+
+/* Tells the process that a hook runs in, unless that was done. */
+static __always_inline void tell_process(const struct caller *caller)
+{
+	u64 hash = process_hash(caller->pid, caller->start_ns);
+	u64 *set = process_set(hash);
+	u64 tag = hash & PROCESS_TAG;
+	u64 word = tag | mix(caller->mm) >> 40;
+
+	if (find_word(set, tag, PROCESS_TAG) == word)
+		return;
+	if (tell_new_process(caller->pid, caller->start_ns))
+		put_word(set, word, PROCESS_TAG);
+}
+
+/* Reads a field of a socket: at once where the kernel knows its type, else through a helper. */
+#define READ(typed, from, field) ((typed) ? (from)->field : BPF_CORE_READ(from, field))
+
+static __always_inline u32 netns_of(struct sock *sk, int typed)
+{
+	return typed ? sk->__sk_common.skc_net.net->ns.inum : BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+}
+
+static __always_inline int has_file(struct sock *sk, int typed)
+{
+	struct socket *socket = READ(typed, sk, sk_socket);
+
+	if (!socket)
+		return 0;
+	return READ(typed, socket, file) != NULL;
 }
 
 /* Fills in what the socket itself says. Returns 0 if it has no port yet, or is not of the internet. */
-static __always_inline int fill_socket(struct socket_event *event, struct sock *sk)
+static __always_inline int fill_socket(struct socket_event *event, struct sock *sk, int typed)
 {
-	struct inet_sock *inet = (struct inet_sock *)sk;
-	struct socket *socket = BPF_CORE_READ(sk, sk_socket);
-	u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	u8 state = READ(typed, sk, __sk_common.skc_state);
+	u16 port = READ(typed, sk, __sk_common.skc_num);
+	u16 family = READ(typed, sk, __sk_common.skc_family);
 
+	/* A socket that closes has given its port back, but still says which it was. */
+	if (!port)
+		port = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
 	event->kind = EVENT_SOCKET;
 	event->at_ns = bpf_ktime_get_ns();
 	event->socket = (u64)sk;
-	event->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	event->proto = BPF_CORE_READ(sk, sk_protocol);
-	event->local_port = bpf_ntohs(BPF_CORE_READ(inet, inet_sport));
-	event->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	event->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-	event->uid = BPF_CORE_READ(sk, sk_uid.val);
-	event->flags = 0;
-	event->zero = 0;
+	event->family = family;
+	event->proto = READ(typed, sk, sk_protocol);
+	event->local_port = port;
+	event->remote_port = bpf_ntohs(READ(typed, sk, __sk_common.skc_dport));
+	event->netns = netns_of(sk, typed);
+	event->uid = READ(typed, sk, sk_uid.val);
+	event->flags = has_file(sk, typed) ? 0 : SOCKET_KERNEL;
 	if (event->proto == IPPROTO_TCP && state == TCP_LISTEN)
 		event->flags |= SOCKET_LISTENER;
-	if (!socket || !BPF_CORE_READ(socket, file))
-		event->flags |= SOCKET_KERNEL;
-	__builtin_memset(event->local, 0, sizeof(event->local));
-	__builtin_memset(event->remote, 0, sizeof(event->remote));
-	if (event->family == AF_INET) {
-		u32 address = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+	event->zero = 0;
+	if (family == AF_INET) {
+		u32 *local = (u32 *)event->local, *remote = (u32 *)event->remote;
 
-		__builtin_memcpy(event->local, &address, 4);
-		address = BPF_CORE_READ(sk, __sk_common.skc_daddr);
-		__builtin_memcpy(event->remote, &address, 4);
-	} else if (event->family == AF_INET6) {
-		BPF_CORE_READ_INTO(&event->local, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
-		BPF_CORE_READ_INTO(&event->remote, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
+		local[0] = READ(typed, sk, __sk_common.skc_rcv_saddr);
+		remote[0] = READ(typed, sk, __sk_common.skc_daddr);
+		local[1] = local[2] = local[3] = 0;
+		remote[1] = remote[2] = remote[3] = 0;
+	} else if (family == AF_INET6) {
+		if (typed) {
+			u64 *local = (u64 *)event->local, *remote = (u64 *)event->remote;
+
+			local[0] = *(u64 *)&sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8[0];
+			local[1] = *(u64 *)&sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8[8];
+			remote[0] = *(u64 *)&sk->__sk_common.skc_v6_daddr.in6_u.u6_addr8[0];
+			remote[1] = *(u64 *)&sk->__sk_common.skc_v6_daddr.in6_u.u6_addr8[8];
+		} else {
+			BPF_CORE_READ_INTO(&event->local, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
+			BPF_CORE_READ_INTO(&event->remote, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
+		}
 	} else {
 		return 0;
 	}
-	return event->local_port != 0;
+	return port != 0;
 }
 
 /* Tells a socket with its process. */
-static __noinline int tell_socket(struct sock *sk, u32 pid, u64 start_ns, u8 flags)
+static __always_inline int tell_socket(struct sock *sk, u32 pid, u64 start_ns, u8 flags, int typed)
 {
 	struct socket_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 
@@ -235,7 +255,7 @@ static __noinline int tell_socket(struct sock *sk, u32 pid, u64 start_ns, u8 fla
 		count_lost();
 		return 0;
 	}
-	if (!fill_socket(event, sk)) {
+	if (!fill_socket(event, sk, typed)) {
 		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
@@ -246,13 +266,13 @@ static __noinline int tell_socket(struct sock *sk, u32 pid, u64 start_ns, u8 fla
 	return 1;
 }
 
-static __always_inline void tell_end(u32 kind, u32 pid, u64 start_ns, u64 socket)
+static __always_inline int tell_short(u32 kind, u32 pid, u64 start_ns, u64 socket)
 {
-	struct end_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	struct short_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 
 	if (!event) {
 		count_lost();
-		return;
+		return 0;
 	}
 	event->kind = kind;
 	event->pid = pid;
@@ -260,55 +280,66 @@ static __always_inline void tell_end(u32 kind, u32 pid, u64 start_ns, u64 socket
 	event->at_ns = bpf_ktime_get_ns();
 	event->socket = socket;
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	return 1;
 }
 
-/* Tells apart the ends that a socket had when it was told from those that it has now. */
-static __always_inline u64 addresses_of(u16 family, u32 remote, u32 local, u64 remote6)
+static __always_inline u64 socket_hash(struct sock *sk, int typed)
 {
-	return family == AF_INET ? (u64)remote << 32 | local : remote6;
+	return mix(number_of(sk, typed) >> 6);
 }
 
-/* A process has used a socket: sent, received, connected with a port. */
-static __always_inline void used(struct sock *sk, u32 ports, u64 addresses)
+/* The word of a socket with these ends that a process uses. Those of TCP stay as they are until it is
+ * closed; others may talk to one after the other.
+ */
+static __always_inline u64 socket_word(u64 hash, u64 ends, const struct caller *caller)
 {
-	u64 key = (u64)sk;
-	u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct known_socket *known = bpf_map_lookup_elem(&sockets, &key);
-	struct known_socket now = {};
+	u64 task = mix(mix(caller->start_ns ^ caller->mm) + caller->pid);
+
+	return (hash & SOCKET_TAG) | (mix(hash ^ ends) >> 18 & SOCKET_ENDS) | (task >> 42 & SOCKET_TASK);
+}
+
+static __always_inline u64 ends_of(struct sock *sk, u16 family, int typed)
+{
+	u64 ends, remote6 = 0;
+
+	if (READ(typed, sk, sk_protocol) == IPPROTO_TCP)
+		return 0;
+	ends = (u64)READ(typed, sk, __sk_common.skc_dport) << 16 | READ(typed, sk, __sk_common.skc_num);
+	if (family == AF_INET)
+		return mix(ends) + ((u64)READ(typed, sk, __sk_common.skc_daddr) << 32 |
+				    READ(typed, sk, __sk_common.skc_rcv_saddr));
+	if (typed)
+		remote6 = *(u64 *)&sk->__sk_common.skc_v6_daddr.in6_u.u6_addr8[8];
+	else
+		bpf_core_read(&remote6, 8, (void *)sk + bpf_core_field_offset(struct sock, __sk_common.skc_v6_daddr) + 8);
+	return mix(ends) + remote6;
+}
+
+/* A process uses a socket: sends, receives, connects with a port, accepts. */
+static __always_inline void used(struct sock *sk, int typed)
+{
+	u16 family = READ(typed, sk, __sk_common.skc_family);
 	struct caller caller;
-
-	if (known && known->pid == pid && known->ports == ports && known->addresses == addresses)
-		return;
-	/* Processes that take turns at one socket are not told for ever. */
-	if (known && known->ports == ports && known->addresses == addresses && known->told >= 16)
-		return;
-	caller = this_caller();
-	tell_process(&caller);
-	if (!tell_socket(sk, caller.pid, caller.start_ns, SOCKET_ACTED))
-		return;
-	now.start_ns = caller.start_ns;
-	now.pid = caller.pid;
-	now.ports = ports;
-	now.addresses = addresses;
-	now.told = known ? known->told + 1 : 1;
-	bpf_map_update_elem(&sockets, &key, &now, BPF_ANY);
-}
-
-/* The same, for hooks that may read the socket only through helpers. */
-static __always_inline void used_untrusted(struct sock *sk)
-{
-	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	u64 remote6 = 0;
-	u32 ports;
+	u64 hash, *set, word, known;
 
 	if (family != AF_INET && family != AF_INET6)
 		return;
-	ports = BPF_CORE_READ(sk, __sk_common.skc_dport) << 16 | BPF_CORE_READ(sk, __sk_common.skc_num);
-	if (family == AF_INET6)
-		bpf_core_read(&remote6, 8, (void *)sk + bpf_core_field_offset(struct sock, __sk_common.skc_v6_daddr) + 8);
-	used(sk, ports,
-	     addresses_of(family, BPF_CORE_READ(sk, __sk_common.skc_daddr),
-			  BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr), remote6));
+	caller = this_caller();
+	hash = socket_hash(sk, typed);
+	set = socket_set(hash);
+	word = socket_word(hash, ends_of(sk, family, typed), &caller);
+	known = find_word(set, word & SOCKET_TAG, SOCKET_TAG);
+	if ((known & ~SOCKET_TURNS) == word)
+		return;
+	/* Processes that take turns at one socket are not told for ever. */
+	if (!((known ^ word) & SOCKET_ENDS)) {
+		if ((known & SOCKET_TURNS) == MOST_TURNS)
+			return;
+		word |= (known & SOCKET_TURNS) + 1;
+	}
+	tell_process(&caller);
+	if (tell_socket(sk, caller.pid, caller.start_ns, SOCKET_ACTED, typed))
+		put_word(set, word, SOCKET_TAG);
 }
 
 #endif

@@ -3,82 +3,59 @@
 
 /* inet_sock_set_state: every change of a TCP socket's state. Entering SYN_SENT and LISTEN happens in the
  * process that asked for it; all else in whatever context a packet comes. At SYN_SENT there is no local
- * port yet, so who connects is kept until the handshake is through, or has failed.
+ * port yet: who connects is told then, and the ends when the handshake is through, or has failed.
  */
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_state, struct sock *sk, int old, int state)
 {
-	struct known_socket now = {};
-	struct known_socket *known;
 	struct caller caller;
-	u64 key = (u64)sk;
+	u64 hash, *set;
 
 	switch (state) {
 	case TCP_LISTEN:
 		caller = this_caller();
 		tell_process(&caller);
-		tell_socket(sk, caller.pid, caller.start_ns, SOCKET_LISTENER);
+		tell_socket(sk, caller.pid, caller.start_ns, SOCKET_LISTENER, 1);
 		break;
 	case TCP_SYN_SENT:
 		caller = this_caller();
 		tell_process(&caller);
-		now.pid = caller.pid;
-		now.start_ns = caller.start_ns;
-		bpf_map_update_elem(&sockets, &key, &now, BPF_ANY);
+		if (!tell_short(EVENT_CONNECT, caller.pid, caller.start_ns, (u64)sk))
+			break;
+		hash = socket_hash(sk, 1);
+		set = socket_set(hash);
+		put_word(set, socket_word(hash, 0, &caller), SOCKET_TAG);
 		break;
 	case TCP_ESTABLISHED:
 		/* From SYN_RECV: accepted, told at its first use. */
-		if (old != TCP_SYN_SENT)
-			break;
-		known = bpf_map_lookup_elem(&sockets, &key);
-		if (!known || known->told)
-			break;
-		if (!tell_socket(sk, known->pid, known->start_ns, SOCKET_ACTED))
-			break;
-		known->told = 1;
-		known->ports = (u32)sk->__sk_common.skc_dport << 16 | sk->__sk_common.skc_num;
-		known->addresses = addresses_of(sk->__sk_common.skc_family, sk->__sk_common.skc_daddr,
-						sk->__sk_common.skc_rcv_saddr,
-						*(u64 *)&sk->__sk_common.skc_v6_daddr.in6_u.u6_addr8[8]);
+		if (old == TCP_SYN_SENT)
+			tell_socket(sk, 0, 0, SOCKET_ACTED, 1);
 		break;
 	case TCP_CLOSE:
-		known = bpf_map_lookup_elem(&sockets, &key);
-		if (!known)
+		if (old == TCP_CLOSE)
 			break;
-		if (!known->told)
-			tell_socket(sk, known->pid, known->start_ns, SOCKET_ACTED);
-		tell_end(EVENT_CLOSED, 0, 0, key);
-		bpf_map_delete_elem(&sockets, &key);
+		if (old == TCP_SYN_SENT)
+			tell_socket(sk, 0, 0, SOCKET_ACTED, 1);
+		hash = socket_hash(sk, 1);
+		drop_word(socket_set(hash), hash & SOCKET_TAG, SOCKET_TAG);
+		tell_short(EVENT_CLOSED, 0, 0, (u64)sk);
 		break;
 	}
 	return 0;
 }
 
 /* sock_send_length, sock_recv_length (6.3): the end of every send and receive call, in the process. */
-static __always_inline void sent_or_received(struct sock *sk)
-{
-	u16 family = sk->__sk_common.skc_family;
-	u64 remote6 = 0;
-
-	if (family == AF_INET6)
-		remote6 = *(u64 *)&sk->__sk_common.skc_v6_daddr.in6_u.u6_addr8[8];
-	else if (family != AF_INET)
-		return;
-	used(sk, (u32)sk->__sk_common.skc_dport << 16 | sk->__sk_common.skc_num,
-	     addresses_of(family, sk->__sk_common.skc_daddr, sk->__sk_common.skc_rcv_saddr, remote6));
-}
-
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(send_length, struct sock *sk)
 {
-	sent_or_received(sk);
+	used(sk, 1);
 	return 0;
 }
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(recv_length, struct sock *sk)
 {
-	sent_or_received(sk);
+	used(sk, 1);
 	return 0;
 }
 
@@ -86,15 +63,17 @@ int BPF_PROG(recv_length, struct sock *sk)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct *task)
 {
-	u32 pid = task->tgid;
-	struct known_process *known;
+	u64 start_ns, hash, *set, tag;
 
 	if (task->signal->live.counter)
 		return 0;
-	known = bpf_map_lookup_elem(&processes, &pid);
-	if (!known)
+	start_ns = task->group_leader->start_boottime;
+	hash = process_hash(task->tgid, start_ns);
+	set = process_set(hash);
+	tag = hash & PROCESS_TAG;
+	if (!find_word(set, tag, PROCESS_TAG))
 		return 0;
-	tell_end(EVENT_EXIT, pid, known->start_ns, 0);
-	bpf_map_delete_elem(&processes, &pid);
+	drop_word(set, tag, PROCESS_TAG);
+	tell_short(EVENT_EXIT, task->tgid, start_ns, 0);
 	return 0;
 }

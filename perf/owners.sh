@@ -67,63 +67,102 @@ PY
 cost() {
     cat >"$work/cost.c" <<'C'
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1e9 + t.tv_nsec; }
 static int order(const void *a, const void *b) { double x = *(double *)a - *(double *)b; return (x > 0) - (x < 0); }
-enum { ROUNDS = 40, CONNECTS = 500, SENDS = 20000 };
-int main(void) {
+enum { ROUNDS = 60, CONNECTS = 300, SENDS = 10000 };
+/* The programs are to be counted in the part of the name that was given only. */
+static const char *part = "";
+static void count(const char *name, int on) {
+	if (strcmp(part, name)) return;
+	int f = open("/proc/sys/kernel/bpf_stats_enabled", O_WRONLY);
+	if (write(f, on ? "1" : "0", 1) != 1) perror("bpf_stats_enabled");
+	close(f);
+}
+int main(int argc, char **argv) {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001) };
 	socklen_t len = sizeof a;
 	int l = socket(AF_INET, SOCK_STREAM, 0), u = socket(AF_INET, SOCK_DGRAM, 0), to = socket(AF_INET, SOCK_DGRAM, 0);
+	int ours[CONNECTS], theirs[CONNECTS];
 	struct linger hard = { 1, 0 };
-	double tcp[ROUNDS], udp[ROUNDS];
+	double tcp[ROUNDS], over[ROUNDS], udp[ROUNDS];
+	if (argc > 1) part = argv[1];
 	bind(l, (void *)&a, len); listen(l, 4096); getsockname(l, (void *)&a, &len);
 	for (int r = 0; r < ROUNDS; r++) {
-		double spent = 0;
 		for (int i = 0; i < CONNECTS; i++) {
-			int s = socket(AF_INET, SOCK_STREAM, 0);
-			setsockopt(s, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
-			double t = now();
-			if (connect(s, (void *)&a, len)) { perror("connect"); return 1; }
-			spent += now() - t;
-			close(s); close(accept(l, 0, 0));
+			ours[i] = socket(AF_INET, SOCK_STREAM, 0);
+			setsockopt(ours[i], SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
 		}
-		tcp[r] = spent / CONNECTS;
+		count("connect", 1);
+		double t = now();
+		for (int i = 0; i < CONNECTS; i++)
+			if (connect(ours[i], (void *)&a, len)) { perror("connect"); return 1; }
+		tcp[r] = (now() - t) / CONNECTS;
+		count("connect", 0);
+		for (int i = 0; i < CONNECTS; i++) theirs[i] = accept(l, 0, 0);
+		count("close", 1);
+		t = now();
+		for (int i = 0; i < CONNECTS; i++) { close(ours[i]); close(theirs[i]); }
+		over[r] = (now() - t) / CONNECTS;
+		count("close", 0);
 	}
 	struct sockaddr_in b = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001) };
 	bind(to, (void *)&b, len); getsockname(to, (void *)&b, &len);
+	count("send", 1);
 	for (int r = 0; r < ROUNDS; r++) {
 		double t = now();
 		for (int i = 0; i < SENDS; i++) sendto(u, "x", 1, 0, (void *)&b, len);
 		udp[r] = (now() - t) / SENDS;
 	}
-	qsort(tcp, ROUNDS, sizeof *tcp, order); qsort(udp, ROUNDS, sizeof *udp, order);
-	printf("connect %.0f ns (median %.0f)   udp send %.0f ns (median %.0f)\n", tcp[2], tcp[ROUNDS / 2], udp[2], udp[ROUNDS / 2]);
+	count("send", 0);
+	qsort(tcp, ROUNDS, sizeof *tcp, order); qsort(over, ROUNDS, sizeof *over, order); qsort(udp, ROUNDS, sizeof *udp, order);
+	if (!*part)
+		printf("connect %.0f ns (median %.0f)   close of both ends %.0f ns (median %.0f)   udp send %.0f ns (median %.0f)\n",
+		       tcp[3], tcp[ROUNDS / 2], over[3], over[ROUNDS / 2], udp[3], udp[ROUNDS / 2]);
+	else
+		printf("%d\n", strcmp(part, "send") ? ROUNDS * CONNECTS : ROUNDS * SENDS);
 }
 C
     cc -O2 -o "$work/cost" "$work/cost.c"
-    local stats
+    local stats last
     stats=$(cat /proc/sys/kernel/bpf_stats_enabled)
-    for method in off bpf off bpf; do
-        # On another interface, so that only the programs differ.
-        "$rustnet" -i ownp0 --headless --duration 60 --owners $method >/dev/null 2>&1 &
-        local pid=$!
-        sleep 1
-        echo "owners $method: $(taskset -c 1 "$work/cost")"
-        if [ $method = bpf ] && command -v bpftool >/dev/null; then
-            echo 1 >/proc/sys/kernel/bpf_stats_enabled
-            "$work/cost" >/dev/null
-            bpftool prog show | grep -E 'tcp_state|send_length|recv_length|process_exit|fentry_|kprobe_' |
-                grep -oE 'name [a-z0-9_]+|run_time_ns [0-9]+|run_cnt [0-9]+' | paste - - - |
-                awk '{ printf "  %s: %d runs, %.0f ns each\n", $2, $6, $4 / ($6 ? $6 : 1) }'
-            echo "$stats" >/proc/sys/kernel/bpf_stats_enabled
-        fi
-        kill -INT $pid
-        wait $pid || true
+    for ((turn = 0; turn < ${TURNS:-3}; turn++)); do
+        for method in off bpf; do
+            command -v bpftool >/dev/null && last=$(last_program)
+            # On another interface, so that only the programs differ.
+            "$rustnet" -i ownp0 --headless --duration 60 --owners $method >/dev/null 2>&1 &
+            local pid=$!
+            sleep 1
+            echo "owners $method: $(taskset -c 1 "$work/cost")"
+            if [ $method = bpf ] && [ $turn = 0 ] && command -v bpftool >/dev/null; then
+                echo 0 >/proc/sys/kernel/bpf_stats_enabled
+                for part in connect close send; do
+                    before=$(run_times $last)
+                    times=$("$work/cost" $part)
+                    after=$(run_times $last)
+                    echo "  bpf_stats: $(((after - before) / times)) ns a $part"
+                done
+                echo "$stats" >/proc/sys/kernel/bpf_stats_enabled
+            fi
+            kill -INT $pid
+            wait $pid || true
+        done
     done
+}
+
+# ns so far in the programs that were loaded after program $1
+run_times() {
+    bpftool prog show | awk -v last="$1" '/^[0-9]+:/ && $1 + 0 > last { for (i = 1; i < NF; i++) if ($i == "run_time_ns") n += $(i + 1) }
+        END { print n + 0 }'
+}
+
+last_program() {
+    bpftool prog show | awk '/^[0-9]+:/ && $1 + 0 > last { last = $1 + 0 } END { print last + 0 }'
 }
 
 network

@@ -33,6 +33,10 @@ macro_rules! target {
 pub struct Deaf;
 
 impl Sink for Deaf {
+    fn has(&self, _: Fact) -> bool {
+        false
+    }
+
     fn fact(&mut self, _: Fact, _: &[u8]) {}
     fn service(&mut self, _: Service) {}
     fn resolved(&mut self, _: Service, _: &[u8], _: IpAddr) {}

@@ -1,7 +1,9 @@
 //! What every floor needs: time, ids, counters. Knows nothing of packets.
 
+pub mod bits;
 pub mod counters;
 pub mod ids;
 pub mod memory;
+pub mod shown;
 pub mod sync;
 pub mod time;

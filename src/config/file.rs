@@ -12,6 +12,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::{
+    base::shown::Shown,
     config::parse,
     platform,
     query::{
@@ -67,9 +68,9 @@ pub fn read() -> Result<FileConfig, String> {
         return Ok(FileConfig::default());
     };
     match fs::read_to_string(&path) {
-        Ok(text) => parse_text(&text).map_err(|why| format!("{}:{why}", path.display())),
+        Ok(text) => parse_text(&text).map_err(|why| format!("{}:{why}", Shown(&path))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(FileConfig::default()),
-        Err(error) => Err(format!("{}: {error}", path.display())),
+        Err(error) => Err(format!("{}: {error}", Shown(&path))),
     }
 }
 

@@ -9,19 +9,22 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 #![expect(unsafe_code, reason = "places in the pool promise that zeros are a value")]
 
-use std::{net::IpAddr, ops::AddAssign};
+use std::ops::AddAssign;
 
 use crate::{
     base::{
+        bits::Bits,
         ids::FlowId,
         memory::{Advise, Array, OutOfMemory, Record},
         time::Stamp,
     },
     dpi::{
-        fact::{Fact, MOST_VALUES},
-        notes::{Learn, Learned, Notes, Phase, Resolved, Sink},
+        notes::{Learn, Learned, Notes, Phase},
+        openings::Openings,
+        pieces::Chain,
         recogniser::{RECOGNISERS, Recogniser, Verdict},
-        room::{BLOCK, Blocks, Chain, Memories},
+        room::{Kept, Room},
+        said::{Passer, Said},
         service::Service,
         stream::{Side, Written},
         talk::{Datagram, HEAD, MEMORY, STREAM_BUDGET, Streams},
@@ -32,8 +35,6 @@ use crate::{
 const PLACES: std::ops::RangeInclusive<usize> = 1024..=65_536;
 /// Large memories for each place.
 const MEMORIES: usize = 32;
-/// Places looked at for one that rests, when all are taken.
-const DISPLACE_WINDOW: usize = 64;
 /// What a flow under inspection takes in bytes, beside blocks.
 pub const BYTES_PER_FLOW: usize = size_of::<Conversation>();
 /// Datagrams after which a flow that nobody knows is given up.
@@ -44,8 +45,6 @@ const MOST_SEGMENTS: u32 = 64;
 const MOST_OF_KNOWN: u32 = 512;
 /// Beginnings that are tried of a flow whose own was not seen.
 const MOST_TRIES: u32 = 4;
-/// Facts of one flow that are passed on, and remembered so that each is once: as many as readers keep.
-const SAID: usize = MOST_VALUES;
 /// Bit of a slot's entry: the flow has no place; the number of tries stands below.
 const TRIES: u32 = 1 << 31;
 /// Bit of a slot's entry: the flow has no place, and only its phase is followed; the number of its
@@ -55,8 +54,6 @@ const FOLLOWED: u32 = 1 << 30;
 const FACTS_OF_DATAGRAMS: u32 = 8;
 /// A slot's entry: the flow was given up; whoever asks again is told so.
 const GIVEN_UP: u32 = u32::MAX;
-/// Bit of what a flow keeps: it is a large memory.
-const LARGE: u32 = 1 << 31;
 
 /// Everything about a segment or a datagram with payload, or about the end of a direction.
 #[derive(Clone, Copy, Debug)]
@@ -131,19 +128,36 @@ struct Conversation {
     /// Payloads seen.
     seen: u32,
     tries: u32,
-    /// The memory of its recogniser: number of the block or, with [`LARGE`], of the large memory.
-    kept: u32,
-    said_len: u32,
-    said: [u32; SAID],
+    /// The memory of its recogniser.
+    kept: Kept,
     sides: [Side; 2],
     chains: [Chain; 2],
-    heads: [[u8; HEAD]; 2],
-    head_lens: [u8; 2],
+    heads: Heads,
     /// The label that was passed on, plus 1.
     label: u8,
-    taken: bool,
-    /// It waits for nothing: the first to make room.
-    rests: bool,
+    said: Said,
+}
+
+/// The beginnings of each side's last datagram.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Heads {
+    bytes: [[u8; HEAD]; 2],
+    lens: [u8; 2],
+}
+
+impl Heads {
+    const NONE: Self = Self { bytes: [[0; HEAD]; 2], lens: [0; 2] };
+
+    fn get(&self) -> [&[u8]; 2] {
+        [0, 1].map(|side| &self.bytes[side][..usize::from(self.lens[side])])
+    }
+
+    fn put(&mut self, from: usize, payload: &[u8]) {
+        let len = payload.len().min(HEAD);
+        self.bytes[from][..len].copy_from_slice(&payload[..len]);
+        self.lens[from] = len as u8;
+    }
 }
 
 // SAFETY: integers, booleans (0 is false), a newtype of an integer, and arrays of them.
@@ -154,18 +168,18 @@ pub struct Inspector {
     pool: Array<Conversation>,
     free: Box<[u32]>,
     free_len: usize,
+    /// Places of flows that wait for nothing: the first to make room.
+    resting: Bits,
     /// Where the search for a flow to give up goes on.
-    hand: usize,
+    hand: u32,
     /// By slot of the flow table: 0, its place plus 1, [`TRIES`] and their number, or [`GIVEN_UP`].
     of_slot: Array<u32>,
-    blocks: Blocks,
-    memories: Memories,
+    room: Room,
     /// Where a stream's bytes are put together, by side.
     scratch: Box<[[u8; STREAM_BUDGET]; 2]>,
-    /// The memory of a datagram whose flow has none of its own; zeros between calls.
-    blank: Box<[u8; MEMORY]>,
     counts: InspectorCounts,
     masks: Masks,
+    openings: &'static Openings,
 }
 
 /// Which recognisers look at TCP, which at UDP.
@@ -191,13 +205,13 @@ impl Inspector {
             // The last one is taken first: low places are used again and again.
             free: (0..places as u32).rev().collect(),
             free_len: places,
+            resting: Bits::new(places),
             hand: 0,
             of_slot: Array::new(capacity, advise)?,
-            blocks: Blocks::new(2 * places, advise)?,
-            memories: Memories::new(places.div_ceil(MEMORIES), advise)?,
+            room: Room::new(2 * places, places.div_ceil(MEMORIES), advise)?,
             scratch: Box::new([[0; STREAM_BUDGET]; 2]),
-            blank: Box::new([0; MEMORY]),
             counts: InspectorCounts::default(),
+            openings: Openings::get(),
             masks: Masks {
                 streams: bits(|r| r.streams.is_some()),
                 datagrams: bits(|r| r.datagram.is_some()),
@@ -227,7 +241,7 @@ impl Inspector {
             },
         };
         let news = self.keep(place, subject);
-        let Self { pool, blocks, scratch, .. } = self;
+        let Self { pool, room, scratch, .. } = self;
         let talk = &mut pool[place];
         // A recogniser that knows the flow is told of bytes beyond the budget too: it may count them.
         if !news && talk.chosen == 0 && talk.seen < MOST_SEGMENTS {
@@ -236,8 +250,8 @@ impl Inspector {
         let [low, high] = &mut **scratch;
         let view = Streams {
             bytes: [
-                blocks.read(&talk.chains[0], usize::from(talk.sides[0].ready), low),
-                blocks.read(&talk.chains[1], usize::from(talk.sides[1].ready), high),
+                room.blocks.read(&talk.chains[0], usize::from(talk.sides[0].ready), low),
+                room.blocks.read(&talk.chains[1], usize::from(talk.sides[1].ready), high),
             ],
             ended: talk.sides.map(|s| s.has_ended()),
             total: talk.sides.map(|s| s.total),
@@ -245,7 +259,7 @@ impl Inspector {
             opened: subject.opened,
             ports: subject.ports,
         };
-        let mut passer = Passer::new(subject, learn, &mut talk.said, &mut talk.said_len);
+        let mut passer = Passer::new((subject.id, subject.wall), learn, &mut talk.said);
         let mut notes = Notes::new(&mut passer);
         let asked = ask(talk.candidates, talk.chosen, |r| match r.streams {
             Some(recognise) => recognise(&view, &mut notes),
@@ -279,7 +293,7 @@ impl Inspector {
             side.take(subject.seq_number, subject.payload.len(), subject.wire_len)
         {
             let bytes = &subject.payload[skip..skip + len];
-            if !self.blocks.write(&mut talk.chains[from], at, bytes) {
+            if !self.room.blocks.write(&mut talk.chains[from], at, bytes) {
                 side.stop(before.0);
             }
         }
@@ -303,119 +317,85 @@ impl Inspector {
                 let phase = RECOGNISERS[n].follow.and_then(|phase| phase(subject.payload));
                 return Judgement { phase, ..Judgement::default() };
             }
-            Place::None => {
+            Place::None => return self.first_datagram(subject, learn),
+        };
+        let talk = &mut self.pool[place];
+        let asking = Asking { candidates: talk.candidates, chosen: talk.chosen, nth: talk.seen };
+        let answer = asking.datagram(subject, &talk.heads, self.room.open(talk.kept), &mut talk.said, learn);
+        self.answered(place, subject, answer, learn)
+    }
+
+    /// The first datagram of a flow is judged before it has a place: most need none.
+    fn first_datagram(&mut self, subject: &Subject<'_>, learn: &mut impl Learn) -> Judgement {
+        let mut said = Said::NOTHING;
+        let mut kept = Kept::default();
+        let asking = Asking { candidates: self.masks.datagrams, chosen: 0, nth: 0 };
+        let answer = asking.datagram(subject, &Heads::NONE, self.room.open(kept), &mut said, learn);
+        let Answer { phase, client, keeps, label, .. } = answer;
+        match answer.asked {
+            Asked::Chosen(n, Verdict::Done) => {
+                self.room.discard(&mut kept, keeps);
+                let label = label.unwrap_or(RECOGNISERS[n].service);
+                learn.learned(subject.id, Learned::Service(label));
+                self.counts.labelled += 1;
+                self.of_slot[subject.id.slot() as usize] = 0;
+                Judgement { settled: true, phase, client }
+            }
+            Asked::Open(0) => {
+                let settled = !self.may_try(subject.id);
+                self.counts.given_up += u64::from(settled);
+                Judgement { settled, ..Judgement::default() }
+            }
+            Asked::Chosen(..) | Asked::Open(_) => {
                 let place = self.enter(subject.id);
-                self.pool[place].candidates = self.masks.datagrams;
-                place
+                self.pool[place].said = said;
+                self.answered(place, subject, answer, learn)
             }
-        };
-        let Self { pool, blocks, memories, blank, .. } = self;
-        let talk = &mut pool[place];
-        let kept = talk.kept & !LARGE;
-        let memory = match talk.kept {
-            0 => &mut **blank,
-            large if large & LARGE != 0 => memories.bytes_mut(kept),
-            _ => {
-                blank[..BLOCK].copy_from_slice(blocks.bytes(kept));
-                &mut **blank
-            }
-        };
-        let mut passer = Passer::new(subject, learn, &mut talk.said, &mut talk.said_len);
-        passer.is_stream = false;
-        let mut notes = Notes::new(&mut passer);
-        let before = [0, 1].map(|side| &talk.heads[side][..usize::from(talk.head_lens[side])]);
-        let mut datagram = Datagram {
-            bytes: subject.payload,
-            wire_len: subject.wire_len,
-            from: subject.from & 1,
-            client: subject.client,
-            ports: subject.ports,
-            wall: subject.wall,
-            nth: talk.seen,
-            before,
-            memory,
-        };
-        let asked = ask(talk.candidates, talk.chosen, |r| match r.datagram {
-            Some(recognise) => recognise(&mut datagram, &mut notes),
-            None => Verdict::No,
-        });
-        let (phase, client) = (notes.phase, notes.client);
-        let label = passer.service;
-        let from = subject.from & 1;
-        let head = subject.payload.len().min(HEAD);
-        talk.heads[from][..head].copy_from_slice(&subject.payload[..head]);
-        talk.head_lens[from] = head as u8;
+        }
+    }
+
+    /// Takes note of what recognisers said about a datagram of the flow at `place`.
+    fn answered(
+        &mut self,
+        place: usize,
+        subject: &Subject<'_>,
+        answer: Answer,
+        learn: &mut impl Learn,
+    ) -> Judgement {
+        let Answer { asked, phase, client, keeps, label } = answer;
+        let talk = &mut self.pool[place];
+        talk.heads.put(subject.from & 1, subject.payload);
         talk.seen += 1;
-        talk.rests = matches!(asked, Asked::Chosen(_, Verdict::Rest));
-        let over = talk.seen >= MOST_DATAGRAMS;
-        let has_memory = self.put_memory_away(place, &asked);
+        let seen = talk.seen;
+        let keeping = matches!(asked, Asked::Chosen(_, Verdict::Is | Verdict::More));
+        let has_memory = !keeping || self.room.close(&mut talk.kept, keeps);
+        if !keeping {
+            self.room.discard(&mut talk.kept, keeps);
+        }
+        self.counts.displaced += u64::from(!has_memory);
+        let rests = matches!(asked, Asked::Chosen(_, Verdict::Rest));
+        self.resting.put(place as u32, rests);
+        let over = seen >= MOST_DATAGRAMS;
         let settled = self.conclude(place, asked, label, over, learn) || !has_memory;
-        let Conversation { id, chosen, seen, rests, .. } = self.pool[place];
+        let chosen = self.pool[place].chosen;
         if settled && chosen == 0 {
             return self.try_again(place, over);
         }
         let can_follow = || RECOGNISERS[chosen as usize - 1].follow.is_some();
-        let is_followed = !settled && rests && seen >= FACTS_OF_DATAGRAMS && chosen != 0 && can_follow();
+        let is_followed = !settled && rests && seen >= FACTS_OF_DATAGRAMS && can_follow();
         self.leave_if(settled || is_followed, place);
         if is_followed {
-            self.of_slot[id.slot() as usize] = FOLLOWED | (chosen - 1);
+            self.of_slot[subject.id.slot() as usize] = FOLLOWED | (chosen - 1);
         }
         Judgement { settled, phase, client }
     }
 
     /// Returns whether a datagram begins another connection on the ends of a flow that was closed.
-    pub fn renews(&self, id: FlowId, payload: &[u8], wire_len: usize) -> bool {
+    pub fn renews(&mut self, id: FlowId, payload: &[u8], wire_len: usize) -> bool {
         let Place::At(place) = self.place(id) else { return false };
         let talk = &self.pool[place];
         let renews = talk.chosen.checked_sub(1).and_then(|n| RECOGNISERS[n as usize].renews);
-        let is_kept = talk.kept & LARGE != 0;
-        is_kept && renews.is_some_and(|ask| ask(payload, wire_len, self.memories.bytes(talk.kept & !LARGE)))
-    }
-
-    /// Puts what a recogniser wrote where the flow finds it again; `false` if there is no room.
-    fn put_memory_away(&mut self, place: usize, asked: &Asked) -> bool {
-        let talk = &mut self.pool[place];
-        let chosen = match *asked {
-            Asked::Chosen(n, _) => n as u32 + 1,
-            Asked::Open(_) => talk.chosen,
-        };
-        let keeps = chosen.checked_sub(1).map_or(0, |n| RECOGNISERS[n as usize].keeps);
-        let keeping = matches!(asked, Asked::Chosen(_, Verdict::Is | Verdict::More));
-        if keeping && keeps > 0 && talk.kept == 0 {
-            let taken = match keeps {
-                0..=BLOCK => self.blocks.take(),
-                _ => self.memories.take().map(|number| number | LARGE),
-            };
-            talk.kept = taken.unwrap_or(0);
-            if taken.is_none() {
-                self.counts.displaced += 1;
-            }
-            if talk.kept & LARGE != 0 {
-                self.memories.bytes_mut(talk.kept & !LARGE)[..keeps].copy_from_slice(&self.blank[..keeps]);
-                self.blank[..keeps].fill(0);
-            }
-        }
-        let out_of_room = keeping && keeps > 0 && talk.kept == 0;
-        if talk.kept & LARGE == 0 {
-            if talk.kept != 0 {
-                self.blocks.bytes_mut(talk.kept)[..keeps].copy_from_slice(&self.blank[..keeps]);
-            }
-            self.blank[..keeps].fill(0);
-        }
-        debug_assert!(self.blank.iter().all(|b| *b == 0), "who writes says how much");
-        if !keeping {
-            self.release_memory(place, keeps);
-        }
-        !out_of_room
-    }
-
-    fn release_memory(&mut self, place: usize, used: usize) {
-        let kept = std::mem::take(&mut self.pool[place].kept);
-        match kept {
-            0 => {}
-            large if large & LARGE != 0 => self.memories.give_back(large & !LARGE, used),
-            block => self.blocks.give_back(block, used.min(BLOCK)),
-        }
+        renews.is_some_and(|ask| self.room.look(talk.kept).is_some_and(|kept| ask(payload, wire_len, kept)))
     }
 
     /// Forgets a flow: it ended.
@@ -436,6 +416,10 @@ impl Inspector {
         if !in_order || !whole || subject.closes {
             return Err(self.masks.streams);
         }
+        let candidates = match subject.opened {
+            true => self.masks.streams & self.openings.of(subject.payload, from == subject.client),
+            false => self.masks.streams,
+        };
         let mut bytes: [&[u8]; 2] = [&[]; 2];
         bytes[from] = subject.payload;
         let view = Streams {
@@ -446,10 +430,10 @@ impl Inspector {
             opened: subject.opened,
             ports: subject.ports,
         };
-        let (mut said, mut said_len) = ([0; SAID], 0);
-        let mut passer = Passer::new(subject, learn, &mut said, &mut said_len);
+        let mut said = Said::NOTHING;
+        let mut passer = Passer::new((subject.id, subject.wall), learn, &mut said);
         let mut notes = Notes::new(&mut passer);
-        let asked = ask(self.masks.streams, 0, |r| match r.streams {
+        let asked = ask(candidates, 0, |r| match r.streams {
             Some(recognise) => recognise(&view, &mut notes),
             None => Verdict::No,
         });
@@ -464,8 +448,7 @@ impl Inspector {
             Asked::Chosen(..) => {
                 let label = passer.service;
                 let place = self.enter(subject.id);
-                let talk = &mut self.pool[place];
-                (talk.said, talk.said_len) = (said, said_len);
+                self.pool[place].said = said;
                 self.keep(place, subject);
                 self.conclude(place, asked, label, false, learn);
                 Ok(Judgement { settled: false, phase, client })
@@ -559,28 +542,22 @@ impl Inspector {
         let place = self.free[self.free_len] as usize;
         let before = std::mem::replace(&mut self.of_slot[id.slot() as usize], place as u32 + 1);
         let talk = &mut self.pool[place];
-        (talk.said_len, talk.head_lens, talk.sides) = (0, [0; 2], [Side::default(); 2]);
-        (talk.id, talk.seen, talk.taken, talk.rests) = (id, 0, true, false);
-        (talk.tries, talk.chosen, talk.label) = (before & !TRIES, 0, 0);
+        (talk.heads.lens, talk.sides) = ([0; 2], [Side::default(); 2]);
+        (talk.id, talk.seen, talk.tries) = (id, 0, before & !TRIES);
+        (talk.chosen, talk.label) = (0, 0);
+        talk.said.clear();
         place
     }
 
-    /// Gives up a flow to make room: one that waits for nothing among the next ones around the pool,
-    /// else the last of these.
+    /// Gives up a flow to make room: the next one around the pool that waits for nothing, else the
+    /// next one.
     #[cold]
     fn displace(&mut self) {
-        let places = self.pool.len();
-        let mut victim = self.hand;
-        for n in 0..DISPLACE_WINDOW.min(places) {
-            victim = (self.hand + n) % places;
-            if self.pool[victim].rests {
-                break;
-            }
-        }
-        self.hand = (victim + 1) % places;
+        let victim = self.resting.next(self.hand).unwrap_or(self.hand);
+        self.hand = (victim + 1) % self.pool.len() as u32;
         self.counts.displaced += 1;
-        let slot = self.pool[victim].id.slot() as usize;
-        self.give_back(victim);
+        let slot = self.pool[victim as usize].id.slot() as usize;
+        self.give_back(victim as usize);
         self.of_slot[slot] = GIVEN_UP;
     }
 
@@ -592,11 +569,10 @@ impl Inspector {
     }
 
     fn give_back(&mut self, place: usize) {
-        let keeper = self.pool[place].chosen;
-        self.release_memory(place, keeper.checked_sub(1).map_or(0, |n| RECOGNISERS[n as usize].keeps));
         let talk = &mut self.pool[place];
-        talk.taken = false;
-        talk.chains.iter_mut().for_each(|chain| self.blocks.release(chain));
+        self.room.release(&mut talk.kept);
+        talk.chains.iter_mut().for_each(|chain| self.room.blocks.release(chain));
+        self.resting.put(place as u32, false);
         self.free[self.free_len] = place as u32;
         self.free_len += 1;
     }
@@ -621,6 +597,64 @@ enum Asked {
     Open(u128),
 }
 
+/// Who is to be asked about a datagram, which is the flow's `nth`.
+#[derive(Clone, Copy)]
+struct Asking {
+    candidates: u128,
+    chosen: u32,
+    nth: u32,
+}
+
+/// What they said.
+struct Answer {
+    asked: Asked,
+    phase: Option<Phase>,
+    client: Option<usize>,
+    /// Bytes of the memory that may be other than zeros now.
+    keeps: usize,
+    label: Option<Service>,
+}
+
+impl Asking {
+    #[inline]
+    fn datagram(
+        self,
+        subject: &Subject<'_>,
+        heads: &Heads,
+        memory: &mut [u8; MEMORY],
+        said: &mut Said,
+        learn: &mut impl Learn,
+    ) -> Answer {
+        let mut passer = Passer::new((subject.id, subject.wall), learn, said);
+        passer.is_stream = false;
+        let mut notes = Notes::new(&mut passer);
+        let mut datagram = Datagram {
+            bytes: subject.payload,
+            wire_len: subject.wire_len,
+            from: subject.from & 1,
+            client: subject.client,
+            ports: subject.ports,
+            wall: subject.wall,
+            nth: self.nth,
+            before: heads.get(),
+            memory,
+            keeps: 0,
+        };
+        let asked = ask(self.candidates, self.chosen, |r| match r.datagram {
+            Some(recognise) => {
+                datagram.keeps = r.keeps;
+                recognise(&mut datagram, &mut notes)
+            }
+            None => Verdict::No,
+        });
+        // Who does not know the flow left its memory as it was.
+        let is_known = self.chosen != 0 || matches!(asked, Asked::Chosen(..));
+        let keeps = if is_known { datagram.keeps } else { 0 };
+        let (phase, client) = (notes.phase, notes.client);
+        Answer { asked, phase, client, keeps, label: passer.service }
+    }
+}
+
 /// Asks all candidates, or only the chosen one (its number plus 1).
 #[inline]
 fn ask(candidates: u128, chosen: u32, mut judge: impl FnMut(&Recogniser) -> Verdict) -> Asked {
@@ -643,65 +677,6 @@ fn ask(candidates: u128, chosen: u32, mut judge: impl FnMut(&Recogniser) -> Verd
         }
     }
     Asked::Open(open)
-}
-
-/// Passes on what was not said before of this flow.
-struct Passer<'a, L> {
-    id: FlowId,
-    at: Stamp,
-    /// What is said is said again with every further byte.
-    is_stream: bool,
-    learn: &'a mut L,
-    said: &'a mut [u32; SAID],
-    len: &'a mut u32,
-    service: Option<Service>,
-}
-
-impl<'a, L: Learn> Passer<'a, L> {
-    fn new(subject: &Subject<'_>, learn: &'a mut L, said: &'a mut [u32; SAID], len: &'a mut u32) -> Self {
-        Self { id: subject.id, at: subject.wall, is_stream: true, learn, said, len, service: None }
-    }
-
-    /// Returns whether it is new and there is room for it, and remembers it.
-    fn is_new(&mut self, digest: u32) -> bool {
-        let len = *self.len as usize;
-        if len == SAID || self.said[..len].contains(&digest) {
-            return false;
-        }
-        self.said[len] = digest;
-        *self.len += 1;
-        true
-    }
-}
-
-impl<L: Learn> Sink for Passer<'_, L> {
-    fn fact(&mut self, fact: Fact, value: &[u8]) {
-        if self.is_new(digest(fact as u8, value)) {
-            self.learn.learned(self.id, Learned::Fact(fact, value));
-        }
-    }
-
-    fn service(&mut self, service: Service) {
-        self.service = Some(service);
-    }
-
-    fn resolved(&mut self, service: Service, name: &[u8], address: IpAddr) {
-        // A datagram's answer is news each time: the name has been seen again.
-        let digest = || match address {
-            IpAddr::V4(a) => digest(0xff, name) ^ digest(4, &a.octets()),
-            IpAddr::V6(a) => digest(0xff, name) ^ digest(6, &a.octets()),
-        };
-        if !self.is_stream || self.is_new(digest()) {
-            let answer = Resolved { name, address, service, at: self.at };
-            self.learn.learned(self.id, Learned::Resolved(answer));
-        }
-    }
-}
-
-/// FNV-1a (G. Fowler, L. C. Noll, K.-P. Vo): two values of one flow that collide are said once.
-fn digest(kind: u8, value: &[u8]) -> u32 {
-    let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-    value.iter().fold(step(0x811c_9dc5, &kind), step)
 }
 
 #[cfg(test)]
@@ -782,7 +757,7 @@ mod tests {
         assert_eq!(inspector.counts().displaced, 0);
         assert_eq!(inspector.free_len, inspector.pool.len());
         let mut blocks = 0;
-        while inspector.blocks.take().is_some() {
+        while inspector.room.blocks.take().is_some() {
             blocks += 1;
         }
         assert_eq!(blocks, 2 * inspector.pool.len());

@@ -73,6 +73,8 @@ pub trait Learn {
 
 /// Takes what recognisers learn of one flow.
 pub trait Sink {
+    /// Returns whether a value of a fact was taken before.
+    fn has(&self, fact: Fact) -> bool;
     /// Takes a value of a fact.
     fn fact(&mut self, fact: Fact, value: &[u8]);
     /// Takes a label.
@@ -96,6 +98,12 @@ impl<'a> Notes<'a> {
     /// Returns notes that go to `sink`.
     pub fn new(sink: &'a mut dyn Sink) -> Self {
         Self { sink, phase: None, client: None }
+    }
+
+    /// Returns whether a value of a fact was noted, now or in an earlier call: what costs much to work out
+    /// need not be worked out again.
+    pub fn has(&self, fact: Fact) -> bool {
+        self.sink.has(fact)
     }
 
     /// Notes a text. Bytes of any kind may be given: they are escaped where they are shown.

@@ -38,7 +38,7 @@ pub type OfDatagram = fn(&mut Datagram<'_>, &mut Notes<'_>) -> Verdict;
 pub type OfPhase = fn(&[u8]) -> Option<Phase>;
 
 /// Tells from a datagram, its length on the wire and the flow's memory whether another connection begins with it.
-pub type OfRenewal = fn(&[u8], usize, &[u8; MEMORY]) -> bool;
+pub type OfRenewal = fn(&[u8], usize, &[u8]) -> bool;
 
 /// One row of the table.
 pub struct Recogniser {
@@ -48,7 +48,7 @@ pub struct Recogniser {
     pub streams: Option<OfStreams>,
     /// How it knows the protocol over UDP.
     pub datagram: Option<OfDatagram>,
-    /// How many bytes of a flow's memory it writes to, from the front.
+    /// How many bytes of a flow's memory it writes to at most, from the front.
     pub keeps: usize,
     /// What a datagram says of the phase alone, for flows that have rested after many: their facts
     /// are known, only their state is followed.

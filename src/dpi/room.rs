@@ -1,124 +1,129 @@
 //! The memory of flows under inspection: small blocks for the beginnings of streams and for small
 //! memories, a few large memories for those who need them.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
-#![expect(unsafe_code, reason = "records promise that zeros are a value")]
 
 use crate::{
-    base::memory::{Advise, Array, OutOfMemory, Record},
-    dpi::talk::{MEMORY, STREAM_BUDGET},
+    base::memory::{Advise, OutOfMemory},
+    dpi::{
+        pieces::{BLOCK, Blocks, Memories},
+        talk::MEMORY,
+    },
 };
 
-/// Bytes of a block.
-pub const BLOCK: usize = 512;
-/// Blocks of one direction of a stream at most.
-const LINKS: usize = STREAM_BUDGET / BLOCK;
-
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Bytes<const N: usize>([u8; N]);
-
-// SAFETY: bytes only.
-unsafe impl<const N: usize> Record for Bytes<N> {}
-
-/// The blocks that hold one direction's beginning, in order: numbers plus 1, 0 for none.
+/// Where a flow's memory is kept, and how much of it; nowhere by default.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
-pub struct Chain([u32; LINKS]);
-
-/// Pieces of memory of one size. A piece is all zeros when it is taken.
-pub struct Pieces<const N: usize> {
-    pool: Array<Bytes<N>>,
-    free: Box<[u32]>,
-    free_len: usize,
+pub struct Kept {
+    /// The piece's number plus 1: a block's, or a large memory's if it is too long for a block.
+    piece: u32,
+    /// Bytes from the front; all others are zeros.
+    len: u32,
 }
 
-/// See [`BLOCK`].
-pub type Blocks = Pieces<BLOCK>;
-/// See [`MEMORY`].
-pub type Memories = Pieces<MEMORY>;
+impl Kept {
+    const fn is_large(self) -> bool {
+        self.len as usize > BLOCK
+    }
+}
 
-impl<const N: usize> Pieces<N> {
-    /// Returns `count` pieces. Address space is reserved; memory comes with use.
+/// The memory of one worker's flows.
+pub struct Room {
+    /// What streams are made of, and small memories.
+    pub blocks: Blocks,
+    memories: Memories,
+    /// The memory of a datagram whose flow has none of its own; zeros between calls.
+    blank: Box<[u8; MEMORY]>,
+}
+
+impl Room {
+    /// Returns room for this many blocks and large memories. Address space is reserved; memory comes with use.
     ///
     /// # Errors
     /// When the system does not give the address space.
     #[allow(clippy::disallowed_methods, reason = "start-up")]
-    pub fn new(count: usize, advise: Advise) -> Result<Self, OutOfMemory> {
-        // The last one is taken first: low pieces are used again and again.
-        let free = (0..count as u32).rev().collect();
-        Ok(Self { pool: Array::new(count, advise)?, free, free_len: count })
+    pub fn new(blocks: usize, memories: usize, advise: Advise) -> Result<Self, OutOfMemory> {
+        Ok(Self {
+            blocks: Blocks::new(blocks, advise)?,
+            memories: Memories::new(memories, advise)?,
+            blank: Box::new([0; MEMORY]),
+        })
     }
 
-    /// Takes a piece; returns its number plus 1, or `None` if there is none left.
+    /// Returns a flow's memory as it was left. Then [`Room::close`] or [`Room::discard`] is to be called.
     #[inline]
-    pub fn take(&mut self) -> Option<u32> {
-        self.free_len = self.free_len.checked_sub(1)?;
-        Some(self.free[self.free_len] + 1)
-    }
-
-    /// Gives a piece back, of which at most the first `used` bytes were written to.
-    #[inline]
-    pub fn give_back(&mut self, number: u32, used: usize) {
-        self.bytes_mut(number)[..used].fill(0);
-        self.free[self.free_len] = number - 1;
-        self.free_len += 1;
-    }
-
-    /// Returns the bytes of a piece that is taken.
-    #[inline]
-    pub fn bytes(&self, number: u32) -> &[u8; N] {
-        &self.pool[number as usize - 1].0
-    }
-
-    /// Returns the bytes of a piece that is taken, to be written.
-    #[inline]
-    pub fn bytes_mut(&mut self, number: u32) -> &mut [u8; N] {
-        &mut self.pool[number as usize - 1].0
-    }
-}
-
-impl Blocks {
-    /// Writes bytes at an offset of a chain; `false`, with some of them written, if there is no block
-    /// left for them.
-    pub fn write(&mut self, chain: &mut Chain, at: usize, bytes: &[u8]) -> bool {
-        let (mut at, mut bytes) = (at, bytes);
-        while !bytes.is_empty() {
-            let link = &mut chain.0[at / BLOCK];
-            if *link == 0 {
-                let Some(number) = self.take() else { return false };
-                *link = number;
-            }
-            let room = &mut self.bytes_mut(*link)[at % BLOCK..];
-            let (now, later) = bytes.split_at(bytes.len().min(room.len()));
-            room[..now.len()].copy_from_slice(now);
-            at += now.len();
-            bytes = later;
+    pub fn open(&mut self, kept: Kept) -> &mut [u8; MEMORY] {
+        if kept.is_large() {
+            return self.memories.bytes_mut(kept.piece);
         }
-        true
+        if kept.piece != 0 {
+            let len = kept.len as usize;
+            self.blank[..len].copy_from_slice(&self.blocks.bytes(kept.piece)[..len]);
+        }
+        &mut self.blank
     }
 
-    /// Returns the first `len` bytes of a chain, which were all written: where they lie if that is one
-    /// block, else put together in `scratch`.
-    pub fn read<'a>(&'a self, chain: &Chain, len: usize, scratch: &'a mut [u8; STREAM_BUDGET]) -> &'a [u8] {
+    /// Returns what a flow keeps, without opening its memory.
+    pub fn look(&self, kept: Kept) -> Option<&[u8]> {
+        match kept.piece {
+            _ if kept.is_large() => Some(&self.memories.bytes(kept.piece)[..]),
+            0 => None,
+            piece => Some(&self.blocks.bytes(piece)[..kept.len as usize]),
+        }
+    }
+
+    /// Keeps the first `len` bytes of the memory that is open, in a piece that is large enough; the
+    /// others are zeros. Returns `false` if there is no room: then nothing is kept.
+    pub fn close(&mut self, kept: &mut Kept, len: usize) -> bool {
+        let Self { blocks, memories, blank } = self;
+        let before = std::mem::take(kept);
+        let wants_large = len > BLOCK;
+        if before.is_large() {
+            if wants_large {
+                *kept = Kept { len: len as u32, ..before };
+                return true;
+            }
+            let bytes = &mut memories.bytes_mut(before.piece)[..len];
+            blank[..len].copy_from_slice(bytes);
+            bytes.fill(0);
+            memories.give_back(before.piece);
+        } else if before.piece != 0 {
+            blocks.give_back(before.piece);
+        }
         if len == 0 {
-            return &[];
+            return true;
         }
-        if len <= BLOCK {
-            return &self.bytes(chain.0[0])[..len];
+        let taken = if wants_large { memories.take() } else { blocks.take() };
+        if let Some(piece) = taken {
+            let bytes: &mut [u8] =
+                if wants_large { memories.bytes_mut(piece) } else { blocks.bytes_mut(piece) };
+            bytes[..len].copy_from_slice(&blank[..len]);
+            *kept = Kept { piece, len: len as u32 };
         }
-        for (part, &link) in scratch[..len].chunks_mut(BLOCK).zip(&chain.0) {
-            part.copy_from_slice(&self.bytes(link)[..part.len()]);
-        }
-        &scratch[..len]
+        blank[..len].fill(0);
+        debug_assert!(blank.iter().all(|b| *b == 0), "who writes says how much");
+        taken.is_some()
     }
 
-    /// Gives all blocks of a chain back.
-    pub fn release(&mut self, chain: &mut Chain) {
-        for link in &mut chain.0 {
-            if *link != 0 {
-                self.give_back(*link, BLOCK);
-                *link = 0;
-            }
+    /// Keeps nothing of the memory that is open, of which the first `used` bytes may be other than zeros.
+    #[inline]
+    pub fn discard(&mut self, kept: &mut Kept, used: usize) {
+        match kept.is_large() {
+            true => kept.len = kept.len.max(used as u32),
+            false => self.blank[..used].fill(0),
+        }
+        debug_assert!(self.blank.iter().all(|b| *b == 0), "who writes says how much");
+        self.release(kept);
+    }
+
+    /// Keeps nothing of a flow's memory, which is not open.
+    #[inline]
+    pub fn release(&mut self, kept: &mut Kept) {
+        let before = std::mem::take(kept);
+        if before.is_large() {
+            self.memories.bytes_mut(before.piece)[..before.len as usize].fill(0);
+            self.memories.give_back(before.piece);
+        } else if before.piece != 0 {
+            self.blocks.give_back(before.piece);
         }
     }
 }
@@ -130,30 +135,42 @@ mod tests {
     use crate::base::memory::no_advice;
 
     #[test]
-    fn a_chain_gives_back_what_was_written_in_any_pieces() {
-        let all: Vec<u8> = (0..STREAM_BUDGET).map(|i| (i * 7 + i / 256) as u8).collect();
-        for piece in [1, 7, 511, 512, 513, 4000] {
-            let mut blocks = Blocks::new(LINKS, no_advice).unwrap();
-            let (mut chain, mut scratch) = (Chain::default(), [0; STREAM_BUDGET]);
-            for at in (0..all.len()).step_by(piece).rev() {
-                assert!(blocks.write(&mut chain, at, &all[at..(at + piece).min(all.len())]));
+    fn a_memory_is_found_again_as_it_was_left() {
+        let mut room = Room::new(1, 1, no_advice).unwrap();
+        let mut kept = Kept::default();
+        let lens = [3, 300, BLOCK, BLOCK + 1, MEMORY, 5, 0, MEMORY, 7];
+        for (round, pair) in lens.windows(2).enumerate() {
+            let (before, len) = (pair[0], pair[1]);
+            if round == 0 {
+                room.open(kept)[..before].fill(1);
+                assert!(room.close(&mut kept, before));
             }
-            for len in [0, 1, 511, 512, 513, 5000, STREAM_BUDGET] {
-                assert_eq!(blocks.read(&chain, len, &mut scratch), &all[..len], "{piece} {len}");
-            }
-            assert_eq!(blocks.take(), None);
-            blocks.release(&mut chain);
-            let number = blocks.take().unwrap();
-            assert_eq!(blocks.bytes(number), &[0; BLOCK], "a piece that is taken is all zeros");
+            let memory = room.open(kept);
+            assert_eq!(memory.iter().filter(|b| **b != 0).count(), before, "round {round}");
+            assert!(memory[..before].iter().all(|b| *b == round as u8 + 1));
+            memory.fill(0);
+            memory[..len].fill(round as u8 + 2);
+            assert!(room.close(&mut kept, len));
         }
+        room.release(&mut kept);
+        assert!(room.open(kept).iter().all(|b| *b == 0));
     }
 
     #[test]
-    fn a_chain_without_room_says_so() {
-        let mut blocks = Blocks::new(1, no_advice).unwrap();
-        let mut chain = Chain::default();
-        assert!(!blocks.write(&mut chain, 0, &[1; BLOCK + 1]));
-        blocks.release(&mut chain);
-        assert!(blocks.write(&mut chain, 0, &[1; BLOCK]));
+    fn without_room_nothing_is_kept() {
+        let mut room = Room::new(1, 1, no_advice).unwrap();
+        for len in [10, MEMORY] {
+            let (mut first, mut second) = (Kept::default(), Kept::default());
+            room.open(first)[..len].fill(7);
+            assert!(room.close(&mut first, len));
+            room.open(second)[..len].fill(9);
+            assert!(!room.close(&mut second, len));
+            assert!(room.open(second).iter().all(|b| *b == 0));
+            room.open(first);
+            room.discard(&mut first, len);
+            room.open(second)[..len].fill(9);
+            assert!(room.close(&mut second, len));
+            room.release(&mut second);
+        }
     }
 }

@@ -73,6 +73,9 @@ pub struct Datagram<'a> {
     /// What the recogniser keeps of the flow. Zeros at first. Only a recogniser that says
     /// [`crate::dpi::recogniser::Verdict::Is`] may write to it, and finds it again as it left it.
     pub memory: &'a mut [u8; MEMORY],
+    /// How many bytes of the memory, from the front, may be other than zeros when the recogniser that
+    /// knows the flow returns: what its row says. It may set less, and then takes less room.
+    pub keeps: usize,
 }
 
 impl Datagram<'_> {

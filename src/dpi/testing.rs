@@ -38,6 +38,10 @@ impl Heard {
 }
 
 impl Sink for Heard {
+    fn has(&self, fact: Fact) -> bool {
+        self.facts.iter().any(|(f, _)| *f == fact)
+    }
+
     fn fact(&mut self, fact: Fact, value: &[u8]) {
         let value = String::from_utf8_lossy(value).into_owned();
         if !self.facts.contains(&(fact, value.clone())) {
@@ -90,6 +94,7 @@ pub fn datagrams(ask: OfDatagram, sent: &[(usize, &[u8])], ports: [u16; 2]) -> H
             nth: nth as u32,
             before,
             memory: &mut memory,
+            keeps: MEMORY,
         };
         let mut notes = Notes::new(&mut heard);
         let verdict = ask(&mut datagram, &mut notes);

@@ -4,8 +4,10 @@
 //! Text is written by hand into a reused buffer: a million flows end when a large file does, and
 //! stamps keep their nanoseconds because no number passes through a float.
 
+pub mod journal;
 pub mod json;
 pub mod jsonl;
+pub mod selection;
 
 mod app;
 mod fields;

@@ -1,6 +1,5 @@
 //! The flow table of one worker. Owned by one thread, read by others only as frozen epochs.
 
-mod bits;
 pub mod classify;
 pub mod entry;
 pub mod index;

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 
 use crate::{
     base::{
+        bits::Bits,
         counters::{DropReason, Drops, Volume},
         ids::FlowId,
         memory::{Advise, Array, OutOfMemory, no_advice, prefetch},
@@ -22,7 +23,6 @@ use crate::{
         notes::Learn,
     },
     flow::{
-        bits::Bits,
         classify,
         entry::{Evidence, Facts, FlowRecord, Hot, Roles, WideEnds},
         index::Index,

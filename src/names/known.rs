@@ -33,6 +33,11 @@ impl EndNames {
         &self.0[end & 1]
     }
 
+    /// Returns the names of both ends.
+    pub fn all(&self) -> impl Iterator<Item = &KnownName> {
+        self.0.iter().flatten()
+    }
+
     /// Returns whether neither end has one.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|names| names.is_empty())

@@ -24,9 +24,7 @@ use crate::{
 const PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
 /// The flow's number, a tag, the length of the value in two bytes.
 const HEAD: usize = 11;
-/// Before the name of an answer: address, time, service.
-const ANSWER: usize = 25;
-const LONGEST: usize = HEAD + ANSWER + LONGEST_VALUE;
+const LONGEST: usize = HEAD + LONGEST_VALUE;
 const SERVICE: u8 = 255;
 const RESOLVED: u8 = 254;
 
@@ -36,7 +34,7 @@ const _: () = assert!(Fact::ALL.len() < RESOLVED as usize);
 /// lost and counted.
 pub fn ring(bytes: usize, collector: Arc<Bell>, waits: bool) -> (LearnedSender, LearnedReceiver) {
     let (producer, consumer) = rtrb::RingBuffer::new(bytes.max(LONGEST));
-    (LearnedSender { producer, collector, waits, lost: 0 }, LearnedReceiver { consumer })
+    (LearnedSender { producer, collector, waits, lost: 0, sent: 0 }, LearnedReceiver { consumer, read: 0 })
 }
 
 /// A worker's end.
@@ -46,50 +44,55 @@ pub struct LearnedSender {
     waits: bool,
     /// What found no room since the start.
     pub lost: u64,
+    /// Bytes sent since the start.
+    pub sent: u64,
 }
 
 impl Learn for LearnedSender {
     fn learned(&mut self, id: FlowId, what: Learned<'_>) {
-        let mut event = [0; LONGEST];
-        event[..8].copy_from_slice(&id.number().to_le_bytes());
-        let value = &mut event[HEAD..];
-        let (tag, len) = match what {
-            Learned::Service(service) => {
-                value[0] = service as u8;
-                (SERVICE, 1)
-            }
-            Learned::Fact(fact, bytes) => (fact as u8, put(&mut value[..LONGEST_VALUE], bytes)),
+        match what {
+            Learned::Service(service) => self.send(id, SERVICE, &[service as u8], &[]),
+            Learned::Fact(fact, bytes) => self.send(id, fact as u8, bytes, &[]),
             Learned::Resolved(Resolved { name, address, service, at }) => {
                 let address = match address {
                     IpAddr::V4(a) => a.to_ipv6_mapped(),
                     IpAddr::V6(a) => a,
                 };
-                value[..16].copy_from_slice(&address.octets());
-                value[16..24].copy_from_slice(&at.0.to_le_bytes());
-                value[24] = service as u8;
-                (RESOLVED, ANSWER + put(&mut value[ANSWER..], name))
+                let mut front = [service as u8; 25];
+                front[..16].copy_from_slice(&address.octets());
+                front[16..24].copy_from_slice(&at.0.to_le_bytes());
+                self.send(id, RESOLVED, &front, name);
             }
-        };
-        event[8] = tag;
-        event[9..HEAD].copy_from_slice(&(len as u16).to_le_bytes());
-        self.send(&event[..HEAD + len]);
+        }
     }
 }
 
-fn put(to: &mut [u8], bytes: &[u8]) -> usize {
-    let len = bytes.len().min(to.len());
-    to[..len].copy_from_slice(&bytes[..len]);
-    len
+/// Writes bytes to the front, for which there is room; returns what is behind them.
+fn put<'a>(to: &'a mut [u8], bytes: &[u8]) -> &'a mut [u8] {
+    let (front, rest) = to.split_at_mut(bytes.len());
+    front.copy_from_slice(bytes);
+    rest
 }
 
 impl LearnedSender {
-    fn send(&mut self, event: &[u8]) {
+    /// Sends an event whose value has two parts, the second one as far as it fits.
+    fn send(&mut self, id: FlowId, tag: u8, value: &[u8], more: &[u8]) {
+        let value = &value[..value.len().min(LONGEST_VALUE)];
+        let more = &more[..more.len().min(LONGEST_VALUE - value.len())];
+        let len = value.len() + more.len();
+        let mut head = [0; HEAD];
+        head[..8].copy_from_slice(&id.number().to_le_bytes());
+        head[8] = tag;
+        head[9..].copy_from_slice(&(len as u16).to_le_bytes());
         loop {
-            if let Ok(mut chunk) = self.producer.write_chunk(event.len()) {
-                let (first, second) = chunk.as_mut_slices();
-                let (a, b) = event.split_at(first.len());
-                first.copy_from_slice(a);
-                second.copy_from_slice(b);
+            if let Ok(mut chunk) = self.producer.write_chunk(HEAD + len) {
+                let (mut first, mut second) = chunk.as_mut_slices();
+                for part in [&head[..], value, more] {
+                    let (a, b) = part.split_at(part.len().min(first.len()));
+                    first = put(first, a);
+                    second = put(second, b);
+                }
+                self.sent += (HEAD + len) as u64;
                 return chunk.commit_all();
             }
             if !self.waits || self.producer.is_abandoned() {
@@ -112,12 +115,26 @@ impl LearnedSender {
 /// The collector's end.
 pub struct LearnedReceiver {
     consumer: rtrb::Consumer<u8>,
+    /// Bytes read since the start.
+    read: u64,
 }
 
 impl LearnedReceiver {
-    /// Gives everything that is there to `each`; returns whether there was anything.
-    pub fn drain(&mut self, mut each: impl FnMut(FlowId, Learned<'_>)) -> bool {
-        let waiting = self.consumer.slots();
+    /// Returns how many bytes wait.
+    pub fn waiting(&self) -> usize {
+        self.consumer.slots()
+    }
+
+    /// Returns whether all that was sent up to `sent` bytes since the start is read.
+    pub fn has_read(&self, sent: u64) -> bool {
+        self.read >= sent
+    }
+
+    /// Gives the next `waiting` bytes, as [`LearnedReceiver::waiting`] returned them, to `each`, but
+    /// nothing beyond `sent` bytes since the start; returns whether there was anything.
+    pub fn drain(&mut self, waiting: usize, sent: u64, mut each: impl FnMut(FlowId, Learned<'_>)) -> bool {
+        let waiting = waiting.min(usize::try_from(sent.saturating_sub(self.read)).unwrap_or(usize::MAX));
+        self.read += waiting as u64;
         let Ok(chunk) = self.consumer.read_chunk(waiting) else { return false };
         let (first, second) = chunk.as_slices();
         let mut at = 0;
@@ -190,7 +207,7 @@ mod tests {
                 tx.learned(id, what);
             }
             let mut seen = 0;
-            assert!(rx.drain(|from, what| {
+            assert!(rx.drain(rx.waiting(), u64::MAX, |from, what| {
                 assert_eq!((from, what), (id, sent[seen]));
                 seen += 1;
             }));
@@ -207,7 +224,25 @@ mod tests {
         }
         assert_eq!(tx.lost, 2);
         let mut seen = 0;
-        rx.drain(|_, _| seen += 1);
+        rx.drain(rx.waiting(), u64::MAX, |_, _| seen += 1);
         assert_eq!(seen, 1);
+    }
+
+    #[test]
+    fn nothing_is_read_beyond_a_cut() {
+        let (mut tx, mut rx) = ring(1000, Arc::default(), false);
+        tx.learned(FlowId::default(), Learned::Fact(Fact::Sni, b"before"));
+        let cut = tx.sent;
+        tx.learned(FlowId::default(), Learned::Fact(Fact::Sni, b"behind"));
+        for (sent, expected) in [(cut, Some(&b"before"[..])), (cut, None), (u64::MAX, Some(b"behind"))] {
+            let mut seen = None;
+            rx.drain(rx.waiting(), sent, |_, what| {
+                if let Learned::Fact(_, value) = what {
+                    seen = Some(value.to_vec());
+                }
+            });
+            assert_eq!(seen.as_deref(), expected);
+        }
+        assert!(rx.has_read(tx.sent));
     }
 }

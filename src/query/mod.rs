@@ -12,5 +12,6 @@ pub mod scan;
 pub mod select;
 pub mod signs;
 pub mod sort;
+pub mod states;
 pub mod text;
 pub mod window;

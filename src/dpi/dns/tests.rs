@@ -229,6 +229,7 @@ fn a_datagram_that_was_cut_is_known_by_its_header() {
             ports: [50_000, 53],
             wall: crate::base::time::Stamp(1),
             nth: 0,
+            keeps: KEEPS,
             before: [&[]; 2],
             memory: &mut memory,
         };

@@ -40,10 +40,26 @@ impl<'a> CryptoStream<'a> {
         &self.bytes[..8 * whole + rest]
     }
 
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        self.have.fill(0);
+    /// Returns whether anything has come.
+    pub fn has_begun(&self) -> bool {
+        is_any_set(self.have)
     }
+
+    /// Forgets everything: all of its memory is zeros again. Costs no more than what has come.
+    pub fn erase(&mut self) {
+        const STEP: usize = 64;
+        for (bytes, have) in self.bytes.chunks_mut(8 * STEP).zip(self.have.chunks_mut(STEP)) {
+            if is_any_set(have) {
+                bytes.fill(0);
+                have.fill(0);
+            }
+        }
+    }
+}
+
+/// Looks at all bytes: that is faster than to stop at the first.
+fn is_any_set(bytes: &[u8]) -> bool {
+    bytes.iter().fold(0, |all, byte| all | byte) != 0
 }
 
 #[cfg(test)]
@@ -71,9 +87,15 @@ mod tests {
             assert_eq!(stream.prefix(), wanted);
         }
         stream.add(10, &[b'k'; 100]);
+        assert!(stream.has_begun());
         assert_eq!(stream.prefix().len(), LEN, "what lies beyond the end is left out");
-        stream.clear();
+        stream.erase();
         assert_eq!(stream.prefix(), b"");
+        assert!(!stream.has_begun());
+        stream.add(3, b"defgh");
+        stream.erase();
+        assert_eq!(stream.prefix(), b"");
+        assert!(!stream.has_begun());
     }
 
     proptest! {

@@ -78,8 +78,8 @@ pub fn follow(datagram: &mut Datagram<'_>, connection: &mut Connection, notes: &
                 };
             }
             if is_renewed || connection.sent_back {
-                parts.client.clear();
-                parts.server.clear();
+                parts.client.erase();
+                parts.server.erase();
                 connection.sent_back = false;
             }
         }

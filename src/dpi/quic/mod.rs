@@ -7,7 +7,7 @@
 //! tell how far the handshake is, and the first short header of the client ends the inspection. A flow that is
 //! first seen in the middle, with nothing but short headers, cannot be known for QUIC.
 //!
-//! Of a flow, its memory of 16 KiB is all that is kept ([`state`]); at most [`MOST_DATAGRAMS`] are looked at.
+//! Of a flow, its memory is all that is kept ([`state`]): 256 bytes, and 16 KiB while a hello is put together; at most [`MOST_DATAGRAMS`] are looked at.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 mod crypto;
@@ -24,11 +24,11 @@ mod version;
 use crate::dpi::{
     notes::Notes,
     quic::{
-        state::{Connection, Parts},
+        state::{Connection, LONGEST_INITIAL, Parts, STATE},
         version::Layout,
     },
     recogniser::Verdict,
-    talk::{Datagram, MEMORY},
+    talk::Datagram,
 };
 
 /// Datagrams of a flow that are looked at when its client never sends a short header: a handshake takes about
@@ -58,7 +58,7 @@ pub fn datagram(datagram: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
 
 /// Returns whether a datagram begins another connection than the one that the memory is of: a client's first Initial,
 /// to a connection id of its own making.
-pub fn renews(bytes: &[u8], wire_len: usize, memory: &[u8; MEMORY]) -> bool {
+pub fn renews(bytes: &[u8], wire_len: usize, memory: &[u8]) -> bool {
     let connection = Connection::load(&mut state::copy_of(memory));
     connection.begun && ietf::begins_another(bytes, wire_len, &connection)
 }
@@ -74,5 +74,25 @@ fn keep<'a>(
     if verdict == Verdict::Is {
         connection.save(Parts::of(datagram.memory).state);
     }
+    if matches!(verdict, Verdict::Is | Verdict::Done) {
+        datagram.keeps = sweep(datagram.memory, datagram.bytes, &connection);
+    }
     verdict
+}
+
+/// Returns how much of a flow's memory has to be kept. While nothing of a hello is waiting for the rest of it,
+/// that is the state alone, and all else is zeros again: only packets with long headers are opened.
+fn sweep(memory: &mut [u8; MEMORY], bytes: &[u8], connection: &Connection) -> usize {
+    let mut parts = Parts::of(memory);
+    let waits =
+        !connection.read[0] && parts.client.has_begun() || !connection.read[1] && parts.server.has_begun();
+    if waits {
+        return MEMORY;
+    }
+    if bytes.first().is_some_and(|first| first & 0x80 != 0) {
+        parts.client.erase();
+        parts.server.erase();
+        parts.scratch[..bytes.len().min(LONGEST_INITIAL)].fill(0);
+    }
+    STATE
 }

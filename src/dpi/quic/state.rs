@@ -16,8 +16,8 @@ use crate::dpi::{
 const CLIENT_BYTES: usize = 8192;
 /// Bytes of the server's: a HelloRetryRequest and a ServerHello with the largest key share.
 const SERVER_BYTES: usize = 2048;
-/// Bytes for [`Connection`].
-const STATE: usize = 256;
+/// Bytes for [`Connection`], at the front of the memory.
+pub const STATE: usize = 256;
 /// Bytes of an Initial packet at most. Longer ones are not opened: they would have to be sent with a path MTU
 /// that cannot be known at that time.
 pub const LONGEST_INITIAL: usize =
@@ -48,8 +48,11 @@ impl<'a> Parts<'a> {
 }
 
 /// Returns a copy of that part of a flow's memory where [`Connection`] is kept.
-pub fn copy_of(memory: &[u8; MEMORY]) -> [u8; STATE] {
-    *memory.first_chunk().expect("the memory is larger")
+pub fn copy_of(memory: &[u8]) -> [u8; STATE] {
+    let mut copy = [0; STATE];
+    let len = memory.len().min(STATE);
+    copy[..len].copy_from_slice(&memory[..len]);
+    copy
 }
 
 /// What is known of a connection.

@@ -4,9 +4,11 @@
 use proptest::prelude::*;
 
 use super::{MOST_DATAGRAMS, datagram, gquic, header::Kind, protect, version::Version};
+use crate::base::{ids::FlowId, memory::no_advice, time::Stamp};
 use crate::dpi::{
     fact::Fact,
-    notes::Phase,
+    inspector::{Inspector, Subject},
+    notes::{Learn, Learned, Phase},
     quic::{protect::Keys, version::Layout},
     recogniser::Verdict,
     service::Service,
@@ -231,6 +233,66 @@ fn a_hello_in_pieces_is_put_together() {
         assert_eq!(heard.first(Fact::Sni), "www.example.org");
         assert!(heard.first(Fact::Ja4).starts_with("q13d"));
     }
+}
+
+/// Counts, flow by flow, how many names of servers were learned.
+#[derive(Default)]
+struct Names(std::collections::HashMap<u32, u32>);
+
+impl Learn for Names {
+    fn learned(&mut self, id: FlowId, what: Learned<'_>) {
+        if what == Learned::Fact(Fact::Sni, b"www.example.org") {
+            *self.0.entry(id.slot()).or_default() += 1;
+        }
+    }
+}
+
+#[test]
+fn only_hellos_in_pieces_take_large_memory() {
+    // 16 flows at once have a large memory in an inspector of this size.
+    const FLOWS: u32 = 500;
+    let hello = client_hello(&["h3"]);
+    let (front, back) = hello.split_at(100);
+    let whole = V1.of_client(0, &hello_frames());
+    let pieces = [V1.of_client(0, &crypto(0, front)), V1.of_client(1, &crypto(front.len() as u16, back))];
+    let mut inspector = Inspector::new(FLOWS as usize, no_advice).unwrap();
+    let mut names = Names::default();
+    let mut show = |slot: u32, (from, payload): &(usize, Vec<u8>)| {
+        let subject = Subject {
+            id: FlowId::new(0, slot, 1),
+            from: *from,
+            client: CLIENT_SIDE,
+            opened: false,
+            starts: [None; 2],
+            seq_number: 0,
+            closes: false,
+            ports: [443, 50_000],
+            wall: Stamp(1_700_000_000_000_000_000),
+            payload,
+            wire_len: payload.len(),
+        };
+        inspector.datagram(&subject, &mut names)
+    };
+    let flows: Vec<Vec<_>> = (0..FLOWS)
+        .map(|slot| {
+            let rest = handshake(V1).into_iter().skip(1);
+            let first = if slot % 50 == 0 { pieces.to_vec() } else { vec![whole.clone()] };
+            first.into_iter().map(c).chain(rest).collect()
+        })
+        .collect();
+    for nth in 0..5 {
+        for (slot, flow) in flows.iter().enumerate() {
+            let Some(datagram) = flow.get(nth) else { continue };
+            let judgement = show(slot as u32, datagram);
+            let is_last = nth + 1 == flow.len();
+            assert_eq!(judgement.settled, is_last, "flow {slot}, datagram {nth}");
+            let phases = [Phase::QuicInitial, Phase::QuicHandshake, Phase::QuicConnectedWeb];
+            assert!(judgement.phase.is_some_and(|phase| phases.contains(&phase)));
+            assert_eq!(is_last, judgement.phase == Some(Phase::QuicConnectedWeb));
+        }
+    }
+    assert_eq!(inspector.counts().displaced, 0);
+    assert!((0..FLOWS).all(|slot| names.0.get(&slot) == Some(&1)), "{:?}", names.0);
 }
 
 #[test]

@@ -234,7 +234,10 @@ impl<'a> ClientHello<'a> {
         if self.has_ech() {
             notes.flag(Fact::Ech);
         }
-        if let Some(ja4) = self.ja4() {
+        // Of a second hello, which a HelloRetryRequest asks for, it is not the client's habit any more.
+        if !notes.has(Fact::Ja4)
+            && let Some(ja4) = self.ja4()
+        {
             notes.text(Fact::Ja4, &ja4);
         }
     }

@@ -287,7 +287,11 @@ mod tests {
                     ("command", 1088),
                 ],
             ),
-            ("end_event", events::END_BYTES, &[("pid", 4), ("start_ns", 8), ("at_ns", 16), ("socket", 24)]),
+            (
+                "short_event",
+                events::SHORT_BYTES,
+                &[("pid", 4), ("start_ns", 8), ("at_ns", 16), ("socket", 24)],
+            ),
         ] {
             let found: types::Struct<'_> = btf.type_by_name(name).unwrap();
             assert_eq!(found.size(), size, "{name}");

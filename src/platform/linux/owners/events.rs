@@ -21,6 +21,13 @@ pub enum Event {
     Process(Box<ProcessEvent>),
     /// A socket and a process that has it.
     Socket(SocketEvent),
+    /// A process connects a socket, which has no port yet.
+    Connect {
+        /// Which socket.
+        socket: SocketId,
+        /// Who.
+        process: ProcessId,
+    },
     /// A socket is closed.
     Closed {
         /// Which one.
@@ -63,8 +70,8 @@ pub struct ProcessEvent {
 /// `struct socket_event`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketEvent {
-    /// The process.
-    pub process: ProcessId,
+    /// The process; `None`: the one that connected it.
+    pub process: Option<ProcessId>,
     /// When.
     pub at: Nanos,
     /// The socket.
@@ -86,7 +93,7 @@ pub struct SocketEvent {
 /// Sizes of the three structures.
 pub const PROCESS_BYTES: usize = 1600;
 pub const SOCKET_BYTES: usize = 80;
-pub const END_BYTES: usize = 32;
+pub const SHORT_BYTES: usize = 32;
 const PATH: usize = 64;
 const PATH_BYTES: usize = 1024;
 const COMMAND: usize = PATH + PATH_BYTES;
@@ -99,9 +106,13 @@ pub fn read(bytes: &[u8]) -> Option<(Event, usize)> {
         2 => (Event::Socket(socket(bytes.get(..SOCKET_BYTES)?)?), SOCKET_BYTES),
         3 => {
             let socket = SocketId(long(bytes, 24)?);
-            (Event::Closed { socket, at: Nanos(long(bytes, 16)?) }, END_BYTES)
+            (Event::Closed { socket, at: Nanos(long(bytes, 16)?) }, SHORT_BYTES)
         }
-        4 => (Event::Exit { process: id(bytes)?, at: Nanos(long(bytes, 16)?) }, END_BYTES),
+        4 => (Event::Exit { process: id(bytes)?, at: Nanos(long(bytes, 16)?) }, SHORT_BYTES),
+        5 => {
+            let socket = SocketId(long(bytes, 24)?);
+            (Event::Connect { socket, process: id(bytes)? }, SHORT_BYTES)
+        }
         _ => return None,
     })
 }
@@ -159,7 +170,7 @@ fn socket(bytes: &[u8]) -> Option<SocketEvent> {
         })
     };
     Some(SocketEvent {
-        process: id(bytes)?,
+        process: id(bytes).filter(|id| id.pid != 0),
         at: Nanos(long(bytes, 16)?),
         socket: SocketId(long(bytes, 24)?),
         netns: Netns(word(bytes, 32)?),
@@ -208,13 +219,16 @@ mod tests {
         bytes[58..64].copy_from_slice(&[0xff, 0xff, 10, 0, 0, 1]);
         bytes[74..80].copy_from_slice(&[0xff, 0xff, 192, 0, 2, 1]);
         let (Event::Socket(event), SOCKET_BYTES) = read(&bytes).unwrap() else { panic!() };
-        assert_eq!(event.process, ProcessId { pid: 77, start: 5 });
+        assert_eq!(event.process, Some(ProcessId { pid: 77, start: 5 }));
         assert_eq!(event.tuple.local, ("10.0.0.1".parse().unwrap(), 50_000));
         assert_eq!(event.tuple.remote, ("192.0.2.1".parse().unwrap(), 443));
         assert!(event.acted && !event.is_kernel && !event.is_listener);
         for len in 0..SOCKET_BYTES {
             assert_eq!(read(&bytes[..len]), None, "{len}");
         }
+        bytes[4..8].fill(0);
+        let Some((Event::Socket(event), _)) = read(&bytes) else { panic!() };
+        assert_eq!(event.process, None);
     }
 
     #[test]

@@ -18,12 +18,12 @@ mod bpf;
 mod bpf;
 mod cgroups;
 mod events;
-mod procfs;
-mod sock_diag;
+pub(super) mod procfs;
+pub(super) mod sock_diag;
 mod survey;
 mod tables;
 mod users;
-mod why;
+pub(super) mod why;
 
 use std::{
     collections::HashMap,
@@ -50,7 +50,7 @@ use crate::{
         lookup::{Asked, OwnerStatus, Owners},
         owner::Owner,
         registry::Registry,
-        socket::{Netns, Pass, Seen},
+        socket::{Netns, Pass, Seen, SocketId},
     },
 };
 
@@ -63,6 +63,8 @@ const PASS_SHARE: u32 = 20;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Sockets that may come before a pass clears up.
 const GROWTH: usize = 16_384;
+/// Sockets that wait for what is told next: their port, or their process.
+const MOST_WAITING: usize = 65_536;
 /// How long a caller waits for a pass.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// The first pid namespace (include/linux/proc_ns.h): only there our `/proc` has the numbers that
@@ -88,6 +90,7 @@ pub fn open(method: OwnerMethod) -> Box<dyn Owners> {
             sees_pids: std::fs::read_link("/proc/self/ns/pid").is_ok_and(|l| l == *INITIAL_PID_NAMESPACE),
             cgroups: Cgroups::default(),
             early: HashMap::new(),
+            connecting: HashMap::new(),
             bpf,
             proc,
             status,
@@ -180,6 +183,8 @@ struct State {
     registry: Registry,
     /// Sockets whose process was told later than themselves, or not at all.
     early: HashMap<ProcessId, Vec<SocketEvent>>,
+    /// Who connects sockets that have no port yet.
+    connecting: HashMap<SocketId, ProcessId>,
     bpf: Option<Bpf>,
     proc: Procfs,
     cgroups: Cgroups,
@@ -303,20 +308,30 @@ impl State {
                     self.registry.see(seen);
                 }
             }
-            Event::Socket(event) => {
-                let is_known = self.registry.processes.get(event.process).is_some();
+            Event::Socket(mut event) => {
+                event.process = event.process.or_else(|| self.connecting.remove(&event.socket));
                 let seen = self.seen(&event);
-                match pass {
-                    Some(pass) => pass.push(seen),
-                    None => {
-                        if !is_known && self.early.len() < 4096 {
-                            self.early.entry(event.process).or_default().push(event);
+                match (pass, event.process) {
+                    (Some(pass), _) => pass.push(seen),
+                    (None, process) => {
+                        let unknown =
+                            process.filter(|_| seen.holder.is_none() && self.early.len() < MOST_WAITING);
+                        if let Some(process) = unknown {
+                            self.early.entry(process).or_default().push(event);
                         }
                         self.registry.see(seen);
                     }
                 }
             }
-            Event::Closed { socket, at } => self.registry.close(socket, at),
+            Event::Connect { socket, process } => {
+                if self.connecting.len() < MOST_WAITING {
+                    self.connecting.insert(socket, process);
+                }
+            }
+            Event::Closed { socket, at } => {
+                self.connecting.remove(&socket);
+                self.registry.close(socket, at);
+            }
             Event::Exit { process, at } => {
                 self.early.remove(&process);
                 self.registry.end_process(process, at);
@@ -332,7 +347,7 @@ impl State {
             uid: Some(event.uid),
             is_listener: event.is_listener,
             is_kernel: event.is_kernel,
-            holder: self.registry.processes.get(event.process).cloned(),
+            holder: event.process.and_then(|id| self.registry.processes.get(id)).cloned(),
             acted: event.acted,
             at: event.at,
         }

@@ -1,4 +1,4 @@
-//! A set of slots as bits in two levels, so that the next member is found in a few steps.
+//! A set of numbers as bits in two levels, so that the next member is found in a few steps.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 /// A set of numbers below a fixed bound.

@@ -1,0 +1,156 @@
+//! Pieces of memory of one size, and chains of them that hold the beginnings of streams.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "records promise that zeros are a value")]
+
+use crate::{
+    base::memory::{Advise, Array, OutOfMemory, Record},
+    dpi::talk::{MEMORY, STREAM_BUDGET},
+};
+
+/// Bytes of a block.
+pub const BLOCK: usize = 512;
+/// Blocks of one direction of a stream at most.
+const LINKS: usize = STREAM_BUDGET / BLOCK;
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Bytes<const N: usize>([u8; N]);
+
+// SAFETY: bytes only.
+unsafe impl<const N: usize> Record for Bytes<N> {}
+
+/// The blocks that hold one direction's beginning, in order: numbers plus 1, 0 for none.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Chain([u32; LINKS]);
+
+/// Pieces of memory of one size, each as whoever had it last left it: zeros at first.
+pub struct Pieces<const N: usize> {
+    pool: Array<Bytes<N>>,
+    free: Box<[u32]>,
+    free_len: usize,
+}
+
+/// See [`BLOCK`].
+pub type Blocks = Pieces<BLOCK>;
+/// See [`MEMORY`].
+pub type Memories = Pieces<MEMORY>;
+
+impl<const N: usize> Pieces<N> {
+    /// Returns `count` pieces. Address space is reserved; memory comes with use.
+    ///
+    /// # Errors
+    /// When the system does not give the address space.
+    #[allow(clippy::disallowed_methods, reason = "start-up")]
+    pub fn new(count: usize, advise: Advise) -> Result<Self, OutOfMemory> {
+        // The last one is taken first: low pieces are used again and again.
+        let free = (0..count as u32).rev().collect();
+        Ok(Self { pool: Array::new(count, advise)?, free, free_len: count })
+    }
+
+    /// Takes a piece; returns its number plus 1, or `None` if there is none left.
+    #[inline]
+    pub fn take(&mut self) -> Option<u32> {
+        self.free_len = self.free_len.checked_sub(1)?;
+        Some(self.free[self.free_len] + 1)
+    }
+
+    /// Gives a piece back.
+    #[inline]
+    pub fn give_back(&mut self, number: u32) {
+        self.free[self.free_len] = number - 1;
+        self.free_len += 1;
+    }
+
+    /// Returns the bytes of a piece that is taken.
+    #[inline]
+    pub fn bytes(&self, number: u32) -> &[u8; N] {
+        &self.pool[number as usize - 1].0
+    }
+
+    /// Returns the bytes of a piece that is taken, to be written.
+    #[inline]
+    pub fn bytes_mut(&mut self, number: u32) -> &mut [u8; N] {
+        &mut self.pool[number as usize - 1].0
+    }
+}
+
+impl Blocks {
+    /// Writes bytes at an offset of a chain; `false`, with some of them written, if there is no block
+    /// left for them.
+    pub fn write(&mut self, chain: &mut Chain, at: usize, bytes: &[u8]) -> bool {
+        let (mut at, mut bytes) = (at, bytes);
+        while !bytes.is_empty() {
+            let link = &mut chain.0[at / BLOCK];
+            if *link == 0 {
+                let Some(number) = self.take() else { return false };
+                *link = number;
+            }
+            let room = &mut self.bytes_mut(*link)[at % BLOCK..];
+            let (now, later) = bytes.split_at(bytes.len().min(room.len()));
+            room[..now.len()].copy_from_slice(now);
+            at += now.len();
+            bytes = later;
+        }
+        true
+    }
+
+    /// Returns the first `len` bytes of a chain, which were all written: where they lie if that is one
+    /// block, else put together in `scratch`.
+    pub fn read<'a>(&'a self, chain: &Chain, len: usize, scratch: &'a mut [u8; STREAM_BUDGET]) -> &'a [u8] {
+        if len == 0 {
+            return &[];
+        }
+        if len <= BLOCK {
+            return &self.bytes(chain.0[0])[..len];
+        }
+        for (part, &link) in scratch[..len].chunks_mut(BLOCK).zip(&chain.0) {
+            part.copy_from_slice(&self.bytes(link)[..part.len()]);
+        }
+        &scratch[..len]
+    }
+
+    /// Gives all blocks of a chain back.
+    pub fn release(&mut self, chain: &mut Chain) {
+        for link in &mut chain.0 {
+            if *link != 0 {
+                self.give_back(*link);
+                *link = 0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::base::memory::no_advice;
+
+    #[test]
+    fn a_chain_gives_back_what_was_written_in_any_pieces() {
+        let all: Vec<u8> = (0..STREAM_BUDGET).map(|i| (i * 7 + i / 256) as u8).collect();
+        for piece in [1, 7, 511, 512, 513, 4000] {
+            let mut blocks = Blocks::new(LINKS, no_advice).unwrap();
+            let (mut chain, mut scratch) = (Chain::default(), [0; STREAM_BUDGET]);
+            for at in (0..all.len()).step_by(piece).rev() {
+                assert!(blocks.write(&mut chain, at, &all[at..(at + piece).min(all.len())]));
+            }
+            for len in [0, 1, 511, 512, 513, 5000, STREAM_BUDGET] {
+                assert_eq!(blocks.read(&chain, len, &mut scratch), &all[..len], "{piece} {len}");
+            }
+            assert_eq!(blocks.take(), None);
+            blocks.release(&mut chain);
+            assert_eq!((0..LINKS).filter(|_| blocks.take().is_some()).count(), LINKS);
+        }
+    }
+
+    #[test]
+    fn a_chain_without_room_says_so() {
+        let mut blocks = Blocks::new(1, no_advice).unwrap();
+        let mut chain = Chain::default();
+        assert!(!blocks.write(&mut chain, 0, &[1; BLOCK + 1]));
+        blocks.release(&mut chain);
+        assert!(blocks.write(&mut chain, 0, &[1; BLOCK]));
+    }
+}
