@@ -108,7 +108,7 @@ impl Sink for Count {
 
     fn service(&mut self, _: Service) {}
 
-    fn resolved(&mut self, _: &[u8], _: IpAddr) {}
+    fn resolved(&mut self, _: Service, _: &[u8], _: IpAddr) {}
 }
 
 fn benches(criterion: &mut Criterion) {

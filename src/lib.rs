@@ -10,7 +10,7 @@
 //! | 2 | [`capture`] | the [`capture::source::Source`] trait, capture files, synthetic traffic |
 //! | 3 | [`dpi`] | what flows speak: one table of recognisers |
 //! | 4 | [`flow`] | the flow table of one worker: index, records, TCP, states, lifetimes |
-//! | 5 | [`process`] | owners of sockets |
+//! | 5 | [`process`], [`names`] | owners of sockets; names of addresses |
 //! | 6 | [`snapshot`] | what readers see: rows, totals, the published epoch |
 //! | 7 | [`pipeline`] | rx, rings, workers, epochs, the collector |
 //! | 7 | [`query`] | columns, and the window of rows a screen asks for |
@@ -23,6 +23,7 @@ pub mod config;
 pub mod dpi;
 pub mod export;
 pub mod flow;
+pub mod names;
 pub mod packet;
 pub mod pipeline;
 pub mod platform;

@@ -3,6 +3,8 @@
 
 #[path = "common/engine.rs"]
 mod engine;
+#[path = "common/talk.rs"]
+mod talk;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -24,6 +26,7 @@ use rustnet::{
     },
     pipeline::launch::EngineConfig,
 };
+use talk::{QUIC_ACK, QUIC_CLOSE, QUIC_CLOSE_APP, dns_answer, dns_query, initial, quic_hello, quic_short};
 
 const START: Stamp = Stamp(1_700_000_000_000_000_000);
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -50,8 +53,37 @@ const fn to_server(ms: u64, body: Body) -> Sent {
     Sent { ms, from_client: true, body, payload: b"" }
 }
 
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+
 const OPEN: [Sent; 3] =
     [segment(0, true, SYN, 99, 0), segment(10, false, SYN | ACK, 499, 100), segment(20, true, ACK, 100, 500)];
+
+/// A payload that lives as long as the test.
+fn kept(payload: Vec<u8>) -> &'static [u8] {
+    payload.leak()
+}
+
+/// A datagram between the client and a port of the server.
+fn datagram(ms: u64, from_client: bool, port: u16, payload: Vec<u8>) -> Sent {
+    let ports = if from_client { (40_000, port) } else { (port, 40_000) };
+    Sent { ms, from_client, body: Body::Udp(ports.0, ports.1), payload: kept(payload) }
+}
+
+/// Data of the connection that [`OPEN`] opens.
+fn data(ms: u64, from_client: bool, payload: &'static [u8]) -> Sent {
+    let (seq, ack) = if from_client { (100, 500) } else { (500, 100) };
+    Sent { payload, ..segment(ms, from_client, PSH | ACK, seq, ack) }
+}
+
+/// A connection of QUIC: what client and server have sent up to the client's first short header.
+fn quic(protocol: &str, packets: usize) -> Vec<Sent> {
+    let sent = [
+        datagram(0, true, 4433, initial(0, 0, &quic_hello(protocol))),
+        datagram(10, false, 4433, initial(1, 0, QUIC_ACK)),
+        datagram(20, true, 4433, quic_short(1)),
+    ];
+    sent[..packets].to_vec()
+}
 
 fn opened_and(more: &[Sent]) -> Vec<Sent> {
     OPEN.iter().chain(more).copied().collect()
@@ -60,7 +92,7 @@ fn opened_and(more: &[Sent]) -> Vec<Sent> {
 /// Runs what is sent, then one packet of another flow at each of `ticks` ms.
 fn run(sent: &[Sent], ticks: &[u64]) -> Run {
     let mut frames = Frames::default();
-    let mut buffer = [0; 256];
+    let mut buffer = [0; 2048];
     let mut all: Vec<(u64, Frame)> = Vec::new();
     for s in sent {
         let v6 = matches!(s.body, Body::Icmp(kind, ..) if kind >= 128);
@@ -199,6 +231,63 @@ fn cases() -> Vec<Case> {
             Udp,
             1_000,
             60,
+            Timeout,
+        ),
+        case("L1 HTTP", &opened_and(&[data(100, true, REQUEST)]), EstablishedWeb, 100, 600, Timeout),
+        case("L2 SSH", &opened_and(&[data(100, false, b"SSH-2.0-x\r\n")]), SshBanner, 100, 1800, Timeout),
+        case("L8 DNS query", &[datagram(0, true, 53, dns_query(1, "a.b"))], DnsQuery, 0, 30, Timeout),
+        case(
+            "L8 DNS answer",
+            &[
+                datagram(0, true, 53, dns_query(1, "a.b")),
+                datagram(50, false, 53, dns_answer(1, "a.b", &[], SERVER)),
+            ],
+            DnsResponse,
+            50,
+            30,
+            Timeout,
+        ),
+        case("L10 HTTP/3", &quic("h3", 3), QuicConnectedWeb, 20, 600, Timeout),
+        case("L11 QUIC", &quic("doq", 3), QuicConnected, 20, 300, Timeout),
+        case("L13 QUIC Initial", &quic("h3", 1), QuicInitial, 0, 60, Timeout),
+        case("L13 QUIC handshake", &quic("h3", 2), QuicHandshake, 10, 60, Timeout),
+        case(
+            "L12 closed by the transport, whatever still arrives",
+            &[
+                quic("h3", 2),
+                vec![
+                    datagram(100, false, 4433, initial(1, 1, QUIC_CLOSE)),
+                    datagram(5_000, false, 4433, initial(1, 2, QUIC_CLOSE)),
+                    datagram(9_000, false, 4433, initial(1, 3, QUIC_ACK)),
+                ],
+            ]
+            .concat(),
+            QuicDraining,
+            100,
+            10,
+            Timeout,
+        ),
+        case(
+            "L12 closed by the application",
+            &[quic("h3", 2), vec![datagram(100, false, 4433, initial(1, 1, QUIC_CLOSE_APP))]].concat(),
+            QuicDrainingApp,
+            100,
+            1,
+            Timeout,
+        ),
+        case(
+            "L14 closed by both",
+            &[
+                quic("h3", 2),
+                vec![
+                    datagram(100, false, 4433, initial(1, 1, QUIC_CLOSE)),
+                    datagram(5_000, true, 4433, initial(0, 1, QUIC_CLOSE)),
+                ],
+            ]
+            .concat(),
+            QuicClosed,
+            5_000,
+            1,
             Timeout,
         ),
         case("L15 ICMP", &[to_server(0, Body::Icmp(8, 0, 1))], EchoRequest, 0, 10, Timeout),

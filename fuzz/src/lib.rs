@@ -1,6 +1,12 @@
 //! Runs recognisers on what a fuzzer makes up: see `README.md`.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    sync::{
+        Once,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use rustnet::{
     base::time::Stamp,
@@ -33,7 +39,7 @@ impl Sink for Deaf {
 
     fn fact(&mut self, _: Fact, _: &[u8]) {}
     fn service(&mut self, _: Service) {}
-    fn resolved(&mut self, _: &[u8], _: IpAddr) {}
+    fn resolved(&mut self, _: Service, _: &[u8], _: IpAddr) {}
 }
 
 /// Runs the rows of the table for `service`.
@@ -53,6 +59,38 @@ pub fn any(data: &[u8]) {
     let Some((number, data)) = data.split_first() else { return };
     let row = &RECOGNISERS[usize::from(*number) % RECOGNISERS.len()];
     service(row.service, data);
+}
+
+/// Runs every row of the table, one after the other, and counts: when the process ends, standard error has a line
+/// with the executions of each.
+pub fn all(data: &[u8]) {
+    COUNT_AT_EXIT.call_once(|| {
+        // SAFETY: the function takes no argument and does not unwind.
+        unsafe { atexit(tell) };
+    });
+    for (row, runs) in RECOGNISERS.iter().zip(&RUNS) {
+        if let Some(ask) = row.streams {
+            streams(ask, data);
+        }
+        if let Some(ask) = row.datagram {
+            datagrams(ask, data);
+        }
+        runs.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Executions by row of the table.
+static RUNS: [AtomicU64; RECOGNISERS.len()] = [const { AtomicU64::new(0) }; RECOGNISERS.len()];
+static COUNT_AT_EXIT: Once = Once::new();
+
+unsafe extern "C" {
+    fn atexit(call: extern "C" fn()) -> i32;
+}
+
+extern "C" fn tell() {
+    for (row, runs) in RECOGNISERS.iter().zip(&RUNS) {
+        eprintln!("executions of {}: {}", row.service.text(), runs.load(Ordering::Relaxed));
+    }
 }
 
 /// The head of an input, and its pieces.
@@ -119,11 +157,14 @@ pub fn streams(ask: OfStreams, data: &[u8]) {
         let is = matches!(verdict, Verdict::Is | Verdict::Rest | Verdict::Done);
         assert!(is || !known || !talk.opened, "it was recognised, and now it is {verdict:?}");
         known |= is;
-        if verdict == Verdict::No {
+        // Nobody asks again who has said the last word.
+        if matches!(verdict, Verdict::No | Verdict::Done) {
             break;
         }
     }
 }
+
+static ZEROS: [u8; MEMORY] = [0; MEMORY];
 
 /// Gives each piece as a datagram.
 ///
@@ -134,7 +175,7 @@ pub fn datagrams(ask: OfDatagram, data: &[u8]) {
     const BEGIN: u64 = 1_700_000_000_000_000_000;
     let Some(input) = Input::new(data) else { return };
     let (client, ports, cut) = (input.client(), input.ports, input.flags & 2 != 0);
-    let mut memory = [0; MEMORY];
+    let mut memory = ZEROS;
     let mut before: [&[u8]; 2] = [&[]; 2];
     for (nth, (from, bytes)) in input.enumerate().take(64) {
         let mut datagram = Datagram {
@@ -151,7 +192,7 @@ pub fn datagrams(ask: OfDatagram, data: &[u8]) {
         match ask(&mut datagram, &mut Notes::new(&mut Deaf)) {
             Verdict::No | Verdict::Done => break,
             Verdict::More => {
-                assert!(memory.iter().all(|byte| *byte == 0), "kept something of a flow not its own")
+                assert!(memory == ZEROS, "kept something of a flow not its own")
             }
             Verdict::Is | Verdict::Rest => {}
         }

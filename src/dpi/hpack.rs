@@ -21,6 +21,9 @@ pub enum Name {
     Other,
 }
 
+/// Bytes of a table at most, as its entries count: what both sides begin with (RFC 9113 section 6.5.2).
+const LARGEST_TABLE: u32 = 4096;
+
 /// A field's value where it stands in the stream, or in the static table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value<'a> {
@@ -40,22 +43,26 @@ impl<'a> Value<'a> {
             return self.bytes;
         }
         let mut len = 0;
-        decode(self.bytes, |byte| {
-            if let Some(place) = room.get_mut(len) {
-                *place = byte;
+        if !room.is_empty() {
+            decode(self.bytes, |byte| {
+                room[len] = byte;
                 len += 1;
-            }
-        });
+                len < room.len()
+            });
+        }
         &room[..len]
     }
 
-    /// Returns the length of the text in bytes.
+    /// Returns the length of the text in bytes; of one that fits into no table, some length that does not either.
     fn len(&self) -> usize {
         if !self.huffman {
             return self.bytes.len();
         }
         let mut len = 0;
-        decode(self.bytes, |_| len += 1);
+        decode(self.bytes, |_| {
+            len += 1;
+            len <= LARGEST_TABLE as usize
+        });
         len
     }
 }
@@ -65,7 +72,7 @@ struct Entry<'a> {
     name: Name,
     name_len: u32,
     value: Value<'a>,
-    /// As RFC 7541 section 4.1 counts it.
+    /// As RFC 7541 section 4.1 counts it; 0 outside the table.
     size: u32,
 }
 
@@ -84,7 +91,7 @@ impl<'a> Decoder<'a> {
     pub fn new() -> Self {
         let nothing =
             Entry { name: Name::Other, name_len: 0, value: Value { bytes: &[], huffman: false }, size: 0 };
-        Self { entries: [nothing; ENTRIES], newest: 0, len: 0, size: 0, most: 4096 }
+        Self { entries: [nothing; ENTRIES], newest: 0, len: 0, size: 0, most: LARGEST_TABLE }
     }
 
     /// Reads a block and gives each field to `field`. Returns `None` when the block is not whole, is
@@ -101,13 +108,14 @@ impl<'a> Decoder<'a> {
                 }
                 // Literal that enters the table (section 6.2.1).
                 0x40.. => {
-                    let entry = self.literal(&mut rest, 6)?;
+                    let mut entry = self.literal(&mut rest, 6)?;
                     field(entry.name, entry.value);
+                    entry.size = entry.name_len + entry.value.len() as u32 + 32;
                     self.insert(entry)?;
                 }
                 // Size update (section 6.3). More than the default needs a larger table than ours.
                 0x20.. => {
-                    self.most = integer(&mut rest, 5)?.min(4096);
+                    self.most = integer(&mut rest, 5)?.min(LARGEST_TABLE);
                     self.evict(self.most);
                 }
                 // Literals that do not enter it (sections 6.2.2, 6.2.3).
@@ -134,7 +142,7 @@ impl<'a> Decoder<'a> {
             }
         };
         let value = string(rest)?;
-        Some(Entry { name, name_len, value, size: name_len + value.len() as u32 + 32 })
+        Some(Entry { name, name_len, value, size: 0 })
     }
 
     fn entry(&self, index: u32) -> Option<Entry<'a>> {
@@ -229,8 +237,9 @@ fn name_of(name: &[u8]) -> Name {
 /// Decodes a Huffman coded string (section 5.2, appendix B). Stops at padding and at wrong codes.
 ///
 /// The code is canonical: within a length, codes grow with the symbol. So a length's codes are a range, and
-/// a window of 30 bits is compared with each length's upper end in turn; most letters take one to three steps.
-fn decode(bytes: &[u8], mut put: impl FnMut(u8)) {
+/// a window of 30 bits is compared with each length's upper end in turn. Codes of up to 8 bits, which nearly all are,
+/// are looked up. Ends when `put` says that it wants no more.
+fn decode(bytes: &[u8], mut put: impl FnMut(u8) -> bool) {
     let mut window = 0_u64;
     let mut have = 0_u32;
     let mut next = bytes.iter();
@@ -245,6 +254,15 @@ fn decode(bytes: &[u8], mut put: impl FnMut(u8)) {
             true => (window >> (have - 30)) as u32,
             false => ((window << (30 - have)) as u32) | ((1 << (30 - have)) - 1),
         } & 0x3FFF_FFFF;
+        let quick = SHORT[(ahead >> 22) as usize];
+        if quick.bits != 0 {
+            if quick.bits > have || !put(quick.symbol) {
+                return;
+            }
+            have -= quick.bits;
+            window &= (1_u64 << have) - 1;
+            continue;
+        }
         let Some(row) = CODE.iter().find(|row| ahead < row.end) else { return };
         if row.bits > have {
             return;
@@ -253,7 +271,9 @@ fn decode(bytes: &[u8], mut put: impl FnMut(u8)) {
         // Only the end of string (256) is not a byte.
         let Some(&symbol) = SYMBOLS.get(place as usize) else { return };
         let Ok(symbol) = u8::try_from(symbol) else { return };
-        put(symbol);
+        if !put(symbol) {
+            return;
+        }
         have -= row.bits;
         window &= (1_u64 << have) - 1;
     }
@@ -313,6 +333,34 @@ const SYMBOLS: [u16; 257] = {
             symbol += 1;
         }
         row += 1;
+    }
+    table
+};
+
+/// A code of 8 bits at most.
+#[derive(Clone, Copy)]
+struct Short {
+    /// Its length; 0 where a longer one begins.
+    bits: u32,
+    symbol: u8,
+}
+
+/// What the next 8 bits begin with.
+const SHORT: [Short; 256] = {
+    let mut table = [Short { bits: 0, symbol: 0 }; 256];
+    let mut next = 0;
+    while next < table.len() {
+        let ahead = (next as u32) << 22;
+        let mut row = 0;
+        while ahead >= CODE[row].end {
+            row += 1;
+        }
+        let Codes { bits, start, first_symbol, .. } = CODE[row];
+        if bits <= 8 {
+            let symbol = SYMBOLS[(first_symbol + ((ahead - start) >> (30 - bits))) as usize];
+            table[next] = Short { bits, symbol: symbol as u8 };
+        }
+        next += 1;
     }
     table
 };

@@ -259,7 +259,7 @@ impl Inspector {
             opened: subject.opened,
             ports: subject.ports,
         };
-        let mut passer = Passer::new(subject.id, learn, &mut talk.said);
+        let mut passer = Passer::new((subject.id, subject.wall), learn, &mut talk.said);
         let mut notes = Notes::new(&mut passer);
         let asked = ask(talk.candidates, talk.chosen, |r| match r.streams {
             Some(recognise) => recognise(&view, &mut notes),
@@ -390,6 +390,14 @@ impl Inspector {
         Judgement { settled, phase, client }
     }
 
+    /// Returns whether a datagram begins another connection on the ends of a flow that was closed.
+    pub fn renews(&mut self, id: FlowId, payload: &[u8], wire_len: usize) -> bool {
+        let Place::At(place) = self.place(id) else { return false };
+        let talk = &self.pool[place];
+        let renews = talk.chosen.checked_sub(1).and_then(|n| RECOGNISERS[n as usize].renews);
+        renews.is_some_and(|ask| self.room.look(talk.kept).is_some_and(|kept| ask(payload, wire_len, kept)))
+    }
+
     /// Forgets a flow: it ended.
     #[inline]
     pub fn forget(&mut self, slot: u32) {
@@ -423,7 +431,7 @@ impl Inspector {
             ports: subject.ports,
         };
         let mut said = Said::NOTHING;
-        let mut passer = Passer::new(subject.id, learn, &mut said);
+        let mut passer = Passer::new((subject.id, subject.wall), learn, &mut said);
         let mut notes = Notes::new(&mut passer);
         let asked = ask(candidates, 0, |r| match r.streams {
             Some(recognise) => recognise(&view, &mut notes),
@@ -617,7 +625,8 @@ impl Asking {
         said: &mut Said,
         learn: &mut impl Learn,
     ) -> Answer {
-        let mut passer = Passer::new(subject.id, learn, said);
+        let mut passer = Passer::new((subject.id, subject.wall), learn, said);
+        passer.is_stream = false;
         let mut notes = Notes::new(&mut passer);
         let mut datagram = Datagram {
             bytes: subject.payload,

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crate::{
-    base::ids::FlowId,
+    base::{ids::FlowId, time::Stamp},
     dpi::{fact::Fact, service::Service},
 };
 
@@ -48,8 +48,21 @@ pub enum Learned<'a> {
     Service(Service),
     /// A value of a fact.
     Fact(Fact, &'a [u8]),
-    /// An address that a DNS answer gave for a name.
-    Resolved(&'a [u8], IpAddr),
+    /// An address that an answer gave for a name.
+    Resolved(Resolved<'a>),
+}
+
+/// An address that an answer gave for a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resolved<'a> {
+    /// The name that was asked for, in lower case.
+    pub name: &'a [u8],
+    /// Its address.
+    pub address: IpAddr,
+    /// Whose answer it was: DNS, mDNS or LLMNR.
+    pub service: Service,
+    /// The answer's time.
+    pub at: Stamp,
 }
 
 /// Takes what was learned, flow by flow.
@@ -67,7 +80,7 @@ pub trait Sink {
     /// Takes a label.
     fn service(&mut self, service: Service);
     /// Takes an address that a DNS answer gave for a name.
-    fn resolved(&mut self, name: &[u8], address: IpAddr);
+    fn resolved(&mut self, service: Service, name: &[u8], address: IpAddr);
 }
 
 /// What one call of a recogniser learned.
@@ -135,8 +148,8 @@ impl<'a> Notes<'a> {
         self.client = Some(side);
     }
 
-    /// Notes an address that a DNS answer gave for a name.
-    pub fn resolved(&mut self, name: &[u8], address: IpAddr) {
-        self.sink.resolved(name, address);
+    /// Notes an address that an answer of `service` gave for a name.
+    pub fn resolved(&mut self, service: Service, name: &[u8], address: IpAddr) {
+        self.sink.resolved(service, name, address);
     }
 }

@@ -37,6 +37,9 @@ pub type OfDatagram = fn(&mut Datagram<'_>, &mut Notes<'_>) -> Verdict;
 /// Tells the phase from a datagram alone.
 pub type OfPhase = fn(&[u8]) -> Option<Phase>;
 
+/// Tells from a datagram, its length on the wire and the flow's memory whether another connection begins with it.
+pub type OfRenewal = fn(&[u8], usize, &[u8]) -> bool;
+
 /// One row of the table.
 pub struct Recogniser {
     /// The label that it gives.
@@ -50,6 +53,8 @@ pub struct Recogniser {
     /// What a datagram says of the phase alone, for flows that have rested after many: their facts
     /// are known, only their state is followed.
     pub follow: Option<OfPhase>,
+    /// Whether a datagram begins another connection on the ends of one that was closed.
+    pub renews: Option<OfRenewal>,
 }
 
 impl Recogniser {
@@ -63,25 +68,37 @@ impl Recogniser {
     const fn following(self, follow: OfPhase) -> Self {
         Self { follow: Some(follow), ..self }
     }
+
+    /// Returns the row of one whose connections may follow each other on the same ends.
+    const fn renewing(self, renews: OfRenewal) -> Self {
+        Self { renews: Some(renews), ..self }
+    }
 }
 
 const fn tcp(service: Service, streams: OfStreams) -> Recogniser {
-    Recogniser { service, streams: Some(streams), datagram: None, keeps: 0, follow: None }
+    Recogniser { service, streams: Some(streams), datagram: None, keeps: 0, follow: None, renews: None }
 }
 
 const fn udp(service: Service, datagram: OfDatagram) -> Recogniser {
-    Recogniser { service, streams: None, datagram: Some(datagram), keeps: 0, follow: None }
+    Recogniser { service, streams: None, datagram: Some(datagram), keeps: 0, follow: None, renews: None }
 }
 
 const fn both(service: Service, streams: OfStreams, datagram: OfDatagram) -> Recogniser {
-    Recogniser { service, streams: Some(streams), datagram: Some(datagram), keeps: 0, follow: None }
+    Recogniser {
+        service,
+        streams: Some(streams),
+        datagram: Some(datagram),
+        keeps: 0,
+        follow: None,
+        renews: None,
+    }
 }
 
 /// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
 /// stands before a weak one. At most 128.
 pub const RECOGNISERS: &[Recogniser] = &[
     tcp(Service::Tls, tls::streams),
-    udp(Service::Quic, quic::datagram).keeping(MEMORY),
+    udp(Service::Quic, quic::datagram).keeping(MEMORY).renewing(quic::renews),
     udp(Service::Dtls, dtls::datagram).keeping(MEMORY),
     // Text.
     tcp(Service::Http, http::streams),

@@ -62,6 +62,15 @@ impl Room {
         &mut self.blank
     }
 
+    /// Returns what a flow keeps, without opening its memory.
+    pub fn look(&self, kept: Kept) -> Option<&[u8]> {
+        match kept.piece {
+            _ if kept.is_large() => Some(&self.memories.bytes(kept.piece)[..]),
+            0 => None,
+            piece => Some(&self.blocks.bytes(piece)[..kept.len as usize]),
+        }
+    }
+
     /// Keeps the first `len` bytes of the memory that is open, in a piece that is large enough; the
     /// others are zeros. Returns `false` if there is no room: then nothing is kept.
     pub fn close(&mut self, kept: &mut Kept, len: usize) -> bool {

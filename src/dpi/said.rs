@@ -4,16 +4,16 @@
 use std::net::IpAddr;
 
 use crate::{
-    base::ids::FlowId,
+    base::{ids::FlowId, time::Stamp},
     dpi::{
-        fact::{Fact, Shape},
-        notes::{Learn, Learned, Sink},
+        fact::{Fact, MOST_VALUES, Shape},
+        notes::{Learn, Learned, Resolved, Sink},
         service::Service,
     },
 };
 
-/// Values of a flow's lists that are remembered as passed on.
-const SAID: usize = 32;
+/// Values of a flow's lists that are passed on, and remembered so that each is once: as many as readers keep.
+const SAID: usize = MOST_VALUES;
 
 /// What was said of a flow; nothing at first.
 #[derive(Clone, Copy)]
@@ -38,16 +38,14 @@ impl Said {
         (self.facts, self.len) = (0, 0);
     }
 
-    /// Returns whether it was not said before, and remembers it if there is room.
+    /// Returns whether it was not said before and there is room for it, and remembers it.
     fn is_new(&mut self, digest: u32) -> bool {
         let len = self.len as usize;
-        if self.digests[..len].contains(&digest) {
+        if len == SAID || self.digests[..len].contains(&digest) {
             return false;
         }
-        if len < SAID {
-            self.digests[len] = digest;
-            self.len += 1;
-        }
+        self.digests[len] = digest;
+        self.len += 1;
         true
     }
 }
@@ -55,6 +53,9 @@ impl Said {
 /// Passes on what was not said before of one flow.
 pub struct Passer<'a, L> {
     id: FlowId,
+    at: Stamp,
+    /// What is said is said again with every further byte.
+    pub is_stream: bool,
     learn: &'a mut L,
     said: &'a mut Said,
     /// The label that a recogniser gave.
@@ -63,8 +64,8 @@ pub struct Passer<'a, L> {
 
 impl<'a, L: Learn> Passer<'a, L> {
     /// Returns one that passes on to `learn`.
-    pub fn new(id: FlowId, learn: &'a mut L, said: &'a mut Said) -> Self {
-        Self { id, learn, said, service: None }
+    pub fn new((id, at): (FlowId, Stamp), learn: &'a mut L, said: &'a mut Said) -> Self {
+        Self { id, at, is_stream: true, learn, said, service: None }
     }
 }
 
@@ -89,13 +90,15 @@ impl<L: Learn> Sink for Passer<'_, L> {
         self.service = Some(service);
     }
 
-    fn resolved(&mut self, name: &[u8], address: IpAddr) {
-        let digest = match address {
-            IpAddr::V4(a) => digest(0xff, &a.octets()),
-            IpAddr::V6(a) => digest(0xff, &a.octets()),
+    fn resolved(&mut self, service: Service, name: &[u8], address: IpAddr) {
+        // A datagram's answer is news each time: the name has been seen again.
+        let digest = || match address {
+            IpAddr::V4(a) => digest(0xff, name) ^ digest(4, &a.octets()),
+            IpAddr::V6(a) => digest(0xff, name) ^ digest(6, &a.octets()),
         };
-        if self.said.is_new(digest) {
-            self.learn.learned(self.id, Learned::Resolved(name, address));
+        if !self.is_stream || self.said.is_new(digest()) {
+            let answer = Resolved { name, address, service, at: self.at };
+            self.learn.learned(self.id, Learned::Resolved(answer));
         }
     }
 }
@@ -126,7 +129,7 @@ mod tests {
     fn what_was_said_is_not_said_again() {
         let (mut heard, mut said) = (Heard::default(), Said::NOTHING);
         for _ in 0..2 {
-            let mut passer = Passer::new(FlowId::new(0, 1, 1), &mut heard, &mut said);
+            let mut passer = Passer::new((FlowId::new(0, 1, 1), Stamp(1)), &mut heard, &mut said);
             for (fact, value) in [
                 (Fact::TlsCipher, "first"),
                 (Fact::TlsCipher, "second"),
@@ -142,7 +145,7 @@ mod tests {
         let values: Vec<_> = heard.0.iter().map(|(_, v)| String::from_utf8_lossy(v).into_owned()).collect();
         assert_eq!(values, ["first", "a.example", "b.example"]);
         said.clear();
-        Passer::new(FlowId::new(0, 1, 1), &mut heard, &mut said).fact(Fact::TlsCipher, b"third");
+        Passer::new((FlowId::new(0, 1, 1), Stamp(1)), &mut heard, &mut said).fact(Fact::TlsCipher, b"third");
         assert_eq!(heard.0.len(), 4);
     }
 }

@@ -53,7 +53,7 @@ impl Sink for Heard {
         self.service = Some(service);
     }
 
-    fn resolved(&mut self, name: &[u8], address: IpAddr) {
+    fn resolved(&mut self, _: Service, name: &[u8], address: IpAddr) {
         self.resolved.push((String::from_utf8_lossy(name).into_owned(), address));
     }
 }

@@ -1,4 +1,5 @@
-//! What a flow speaks, as fields of its line: label and facts, named and shaped by their tables.
+//! What a flow speaks, as fields of its line: label and facts, named and shaped by their tables; and the names
+//! of its ends.
 
 use crate::{
     dpi::fact::{Fact, Shape},
@@ -6,8 +7,21 @@ use crate::{
     snapshot::app::App,
 };
 
+/// Appends label and facts, and the names of the end `from` and of the other one.
+pub fn fields(out: &mut Vec<u8>, app: &App, from: usize) {
+    spoken(out, app);
+    // Those of the end that was called have the plain name: they are what one looks for.
+    for (field, end) in [(&b",\"names\":"[..], 1 - from), (b",\"src_names\":", from)] {
+        let names = app.names.of(end);
+        if !names.is_empty() {
+            out.extend_from_slice(field);
+            list(out, names.iter().map(|known| &*known.name));
+        }
+    }
+}
+
 /// Appends `,"app":` and the facts, in the order of their table.
-pub fn fields(out: &mut Vec<u8>, app: &App) {
+fn spoken(out: &mut Vec<u8>, app: &App) {
     let Some(service) = app.service else { return };
     out.extend_from_slice(b",\"app\":\"");
     out.extend_from_slice(service.key().as_bytes());
@@ -24,15 +38,20 @@ pub fn fields(out: &mut Vec<u8>, app: &App) {
             Shape::Text => string(out, first),
             Shape::Number => out.extend_from_slice(first),
             Shape::Flag => out.extend_from_slice(b"true"),
-            Shape::List => {
-                for (n, (_, value)) in values.iter().enumerate() {
-                    out.push(if n == 0 { b'[' } else { b',' });
-                    string(out, value);
-                }
-                out.push(b']');
-            }
+            Shape::List => list(out, values.iter().map(|(_, value)| *value)),
         }
     }
+}
+
+fn list<'a>(out: &mut Vec<u8>, values: impl Iterator<Item = &'a [u8]>) {
+    out.push(b'[');
+    for (n, value) in values.enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        string(out, value);
+    }
+    out.push(b']');
 }
 
 /// Bytes that are no UTF-8 are shown as U+FFFD.
@@ -45,7 +64,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::dpi::service::Service;
+    use crate::{
+        base::time::Stamp,
+        dpi::service::Service,
+        names::known::{EndNames, KnownName},
+    };
 
     #[test]
     fn facts_have_the_shape_of_their_table_and_hostile_bytes_are_escaped() {
@@ -58,20 +81,22 @@ mod tests {
         app.learn(Fact::DnsTime, b"1234");
         app.learn(Fact::Sni, b"second");
         let mut out = b"{\"x\":1".to_vec();
-        fields(&mut out, &app);
+        let known = |name: &[u8]| KnownName { name: name.into(), source: Service::Dns, seen: Stamp(1) };
+        app.names = EndNames::new([vec![known(b"a\x07.b"), known(b"c.d")], vec![known(b"me")]]);
+        fields(&mut out, &app, 1);
         out.push(b'}');
         assert!(out.iter().all(|b| *b >= 0x20), "no control character");
         let value: Value = serde_json::from_slice(&out).unwrap();
         let sni = "evil\u{1b}[2J\"\\\u{fffd}\n";
         let want = json!({"x": 1, "app": "TLS", "sni": sni, "alpn": ["h2", "http/1.1"], "ech": true,
-            "dns_time_us": 1234});
+            "dns_time_us": 1234, "names": ["a\u{7}.b", "c.d"], "src_names": ["me"]});
         assert_eq!(value, want);
     }
 
     #[test]
     fn facts_without_a_label_are_not_shown() {
         let mut out = Vec::new();
-        fields(&mut out, &App::default());
+        fields(&mut out, &App::default(), 0);
         assert!(out.is_empty());
     }
 }

@@ -148,7 +148,7 @@ pub fn flow(out: &mut Vec<u8>, flow: &Ended) {
     }
     codes(out, record);
     if let Some(app) = &flow.app {
-        app::fields(out, app);
+        app::fields(out, app, from);
     }
     if let Some(owner) = &flow.owner {
         owner::fields(out, owner);

@@ -123,7 +123,9 @@ impl Journal {
             return;
         }
         if now.labelled && !before.labelled && self.has_room(time) {
-            let application = flow.app.map(|app| application::application(app, flow.hot.key.ports));
+            let application = flow
+                .app
+                .map(|app| application::application(app, flow.hot.key.ports, 1 - flow.hot.roles.initiator()));
             tracing::debug!("application {} {}", ends(flow), application.unwrap_or_default());
         }
         if now.owned && !before.owned && self.has_room(time) {

@@ -337,6 +337,12 @@ impl FlowState {
         matches!(self, Self::TimeWait | Self::Closed | Self::Reset)
     }
 
+    /// Returns whether QUIC's CONNECTION_CLOSE was read: another connection on the same ends begins a new row.
+    #[inline]
+    pub const fn is_quic_over(self) -> bool {
+        matches!(self, Self::QuicDraining | Self::QuicDrainingApp | Self::QuicClosed)
+    }
+
     /// Returns why a row in this state ends when its lifetime has passed.
     pub const fn end_reason(self) -> EndReason {
         match self {

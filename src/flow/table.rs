@@ -325,9 +325,10 @@ impl FlowTable {
             for candidate in &batch[..frames] {
                 if !self.settled::<HOME>(candidate, lines, &mut settled) {
                     let wide = wide_of(lines, candidate);
+                    let payload = payloads.of(lines, candidate.at as usize);
+                    self.make_way(candidate, wide, payload, ended);
                     let slot = self.frame(candidate.frame, wide, candidate.slot, &mut volume, ended);
                     if slot != NONE {
-                        let payload = payloads.of(lines, candidate.at as usize);
                         self.inspect(slot, candidate.frame, payload, ended);
                     }
                 }
@@ -553,6 +554,37 @@ impl FlowTable {
         if inspected && says_something(frame) { slot } else { NONE }
     }
 
+    /// Ends a QUIC connection that was closed if this frame begins another one on the same ends.
+    #[inline(always)]
+    fn make_way(
+        &mut self,
+        candidate: &Candidate<'_>,
+        wide: &WideKey,
+        payload: &[u8],
+        ended: &mut impl EndedFlows,
+    ) {
+        let &Candidate { frame, slot, .. } = candidate;
+        if slot != NONE
+            && self.hot.get(slot).state.is_quic_over()
+            && self.is_flow(slot, frame, wide)
+            && self.begins_another(slot, frame, payload)
+        {
+            self.end(slot, EndReason::Replaced, ended);
+        }
+    }
+
+    #[cold]
+    fn begins_another(&self, slot: u32, frame: &Descriptor, payload: &[u8]) -> bool {
+        let hot = self.hot.get(slot);
+        let Some(inspector) = self.inspector.as_ref().filter(|_| hot.roles.is_inspected()) else {
+            return false;
+        };
+        let is_elsewhere = self.config.home_interfaces && hot.iface != frame.iface;
+        let id = FlowId::new(self.config.worker, slot, self.facts.get(slot).generation);
+        let (payload, wire_len) = datagrams(payload, frame).next().unwrap_or_default();
+        !is_elsewhere && !keeps_state(frame) && inspector.renews(id, payload, wire_len)
+    }
+
     /// Has a payload looked at.
     #[inline(never)]
     fn inspect(&mut self, slot: u32, frame: &Descriptor, payload: &[u8], ended: &mut impl EndedFlows) {
@@ -581,13 +613,17 @@ impl FlowTable {
             subject.seq_number = frame.seq_number.wrapping_add(u32::from(is_syn));
             inspector.segment(&subject, ended)
         } else {
-            if frame.segments > 1 {
-                // Of a super-frame, the first datagram: all but the last one have the same length.
-                let len = subject.wire_len.div_ceil(usize::from(frame.segments));
-                subject.wire_len = len;
-                subject.payload = &payload[..payload.len().min(len)];
+            let mut sum = Judgement::default();
+            for (payload, wire_len) in datagrams(payload, frame) {
+                let judgement = inspector.datagram(&Subject { payload, wire_len, ..subject }, ended);
+                sum.phase = judgement.phase.or(sum.phase);
+                sum.client = sum.client.or(judgement.client);
+                sum.settled = judgement.settled;
+                if sum.settled {
+                    break;
+                }
             }
-            inspector.datagram(&subject, ended)
+            sum
         };
         if judgement != Judgement::default() {
             self.judge(slot, frame.tick, judgement);
@@ -892,6 +928,21 @@ impl FlowTable {
     fn is_local(&self, address: IpAddr) -> bool {
         !self.config.locals.is_empty() && self.config.locals.contains(address)
     }
+}
+
+/// Returns the datagrams of a frame, as far as they were captured, each with its length on the wire: a super-frame
+/// has several.
+fn datagrams<'a>(payload: &'a [u8], frame: &Descriptor) -> impl Iterator<Item = (&'a [u8], usize)> {
+    let whole = frame.payload_len as usize;
+    let len = match frame.window {
+        size if frame.segments > 1 && size > 0 => usize::from(size),
+        _ => whole.max(1),
+    };
+    (0..whole).step_by(len).map_while(move |at| {
+        // What was not captured at all cannot be looked at, but the first one tells its length.
+        let rest = payload.get(at..).filter(|rest| at == 0 || !rest.is_empty())?;
+        Some((&rest[..rest.len().min(len)], len.min(whole - at)))
+    })
 }
 
 /// Counts a frame to a flow; returns whether there is more to count.

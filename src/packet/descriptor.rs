@@ -47,7 +47,8 @@ pub struct Descriptor {
     pub ack_number: u32,
     /// TCP: sequence number. ICMP(v6): identifier (echo) or 0. ARP: operation.
     pub seq_number: u32,
-    /// TCP: the window field as it stands in the header; with SYN, see `window_scale`.
+    /// TCP: the window field as it stands in the header; with SYN, see `window_scale`. UDP: bytes of payload of
+    /// a super-frame's datagrams, all but the last one's; 0 of others.
     pub window: u16,
     /// The interface.
     pub iface: IfaceId,

@@ -18,7 +18,7 @@ use crate::{
         hash::Seed,
         ip::Ends,
         ipv4, ipv6,
-        key::{Extension, FlowKey, WideKey, kind},
+        key::{Extension, FlowKey, WideKey, kind, proto},
         link::{self, LinkType},
         order::{is_link_local, narrow, wide_ends},
         straight::Straight,
@@ -340,6 +340,9 @@ impl Span {
             if self.whole {
                 let all = self.payload.div_ceil(usize::from(meta.gso_size));
                 segments = all.clamp(1, usize::from(u16::MAX));
+                if out.key.proto == proto::UDP {
+                    out.window = meta.gso_size;
+                }
                 out.flags &= !flag::SEGMENTS_UNKNOWN;
             } else {
                 out.flags |= flag::SEGMENTS_UNKNOWN;

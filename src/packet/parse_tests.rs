@@ -202,7 +202,7 @@ fn super_frames_count_segments_and_their_headers() {
     assert_eq!((out.segments, out.wire_len), (1, 3055));
     let quic = built(Frame::new(ip("::1"), ip("::2"), Body::Udp(5, 443)).payload(&[0; 2500]));
     let (_, out, _) = run_with(&mut parser, &quic, &FrameMeta { gso_size: 1250, ..meta(&quic) });
-    assert_eq!((out.segments, out.wire_len), (2, 2562 + 62));
+    assert_eq!((out.segments, out.wire_len, out.window), (2, 2562 + 62, 1250));
     // Lies do not overflow.
     let lie = FrameMeta { gso_size: 1, wire_len: u32::MAX, ..meta(&frame) };
     assert_eq!(run_with(&mut parser, &frame, &lie).1.wire_len, u32::MAX);

@@ -24,6 +24,7 @@ use crate::{
     pipeline::{
         handover::Handover,
         learned::LearnedReceiver,
+        naming::Naming,
         owners::Attribution,
         part::Part,
         rates::{self, DownUp, Rates},
@@ -138,6 +139,8 @@ pub struct Collector {
     waiting: Vec<Ended>,
     /// What flows speak, by worker.
     apps: Vec<SideTable<App>>,
+    /// Names of addresses.
+    naming: Naming,
     rates: Vec<Rates>,
     /// Rates by worker and slot, while no snapshot holds them.
     rate_lists: Vec<Vec<[f32; 2]>>,
@@ -181,6 +184,7 @@ impl Collector {
             batch: Vec::new(),
             waiting: Vec::new(),
             apps: (0..workers).map(|_| SideTable::default()).collect(),
+            naming: Naming::new(workers),
             rates: (0..workers).map(|_| Rates::default()).collect(),
             rate_lists: vec![Vec::new(); workers],
             ended_sum: DownUp::default(),
@@ -251,12 +255,12 @@ impl Collector {
             let (limit, facts_limit) =
                 report.map_or((u64::MAX, u64::MAX), |r| (r.ended_sent, r.learned_sent));
             let read = waiting.min(limit.saturating_sub(self.ended_read[w]));
-            let Self { parts, apps, .. } = self;
+            let Self { parts, apps, naming, .. } = self;
             let (WorkerLink { ended, learned, .. }, apps) = (&mut parts.workers[w], &mut apps[w]);
             any |= learned.drain(waiting_facts, facts_limit, |id, what| match what {
                 Learned::Service(service) => apps.get_mut(id).service = Some(service),
                 Learned::Fact(fact, value) => apps.get_mut(id).learn(fact, value),
-                Learned::Resolved(..) => {}
+                Learned::Resolved(answer) => naming.learn(answer),
             });
             let Ok(chunk) = ended.read_chunk(read as usize) else { continue };
             let (first, second) = chunk.as_slices();
@@ -274,6 +278,7 @@ impl Collector {
             self.ended_read[w] += read;
             any |= read > 0;
             if !self.parts.taps.want_order() && self.parts.owners.is_none() {
+                naming.name_ended(&mut self.batch);
                 self.parts.taps.ended(&self.batch);
                 self.batch.clear();
             }
@@ -282,6 +287,7 @@ impl Collector {
         let flood = self.batch.last().is_some_and(|last| last.record.end == Some(EndReason::Evicted));
         if self.batch.len() >= LARGEST_BATCH && flood {
             self.add_owners(true);
+            self.naming.name_ended(&mut self.batch);
             self.flush_batch();
         }
         any
@@ -334,6 +340,7 @@ impl Collector {
             self.read_ended();
         }
         self.add_owners(cut.last);
+        self.naming.name_ended(&mut self.batch);
         self.flush_batch();
         if let Some(owners) = &mut self.parts.owners {
             owners.cut();
@@ -435,6 +442,7 @@ impl Collector {
             let tables: Vec<&FrozenFlows> = tables.iter().map(|flows| &**flows).collect();
             owners.join(&tables, cut.now, cut.last);
         }
+        self.naming.join(&tables, &mut self.apps);
         let mut workers = Vec::with_capacity(tables.len());
         for (w, flows) in tables.into_iter().enumerate() {
             let mut rates = std::mem::take(&mut self.rate_lists[w]);

@@ -11,10 +11,10 @@ use std::{
 };
 
 use crate::{
-    base::ids::FlowId,
+    base::{ids::FlowId, time::Stamp},
     dpi::{
         fact::{Fact, LONGEST_VALUE},
-        notes::{Learn, Learned},
+        notes::{Learn, Learned, Resolved},
         service::Service,
     },
     pipeline::wake::Bell,
@@ -53,12 +53,15 @@ impl Learn for LearnedSender {
         match what {
             Learned::Service(service) => self.send(id, SERVICE, &[service as u8], &[]),
             Learned::Fact(fact, bytes) => self.send(id, fact as u8, bytes, &[]),
-            Learned::Resolved(name, address) => {
+            Learned::Resolved(Resolved { name, address, service, at }) => {
                 let address = match address {
                     IpAddr::V4(a) => a.to_ipv6_mapped(),
                     IpAddr::V6(a) => a,
                 };
-                self.send(id, RESOLVED, &address.octets(), name);
+                let mut front = [service as u8; 25];
+                front[..16].copy_from_slice(&address.octets());
+                front[16..24].copy_from_slice(&at.0.to_le_bytes());
+                self.send(id, RESOLVED, &front, name);
             }
         }
     }
@@ -165,8 +168,12 @@ fn read(tag: u8, value: &[u8]) -> Option<Learned<'_>> {
     Some(match tag {
         SERVICE => Learned::Service(Service::from_number(*value.first()?)?),
         RESOLVED => {
-            let (address, name) = value.split_first_chunk::<16>()?;
-            Learned::Resolved(name, IpAddr::V6(Ipv6Addr::from(*address)).to_canonical())
+            let (address, rest) = value.split_first_chunk::<16>()?;
+            let (at, rest) = rest.split_first_chunk()?;
+            let (service, name) = rest.split_first()?;
+            let address = IpAddr::V6(Ipv6Addr::from(*address)).to_canonical();
+            let service = Service::from_number(*service)?;
+            Learned::Resolved(Resolved { name, address, service, at: Stamp(u64::from_le_bytes(*at)) })
         }
         fact => Learned::Fact(*Fact::ALL.get(usize::from(fact))?, value),
     })
@@ -188,7 +195,12 @@ mod tests {
             let sent = [
                 Learned::Service(Service::Ssh),
                 Learned::Fact(Fact::Sni, &long[..(round % 100) as usize]),
-                Learned::Resolved(b"example.org", if round % 2 == 0 { address } else { v4 }),
+                Learned::Resolved(Resolved {
+                    name: b"example.org",
+                    address: if round % 2 == 0 { address } else { v4 },
+                    service: Service::Mdns,
+                    at: Stamp(u64::from(round) << 40),
+                }),
                 Learned::Fact(Fact::Ech, b""),
             ];
             for what in sent {

@@ -5,6 +5,7 @@ pub mod collector;
 pub mod handover;
 pub mod launch;
 pub mod learned;
+pub mod naming;
 pub mod owners;
 pub mod part;
 pub mod quiet;

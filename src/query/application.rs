@@ -31,40 +31,52 @@ pub fn label(app: &App, ports: [u16; 2]) -> Option<&'static str> {
     })
 }
 
-/// Returns the text of the column, escaped; empty where nothing is known.
-pub fn application(app: &App, ports: [u16; 2]) -> String {
+/// Returns the text of the column, escaped; empty where nothing is known. `called` is the end that was
+/// called, whose name from elsewhere stands behind a `~` where the flow itself has none.
+pub fn application(app: &App, ports: [u16; 2], called: usize) -> String {
     let mut out = label(app, ports).unwrap_or("").to_owned();
-    let mut add = |value: &[u8]| {
+    let mut add = |sign: &str, value: &[u8]| {
         if !value.is_empty() {
             if !out.is_empty() {
                 out.push(' ');
             }
+            out.push_str(sign);
             out.push_str(&text::escape(&String::from_utf8_lossy(value)));
         }
     };
-    match app.service {
+    let elsewhere = || app.names.of(called).first().map(|known| ("~", &*known.name));
+    let said = match app.service {
         Some(Service::Http | Service::WebSocket | Service::Http2) => {
-            let host = app.first(Fact::HttpHost).or(app.first(Fact::HttpPath));
-            host.into_iter().for_each(&mut add);
-            last(app, Fact::HttpStatus).into_iter().for_each(&mut add);
+            let path = here(app.first(Fact::HttpPath));
+            let host = here(app.first(Fact::HttpHost)).or_else(elsewhere).or(path);
+            [host, here(last(app, Fact::HttpStatus)), None]
         }
         Some(Service::Tls | Service::Dtls | Service::Quic | Service::Gquic) => {
-            let names = [Fact::Sni, Fact::CertName, Fact::Detail];
-            names.iter().find_map(|fact| app.first(*fact)).into_iter().for_each(&mut add);
+            let names = [Fact::Sni, Fact::CertName];
+            let name = names.iter().find_map(|fact| here(app.first(*fact))).or_else(elsewhere);
+            [name.or(here(app.first(Fact::Detail))), None, None]
         }
         Some(Service::Dns | Service::Mdns | Service::Llmnr) => {
             // The last question, and what became of it.
-            last(app, Fact::DnsType).into_iter().for_each(&mut add);
-            last(app, Fact::DnsQuery).into_iter().for_each(&mut add);
-            add(answer(app).as_bytes());
+            let question = [Fact::DnsType, Fact::DnsQuery].map(|fact| here(last(app, fact)));
+            let answer = answer(app);
+            question.into_iter().flatten().for_each(|(sign, value)| add(sign, value));
+            add("", answer.as_bytes());
+            [None; 3]
         }
         Some(Service::Ssh) => {
             let line = app.first(Fact::SshServer).or(app.first(Fact::SshClient));
-            line.map(ssh_software).into_iter().for_each(&mut add);
+            [here(line.map(ssh_software)).or_else(elsewhere), None, None]
         }
-        _ => main_fact(app).into_iter().for_each(&mut add),
-    }
+        _ => [here(main_fact(app)).or_else(elsewhere), None, None],
+    };
+    said.into_iter().flatten().for_each(|(sign, value)| add(sign, value));
     out
+}
+
+/// Returns a value of the flow's own, behind no sign.
+fn here(value: Option<&[u8]>) -> Option<(&'static str, &[u8])> {
+    value.filter(|value| !value.is_empty()).map(|value| ("", value))
 }
 
 fn last(app: &App, fact: Fact) -> Option<&[u8]> {
@@ -105,11 +117,15 @@ fn main_fact(app: &App) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        base::time::Stamp,
+        names::known::{EndNames, KnownName},
+    };
 
     fn shown(service: Option<Service>, port: u16, facts: &[(Fact, &str)]) -> String {
         let mut app = service.map_or_else(App::default, App::of);
         facts.iter().for_each(|(fact, value)| app.learn(*fact, value.as_bytes()));
-        application(&app, [50_000, port])
+        application(&app, [50_000, port], 1)
     }
 
     #[test]
@@ -167,11 +183,41 @@ mod tests {
     }
 
     #[test]
+    fn d8_a_name_from_elsewhere_has_a_sign_and_gives_way_to_the_flow_s_own() {
+        use Fact::*;
+        let with_name = |service: Option<Service>, facts: &[(Fact, &str)], called| {
+            let mut app = service.map_or_else(App::default, App::of);
+            facts.iter().for_each(|(fact, value)| app.learn(*fact, value.as_bytes()));
+            let known =
+                KnownName { name: b"dl.go\x1bgle.com"[..].into(), source: Service::Dns, seen: Stamp(1) };
+            app.names = EndNames::new([Vec::new(), vec![known]]);
+            application(&app, [50_000, 443], called)
+        };
+        for (service, facts, text) in [
+            (Some(Service::Tls), vec![], "HTTPS ~dl.go\\u{1b}gle.com"),
+            (Some(Service::Tls), vec![(Sni, "a.b")], "HTTPS a.b"),
+            (
+                Some(Service::Http),
+                vec![(HttpPath, "/x"), (HttpStatus, "200")],
+                "HTTP ~dl.go\\u{1b}gle.com 200",
+            ),
+            (Some(Service::Http), vec![(HttpHost, "a.b")], "HTTP a.b"),
+            (Some(Service::Dns), vec![(DnsQuery, "q.r")], "DNS q.r"),
+            (Some(Service::Kafka), vec![], "Kafka ~dl.go\\u{1b}gle.com"),
+            (Some(Service::Ssh), vec![(SshClient, "SSH-2.0-PuTTY")], "SSH PuTTY"),
+            (None, vec![], "~dl.go\\u{1b}gle.com"),
+        ] {
+            assert_eq!(with_name(service, &facts, 1), text);
+        }
+        assert_eq!(with_name(Some(Service::Tls), &[], 0), "HTTPS", "it names the other end");
+    }
+
+    #[test]
     fn hostile_names_are_escaped() {
         let text = shown(Some(Service::Tls), 443, &[(Fact::Sni, "\x1b[2Ja\u{202e}b")]);
         assert_eq!(text, "HTTPS \\u{1b}[2Ja\\u{202e}b");
         let mut app = App::of(Service::Tls);
         app.learn(Fact::Sni, b"\xff\xfe");
-        assert_eq!(application(&app, [0, 443]), "HTTPS \u{fffd}\u{fffd}");
+        assert_eq!(application(&app, [0, 443], 1), "HTTPS \u{fffd}\u{fffd}");
     }
 }

@@ -160,7 +160,7 @@ pub const COLUMNS: &[Column] = &[
         share: 4,
         align: Align::Left,
         cell: |row, _, _| match &row.app {
-            Some(app) => application::application(app, row.ports).into(),
+            Some(app) => application::application(app, row.ports, 1 - row.roles.initiator()).into(),
             None => "".into(),
         },
     },

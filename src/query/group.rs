@@ -208,6 +208,10 @@ impl Sums {
         if group.known_as.is_none() && self.by == GroupBy::Host {
             use crate::dpi::fact::Fact;
             let name = flow.app.and_then(|app| app.first(Fact::Sni).or(app.first(Fact::HttpHost)));
+            let name = name.or_else(|| {
+                // It belongs to the remote end, whoever opened the connection.
+                flow.app.and_then(|app| app.names.of(flow.remote()).first()).map(|known| &*known.name)
+            });
             group.known_as = name.map(|name| String::from_utf8_lossy(name).into_owned());
         }
     }

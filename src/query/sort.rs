@@ -261,7 +261,7 @@ impl Keyer {
                 Err(_) => self.text.push_str(&String::from_utf8_lossy(name)),
             }
         } else {
-            self.text = application::application(app, flow.hot.key.ports);
+            self.text = application::application(app, flow.hot.key.ports, 1 - flow.hot.roles.initiator());
         }
         if self.text.is_empty() { UNKNOWN } else { self.labels.label(self.text.as_bytes()) }
     }

@@ -2,7 +2,12 @@
 
 use std::sync::LazyLock;
 
-use crate::{base::time::Nanos, flow::state::FlowState, snapshot::flow_view::FlowView};
+use crate::{
+    base::time::Nanos,
+    dpi::{fact::Fact, service::Service},
+    flow::state::FlowState,
+    snapshot::flow_view::FlowView,
+};
 
 /// States whose text changes by silence alone, as bits.
 static MOVING: LazyLock<u64> = LazyLock::new(|| {
@@ -52,6 +57,25 @@ impl<T: Copy + Default> StateTable<T> {
         }
         let text = flow.state_text();
         self.texts.iter().find(|(known, _)| *known == text).map_or_else(T::default, |(_, value)| *value)
+    }
+}
+
+impl StateTable<bool> {
+    /// Returns whether the flow's text has the value, or that of a state beside it: TCP's under that of SSH, and
+    /// DNS's inside a TCP connection.
+    #[inline]
+    pub fn any(&self, flow: &FlowView) -> bool {
+        self.of(flow) || flow.hot.state.is_established() && self.beside(flow)
+    }
+
+    fn beside(&self, flow: &FlowView) -> bool {
+        let inside = flow.app.filter(|app| app.service == Some(Service::Dns)).map(|app| {
+            match app.first(Fact::DnsAnswered) {
+                Some(_) => FlowState::DnsResponse,
+                None => FlowState::DnsQuery,
+            }
+        });
+        self.fixed[FlowState::Established as usize] || inside.is_some_and(|state| self.fixed[state as usize])
     }
 }
 

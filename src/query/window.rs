@@ -682,11 +682,9 @@ mod tests {
                 };
                 (rank, service)
             }
-            SortBy::Application => text(
-                row.app
-                    .as_ref()
-                    .map_or(String::new(), |a| crate::query::application::application(a, row.ports)),
-            ),
+            SortBy::Application => text(row.app.as_ref().map_or(String::new(), |a| {
+                crate::query::application::application(a, row.ports, 1 - row.roles.initiator())
+            })),
             SortBy::Process => match &row.owner {
                 Some(o) => (0, format!("{} ({:>10})", o.name.to_lowercase(), o.pid.unwrap_or(0))),
                 None => (1, String::new()),

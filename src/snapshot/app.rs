@@ -1,8 +1,11 @@
 //! What a flow was found to speak, as readers see it.
 
-use crate::dpi::{
-    fact::{Fact, MOST_VALUES, Shape},
-    service::Service,
+use crate::{
+    dpi::{
+        fact::{Fact, MOST_VALUES, Shape},
+        service::Service,
+    },
+    names::known::EndNames,
 };
 
 /// Label and facts of one flow. Values are bytes from the network: escape them where they are shown.
@@ -18,6 +21,8 @@ pub struct App {
     /// What it speaks.
     pub service: Option<Service>,
     values: Vec<u8>,
+    /// Names of its ends that were not said in this flow.
+    pub names: EndNames,
 }
 
 /// Bytes before a value.
@@ -26,7 +31,7 @@ const HEAD: usize = 3;
 impl App {
     /// Returns what is known of a flow of which only its label is.
     pub fn of(service: Service) -> Self {
-        Self { service: Some(service), values: Vec::new() }
+        Self { service: Some(service), ..Self::default() }
     }
 
     /// Adds a value, unless it is there already or there is room for one only. Of a value of more

@@ -87,6 +87,8 @@ pub fn copies(row: &Row, jsonl: Option<String>) -> Vec<(&'static str, String)> {
     let ports = [local, remote].map(|end| column::port(row, end));
     let protocol = if row.key.kind & kind::ARP != 0 { "arp".into() } else { protocol_word(row.key.proto) };
     let name = row.app.as_ref().and_then(|app| app.first(Fact::Sni).or(app.first(Fact::HttpHost)));
+    let name = name
+        .or_else(|| row.app.as_ref().and_then(|app| app.names.of(remote).first()).map(|known| &*known.name));
     let mut all = vec![("remote address", addresses[1].to_string())];
     if let Some(name) = name {
         all.push(("name", text::escape(&String::from_utf8_lossy(name)).into_owned()));

@@ -209,17 +209,32 @@ fn note(bytes: &[u8], header: Header, family: Family, notes: &mut Notes<'_>) {
     asked.make_lower_case();
     let read = if family == Family::Mdns { answers + authorities + additional } else { answers };
     let mut aliased = false;
+    let service = family.service();
     for _ in 0..read.min(MOST_RECORDS) {
         let Some(record) = Record::read(bytes, at) else { return };
         at = record.end;
         match (record.rtype, record.class & !class::FLUSH, record.data(bytes)) {
             (rtype::A, class::IN, data) if data.len() == 4 => {
                 let address = data.first_chunk::<4>().copied().map(IpAddr::from);
-                note_address(bytes, &record, address, (questions == 1).then_some((&asked, aliased)), notes);
+                note_address(
+                    bytes,
+                    &record,
+                    address,
+                    (questions == 1).then_some((&asked, aliased)),
+                    service,
+                    notes,
+                );
             }
             (rtype::AAAA, class::IN, data) if data.len() == 16 => {
                 let address = data.first_chunk::<16>().copied().map(IpAddr::from);
-                note_address(bytes, &record, address, (questions == 1).then_some((&asked, aliased)), notes);
+                note_address(
+                    bytes,
+                    &record,
+                    address,
+                    (questions == 1).then_some((&asked, aliased)),
+                    service,
+                    notes,
+                );
             }
             (rtype::CNAME, class::IN, _) => {
                 let mut canonical = Name::new();
@@ -240,6 +255,7 @@ fn note_address(
     record: &Record,
     address: Option<IpAddr>,
     asked: Option<(&Name, bool)>,
+    service: Service,
     notes: &mut Notes<'_>,
 ) {
     const TO_THE_QUESTION: [u8; 2] = [0xc0, HEADER_LEN as u8];
@@ -253,12 +269,12 @@ fn note_address(
     if let Some((asked, aliased)) = asked
         && (aliased || bytes.get(record.owner..record.owner + 2) == Some(&TO_THE_QUESTION))
     {
-        return notes.resolved(asked.as_bytes(), address);
+        return notes.resolved(service, asked.as_bytes(), address);
     }
     let mut owner = Name::new();
     if owner.read(bytes, record.owner).is_some() {
         owner.make_lower_case();
-        notes.resolved(owner.as_bytes(), address);
+        notes.resolved(service, owner.as_bytes(), address);
     }
 }
 

@@ -127,8 +127,8 @@ pub fn follow(datagram: &mut Datagram<'_>, connection: &mut Connection, notes: &
     }
     notes.phase(connection.phase());
     // A client that goes on without a server has one whose packets are not captured.
-    let is_over = connection.connected
-        || connection.closed == [true; 2]
+    // One that both sides have closed is followed on: another one may begin on the same ends.
+    let is_over = connection.connected && connection.closed == [false; 2]
         || connection.unanswered >= super::MOST_UNANSWERED;
     if is_over || connection.datagrams >= super::MOST_DATAGRAMS { Verdict::Done } else { Verdict::Is }
 }
@@ -230,6 +230,19 @@ fn begin(
 fn is_another(long: &Long, connection: &Connection) -> bool {
     let is_same_client = connection.client_id.is_some_and(|id| !id.is_empty() && id == long.scid);
     !connection.sent_back && !long.has_token && !is_same_client
+}
+
+/// Returns whether a datagram is the first of another connection than this one: an Initial for a server that has not
+/// yet answered, with ids that neither side has used here (RFC 9000 section 7.2).
+pub fn begins_another(bytes: &[u8], wire_len: usize, connection: &Connection) -> bool {
+    let Some(long) = Long::read(bytes, wire_len) else { return false };
+    let used = [connection.origin, connection.client_id, connection.server_id];
+    long.kind == Kind::Initial
+        && long.version.is_known()
+        && wire_len >= SMALLEST_FIRST
+        && long.dcid.len >= SHORTEST_FIRST_ID
+        && !used.contains(&Some(long.dcid))
+        && (long.scid.is_empty() || !used.contains(&Some(long.scid)))
 }
 
 /// Opens an Initial packet with the keys of the connection, or with those that a client's packet brings along

@@ -28,7 +28,7 @@ use crate::dpi::{
         version::Layout,
     },
     recogniser::Verdict,
-    talk::{Datagram, MEMORY},
+    talk::Datagram,
 };
 
 /// Datagrams of a flow that are looked at when its client never sends a short header: a handshake takes about
@@ -54,6 +54,13 @@ pub fn datagram(datagram: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
         Layout::Google => gquic::follow(datagram, connection, notes),
         Layout::V1 | Layout::V2 => ietf::follow(datagram, connection, notes),
     })
+}
+
+/// Returns whether a datagram begins another connection than the one that the memory is of: a client's first Initial,
+/// to a connection id of its own making.
+pub fn renews(bytes: &[u8], wire_len: usize, memory: &[u8]) -> bool {
+    let connection = Connection::load(&mut state::copy_of(memory));
+    connection.begun && ietf::begins_another(bytes, wire_len, &connection)
 }
 
 /// Judges a datagram with what is kept of its connection, and keeps that again.

@@ -47,6 +47,14 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// Returns a copy of that part of a flow's memory where [`Connection`] is kept.
+pub fn copy_of(memory: &[u8]) -> [u8; STATE] {
+    let mut copy = [0; STATE];
+    let len = memory.len().min(STATE);
+    copy[..len].copy_from_slice(&memory[..len]);
+    copy
+}
+
 /// What is known of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Connection {

@@ -268,7 +268,7 @@ impl Node {
                     Ends::Remote => has(flow.remote()),
                 }
             }
-            Self::State(table) => table.of(flow),
+            Self::State(table) => table.any(flow),
             Self::Protocol(table) => table.of(flow.hot),
             Self::Direction(answers) => match flow.direction() {
                 Direction::In => answers[0],
@@ -291,7 +291,9 @@ impl Node {
                 // Names; the address was no text that contains the word.
                 found
                     || *field != Field::Local
-                        && flow.app.is_some_and(|app| needle.is_in(app.in_one_piece()))
+                        && flow
+                            .app
+                            .is_some_and(|app| !app.names.is_empty() || needle.is_in(app.in_one_piece()))
                         && any_text(*field, flow, around, &mut scratch.text, &mut |t| needle.is_in(t))
             }
             Self::Owner(field, probe, memo) => flow.owner.is_some_and(|owner| {
@@ -360,7 +362,7 @@ impl Word {
     }
 
     fn holds(&self, flow: &FlowView, around: &Surroundings, scratch: &mut Scratch) -> bool {
-        if self.protocols.of(flow.hot) || self.states.of(flow) {
+        if self.protocols.of(flow.hot) || self.states.any(flow) {
             return true;
         }
         if let Some(ports) = &self.ports
@@ -393,6 +395,7 @@ impl Word {
     fn is_in_app(&self, app: &App) -> bool {
         app.service.is_some_and(|service| self.labels[service as usize])
             || self.needle.is_in(app.in_one_piece()) && app.facts().any(|(_, value)| self.needle.is_in(value))
+            || app.names.all().any(|known| self.needle.is_in(&known.name))
     }
 }
 

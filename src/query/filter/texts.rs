@@ -99,12 +99,17 @@ pub fn any_text(
         Field::LocalPort => flow.port(flow.local()).is_some_and(|p| number(p.into(), text, holds)),
         Field::RemotePort => flow.port(flow.remote()).is_some_and(|p| number(p.into(), text, holds)),
         Field::Local => address(flow.local(), text, holds),
-        Field::Remote => address(flow.remote(), text, holds) || facts(flow, &NAMES, holds),
+        Field::Remote => {
+            address(flow.remote(), text, holds)
+                || facts(flow, &NAMES, holds)
+                || names(flow, flow.remote(), holds)
+        }
         Field::Host => {
             address(0, text, holds)
                 || address(1, text, holds)
                 || facts(flow, &NAMES, holds)
                 || facts(flow, &[Fact::DnsQuery, Fact::DnsCname, Fact::CertName, Fact::SocksTarget], holds)
+                || [0, 1].into_iter().any(|end| names(flow, end, holds))
         }
         Field::Process => owner.is_some_and(|o| holds(o.name.as_bytes()) || o.is_kernel && holds(b"kernel")),
         Field::User => owner.is_some_and(|o| {
@@ -158,10 +163,15 @@ fn facts(flow: &FlowView, wanted: &[Fact], holds: &mut dyn FnMut(&[u8]) -> bool)
     flow.app.is_some_and(|app| app.facts().any(|(fact, value)| wanted.contains(&fact) && holds(value)))
 }
 
+fn names(flow: &FlowView, end: usize, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    flow.app.is_some_and(|app| app.names.of(end).iter().any(|known| holds(&known.name)))
+}
+
 fn any_tenant_text(flow: &FlowView, text: &mut String, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
     if let Some(app) = flow.app
         && (app.service.is_some_and(|s| holds(s.text().as_bytes()) || holds(s.key().as_bytes()))
-            || app.facts().any(|(_, value)| holds(value)))
+            || app.facts().any(|(_, value)| holds(value))
+            || app.names.all().any(|known| holds(&known.name)))
     {
         return true;
     }

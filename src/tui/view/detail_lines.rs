@@ -49,7 +49,7 @@ fn add_owner(first: &mut Strip, second: &mut Strip, app: &App, row: &Row, width:
         second.right(3, [app.run(Role::Dim, "container "), app.run(Role::Plain, name)]);
     }
     if let Some(app_facts) = &row.app {
-        let text = application::application(app_facts, row.ports);
+        let text = application::application(app_facts, row.ports, 1 - row.roles.initiator());
         let text = text::clip(&text, usize::from(width) / 3, look.signs.ellipsis).into_owned();
         if !text.is_empty() {
             second.left(8, [app.run(Role::Accent, text)]);

@@ -67,7 +67,10 @@ fn draw_head(buf: &mut Buffer, area: Rect, app: &App, row: &Row) {
         [row.local(), row.remote()].map(|end| text::endpoint(row.addresses[end], column::port(row, end)));
     strip.left(9, [app.run(Role::Strong, format!("{local} {sign} {remote}"))]);
     strip.left(8, [app.run(Role::Plain, format!("{} {}", column::protocol(row), row.state_text()))]);
-    let facts = row.app.as_ref().map_or(String::new(), |app| application::application(app, row.ports));
+    let facts = row
+        .app
+        .as_ref()
+        .map_or(String::new(), |app| application::application(app, row.ports, 1 - row.roles.initiator()));
     if !facts.is_empty() {
         strip.left(6, [app.run(Role::Accent, text::clip(&facts, 60, app.setup.signs.ellipsis))]);
     }
@@ -191,13 +194,16 @@ fn or_none(text: Option<String>) -> String {
 
 fn cards(app: &App, row: &Row) -> Vec<Card> {
     // In the order in which they are dealt out to left and right.
-    let mut cards = vec![connection(app, row), application_card(row), owner(app, row), transport(app, row)];
+    let mut cards =
+        vec![connection(app, row), application_card(app, row), owner(app, row), transport(app, row)];
     if let Some(facts) = &row.app {
-        let fields = facts
+        let fields: Vec<_> = facts
             .facts()
             .map(|(fact, value)| (fact.key(), text::escape(&String::from_utf8_lossy(value)).into_owned()))
             .collect();
-        cards.push(Card { title: "All facts of the traffic", fields });
+        if !fields.is_empty() {
+            cards.push(Card { title: "All facts of the traffic", fields });
+        }
     }
     cards
 }
@@ -246,7 +252,7 @@ fn connection(app: &App, row: &Row) -> Card {
     }
 }
 
-fn application_card(row: &Row) -> Card {
+fn application_card(app: &App, row: &Row) -> Card {
     let first = |fact: Fact| {
         row.app
             .as_ref()
@@ -270,6 +276,7 @@ fn application_card(row: &Row) -> Card {
         fields: vec![
             ("Protocol", or_none(label)),
             ("Name", or_none(first(Fact::Sni).or(first(Fact::HttpHost)))),
+            ("Names", or_none(names(app, row))),
             ("ALPN", or_none(both(offered, chosen))),
             (
                 "Version",
@@ -284,6 +291,17 @@ fn application_card(row: &Row) -> Card {
             ("Server", or_none(first(Fact::HttpServer).or(first(Fact::SshServer)))),
         ],
     }
+}
+
+/// Returns what answers called the remote end before, each with source and age.
+fn names(app: &App, row: &Row) -> Option<String> {
+    let wall = app.look(200).wall;
+    let names = row.app.as_ref()?.names.of(row.remote()).iter().map(|known| {
+        let name = String::from_utf8_lossy(&known.name);
+        let age = format::span(wall.since(known.seen));
+        format!("~{}   {} answer, {age} ago", text::escape(&name), known.source.text())
+    });
+    Some(names.collect::<Vec<_>>().join("   "))
 }
 
 fn owner(app: &App, row: &Row) -> Card {
