@@ -3,3 +3,4 @@
 pub mod capture_file;
 pub mod source;
 pub mod synthetic;
+pub mod up_to;

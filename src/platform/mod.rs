@@ -11,8 +11,9 @@
 //! | [`allowed_cores`], [`check_cores`], [`host`] | where threads run |
 //! | [`standard_output`], [`reader_gone`], [`reader_keeps_up`] | where exports go; whether somebody reads them |
 //! | [`private_file`] | files for their owner only |
-//! | [`owners()`] | who owns sockets |
-//! | [`usable_memory`], [`self_usage`] | what may be used, what is used |
+//! | [`terminal_background`] | whether the terminal is a light one |
+//! | [`owners()`], [`listening`] | who owns sockets; which of them wait for others |
+//! | [`usable_memory`], [`self_usage`], [`thread_times`] | what may be used, what is used |
 
 pub mod filter;
 pub mod interface;
@@ -31,8 +32,8 @@ mod portable;
 use portable as system;
 
 pub use system::{
-    addresses, allowed_cores, check_capture, check_cores, interfaces, reader_gone, reader_keeps_up,
-    self_usage, usable_memory, utc_offset,
+    addresses, allowed_cores, check_capture, check_cores, interfaces, listening, reader_gone,
+    reader_keeps_up, self_usage, terminal_background, thread_times, usable_memory, utc_offset,
 };
 
 use crate::{

@@ -7,6 +7,7 @@
 pub mod container;
 pub mod identity;
 pub mod kernel;
+pub mod listening;
 pub mod lookup;
 pub mod owner;
 pub mod registry;

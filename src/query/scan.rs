@@ -14,6 +14,7 @@ use crate::{
     packet::key::kind,
     query::{
         filter::eval::{Filter, Scratch, Surroundings, next_state},
+        rest::Rest,
         sort::{Key, Keyer, Sort, SortBy},
         window::Localhost,
     },
@@ -196,6 +197,7 @@ impl Scan {
         let mut counts = Counts::default();
         self.workers.resize_with(snapshot.workers(), Worker::default);
         let Self { keyer, scratch, workers, .. } = self;
+        let mut rest = Rest::default();
         for (w, worker) in workers.iter_mut().enumerate() {
             let chunks = snapshot.chunks(w);
             worker.chunks.resize(chunks, Chunk::default());
@@ -209,6 +211,7 @@ impl Scan {
                     seen[1] ^= snapshot.tenants_version(w, c).rotate_left(1);
                 }
                 if chunk.seen != Some(seen) || chunk.until.since(now) == 0 {
+                    rest.now_and_then();
                     let keys = &mut worker.keys[c * ROWS_A_CHUNK..(c + 1) * ROWS_A_CHUNK];
                     *chunk = Chunk { seen: Some(seen), until: far, ..Chunk::default() };
                     snapshot.look_at(w, c, |bit, flow| {

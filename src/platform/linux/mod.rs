@@ -10,14 +10,17 @@ pub mod owners;
 pub mod privileges;
 pub mod resources;
 pub mod sigbus;
+pub mod terminal;
 
 pub use af_packet::AfPacketSource as NativeSource;
 pub use affinity::{allowed_cores, check_cores, enter_thread};
 pub use clock::{monotonic, utc_offset, wall};
 pub use interfaces::{addresses, interfaces};
 pub use output::{reader_gone, reader_keeps_up};
+pub use owners::listening::listening;
 pub use privileges::check_capture;
-pub use resources::{advise_huge_pages as advise, self_usage, usable_memory};
+pub use resources::{advise_huge_pages as advise, self_usage, thread_times, usable_memory};
+pub use terminal::terminal_background;
 
 use super::{
     OwnerMethod,

@@ -18,6 +18,7 @@ mod bpf;
 mod bpf;
 mod cgroups;
 mod events;
+pub mod listening;
 mod procfs;
 mod sock_diag;
 mod survey;
