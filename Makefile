@@ -3,6 +3,7 @@
 # make bench                runs the benches
 # make check                what a change must pass: format, lints, documents, tests
 # make loom                 models of the lock-free parts, over all interleavings
+# make package-files        man page and completions, in packaging/out
 #
 # Each installs the system packages that are missing, and asks for sudo only then.
 
@@ -11,7 +12,7 @@ CARGO ?= $(shell command -v cargo || echo $(HOME)/.cargo/bin/cargo)
 ARGS ?=
 BINARY = $${CARGO_TARGET_DIR:-target}/release/rustnet
 
-.PHONY: run build test bench check loom packages cargo
+.PHONY: run build test bench check loom package-files packages cargo
 
 # Capture needs CAP_NET_RAW. Files, help and listings do not: only a live run asks for sudo.
 run: build
@@ -36,6 +37,9 @@ check: packages cargo
 loom: packages cargo
 	RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 CARGO_TARGET_DIR=$${CARGO_TARGET_DIR:-target}/loom \
 		$(CARGO) test --locked --lib model::
+
+package-files: build
+	packaging/files.sh "$(BINARY)"
 
 packages:
 	@scripts/system-packages.sh

@@ -14,7 +14,6 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
     thread,
     time::{Duration, Instant},
@@ -24,27 +23,32 @@ use anyhow::{Context as _, anyhow};
 use rustnet::{
     base::{
         ids::Epoch,
+        shown::Shown,
         time::{Nanos, Stamp},
     },
-    capture::{capture_file::CaptureFile, source::Source, up_to::UpTo},
+    capture::{source::Source, up_to::UpTo},
     config::{
         self,
         cli::{CaptureMethod, Cli, Input, OutputFormat, OwnerLookup},
         engine,
         file::FileConfig,
+        input,
+        log::{self, Log},
+        manual,
         plan::{Feed, Plan},
     },
-    export::{self, Origin, json::Json, jsonl::Jsonl},
+    export::{self, Origin, journal::Journal, json::Json, jsonl::Jsonl, selection::Selection},
     flow::{locals::Locals, services::service_name},
     pipeline::launch::{Engine, EngineConfig, EngineError},
     platform::{
         self, OwnerMethod,
+        check::{self, Check},
         filter::Filter,
         interface::{Interface, Table, default_interface, find},
         live::{LiveConfig, Method, Watch},
     },
     process::lookup::Owners,
-    query::{signs::Signs, sort::Sort, window::Localhost},
+    query::{self, filter::eval, signs::Signs, sort::Sort, window::Localhost},
     snapshot::{
         ended::{EndedFlows, EndedTap},
         tap::Tap,
@@ -73,13 +77,24 @@ fn main() -> ExitCode {
         // Help and version go to standard output, wrong usage to standard error.
         Err(shown) => shown.exit(),
     };
-    match run(&cli, started) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("error: {}", failure.text);
-            ExitCode::from(failure.code)
-        }
-    }
+    let log = match cli.log_level.map(log::open).transpose() {
+        Ok(log) => log,
+        Err(text) => return told(&Failure { code: FAILED, text }),
+    };
+    tracing::info!("start: rustnet {}, process {}", env!("CARGO_PKG_VERSION"), std::process::id());
+    let code = match run(&cli, started) {
+        Ok(code) => code,
+        Err(failure) => told(&failure),
+    };
+    tracing::info!("stop after {:.1} s", started.elapsed().as_secs_f64());
+    log.as_ref().map(Log::finish);
+    code
+}
+
+fn told(failure: &Failure) -> ExitCode {
+    tracing::error!("{}", failure.text);
+    eprintln!("error: {}", failure.text);
+    ExitCode::from(failure.code)
 }
 
 /// Why the program ends before its work is done.
@@ -98,7 +113,13 @@ fn wrong_usage(text: impl Display) -> Failure {
     Failure { code: WRONG_USAGE, text: text.to_string() }
 }
 
-fn run(cli: &Cli, started: Instant) -> Result<(), Failure> {
+fn run(cli: &Cli, started: Instant) -> Result<ExitCode, Failure> {
+    if cli.man {
+        return print(manual::man().context("cannot make the man page")?);
+    }
+    if let Some(shell) = cli.completions {
+        return print(String::from_utf8_lossy(&manual::completions(shell)));
+    }
     let asked = cli.cores.as_ref().map(|list| list.0.clone()).unwrap_or_default();
     platform::check_cores(&asked).map_err(wrong_usage)?;
     let feed = match cli.input() {
@@ -107,23 +128,78 @@ fn run(cli: &Cli, started: Instant) -> Result<(), Failure> {
     };
     let plan = Plan::new(&asked, feed);
     if cli.show_plan {
+        exists(cli.input())?;
         return print(plan);
     }
     if cli.list_interfaces {
         return print(Table(&interfaces()?));
     }
+    if cli.check {
+        return checked();
+    }
+    // A wrong entry is told without a screen, too; exports depend on flags alone.
+    let file = config::file::read().map_err(wrong_usage)?;
+    let file = if cli.headless { FileConfig::default() } else { file };
     if !cli.headless && !io::stdout().is_terminal() {
         return Err(wrong_usage("standard output is not a terminal (use --headless to run without one)"));
     }
-    // Exports depend on flags alone.
-    let file =
-        if cli.headless { FileConfig::default() } else { config::file::read().map_err(wrong_usage)? };
     match cli.input() {
         Input::File(path) => watch_file(cli, &file, &plan, path, started),
         Input::Stdin => watch_file(cli, &file, &plan, Path::new("-"), started),
         Input::Live([]) => watch_live(cli, &file, &plan, &file.interfaces, started),
         Input::Live(names) => watch_live(cli, &file, &plan, names, started),
     }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+/// Says whether what is to be watched is there.
+fn exists(input: Input) -> Result<(), Failure> {
+    match input {
+        Input::Stdin => {}
+        Input::File(path) => {
+            std::fs::metadata(path).with_context(|| format!("cannot read {}", Shown(path)))?;
+        }
+        Input::Live(names) => {
+            let all = interfaces()?;
+            for name in names.iter().filter(|name| *name != "any") {
+                find(&all, name).map_err(anyhow::Error::from)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Prints what works here.
+fn checked() -> Result<ExitCode, Failure> {
+    let mut all = platform::checks();
+    all.extend(terminal_checks());
+    print(check::Table(&all))?;
+    Ok(ExitCode::from(u8::from(all.iter().any(Check::is_degraded))))
+}
+
+/// Returns what can be said of the terminal.
+fn terminal_checks() -> [Check; 2] {
+    let term = std::env::var("TERM").unwrap_or_default();
+    let shown = term.escape_debug().to_string();
+    let is_there = io::stdout().is_terminal() || io::stdin().is_terminal() || io::stderr().is_terminal();
+    let terminal = match term.as_str() {
+        _ if !is_there => Check::degraded("terminal", "there is none", "--headless runs without one"),
+        "" | "dumb" => Check::degraded("terminal", "TERM is unset or dumb", "export TERM=xterm-256color"),
+        _ if !is_unicode() => {
+            let reason = format!("{shown}; the locale is not UTF-8: signs are ASCII");
+            Check::degraded("terminal", reason, "export LANG=C.UTF-8")
+        }
+        _ => Check::works("terminal", shown),
+    };
+    let clipboard = match (wrapper(), is_there && !matches!(term.as_str(), "" | "dumb")) {
+        (_, false) => Check::degraded("clipboard", "no terminal takes OSC 52", "see terminal"),
+        (Wrapper::None, true) => Check::works("clipboard", "OSC 52"),
+        (Wrapper::Tmux, true) => {
+            Check::works("clipboard", "OSC 52 through tmux (needs: set -g allow-passthrough on)")
+        }
+        (Wrapper::Screen, true) => Check::works("clipboard", "OSC 52 through screen"),
+    };
+    [terminal, clipboard]
 }
 
 fn watch_file(
@@ -137,48 +213,43 @@ fn watch_file(
     if is_stdin && io::stdin().is_terminal() {
         return Err(wrong_usage("standard input is a terminal (pipe a capture into --read -)"));
     }
-    let source = match cli.stop_after() {
-        Some(limit) if is_stdin => open_in_time(path, limit.saturating_sub(started.elapsed()))?,
-        _ => open(path)?,
-    };
-    let origin = Origin::File { path: path.display().to_string() };
     let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+    let span = cli.stop_after();
+    let stop = stop_flag_of(cli)?;
+    let is_stream = input::is_stream(path);
+    let source = match &stop {
+        Some(stop) if is_stream => {
+            // A head that is there already is read even if the start took all the time.
+            let deadline = span.map(|span| (started + span).max(Instant::now() + Duration::from_millis(500)));
+            let (source, began) =
+                input::open_stream(path, span, deadline, stop).map_err(anyhow::Error::from)?;
+            if !began {
+                eprintln!("warning: {}: no capture came", Shown(Path::new(&name)));
+            }
+            source
+        }
+        _ => input::open(path, span).map_err(anyhow::Error::from)?,
+    };
+    tracing::info!("reads {}", Shown(Path::new(&name)));
+    let origin = Origin::File { path: path.display().to_string() };
     let locals = Locals::new(cli.local.iter().copied());
     let setup = Setup { file: Some(name), rereads: !is_stdin && path.is_file(), ..setup(cli, file) };
     let setup = Setup { interfaces: None, listening: None, ..setup };
+    // The time of a file is its packets'; only a stream may be silent for longer than one waits.
+    let deadline = span.filter(|_| is_stream).map(|span| started + span);
+    let run = Run { cli, file, started, deadline, stop };
     if cli.headless {
         let never = |_: &Again| Err("there is no screen".to_owned());
-        return watch(cli, plan, vec![source], locals, &origin, setup, file, started, never);
+        return watch(&run, plan, vec![source], locals, &origin, setup, never);
     }
     let reopen = |again: &Again| match again {
         Again::Until(end) => {
-            let source = open(path).map_err(|error| format!("{error:#}"))?;
+            let source = input::open(path, span).map_err(|error| error.to_string())?;
             Ok((vec![UpTo::new(source, *end)], Vec::new()))
         }
         Again::Interface(_) => Err("a file is read".to_owned()),
     };
-    let sources = vec![UpTo::new(source, None)];
-    watch(cli, plan, sources, locals, &origin, setup, file, started, reopen)
-}
-
-fn open(path: &Path) -> anyhow::Result<CaptureFile> {
-    Ok(CaptureFile::open(path, platform::map_guard())?)
-}
-
-/// Opens a capture whose head may never come: its writer may be silent for longer than we have.
-fn open_in_time(path: &Path, limit: Duration) -> anyhow::Result<CaptureFile> {
-    // A head that is there already is read even if the start took all the time.
-    let limit = limit.max(Duration::from_millis(500));
-    let (done, opened) = mpsc::channel();
-    let path = path.to_owned();
-    thread::Builder::new().name("open".into()).spawn(move || {
-        // Whoever asked may have given up.
-        let _ = done.send(open(&path));
-    })?;
-    match opened.recv_timeout(limit) {
-        Ok(opened) => opened,
-        Err(_) => Err(anyhow!("the time is over, and no capture came on standard input")),
-    }
+    watch(&run, plan, vec![UpTo::new(source, None)], locals, &origin, setup, reopen)
 }
 
 fn watch_live(
@@ -224,11 +295,13 @@ fn watch_live(
     let single = Plan::new(&plan.cores, Feed::Single);
     let threads = live.sources.len();
     let plan = if live.sources.len() < plan.rx { &single } else { plan };
-    if cli.headless {
-        for note in &live.notes {
+    for note in &live.notes {
+        tracing::warn!("{note}");
+        if cli.headless {
             eprintln!("note: {note}");
         }
     }
+    tracing::info!("watches {}", interfaces.join(", ").escape_debug());
     let locals = own_and_given(&cli.local);
     let start = Stamp((platform::host(Vec::new()).wall)());
     let origin = Origin::Live { interfaces, start };
@@ -246,22 +319,33 @@ fn watch_live(
         }
         Again::Until(_) => Err("live traffic cannot be read again".to_owned()),
     };
-    watch(cli, plan, live.sources, locals, &origin, setup, file, started, reopen)
+    let deadline = cli.stop_after().map(|span| started + span);
+    let run = Run { cli, file, started, deadline, stop: stop_flag_of(cli)? };
+    watch(&run, plan, live.sources, locals, &origin, setup, reopen)
+}
+
+/// What holds for a whole run.
+struct Run<'a> {
+    cli: &'a Cli,
+    file: &'a FileConfig,
+    started: Instant,
+    /// When it stops by itself.
+    deadline: Option<Instant>,
+    /// Set by signals, without a screen.
+    stop: Option<Arc<AtomicBool>>,
 }
 
 /// Runs the pipeline over `sources` until it ends, the user quits, or a signal asks to end.
-#[allow(clippy::too_many_arguments, reason = "wiring: each comes from another place")]
 fn watch<S: Source + 'static>(
-    cli: &Cli,
+    run: &Run,
     plan: &Plan,
     sources: Vec<S>,
     locals: Locals,
     origin: &Origin,
     setup: Setup,
-    file: &FileConfig,
-    started: Instant,
     reopen: impl FnMut(&Again) -> Result<Reopened<S>, String>,
 ) -> Result<(), Failure> {
+    let Run { cli, file, started, deadline, stop } = run;
     let host = platform::host(plan.cores.clone());
     let memory = platform::usable_memory();
     let config = engine::config(cli, plan, host, locals, Some(memory), random());
@@ -269,39 +353,43 @@ fn watch<S: Source + 'static>(
         Origin::Live { .. } => owners(cli),
         Origin::File { .. } => None,
     };
-    if !cli.headless {
-        let parts = ScreenParts { cli, file, started, config, origin };
-        return show(parts, sources, owners, setup, reopen);
+    if let Some(status) = owners.as_ref().map(|owners| owners.status())
+        && let Some(reason) = &status.reason
+    {
+        let remedy = status.remedy.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
+        tracing::warn!("owners by {}: {reason}{remedy}", status.method);
+        if cli.headless {
+            eprintln!("note: owners by {}: {reason}{remedy}", status.method);
+        }
     }
+    let Some(stop) = stop else {
+        let parts = ScreenParts { cli, file, started: *started, config, origin };
+        return show(parts, sources, owners, setup, reopen);
+    };
+    let journal = journal(cli);
     // What comes at its own pace is written at its own pace.
     let prompt = matches!(cli.input(), Input::Live(_) | Input::Stdin);
     let out = standard_output()?;
     let reader = out.try_clone().context("cannot use standard output")?;
     let tap: Box<dyn Tap> = match cli.output {
         OutputFormat::Jsonl => {
-            let lines = Jsonl::new(out, origin, prompt);
-            Box::new(match cli.interval {
-                Some(every) => lines.with_changes(Nanos::from_secs_f64(every.as_secs_f64())),
+            let lines = Jsonl::new(out, origin, prompt).with_selection(selection(cli)?);
+            Box::new(match cli.interval_ns() {
+                Some(every) => lines.with_changes(every),
                 None => lines,
             })
         }
-        OutputFormat::Json => Box::new(Json::new(out, origin)),
+        OutputFormat::Json => Box::new(Json::new(out, origin).with_selection(selection(cli)?)),
     };
-    let stop = stop_flag().context("cannot catch signals")?;
-    if let Some(status) = owners.as_ref().map(|owners| owners.status())
-        && let Some(reason) = &status.reason
-    {
-        let remedy = status.remedy.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
-        eprintln!("note: owners by {}: {reason}{remedy}", status.method);
-    }
-    let engine = Engine::launch_with_owners(config, sources, vec![tap], owners);
+    let taps = [Some(tap), journal].into_iter().flatten().collect();
+    let engine = Engine::launch_with_owners(config, sources, taps, owners);
     let mut engine = engine.map_err(anyhow::Error::from)?;
     follow_addresses(cli, &mut engine);
     let publication = Arc::clone(engine.publication());
     let mut stalled_since: Option<Instant> = None;
     // The last epoch is out before its thread has ended; `join` waits for that.
     while !publication.is_over() {
-        let due = cli.stop_after().is_some_and(|limit| started.elapsed() >= limit);
+        let due = deadline.is_some_and(|deadline| Instant::now() >= deadline);
         if due || stop.load(Ordering::Relaxed) || platform::reader_gone(&reader) {
             engine.stop();
             // Nobody waits for a reader that takes nothing any more.
@@ -323,13 +411,20 @@ fn watch<S: Source + 'static>(
     }
     if let Some(last) = publication.latest() {
         for why in last.sources.iter().filter_map(|s| s.truncated.as_ref()) {
-            match origin {
-                Origin::File { path } => eprintln!("warning: {}: {why}", path.escape_debug()),
-                Origin::Live { .. } => eprintln!("warning: {why}"),
-            }
+            let told = match origin {
+                Origin::File { path } => format!("{}: {why}", Shown(Path::new(path))),
+                Origin::Live { .. } => why.clone(),
+            };
+            tracing::warn!("{told}");
+            eprintln!("warning: {told}");
         }
     }
     Ok(())
+}
+
+/// Returns what writes connections into the log. Counted lines need every epoch, which files give then.
+fn journal(cli: &Cli) -> Option<Box<dyn Tap>> {
+    cli.log_level.map(|_| Box::new(Journal::default()) as Box<dyn Tap>)
 }
 
 /// Sources to look at from now on, and what they cannot do.
@@ -355,7 +450,8 @@ impl ScreenParts<'_> {
         let kept = if is_file { usize::MAX } else { self.cli.history as usize };
         let ended = Arc::new(EndedFlows::new(kept));
         let tap: Box<dyn Tap> = Box::new(EndedTap(Arc::clone(&ended)));
-        let mut engine = Engine::launch_with_owners(self.config.clone(), sources, vec![tap], owners)?;
+        let taps = [Some(tap), journal(self.cli)].into_iter().flatten().collect();
+        let mut engine = Engine::launch_with_owners(self.config.clone(), sources, taps, owners)?;
         follow_addresses(self.cli, &mut engine);
         Ok((engine, ended))
     }
@@ -418,7 +514,7 @@ fn show<S: Source + 'static>(
         }),
         remember: Box::new(|filters: &[String]| config::file::remember(filters)),
         keep_columns: Box::new(|columns| config::file::keep_columns(columns)),
-        log: Box::new(|_| {}),
+        log: Box::new(|line| tracing::warn!("{line}")),
         wrapper: wrapper(),
     };
     let shown = tui::run(running, options).context("screen");
@@ -485,14 +581,28 @@ fn standard_output() -> anyhow::Result<File> {
     platform::standard_output().context("cannot use standard output")
 }
 
+/// Returns which connections an export lists, and in which order.
+fn selection(cli: &Cli) -> Result<Selection, Failure> {
+    let parsed = cli.filter.as_deref().map(query::filter::parse).transpose().map_err(wrong_usage)?;
+    let expr = parsed.and_then(|parsed| parsed.expr);
+    let filter = expr.map(|expr| eval::Filter::new(expr, Some(service_name)));
+    Ok(Selection::new(filter, cli.sort.map(Sort::by), Some(service_name)))
+}
+
 /// Writes to standard output; that nobody reads it is no failure.
-fn print(what: impl Display) -> Result<(), Failure> {
+fn print(what: impl Display) -> Result<ExitCode, Failure> {
     match standard_output()?.write_all(what.to_string().as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(anyhow::Error::from(error).context("cannot write to standard output").into())
         }
-        _ => Ok(()),
+        _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Returns what ends a run without a screen; the screen has keys, and asks the terminal for them.
+fn stop_flag_of(cli: &Cli) -> Result<Option<Arc<AtomicBool>>, Failure> {
+    let flag = cli.headless.then(stop_flag).transpose();
+    Ok(flag.context("cannot catch signals")?)
 }
 
 /// Returns a flag that SIGINT, SIGTERM and SIGHUP set; a second one ends the program at once.
@@ -535,16 +645,20 @@ fn theme_of_terminal() -> ThemeName {
     }
 }
 
-fn setup(cli: &Cli, file: &FileConfig) -> Setup {
-    let unicode = ["LC_ALL", "LC_CTYPE", "LANG"]
+/// Returns whether the locale has more than ASCII.
+fn is_unicode() -> bool {
+    ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
         .is_some_and(|locale| {
             let locale = locale.to_ascii_lowercase();
             locale.contains("utf-8") || locale.contains("utf8")
-        });
+        })
+}
+
+fn setup(cli: &Cli, file: &FileConfig) -> Setup {
     Setup {
-        signs: if file.ascii.map_or(unicode, |ascii| !ascii) { Signs::UNICODE } else { Signs::ASCII },
+        signs: if file.ascii.map_or(is_unicode(), |ascii| !ascii) { Signs::UNICODE } else { Signs::ASCII },
         theme: Theme { name: cli.theme.or(file.theme).unwrap_or_else(theme_of_terminal), depth: depth() },
         services: Some(service_name),
         localhost: if cli.shows_localhost() { Localhost::Show } else { Localhost::Hide },

@@ -330,9 +330,48 @@ fn the_duration_also_ends_the_wait_for_the_first_bytes() {
     let mut child = spawn(["--headless", "--duration", "0.2", "--read", "-"], Stdio::piped(), Stdio::piped());
     let silent = child.stdin.take().unwrap();
     let run = Run::of(wait_with_output(child));
-    assert_eq!((run.code, run.stdout.as_str()), (1, ""));
-    assert!(run.stderr.contains("no capture came on standard input"), "{}", run.stderr);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("standard input: no capture came"), "{}", run.stderr);
+    let kinds: Vec<_> = run.lines().iter().map(|line| line["type"].clone()).collect();
+    assert_eq!(kinds, ["header", "summary"]);
     drop(silent);
+}
+
+#[test]
+fn the_duration_of_a_file_is_its_own_time() {
+    let scratch = Scratch::new("span");
+    // A frame a second.
+    let frames: Vec<_> = (0..10).map(|n| frame(n, 1)).collect();
+    let file = scratch.file("ten.pcap", &capture(&frames));
+    let packets = |args: &[&str]| {
+        let fixed = ["--headless".as_ref(), "--read".as_ref(), file.as_os_str()];
+        let run = rustnet(fixed.into_iter().chain(args.iter().map(OsStr::new)));
+        run.lines().pop().unwrap()["packets"].as_u64().unwrap()
+    };
+    let all = packets(&[]);
+    let (first, half) = (packets(&["--once"]), packets(&["--duration", "4.5"]));
+    assert!(all == 10 && first < half && half < all, "{first} {half} {all}");
+}
+
+#[test]
+fn a_filter_concerns_lines_and_not_the_summary() {
+    let scratch = Scratch::new("selection");
+    let file = scratch.file("three.pcap", &capture(&[frame(0, 1), frame(1, 2), frame(2, 1)]));
+    let plain = read(&file, []).lines();
+    let none = read(&file, ["--filter", "port:65000"]).lines();
+    assert_eq!(none.len(), 2, "header and summary");
+    assert_eq!(none.last(), plain.last());
+    let sorted = read(&file, ["--sort", "total"]).lines();
+    assert_eq!(sorted.len(), plain.len());
+    assert_eq!(read(&file, ["--filter", "port:abc"]).code, 2);
+}
+
+#[test]
+fn names_of_files_are_escaped_in_messages() {
+    let run = rustnet(["--headless", "--read", "/absent\x1b[2J\nerror: x\u{202e}"].map(OsStr::new));
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains("absent\\u{1b}[2J\\nerror: x\\u{202e}"), "{}", run.stderr);
+    assert_eq!(run.stderr.lines().count(), 1);
 }
 
 #[test]

@@ -3,5 +3,6 @@
 pub mod counters;
 pub mod ids;
 pub mod memory;
+pub mod shown;
 pub mod sync;
 pub mod time;

@@ -30,7 +30,7 @@ pub struct Cli {
 
     /// Read a pcap or pcapng file instead; `-` is standard input
     #[arg(long, value_name = "FILE", help_heading = "Source",
-        conflicts_with_all = ["interfaces", "promiscuous", "capture", "bpf_filter"])]
+        conflicts_with_all = ["interfaces", "promiscuous", "capture", "bpf_filter", "owners"])]
     pub read: Option<PathBuf>,
 
     /// How frames are captured
@@ -67,12 +67,12 @@ pub struct Cli {
         value_parser = parse::refresh_ms, help_heading = "Output")]
     pub refresh_interval: Option<u32>,
 
-    /// Rows at first: see the filters in the screen's help (h)
-    #[arg(long, value_name = "QUERY", value_parser = parse::filter, conflicts_with = "headless", help_heading = "Screen")]
+    /// Only these connections: at first on the screen (help: h), in what --headless lists
+    #[arg(long, value_name = "QUERY", value_parser = parse::filter, help_heading = "Output")]
     pub filter: Option<String>,
 
-    /// Order of rows at first, as in `down` or `process`
-    #[arg(long, value_name = "COLUMN", value_parser = parse::sort, conflicts_with = "headless", help_heading = "Screen")]
+    /// Their order, as in `down` or `process`
+    #[arg(long, value_name = "COLUMN", value_parser = parse::sort, help_heading = "Output")]
     pub sort: Option<SortBy>,
 
     /// Ended connections kept for review (t), at most; all of them with --read
@@ -131,7 +131,7 @@ pub struct Cli {
     pub once: bool,
 
     /// Also write a line for each connection that has changed, every so many seconds
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse::seconds,
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse::interval,
         requires = "headless", help_heading = "Output")]
     pub interval: Option<Duration>,
 
@@ -152,12 +152,28 @@ pub struct Cli {
     pub busy_poll: bool,
 
     /// Print which core would do what, and end
-    #[arg(long, conflicts_with = "list_interfaces", help_heading = "Machine")]
+    #[arg(long, conflicts_with_all = ["list_interfaces", "check"], help_heading = "Machine")]
     pub show_plan: bool,
 
     /// Print the interfaces of this machine, and end
-    #[arg(long, help_heading = "Machine")]
+    #[arg(long, conflicts_with = "check", help_heading = "Machine")]
     pub list_interfaces: bool,
+
+    /// Print what works here and what does not, with remedies, and end: 0 all, 1 not all
+    #[arg(long, conflicts_with = "read", help_heading = "Machine")]
+    pub check: bool,
+
+    /// Keep a log of this level in logs/; without it there is none
+    #[arg(short, long, value_name = "LEVEL", value_enum, help_heading = "Output")]
+    pub log_level: Option<LogLevel>,
+
+    /// Print the man page, and end
+    #[arg(long, hide = true)]
+    pub man: bool,
+
+    /// Print the completions of a shell, and end
+    #[arg(long, value_name = "SHELL", value_enum, hide = true)]
+    pub completions: Option<clap_complete::Shell>,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failure at run time, 2 wrong usage.";
@@ -196,6 +212,21 @@ pub enum OutputFormat {
     Jsonl,
     /// One document at the stop: totals and the largest connections
     Json,
+}
+
+/// `--log-level`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum LogLevel {
+    /// What went wrong
+    Error,
+    /// And what is worth a look
+    Warn,
+    /// And start, stop, statistics, connections
+    Info,
+    /// And applications and owners
+    Debug,
+    /// And every cut
+    Trace,
 }
 
 /// `--layer`.
@@ -295,14 +326,29 @@ impl Cli {
         }
     }
 
+    /// Returns whether an export needs every epoch: it writes at cuts, or selects.
+    pub fn wants_epochs(&self) -> bool {
+        let logs = self.log_level.is_some_and(|level| level >= LogLevel::Info);
+        self.interval.is_some() || self.filter.is_some() || self.sort.is_some() || logs
+    }
+
     /// Returns the time between cuts. Live they follow the refresh interval, but come at least
     /// once a second. With files they follow the frames' time and nothing else, because the order
-    /// of an export depends on them.
+    /// of an export depends on them. `--interval` is a number of cuts.
     pub fn cut_interval(&self) -> Nanos {
-        match self.input() {
+        let most = match self.input() {
             Input::Live(_) => Nanos::from_millis(u64::from(self.refresh_interval.unwrap_or(1000).min(1000))),
             Input::File(_) | Input::Stdin => Nanos::from_secs(1),
+        };
+        match self.interval_ns() {
+            Some(every) => Nanos(every.0.div_ceil(every.0.div_ceil(most.0).max(1))),
+            None => most,
         }
+    }
+
+    /// Returns the time between two rounds of `update` lines.
+    pub fn interval_ns(&self) -> Option<Nanos> {
+        self.interval.map(|every| Nanos(u64::try_from(every.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     /// Returns the number of flows that the tables hold together, where the process may use
@@ -349,6 +395,9 @@ mod tests {
             "--read a.pcap --promiscuous",
             "--read a.pcap --capture af-packet",
             "--read a.pcap --capture auto",
+            "--read a.pcap --owners bpf",
+            "--show-plan --check",
+            "--read a.pcap --check",
             "--read a.pcap --read b.pcap",
             "--output jsonl",
             "--duration 5",
@@ -386,6 +435,10 @@ mod tests {
             ("--headless --duration 0", "above 0"),
             ("--headless --duration -1", "above 0"),
             ("--capture warp", "af-packet"),
+            ("--headless --interval 0.001", "from 0.05"),
+            ("--filter port:abc", "no number"),
+            ("--filter src:999.1.1.1/8", "no address"),
+            ("--log-level loud", "trace"),
             ("--headless --output xml", "jsonl"),
             ("--layer middle", "inner"),
             ("--key colour", "vlan"),
@@ -412,6 +465,10 @@ mod tests {
             ("-r 60000", 1000),
             ("--read f -r 50", 1000),
             ("--read - -r 60000", 1000),
+            ("--headless --read - --interval 0.5", 500),
+            ("--headless --read - --interval 2", 1000),
+            ("--headless --read - --interval 1.5", 750),
+            ("--headless -r 300 --interval 1", 250),
         ] {
             assert_eq!(cli(args).unwrap().cut_interval(), Nanos::from_millis(ms), "{args}");
         }

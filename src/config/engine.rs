@@ -34,8 +34,8 @@ pub fn config(
         max_flows: cli.flows(memory),
         seed,
         cut_interval: cli.cut_interval(),
-        // Who writes what changed wants every epoch, as a screen does.
-        file_epochs: match cli.headless && cli.interval.is_none() {
+        // Who writes what changed wants every epoch, as a screen does; so does who selects.
+        file_epochs: match cli.headless && !cli.wants_epochs() {
             true => Publish::AtEnd,
             false => Publish::Always,
         },

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::{
-    base::time::Nanos,
+    base::{shown::Shown, time::Nanos},
     config::parse,
     flow::services::service_name,
     platform,
@@ -91,9 +91,9 @@ pub fn read() -> Result<FileConfig, String> {
         return Ok(FileConfig::default());
     };
     match fs::read_to_string(&path) {
-        Ok(text) => parse_text(&text).map_err(|why| format!("{}:{why}", path.display())),
+        Ok(text) => parse_text(&text).map_err(|why| format!("{}:{why}", Shown(&path))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(FileConfig::default()),
-        Err(error) => Err(format!("{}: {error}", path.display())),
+        Err(error) => Err(format!("{}: {error}", Shown(&path))),
     }
 }
 

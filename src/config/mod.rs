@@ -3,5 +3,8 @@
 pub mod cli;
 pub mod engine;
 pub mod file;
+pub mod input;
+pub mod log;
+pub mod manual;
 pub mod parse;
 pub mod plan;

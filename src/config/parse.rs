@@ -67,6 +67,18 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     number.map(Duration::from_secs_f64).ok_or_else(|| format!("`{text}` is not a number of seconds above 0"))
 }
 
+/// Reads the time between two rounds of `update` lines, in seconds, decimals allowed.
+///
+/// # Errors
+/// When it is not a number from 0.05 to ten years: cuts do not come more often than every 50 ms.
+pub fn interval(text: &str) -> Result<Duration, String> {
+    let span = seconds(text)?;
+    match span >= Duration::from_millis(50) {
+        true => Ok(span),
+        false => Err(format!("`{text}` is not a number of seconds from 0.05")),
+    }
+}
+
 /// Reads a refresh interval in milliseconds.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ use crate::{
     base::time::Nanos,
     export::{
         fields::{self, Origin},
+        selection::Selection,
         text,
     },
     flow::{entry::FlowRecord, state::EndReason},
@@ -36,6 +37,7 @@ pub struct Json<W> {
     services: Tally,
     ends: Tally,
     top: BinaryHeap<Reverse<Ranked>>,
+    selection: Selection,
 }
 
 const ARP: usize = 256;
@@ -54,7 +56,15 @@ impl<W: Write + Send> Json<W> {
             services: Tally::default(),
             ends: Tally::default(),
             top: BinaryHeap::with_capacity(TOP),
+            selection: Selection::default(),
         }
+    }
+
+    /// Lists only connections that are selected, in the order of the selection. Totals stay those of
+    /// all.
+    pub fn with_selection(mut self, selection: Selection) -> Self {
+        self.selection = selection;
+        self
     }
 
     fn add(&mut self, flow: &Ended) {
@@ -70,7 +80,6 @@ impl<W: Write + Send> Json<W> {
             self.services.add(service.key());
         }
         self.ends.add(record.end.map_or("open", EndReason::key));
-        self.rank(flow);
         self.flows += 1;
     }
 
@@ -86,7 +95,7 @@ impl<W: Write + Send> Json<W> {
         }
     }
 
-    fn document(&self, snapshot: &Snapshot) -> Vec<u8> {
+    fn document(&mut self, snapshot: &Snapshot) -> Vec<u8> {
         let mut out = b"{\"type\":\"report\"".to_vec();
         out.extend_from_slice(&self.header);
         out.extend_from_slice(b",\n\"summary\":{\"type\":\"summary\"");
@@ -102,9 +111,11 @@ impl<W: Write + Send> Json<W> {
         out.extend_from_slice(b",\n\"ends\":");
         self.ends.write(&mut out);
         out.extend_from_slice(b",\n\"top_flows\":");
-        let mut top: Vec<_> = self.top.iter().map(|r| &r.0).collect();
+        let mut top: Vec<_> = std::mem::take(&mut self.top).into_iter().map(|r| r.0).collect();
         top.sort_unstable_by(|a, b| b.cmp(a));
-        array(&mut out, top.into_iter(), |ranked, out| fields::flow(out, &ranked.flow));
+        let mut top: Vec<Ended> = top.into_iter().map(|ranked| ranked.flow).collect();
+        self.selection.order(&mut top);
+        array(&mut out, top.iter(), |flow, out| fields::flow(out, flow));
         out.extend_from_slice(b"}\n");
         out
     }
@@ -118,10 +129,18 @@ impl<W: Write + Send> Tap for Json<W> {
 
     fn ended(&mut self, flows: &[Ended]) -> io::Result<()> {
         flows.iter().for_each(|flow| self.add(flow));
+        if self.selection.is_all() {
+            flows.iter().for_each(|flow| self.rank(flow));
+            return Ok(());
+        }
+        let mut flows = flows.to_vec();
+        self.selection.keep(&mut flows);
+        flows.iter().for_each(|flow| self.rank(flow));
         Ok(())
     }
 
     fn epoch(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        self.selection.enter(snapshot);
         if !snapshot.ended {
             return Ok(());
         }

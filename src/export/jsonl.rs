@@ -14,7 +14,10 @@ use std::{
 
 use crate::{
     base::{ids::FlowId, time::Nanos},
-    export::fields::{self, Origin},
+    export::{
+        fields::{self, Origin},
+        selection::Selection,
+    },
     snapshot::{
         tap::{Ended, Tap},
         view::Snapshot,
@@ -33,6 +36,9 @@ pub struct Jsonl<W> {
     flows: u64,
     prompt: bool,
     changes: Option<Changes>,
+    selection: Selection,
+    /// Ended flows that wait for their cut to be complete, to be selected and brought into order.
+    held: Vec<Ended>,
 }
 
 /// What `--interval` needs to know.
@@ -74,13 +80,27 @@ impl<W: Write + Send> Jsonl<W> {
         buffer.extend_from_slice(b"{\"type\":\"header\"");
         fields::header(&mut buffer, origin);
         buffer.extend_from_slice(b"}\n");
-        Self { out, buffer, flows: 0, prompt, changes: None }
+        let selection = Selection::default();
+        Self { out, buffer, flows: 0, prompt, changes: None, selection, held: Vec::new() }
+    }
+
+    /// Writes only lines of what is selected, and those of a cut in its order.
+    pub fn with_selection(mut self, selection: Selection) -> Self {
+        self.selection = selection;
+        self
     }
 
     /// Adds a line for each open flow that has changed, `every` so often in engine time, at a cut.
     pub fn with_changes(mut self, every: Nanos) -> Self {
         self.changes = Some(Changes { every, due: every, seen: HashMap::new() });
         self
+    }
+
+    /// Writes the lines of those flows that are selected.
+    fn selected(&mut self, mut flows: Vec<Ended>) -> io::Result<()> {
+        self.selection.keep(&mut flows);
+        self.selection.order(&mut flows);
+        self.lines(&flows)
     }
 
     fn lines(&mut self, flows: &[Ended]) -> io::Result<()> {
@@ -104,18 +124,27 @@ impl<W: Write + Send> Jsonl<W> {
 
 impl<W: Write + Send> Tap for Jsonl<W> {
     fn ended(&mut self, flows: &[Ended]) -> io::Result<()> {
-        self.lines(flows)?;
         self.flows += flows.len() as u64;
+        if !self.selection.is_all() {
+            self.held.extend_from_slice(flows);
+            return Ok(());
+        }
+        self.lines(flows)?;
         if self.prompt { self.write() } else { Ok(()) }
     }
 
     fn epoch(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        self.selection.enter(snapshot);
+        let held = std::mem::take(&mut self.held);
+        self.selected(held)?;
         // At the stop, every open flow has its last line.
         let due = self.changes.as_mut().filter(|c| snapshot.now >= c.due && !snapshot.ended);
         if let Some(changes) = due {
-            changes.due = snapshot.now + changes.every;
+            while changes.due <= snapshot.now {
+                changes.due = changes.due + changes.every;
+            }
             let changed = changes.since_last(snapshot);
-            self.lines(&changed)?;
+            self.selected(changed)?;
         }
         if snapshot.ended {
             self.buffer.extend_from_slice(b"{\"type\":\"summary\"");
@@ -253,6 +282,22 @@ mod tests {
         assert!(lines_at(6, &rows).is_empty(), "nothing has changed");
         assert_eq!(lines_at(8, &rows[..1]).len(), 0);
         assert_eq!(lines_at(10, &rows).len(), 1, "one that was gone");
+    }
+
+    #[test]
+    fn c10_a_selection_concerns_lines_and_not_totals() {
+        let out = Shared::default();
+        let filter = crate::query::filter::parse("proto:tcp").unwrap().expr.unwrap();
+        let filter = crate::query::filter::eval::Filter::new(filter, None);
+        let selection = Selection::new(Some(filter), None, None);
+        let mut tap = Jsonl::new(out.clone(), &file(), true).with_selection(selection);
+        tap.ended(&[fixture::udp6().into(), fixture::tcp().into()]).unwrap();
+        tap.epoch(&fixture::last_epoch()).unwrap();
+        let lines: Vec<Value> = out.text().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let kinds: Vec<_> = lines.iter().map(|l| l["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["header", "flow", "summary"]);
+        assert_eq!((&lines[1]["proto"], &lines[2]["flows"]), (&json!("TCP"), &json!(2)));
+        assert_eq!(lines[2]["packets"], 83);
     }
 
     #[test]

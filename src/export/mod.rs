@@ -5,8 +5,10 @@
 //! stamps keep their nanoseconds because no number passes through a float.
 
 pub mod csv;
+pub mod journal;
 pub mod json;
 pub mod jsonl;
+pub mod selection;
 
 mod app;
 mod fields;

@@ -236,21 +236,24 @@ impl Collector {
         self.parts.taps.into_result()
     }
 
-    /// Reads ended flows from every worker, but none of worker `w` beyond what it had sent at the
-    /// cut that is being merged.
+    /// Reads ended flows and what flows speak from every worker, but nothing beyond what it had sent
+    /// at the cut that is being merged.
     fn read_ended(&mut self) -> bool {
         let mut any = false;
         for w in 0..self.parts.workers.len() {
             // NB: first how many wait, then whether a report does. What waited before the report
-            // came belongs to its epoch; what came behind it does not.
+            // came belongs to its epoch; what came behind it does not. What a flow speaks comes ahead of
+            // its end, so it is there for all that wait.
             let waiting = self.parts.workers[w].ended.slots() as u64;
+            let waiting_facts = self.parts.workers[w].learned.waiting();
             self.read_worker_report(w);
-            let limit = self.worker_reports[w].as_ref().map_or(u64::MAX, |r| r.ended_sent);
+            let report = self.worker_reports[w].as_ref();
+            let (limit, facts_limit) =
+                report.map_or((u64::MAX, u64::MAX), |r| (r.ended_sent, r.learned_sent));
             let read = waiting.min(limit.saturating_sub(self.ended_read[w]));
             let Self { parts, apps, .. } = self;
             let (WorkerLink { ended, learned, .. }, apps) = (&mut parts.workers[w], &mut apps[w]);
-            // What a flow speaks comes ahead of its end, so it is there for all that wait.
-            any |= learned.drain(|id, what| match what {
+            any |= learned.drain(waiting_facts, facts_limit, |id, what| match what {
                 Learned::Service(service) => apps.get_mut(id).service = Some(service),
                 Learned::Fact(fact, value) => apps.get_mut(id).learn(fact, value),
                 Learned::Resolved(..) => {}
@@ -282,6 +285,14 @@ impl Collector {
             self.flush_batch();
         }
         any
+    }
+
+    /// Returns whether something of the epoch that is being merged is still to be read.
+    fn lags_behind_reports(&self) -> bool {
+        let workers = self.worker_reports.iter().zip(&self.parts.workers).zip(&self.ended_read);
+        workers.filter_map(|((report, link), read)| Some((report.as_ref()?, link, *read))).any(
+            |(report, link, read)| read < report.ended_sent || !link.learned.has_read(report.learned_sent),
+        )
     }
 
     /// Reads reports; returns the cut once all threads have reported it.
@@ -319,12 +330,7 @@ impl Collector {
         // Before a worker's report lies what it learned and all records of flows that ended before
         // its cut.
         self.read_ended();
-        while self
-            .ended_read
-            .iter()
-            .zip(&self.worker_reports)
-            .any(|(&read, report)| report.as_ref().is_some_and(|r| read < r.ended_sent))
-        {
+        while self.lags_behind_reports() {
             self.read_ended();
         }
         self.add_owners(cut.last);

@@ -34,7 +34,7 @@ const _: () = assert!(Fact::ALL.len() < RESOLVED as usize);
 /// lost and counted.
 pub fn ring(bytes: usize, collector: Arc<Bell>, waits: bool) -> (LearnedSender, LearnedReceiver) {
     let (producer, consumer) = rtrb::RingBuffer::new(bytes.max(LONGEST));
-    (LearnedSender { producer, collector, waits, lost: 0 }, LearnedReceiver { consumer })
+    (LearnedSender { producer, collector, waits, lost: 0, sent: 0 }, LearnedReceiver { consumer, read: 0 })
 }
 
 /// A worker's end.
@@ -44,6 +44,8 @@ pub struct LearnedSender {
     waits: bool,
     /// What found no room since the start.
     pub lost: u64,
+    /// Bytes sent since the start.
+    pub sent: u64,
 }
 
 impl Learn for LearnedSender {
@@ -86,6 +88,7 @@ impl LearnedSender {
                 let (a, b) = event.split_at(first.len());
                 first.copy_from_slice(a);
                 second.copy_from_slice(b);
+                self.sent += event.len() as u64;
                 return chunk.commit_all();
             }
             if !self.waits || self.producer.is_abandoned() {
@@ -108,12 +111,26 @@ impl LearnedSender {
 /// The collector's end.
 pub struct LearnedReceiver {
     consumer: rtrb::Consumer<u8>,
+    /// Bytes read since the start.
+    read: u64,
 }
 
 impl LearnedReceiver {
-    /// Gives everything that is there to `each`; returns whether there was anything.
-    pub fn drain(&mut self, mut each: impl FnMut(FlowId, Learned<'_>)) -> bool {
-        let waiting = self.consumer.slots();
+    /// Returns how many bytes wait.
+    pub fn waiting(&self) -> usize {
+        self.consumer.slots()
+    }
+
+    /// Returns whether all that was sent up to `sent` bytes since the start is read.
+    pub fn has_read(&self, sent: u64) -> bool {
+        self.read >= sent
+    }
+
+    /// Gives the next `waiting` bytes, as [`LearnedReceiver::waiting`] returned them, to `each`, but
+    /// nothing beyond `sent` bytes since the start; returns whether there was anything.
+    pub fn drain(&mut self, waiting: usize, sent: u64, mut each: impl FnMut(FlowId, Learned<'_>)) -> bool {
+        let waiting = waiting.min(usize::try_from(sent.saturating_sub(self.read)).unwrap_or(usize::MAX));
+        self.read += waiting as u64;
         let Ok(chunk) = self.consumer.read_chunk(waiting) else { return false };
         let (first, second) = chunk.as_slices();
         let mut at = 0;
@@ -177,7 +194,7 @@ mod tests {
                 tx.learned(id, what);
             }
             let mut seen = 0;
-            assert!(rx.drain(|from, what| {
+            assert!(rx.drain(rx.waiting(), u64::MAX, |from, what| {
                 assert_eq!((from, what), (id, sent[seen]));
                 seen += 1;
             }));
@@ -194,7 +211,25 @@ mod tests {
         }
         assert_eq!(tx.lost, 2);
         let mut seen = 0;
-        rx.drain(|_, _| seen += 1);
+        rx.drain(rx.waiting(), u64::MAX, |_, _| seen += 1);
         assert_eq!(seen, 1);
+    }
+
+    #[test]
+    fn nothing_is_read_beyond_a_cut() {
+        let (mut tx, mut rx) = ring(1000, Arc::default(), false);
+        tx.learned(FlowId::default(), Learned::Fact(Fact::Sni, b"before"));
+        let cut = tx.sent;
+        tx.learned(FlowId::default(), Learned::Fact(Fact::Sni, b"behind"));
+        for (sent, expected) in [(cut, Some(&b"before"[..])), (cut, None), (u64::MAX, Some(b"behind"))] {
+            let mut seen = None;
+            rx.drain(rx.waiting(), sent, |_, what| {
+                if let Learned::Fact(_, value) = what {
+                    seen = Some(value.to_vec());
+                }
+            });
+            assert_eq!(seen.as_deref(), expected);
+        }
+        assert!(rx.has_read(tx.sent));
     }
 }

@@ -43,6 +43,8 @@ pub struct WorkerReport {
     pub counts: TableCounts,
     /// Ended flows that it sent before, since the start.
     pub ended_sent: u64,
+    /// Bytes of what it learned and sent before, since the start.
+    pub learned_sent: u64,
     /// Totals of ended flows that found the queue full.
     pub unreported: Unreported,
     /// What became of the payloads.
@@ -68,9 +70,7 @@ pub struct Unreported {
 impl WorkerReport {
     /// Returns the report without the table, nothing of which is ahead of any rx.
     pub fn facts(&self) -> Self {
-        let Self { cut, counts, ended_sent, unreported, inspections, facts_lost, .. } = *self;
-        let ahead = Volume::default();
-        Self { cut, counts, ended_sent, unreported, inspections, facts_lost, ahead, flows: None }
+        Self { ahead: Volume::default(), flows: None, ..*self }
     }
 }
 

@@ -162,6 +162,7 @@ impl Worker {
             cut,
             counts: self.table.counts(),
             ended_sent: self.ended.sent,
+            learned_sent: self.ended.learned.sent,
             unreported: self.ended.unreported,
             inspections: self.table.inspections(),
             facts_lost: self.ended.learned.lost,

@@ -10,11 +10,13 @@
 //! | [`interfaces()`], [`addresses`], [`check_capture`] | which there are; whether we may capture on them |
 //! | [`allowed_cores`], [`check_cores`], [`host`] | where threads run |
 //! | [`standard_output`], [`reader_gone`], [`reader_keeps_up`] | where exports go; whether somebody reads them |
-//! | [`private_file`] | files for their owner only |
+//! | [`private_file`], [`private_folder`] | files for their owner only |
+//! | [`checks`] | what works here, and what helps where something does not |
 //! | [`terminal_background`] | whether the terminal is a light one |
 //! | [`owners()`], [`listening`] | who owns sockets; which of them wait for others |
 //! | [`usable_memory`], [`self_usage`], [`thread_times`] | what may be used, what is used |
 
+pub mod check;
 pub mod filter;
 pub mod interface;
 pub mod live;
@@ -71,6 +73,23 @@ pub fn private_file(path: &std::path::Path) -> std::io::Result<std::fs::File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+/// Makes a folder that only its owner can enter.
+///
+/// # Errors
+/// When it is there already, or cannot be made.
+pub fn private_folder(path: &std::path::Path) -> std::io::Result<()> {
+    #[allow(unused_mut, reason = "systems without modes")]
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Returns what works on this system and what does not, in the order in which it matters.
+pub fn checks() -> Vec<check::Check> {
+    system::checks()
 }
 
 /// Which way owners of sockets are found.

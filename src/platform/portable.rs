@@ -148,3 +148,9 @@ pub fn reader_keeps_up(_out: &std::fs::File) -> bool {
 pub fn owners(_method: super::OwnerMethod) -> Option<Box<dyn crate::process::lookup::Owners>> {
     None
 }
+
+/// Returns what works here: so far nothing of this system is looked at.
+pub fn checks() -> Vec<super::check::Check> {
+    let (reason, remedy) = ("live capture needs Linux in this build", "rustnet --read FILE");
+    vec![super::check::Check::degraded("capture", reason, remedy)]
+}

@@ -14,6 +14,7 @@ pub mod scan;
 pub mod select;
 pub mod signs;
 pub mod sort;
+pub mod states;
 pub mod text;
 pub mod watch;
 pub mod window;

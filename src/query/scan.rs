@@ -3,8 +3,16 @@
 //! Tables come in chunks of 64 slots, and each chunk says by its version whether it has changed.
 //! So for the same question at the next epoch only chunks that changed, and those whose time has
 //! come, are looked at; the rest is one bit and one key a row, 17 bytes.
+//!
+//! A large table is looked at in pieces by a few threads at once, which live as long as the look. Keys
+//! that are numbers of texts are given behind them, by one.
 
-use std::{collections::HashSet, collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    ops::AddAssign,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
 
 use crate::{
     base::{
@@ -13,7 +21,10 @@ use crate::{
     },
     packet::key::kind,
     query::{
-        filter::eval::{Filter, Scratch, Surroundings, next_state},
+        filter::{
+            eval::{Filter, Surroundings, next_state},
+            plan::Scratch,
+        },
         rest::Rest,
         sort::{Key, Keyer, Sort, SortBy},
         window::Localhost,
@@ -188,57 +199,74 @@ impl Scan {
     }
 
     fn look(&mut self, snapshot: &Snapshot, question: &Question) -> Counts {
-        let filter_needs = question.filter.map(Filter::needs).unwrap_or_default();
-        let by = question.sort.by;
-        let rates = filter_needs.rates || by.is_rate();
-        let tenants = filter_needs.tenants || matches!(by, SortBy::Application | SortBy::Process);
-        let now = snapshot.now.tick();
-        let far = Tick(now.0.wrapping_add(Tick::span(Nanos::from_secs(86_400))));
-        let mut counts = Counts::default();
         self.workers.resize_with(snapshot.workers(), Worker::default);
-        let Self { keyer, scratch, workers, .. } = self;
-        let mut rest = Rest::default();
-        for (w, worker) in workers.iter_mut().enumerate() {
+        for (w, worker) in self.workers.iter_mut().enumerate() {
             let chunks = snapshot.chunks(w);
             worker.chunks.resize(chunks, Chunk::default());
             worker.keys.resize(chunks * ROWS_A_CHUNK, [0; 2]);
-            for (c, chunk) in worker.chunks.iter_mut().enumerate() {
-                let mut seen = [snapshot.records_version(w, c), 0];
-                if rates {
-                    seen[1] = snapshot.rates_version(w, c);
-                }
-                if tenants {
-                    seen[1] ^= snapshot.tenants_version(w, c).rotate_left(1);
-                }
-                if chunk.seen != Some(seen) || chunk.until.since(now) == 0 {
-                    rest.now_and_then();
-                    let keys = &mut worker.keys[c * ROWS_A_CHUNK..(c + 1) * ROWS_A_CHUNK];
-                    *chunk = Chunk { seen: Some(seen), until: far, ..Chunk::default() };
-                    snapshot.look_at(w, c, |bit, flow| {
-                        if question.localhost == Localhost::Hide && is_localhost(&flow) {
-                            chunk.hidden += 1;
-                            return;
-                        }
-                        chunk.all += 1;
-                        if let Some(filter) = question.filter {
-                            chunk.until = filter.valid_until(&flow, question.around, chunk.until);
-                        }
-                        if by == SortBy::State {
-                            chunk.until = next_state(&flow, now, chunk.until);
-                        }
-                        if is_shown(&flow, question, scratch) {
-                            chunk.shown |= 1 << bit;
-                            keys[bit as usize] = key(keyer, scratch, &flow, question);
-                        }
-                    });
-                }
-                counts.matched += chunk.shown.count_ones() as usize;
-                counts.all += usize::from(chunk.all);
-                counts.hidden += usize::from(chunk.hidden);
-            }
         }
+        self.scratch.forget();
+        self.keyer.prepare(question.sort, question.around);
+        let mut counts = self.look_in_pieces(snapshot, question);
         counts.live = counts.all + counts.hidden;
         self.look_at_ended(question, &mut counts);
+        counts
+    }
+
+    /// Looks at all chunks, in several threads if they are many.
+    fn look_in_pieces(&mut self, snapshot: &Snapshot, question: &Question) -> Counts {
+        let Self { keyer, workers, scratch, .. } = self;
+        let chunks: usize = workers.iter().map(|worker| worker.chunks.len()).sum();
+        let look = Look::new(snapshot, question, keyer);
+        let mut pieces: Vec<Piece> = Vec::with_capacity(chunks / PIECE + workers.len());
+        for (worker, Worker { chunks, keys }) in workers.iter_mut().enumerate() {
+            let parts = chunks.chunks_mut(PIECE).zip(keys.chunks_mut(PIECE * ROWS_A_CHUNK));
+            pieces.extend(parts.enumerate().map(|(n, (chunks, keys))| Piece {
+                worker,
+                first: n * PIECE,
+                chunks,
+                keys,
+            }));
+        }
+        let helpers = match pieces.len() {
+            0..MANY_PIECES => 0,
+            _ => thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS) - 1,
+        };
+        let pieces = Mutex::new(pieces);
+        let work = |scratch: &mut Scratch| {
+            let mut counts = Counts::default();
+            let mut unnamed = Vec::new();
+            let mut rest = Rest::default();
+            loop {
+                // NB: the lock ends with this statement.
+                let next = pieces.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let Some(piece) = next else { return (counts, unnamed) };
+                counts += look.at(piece, scratch, &mut unnamed);
+                rest.now_and_then();
+            }
+        };
+        let (mut counts, mut unnamed) = (Counts::default(), Vec::new());
+        thread::scope(|scope| {
+            let spawn = |_| {
+                thread::Builder::new()
+                    .name("query".into())
+                    .spawn_scoped(scope, || work(&mut Scratch::default()))
+            };
+            // Without a further thread this one does it all.
+            let helpers: Vec<_> = (0..helpers).filter_map(|n| spawn(n).ok()).collect();
+            let mine = work(scratch);
+            let theirs = helpers.into_iter().filter_map(|helper| helper.join().ok());
+            for (more, rows) in std::iter::once(mine).chain(theirs) {
+                counts += more;
+                unnamed.extend(rows);
+            }
+        });
+        // In the order of the table, so that numbers of texts do not depend on the threads.
+        unnamed.sort_unstable();
+        for at in unnamed {
+            let key = keyer.key(question.sort, &snapshot.flow(at), question.around);
+            workers[at.worker()].keys[at.slot() as usize] = key;
+        }
         counts
     }
 
@@ -281,12 +309,131 @@ fn is_shown(flow: &FlowView, question: &Question, scratch: &mut Scratch) -> bool
 }
 
 fn key(keyer: &mut Keyer, scratch: &mut Scratch, flow: &FlowView, question: &Question) -> Key {
-    match question.filter.filter(|f| f.fuzzy().is_some() && question.sort.by == SortBy::Created) {
-        Some(filter) => {
-            let misfit = u64::from(filter.misfit(flow, question.around, scratch));
-            [if question.sort.descending { !misfit } else { misfit }, flow.facts.first.0]
+    fitness(flow, question, scratch).unwrap_or_else(|| keyer.key(question.sort, flow, question.around))
+}
+
+/// Returns the key of a flow that is looked for by letters and not sorted otherwise.
+fn fitness(flow: &FlowView, question: &Question, scratch: &mut Scratch) -> Option<Key> {
+    let filter = question.filter.filter(|f| f.fuzzy().is_some() && question.sort.by == SortBy::Created)?;
+    let misfit = u64::from(filter.misfit(flow, question.around, scratch));
+    Some([if question.sort.descending { !misfit } else { misfit }, flow.facts.first.0])
+}
+
+/// Chunks in a piece: 32,768 rows.
+const PIECE: usize = 512;
+/// So many pieces are worth a further thread.
+const MANY_PIECES: usize = 4;
+/// Threads that look at once; beyond, memory is what they wait for.
+const MOST_THREADS: usize = 4;
+
+/// Some chunks of a worker's table.
+struct Piece<'a> {
+    worker: usize,
+    first: usize,
+    chunks: &'a mut [Chunk],
+    keys: &'a mut [Key],
+}
+
+/// What a look is for.
+struct Look<'a> {
+    snapshot: &'a Snapshot,
+    question: &'a Question<'a>,
+    keyer: &'a Keyer,
+    rates: bool,
+    tenants: bool,
+    /// Answers may change with time alone.
+    ages: bool,
+    now: Tick,
+    far: Tick,
+}
+
+impl<'a> Look<'a> {
+    fn new(snapshot: &'a Snapshot, question: &'a Question<'a>, keyer: &'a Keyer) -> Self {
+        let needs = question.filter.map(Filter::needs).unwrap_or_default();
+        let by = question.sort.by;
+        let now = snapshot.now.tick();
+        Self {
+            snapshot,
+            question,
+            keyer,
+            rates: needs.rates || by.is_rate(),
+            tenants: needs.tenants || matches!(by, SortBy::Application | SortBy::Process),
+            ages: question.filter.is_some_and(Filter::ages),
+            now,
+            far: Tick(now.0.wrapping_add(Tick::span(Nanos::from_secs(86_400)))),
         }
-        None => keyer.key(question.sort, flow, question.around),
+    }
+
+    /// Brings the answers for a piece up to date; adds rows whose key is a text's number to `unnamed`.
+    fn at(&self, piece: Piece, scratch: &mut Scratch, unnamed: &mut Vec<RowRef>) -> Counts {
+        let Piece { worker, first, chunks, keys } = piece;
+        let mut counts = Counts::default();
+        for (n, (chunk, keys)) in chunks.iter_mut().zip(keys.chunks_mut(ROWS_A_CHUNK)).enumerate() {
+            let place = (worker, first + n);
+            let seen = self.version(place);
+            if chunk.seen != Some(seen) || chunk.until.since(self.now) == 0 {
+                *chunk = Chunk { seen: Some(seen), until: self.far, ..Chunk::default() };
+                self.renew(place, chunk, keys, scratch, unnamed);
+            }
+            counts.matched += chunk.shown.count_ones() as usize;
+            counts.all += usize::from(chunk.all);
+            counts.hidden += usize::from(chunk.hidden);
+        }
+        counts
+    }
+
+    /// Returns numbers that change with what answers for a chunk depend on.
+    fn version(&self, (worker, chunk): (usize, usize)) -> [u64; 2] {
+        let mut seen = [self.snapshot.records_version(worker, chunk), 0];
+        if self.rates {
+            seen[1] = self.snapshot.rates_version(worker, chunk);
+        }
+        if self.tenants {
+            seen[1] ^= self.snapshot.tenants_version(worker, chunk).rotate_left(1);
+        }
+        seen
+    }
+
+    fn renew(
+        &self,
+        (worker, at): (usize, usize),
+        chunk: &mut Chunk,
+        keys: &mut [Key],
+        scratch: &mut Scratch,
+        unnamed: &mut Vec<RowRef>,
+    ) {
+        let Self { question, keyer, .. } = self;
+        self.snapshot.look_at(worker, at, |bit, flow| {
+            if question.localhost == Localhost::Hide && is_localhost(&flow) {
+                chunk.hidden += 1;
+                return;
+            }
+            chunk.all += 1;
+            if let Some(filter) = question.filter.filter(|_| self.ages) {
+                chunk.until = filter.valid_until(&flow, question.around, chunk.until);
+            }
+            if question.sort.by == SortBy::State {
+                chunk.until = next_state(&flow, self.now, chunk.until);
+            }
+            if !is_shown(&flow, question, scratch) {
+                return;
+            }
+            chunk.shown |= 1 << bit;
+            let key = fitness(&flow, question, scratch).or_else(|| keyer.number(question.sort, &flow));
+            match key {
+                Some(key) => keys[bit as usize] = key,
+                None => unnamed.push(RowRef::in_chunk(worker, at, bit)),
+            }
+        });
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        self.matched += more.matched;
+        self.all += more.all;
+        self.hidden += more.hidden;
+        self.live += more.live;
     }
 }
 

@@ -1,16 +1,17 @@
 //! By what rows can be sorted (one table), and the number that a row sorts by.
 
-use std::fmt::Write as _;
+use std::{collections::HashMap, fmt::Write as _};
 
 use crate::{
     base::time::{Nanos, Tick},
     dpi::{fact::Fact, service::Service},
-    packet::key::proto,
+    packet::key::{FlowKey, kind, proto},
     query::{
         application,
-        column::{self, ColumnId},
+        column::{self, ColumnId, ServiceName},
         filter::eval::Surroundings,
         labels::{self, Labels},
+        states::StateTable,
     },
     snapshot::flow_view::FlowView,
 };
@@ -139,13 +140,19 @@ pub type Key = [u64; 2];
 #[derive(Default)]
 pub struct Keyer {
     labels: Labels,
-    /// Ranks of the services of TCP ports and of all others.
+    /// Ranks of the services of TCP ports and of all others; without them the port counts.
     services: Option<Box<[Vec<u32>; 2]>>,
+    by_name: bool,
     text: String,
-    /// States that were asked for, by the place of their text.
-    states: Vec<(usize, u64)>,
+    /// Numbers of the texts of the State column.
+    states: Option<StateTable<u64>>,
+    /// Numbers of owners, by the place of what is known of them, while one snapshot is looked at.
+    owners: HashMap<usize, u64>,
     base: Tick,
 }
+
+/// The key of what has no text: it comes last.
+const UNKNOWN: u64 = 1 << labels::BITS;
 
 impl Keyer {
     /// Returns a number that changes when keys made before are void.
@@ -156,28 +163,58 @@ impl Keyer {
     /// Sets the time that times left are counted from.
     pub fn set_base(&mut self, now: Tick) {
         self.base = now;
-        self.states.clear();
+    }
+
+    /// Makes what keys of one look need. Owners may have other places than at the last.
+    pub fn prepare(&mut self, sort: Sort, around: &Surroundings) {
+        self.owners.clear();
+        if sort.by == SortBy::State {
+            // All at once and anew: numbers of texts may have become void.
+            self.states = Some(StateTable::new(|text| self.labels.label(text.as_bytes())));
+        }
+        if sort.by == SortBy::Service {
+            self.by_name = around.services.is_some();
+            if let Some(names) = around.services {
+                self.services.get_or_insert_with(|| service_ranks(names));
+            }
+        }
     }
 
     /// Returns the key of a flow.
     pub fn key(&mut self, sort: Sort, flow: &FlowView, around: &Surroundings) -> Key {
-        let first = flow.facts.first.0;
-        if sort.by == SortBy::Created {
-            return if sort.descending { [!first, 0] } else { [first, 0] };
+        if let Some(key) = self.number(sort, flow) {
+            return key;
         }
-        let (down, up) = flow.down_up();
         let value = match sort.by {
-            SortBy::Created => first,
-            SortBy::Protocol => packed(column::protocol_of(&flow.hot.key).as_bytes()),
-            SortBy::Local => self.end(flow, flow.local()),
-            SortBy::Remote => self.end(flow, flow.remote()),
-            SortBy::State => self.state(flow.state_text()),
-            SortBy::Service => self.service(flow, around),
+            SortBy::Local => self.wide_end(flow, flow.local()),
+            SortBy::Remote => self.wide_end(flow, flow.remote()),
             SortBy::Application => self.application(flow),
             SortBy::Process => self.process(flow),
+            _ => {
+                self.prepare(sort, around);
+                return self.number(sort, flow).unwrap_or_default();
+            }
+        };
+        ordered(sort, value, flow)
+    }
+
+    /// Returns the key of a flow if it does not need the number of a text that may be new.
+    #[inline]
+    pub fn number(&self, sort: Sort, flow: &FlowView) -> Option<Key> {
+        let first = flow.facts.first.0;
+        let value = match sort.by {
+            SortBy::Created => return Some(if sort.descending { [!first, 0] } else { [first, 0] }),
+            SortBy::Protocol => packed(&flow.hot.key),
+            SortBy::Local => v4_end(flow, flow.local())?,
+            SortBy::Remote => v4_end(flow, flow.remote())?,
+            SortBy::State => self.states.as_ref()?.of(flow),
+            SortBy::Service => self.service(flow)?,
+            SortBy::Application if flow.app.is_none() => UNKNOWN,
+            SortBy::Process if flow.owner.is_none() => UNKNOWN,
+            SortBy::Application | SortBy::Process => return None,
             // Floats above 0 sort as their bits do.
-            SortBy::Down => u64::from(down.max(0.0).to_bits()),
-            SortBy::Up => u64::from(up.max(0.0).to_bits()),
+            SortBy::Down => u64::from(flow.down_up().0.max(0.0).to_bits()),
+            SortBy::Up => u64::from(flow.down_up().1.max(0.0).to_bits()),
             SortBy::Rtt => flow.rtt().map_or(0, |rtt| rtt.0),
             SortBy::Age => !first,
             SortBy::Total => flow.bytes(),
@@ -187,63 +224,30 @@ impl Keyer {
                 u64::from(flow.gone_at().0.wrapping_sub(self.base.0).wrapping_add(margin))
             }
         };
-        [if sort.descending { !value } else { value }, first]
+        Some(ordered(sort, value, flow))
     }
 
-    /// IPv4 and mapped addresses before IPv6, then the port.
-    fn end(&mut self, flow: &FlowView, end: usize) -> u64 {
+    /// IPv6 behind IPv4 and mapped addresses.
+    fn wide_end(&mut self, flow: &FlowView, end: usize) -> u64 {
         let port = u64::from(flow.hot.key.ports[end]);
-        if let Some(ends) = flow.v4() {
-            return u64::from(ends[end]) << 16 | port;
-        }
-        let address = flow.ends[end];
-        if address[..12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff] {
-            let v4 = u32::from_be_bytes([address[12], address[13], address[14], address[15]]);
-            return u64::from(v4) << 16 | port;
-        }
         // NB: case must not be folded here; hexadecimal digits have none.
-        self.text.clear();
-        for byte in address {
-            let _ = write!(self.text, "{byte:02x}");
-        }
-        1 << (labels::BITS + 16) | self.labels.label(self.text.as_bytes()) << 16 | port
-    }
-
-    fn state(&mut self, text: &'static str) -> u64 {
-        let place = text.as_ptr().addr();
-        match self.states.iter().find(|(known, _)| *known == place) {
-            Some((_, label)) => *label,
-            None => {
-                let label = self.labels.label(text.as_bytes());
-                self.states.push((place, label));
-                label
-            }
-        }
+        let digits = hexadecimal(&flow.ends[end]);
+        1 << (labels::BITS + 16) | self.labels.label(&digits) << 16 | port
     }
 
     /// Names in their order, then what has only a number, then what has no ports.
-    fn service(&mut self, flow: &FlowView, around: &Surroundings) -> u64 {
-        let Some(called) = flow.port(1 - flow.hot.roles.initiator()) else { return u64::from(u32::MAX) };
-        let Some(names) = around.services else { return called.into() };
-        let ranks = self.services.get_or_insert_with(|| {
-            Box::new([proto::TCP, proto::UDP].map(|number| {
-                let name = |port| names(number, port);
-                let mut all: Vec<_> = (0..=u16::MAX).filter_map(name).collect();
-                all.sort_unstable();
-                all.dedup();
-                let rank = |port| match name(port).map(|n| all.binary_search(&n)) {
-                    Some(Ok(rank)) => rank as u32,
-                    _ => 0x10_0000 + u32::from(port),
-                };
-                (0..=u16::MAX).map(rank).collect()
-            }))
-        });
-        u64::from(ranks[usize::from(flow.hot.key.proto != proto::TCP)][usize::from(called)])
+    fn service(&self, flow: &FlowView) -> Option<u64> {
+        let Some(called) = flow.port(1 - flow.hot.roles.initiator()) else { return Some(u32::MAX.into()) };
+        if !self.by_name {
+            return Some(called.into());
+        }
+        let ranks = &self.services.as_ref()?[usize::from(flow.hot.key.proto != proto::TCP)];
+        Some(ranks[usize::from(called)].into())
     }
 
     /// Label and fact; what is unknown comes last.
     fn application(&mut self, flow: &FlowView) -> u64 {
-        let Some(app) = flow.app else { return 1 << labels::BITS };
+        let Some(app) = flow.app else { return UNKNOWN };
         // The usual case without making the column's text.
         self.text.clear();
         let named = matches!(app.service, Some(Service::Tls | Service::Quic));
@@ -259,25 +263,87 @@ impl Keyer {
         } else {
             self.text = application::application(app, flow.hot.key.ports);
         }
-        if self.text.is_empty() { 1 << labels::BITS } else { self.labels.label(self.text.as_bytes()) }
+        if self.text.is_empty() { UNKNOWN } else { self.labels.label(self.text.as_bytes()) }
     }
 
     /// Name, then number; what is unknown comes last.
     fn process(&mut self, flow: &FlowView) -> u64 {
-        let Some(owner) = flow.owner else { return 1 << labels::BITS };
+        let Some(owner) = flow.owner else { return UNKNOWN };
+        let place = std::ptr::from_ref(owner).addr();
+        if let Some(known) = self.owners.get(&place) {
+            return *known;
+        }
         self.text.clear();
         let name = if owner.is_kernel { "kernel" } else { &owner.name };
         if name.is_empty() {
-            return (1 << labels::BITS) - 1;
+            return UNKNOWN - 1;
         }
         let _ = write!(self.text, "{name} ({:>10})", owner.pid.unwrap_or(0));
-        self.labels.label(self.text.as_bytes())
+        let before = self.labels.generation();
+        let label = self.labels.label(self.text.as_bytes());
+        if self.labels.generation() != before {
+            self.owners.clear();
+        }
+        self.owners.insert(place, label);
+        label
     }
 }
 
-/// The first eight bytes of a text, which sort as it does.
-fn packed(text: &[u8]) -> u64 {
-    text.iter().take(8).chain(std::iter::repeat(&0)).take(8).fold(0, |sum, c| sum << 8 | u64::from(*c))
+fn ordered(sort: Sort, value: u64, flow: &FlowView) -> Key {
+    [if sort.descending { !value } else { value }, flow.facts.first.0]
+}
+
+/// An IPv4 or mapped address, then the port; `None` for IPv6, which comes behind.
+fn v4_end(flow: &FlowView, end: usize) -> Option<u64> {
+    let port = u64::from(flow.hot.key.ports[end]);
+    let v4 = match flow.v4() {
+        Some(ends) => ends[end],
+        None => match flow.ends[end] {
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] => u32::from_be_bytes([a, b, c, d]),
+            _ => return None,
+        },
+    };
+    Some(u64::from(v4) << 16 | port)
+}
+
+/// All digits of an address, which sort as it does.
+fn hexadecimal(address: &[u8; 16]) -> [u8; 32] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    std::array::from_fn(|n| DIGITS[usize::from(address[n / 2] >> (4 * (1 - n % 2)) & 15)])
+}
+
+/// The place of each port's name among all names, for TCP and for all others; ports without a name
+/// come behind.
+fn service_ranks(names: ServiceName) -> Box<[Vec<u32>; 2]> {
+    Box::new([proto::TCP, proto::UDP].map(|number| {
+        let name = |port| names(number, port);
+        let mut all: Vec<_> = (0..=u16::MAX).filter_map(name).collect();
+        all.sort_unstable();
+        all.dedup();
+        let rank = |port| match name(port).map(|n| all.binary_search(&n)) {
+            Some(Ok(rank)) => rank as u32,
+            _ => 0x10_0000 + u32::from(port),
+        };
+        (0..=u16::MAX).map(rank).collect()
+    }))
+}
+
+/// The first eight bytes of the Pro column's text, which sort as it does.
+fn packed(key: &FlowKey) -> u64 {
+    const fn bytes(text: &[u8]) -> u64 {
+        let (mut sum, mut n) = (0, 0);
+        while n < 8 {
+            sum = sum << 8 | if n < text.len() { text[n] as u64 } else { 0 };
+            n += 1;
+        }
+        sum
+    }
+    const { assert!(bytes(b"TCP") == 0x5443_5000_0000_0000) };
+    match (key.kind & kind::ARP, key.proto) {
+        (0, proto::TCP) => const { bytes(b"TCP") },
+        (0, proto::UDP) => const { bytes(b"UDP") },
+        _ => bytes(column::protocol_of(key).as_bytes()),
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use crate::{
     base::time::{Nanos, Stamp},
-    query::filter::eval::{Filter, Scratch, Surroundings},
+    query::filter::{
+        eval::{Filter, Surroundings},
+        plan::Scratch,
+    },
     snapshot::view::Snapshot,
 };
 
@@ -113,6 +116,8 @@ impl Watcher {
             Counted::HalfOpen => snapshot.totals.half_open as f64,
             Counted::Retransmits => self.share,
             Counted::Rows(filter) => {
+                // Answers are those of one filter.
+                self.scratch.forget();
                 let mut found = 0_u64;
                 for worker in 0..snapshot.workers() {
                     for chunk in 0..snapshot.chunks(worker) {

@@ -23,7 +23,10 @@ use crate::{
         census::Census,
         column::ServiceName,
         damping::Damper,
-        filter::eval::{Filter, Scratch, Surroundings},
+        filter::{
+            eval::{Filter, Surroundings},
+            plan::Scratch,
+        },
         group::{GroupName, GroupRequest, GroupView, Members, Sums, process_of},
         rest::Rest,
         scan::{Question, Scan, Spot},
@@ -478,13 +481,18 @@ impl Finder {
         if filters.is_empty() {
             return HashSet::new();
         }
-        let scratch = &mut self.scratch;
-        let mut is_watched = |row: &Row| {
-            let flow = of_row(row);
-            let flow = FlowView { rate: row.rate, silence: row.silence, ..flow.view() };
-            filters.iter().any(|filter| filter.holds(&flow, around, scratch))
-        };
-        rows.iter().filter(|row| row.end.is_none() && is_watched(row)).map(|row| row.id).collect()
+        let flows: Vec<_> =
+            rows.iter().filter(|row| row.end.is_none()).map(|row| (row, of_row(row))).collect();
+        let mut watched = HashSet::new();
+        for filter in filters {
+            // Answers are those of one filter.
+            self.scratch.forget();
+            watched.extend(flows.iter().filter_map(|(row, flow)| {
+                let flow = FlowView { rate: row.rate, silence: row.silence, ..flow.view() };
+                filter.holds(&flow, around, &mut self.scratch).then_some(row.id)
+            }));
+        }
+        watched
     }
 
     fn groups(&self, snapshot: &Snapshot, request: &GroupRequest) -> GroupView {

@@ -6,26 +6,42 @@ use crate::dpi::{
 };
 
 /// Label and facts of one flow. Values are bytes from the network: escape them where they are shown.
+///
+/// Values lie one behind the other in one piece of memory, so that a search over a million flows
+/// looks at one place for each:
+///
+/// ```text
+///  | fact | length, 2 bytes | value ... | fact | length | value ... |
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct App {
     /// What it speaks.
     pub service: Option<Service>,
-    facts: Vec<(Fact, Box<[u8]>)>,
+    values: Vec<u8>,
 }
+
+/// Bytes before a value.
+const HEAD: usize = 3;
 
 impl App {
     /// Returns what is known of a flow of which only its label is.
     pub fn of(service: Service) -> Self {
-        Self { service: Some(service), facts: Vec::new() }
+        Self { service: Some(service), values: Vec::new() }
     }
 
-    /// Adds a value, unless it is there already or there is room for one only.
+    /// Adds a value, unless it is there already or there is room for one only. Of a value of more
+    /// than 65,535 bytes the beginning counts.
     pub fn learn(&mut self, fact: Fact, value: &[u8]) {
         let single = fact.shape() != Shape::List;
-        let known = self.facts.iter().any(|(f, v)| *f == fact && (single || **v == *value));
-        if !known && self.facts.len() < MOST_VALUES {
-            self.facts.push((fact, value.into()));
+        let value = &value[..value.len().min(usize::from(u16::MAX))];
+        let known = self.facts().any(|(f, v)| f == fact && (single || v == value));
+        if known || self.facts().count() >= MOST_VALUES {
+            return;
         }
+        self.values.reserve_exact(HEAD + value.len());
+        self.values.push(fact as u8);
+        self.values.extend_from_slice(&(value.len() as u16).to_le_bytes());
+        self.values.extend_from_slice(value);
     }
 
     /// Returns the first value of a fact.
@@ -35,11 +51,54 @@ impl App {
 
     /// Returns all values of a fact, in the order of their appearance.
     pub fn values(&self, fact: Fact) -> impl Iterator<Item = &[u8]> {
-        self.facts.iter().filter(move |(f, _)| *f == fact).map(|(_, v)| &**v)
+        self.facts().filter(move |(f, _)| *f == fact).map(|(_, v)| v)
     }
 
     /// Returns all facts, in the order of their appearance.
     pub fn facts(&self) -> impl Iterator<Item = (Fact, &[u8])> {
-        self.facts.iter().map(|(f, v)| (*f, &**v))
+        let mut rest = &self.values[..];
+        std::iter::from_fn(move || {
+            let (&[fact, low, high], behind) = rest.split_first_chunk::<HEAD>()?;
+            let (value, next) = behind.split_at_checked(usize::from(u16::from_le_bytes([low, high])))?;
+            rest = next;
+            Some((*Fact::ALL.get(usize::from(fact))?, value))
+        })
+    }
+
+    /// Returns all values in one piece, with bytes of other meaning between them: what is not found
+    /// in it is in no value.
+    pub fn in_one_piece(&self) -> &[u8] {
+        &self.values
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_come_back_in_order_each_once() {
+        let mut app = App::of(Service::Tls);
+        app.learn(Fact::Sni, b"a.example");
+        app.learn(Fact::Sni, b"b.example");
+        app.learn(Fact::Alpn, b"h2");
+        app.learn(Fact::Alpn, b"");
+        app.learn(Fact::Alpn, b"h2");
+        let all: Vec<_> = app.facts().collect();
+        assert_eq!(all, [(Fact::Sni, &b"a.example"[..]), (Fact::Alpn, b"h2"), (Fact::Alpn, b"")]);
+        assert_eq!(app.first(Fact::Alpn), Some(&b"h2"[..]));
+        assert_eq!(app.first(Fact::Detail), None);
+    }
+
+    #[test]
+    fn values_are_bounded_in_number_and_length() {
+        let mut app = App::default();
+        for n in 0..100_u8 {
+            app.learn(Fact::Alpn, &[n]);
+        }
+        assert_eq!(app.facts().count(), MOST_VALUES);
+        let mut app = App::default();
+        app.learn(Fact::Detail, &vec![b'x'; 70_000]);
+        assert_eq!(app.first(Fact::Detail).map(<[u8]>::len), Some(65_535));
     }
 }

@@ -98,10 +98,10 @@ pub fn set_app(snapshot: &mut Snapshot, slot: usize, app: App) {
 }
 
 /// Says who owns the row in `slot` of [`of_rows`].
-pub fn set_owner(snapshot: &mut Snapshot, slot: usize, owner: Owner) {
+pub fn set_owner(snapshot: &mut Snapshot, slot: usize, owner: impl Into<Arc<Owner>>) {
     let view = &mut snapshot.workers[0];
     let generation = view.flows.facts.get(slot as u32).generation;
-    view.owners.put(slot as u32, generation, Arc::new(owner));
+    view.owners.put(slot as u32, generation, owner.into());
 }
 
 /// Returns the id that row `slot` of [`of_rows`] has with these facts.

@@ -5,35 +5,37 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::base::shown::Shown;
+
 /// Why a capture file could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// There is no such file.
-    #[error("cannot read {path}: no such file")]
+    #[error("cannot read {}: no such file", Shown(.path))]
     NotFound {
         /// The file.
         path: PathBuf,
     },
     /// The file may not be read.
-    #[error("cannot read {path}: permission denied")]
+    #[error("cannot read {}: permission denied", Shown(.path))]
     Permission {
         /// The file.
         path: PathBuf,
     },
     /// The path names a directory.
-    #[error("cannot read {path}: it is a directory, not a capture file")]
+    #[error("cannot read {}: it is a directory, not a capture file", Shown(.path))]
     Directory {
         /// The directory.
         path: PathBuf,
     },
     /// The file, or standard input, has no bytes at all.
-    #[error("cannot read {path}: it is empty")]
+    #[error("cannot read {}: it is empty", Shown(.path))]
     Empty {
         /// The file.
         path: PathBuf,
     },
     /// The file holds something else.
-    #[error("{path} is not a capture file (pcap or pcapng): {looks}")]
+    #[error("{} is not a capture file (pcap or pcapng): {looks}", Shown(.path))]
     NotCapture {
         /// The file.
         path: PathBuf,
@@ -41,7 +43,7 @@ pub enum OpenError {
         looks: Looks,
     },
     /// A pcap or pcapng of a version that nobody has defined.
-    #[error("cannot read {path}: {format} version {major}.{minor} is not supported")]
+    #[error("cannot read {}: {format} version {major}.{minor} is not supported", Shown(.path))]
     Version {
         /// The file.
         path: PathBuf,
@@ -53,7 +55,7 @@ pub enum OpenError {
         minor: u16,
     },
     /// Anything else.
-    #[error("cannot read {path}")]
+    #[error("cannot read {}", Shown(.path))]
     Io {
         /// The file.
         path: PathBuf,

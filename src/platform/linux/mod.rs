@@ -2,6 +2,7 @@
 
 pub mod af_packet;
 pub mod affinity;
+mod check;
 pub mod clock;
 pub mod interfaces;
 mod link;
@@ -14,6 +15,7 @@ pub mod terminal;
 
 pub use af_packet::AfPacketSource as NativeSource;
 pub use affinity::{allowed_cores, check_cores, enter_thread};
+pub use check::checks;
 pub use clock::{monotonic, utc_offset, wall};
 pub use interfaces::{addresses, interfaces};
 pub use output::{reader_gone, reader_keeps_up};

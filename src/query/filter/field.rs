@@ -40,6 +40,13 @@ pub enum Field {
     Age,
 }
 
+impl Field {
+    /// Returns whether its texts are all from what the flow speaks.
+    pub fn is_of_payload(self) -> bool {
+        matches!(self, Self::Sni | Self::Ssh | Self::App | Self::Mac | Self::Alpn | Self::Dns | Self::Http)
+    }
+}
+
 /// How the numbers of a field are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {

@@ -24,6 +24,46 @@ pub fn find(text: &[u8], needle: &str) -> Option<usize> {
     (0..=last).find(|&at| (text[at] == first || text[at] == upper) && same(at))
 }
 
+/// A text to look for, without regard to case: made once, looked for often.
+#[derive(Clone, Debug)]
+pub struct Needle {
+    /// In lower case.
+    lower: Box<str>,
+    /// Its rarest byte, in both cases, and where that stands.
+    rare: [u8; 2],
+    at: usize,
+}
+
+/// Bytes of names and numbers in the order of how often they come, roughly.
+const COMMON: &[u8] = b"eaotinsrcm.lhdpuwg-10fb2/y5k3v46:789xjqz_ ";
+
+impl Needle {
+    /// Returns the needle for a text in lower case.
+    pub fn new(lower: &str) -> Self {
+        let rank = |byte: &u8| COMMON.iter().position(|c| c == byte).unwrap_or(COMMON.len());
+        let rarest = lower.bytes().enumerate().max_by_key(|(_, byte)| rank(byte));
+        let (at, byte) = rarest.unwrap_or((0, 0));
+        Self { lower: lower.into(), rare: [byte, byte.to_ascii_uppercase()], at }
+    }
+
+    /// Returns whether `text` contains it.
+    #[inline]
+    pub fn is_in(&self, text: &[u8]) -> bool {
+        let needle = self.lower.as_bytes();
+        if text.len() < needle.len() && needle.is_ascii() {
+            return false;
+        }
+        if needle.is_empty() || !needle.is_ascii() {
+            return contains(text, &self.lower);
+        }
+        let starts = text.len() - needle.len() + 1;
+        let window = &text[self.at..self.at + starts];
+        let [low, high] = self.rare;
+        memchr::memchr2_iter(low, high, window)
+            .any(|start| text[start..start + needle.len()].eq_ignore_ascii_case(needle))
+    }
+}
+
 /// Returns whether `text` is `other`, which is in lower case.
 pub fn is(text: &[u8], other: &str) -> bool {
     if other.is_ascii() {
@@ -93,6 +133,22 @@ mod tests {
         assert!(contains(b"\xff\xfeabc", "abc"));
         assert!(is(b"TCP", "tcp") && !is(b"TCP6", "tcp"));
         assert!(is("Ä".as_bytes(), "ä"));
+    }
+
+    #[test]
+    fn a_needle_finds_what_contains_does() {
+        let texts =
+            ["www.GooGle.com", "", "g", "google", "GOOGLE", "xgoogl", "MÜNCHEN", "a.b.c:443", "\0\u{1}gO"];
+        for word in ["google", "g", "", "le.c", "münchen", ":443", "go", "\0", "com", "w", "zz", "q"] {
+            let needle = Needle::new(word);
+            for text in texts {
+                assert_eq!(
+                    needle.is_in(text.as_bytes()),
+                    contains(text.as_bytes(), word),
+                    "{word} in {text}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -8,13 +8,18 @@
 //! value   = word | "quoted" | /regex/ | ~fuzzy | CIDR | n-m
 //! ```
 //!
-//! [`parse`] reads text into a tree, [`eval`] answers whether a flow is in it.
+//! [`parse`] reads text into a tree, [`plan`] turns that into tests with the cheap ones first, [`eval`]
+//! answers whether a flow is in it and how long that holds.
 
+pub mod address;
 pub mod eval;
 pub mod field;
 pub mod lexer;
 pub mod matching;
 pub mod parse;
+pub mod plan;
+pub mod ports;
+pub mod texts;
 
 use std::net::IpAddr;
 

@@ -230,9 +230,19 @@ fn contains(keyword: &Keyword, value: &Value) -> Result<Term, String> {
             Test::Network(address, prefix)
         }
         Field::Local | Field::Remote | Field::Host if word.contains('/') && word.parse::<f64>().is_err() => {
-            let is_network = word.split('/').next().is_some_and(|a| a.parse::<IpAddr>().is_ok());
-            if is_network && !word.ends_with('/') {
-                return Err(format!("{word} is no network: the part behind / is too large"));
+            let (address, prefix) = word.split_once('/').unwrap_or((word, ""));
+            let digits = |text: &str, more: &str| {
+                text.chars().all(|c| c.is_ascii_digit() || more.contains(c)) && !text.is_empty()
+            };
+            match address.parse::<IpAddr>() {
+                Ok(_) if !prefix.is_empty() => {
+                    return Err(format!("{word} is no network: the part behind / is too large"));
+                }
+                // `a.example/8` is the beginning of a URL.
+                Err(_) if digits(address, ".") && digits(prefix, "") => {
+                    return Err(format!("{address} is no address: 10.0.0.0/8"));
+                }
+                _ => {}
             }
             Test::Contains(word.trim_end_matches('/').to_lowercase().into())
         }
@@ -241,6 +251,10 @@ fn contains(keyword: &Keyword, value: &Value) -> Result<Term, String> {
             None => return Err("dir: is in, out or fwd".into()),
         },
         _ if keyword.unit == Unit::Number && word.contains('-') => range(word)?,
+        Field::Retransmits => return Err("retr: compares numbers: retr>10".into()),
+        _ if keyword.unit == Unit::Number && !word.bytes().all(|c| c.is_ascii_digit()) => {
+            return Err(format!("{word} is no number: {}:443 or {0}:8000-8100", keyword.name));
+        }
         _ if matches!(keyword.unit, Unit::Rate | Unit::Bytes | Unit::Time) => {
             return Err(format!("{0}: compares numbers: {0}>{1}", keyword.name, example(keyword.unit)));
         }
@@ -255,6 +269,9 @@ fn is(keyword: &Keyword, value: &Value) -> Result<Term, String> {
         Value::Word(word) | Value::Quoted(word) => match keyword.unit {
             Unit::Rate | Unit::Bytes | Unit::Time => compare(keyword, "=", value),
             _ if field == Field::Direction => contains(keyword, value),
+            Unit::Number if !word.parse::<u64>().is_ok() => {
+                Err(format!("{word} is no number: {}:=443", keyword.name))
+            }
             _ => Ok(Term { field, test: Test::Is(bare(word).to_lowercase().into()) }),
         },
         _ => Err(format!("{}:= takes a word", keyword.name)),

@@ -19,12 +19,12 @@ mod bpf;
 mod cgroups;
 mod events;
 pub mod listening;
-mod procfs;
-mod sock_diag;
+pub(super) mod procfs;
+pub(super) mod sock_diag;
 mod survey;
 mod tables;
 mod users;
-mod why;
+pub(super) mod why;
 
 use std::{
     collections::HashMap,

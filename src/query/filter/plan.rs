@@ -1,0 +1,434 @@
+//! A filter as tests that cost little: what can be known beforehand is a table, what flows share is
+//! asked once, and of several tests the cheap ones come first.
+//!
+//! ```text
+//!   port:44  state:fin  proto:udp      a table of numbers, states, protocols
+//!   src:93.184  443                    a table for each octet (see `address`)
+//!   rate>1M                            one comparison
+//!   process:fox                        once for each owner, who mostly has many flows
+//!   sni:google                         a search through what the flow speaks
+//! ```
+
+use std::net::IpAddr;
+
+use crate::{
+    dpi::service::Service,
+    flow::entry::Hot,
+    packet::key::{FlowKey, kind, proto},
+    process::owner::Owner,
+    query::{
+        column::{self, ServiceName},
+        filter::{
+            Comparison, Expr, Field, Term, Test,
+            address::AddressWord,
+            eval::Surroundings,
+            matching::{self, Needle},
+            ports::NumberSet,
+            texts::{any_owner_text, any_text, in_network, interface, numbers},
+        },
+        states::StateTable,
+    },
+    snapshot::{app::App, flow_view::FlowView, row::Direction},
+};
+
+/// A filter, ready to be asked.
+#[derive(Debug)]
+pub enum Node {
+    /// All hold.
+    All(Vec<Node>),
+    /// Some hold.
+    Any(Vec<Node>),
+    /// It does not hold.
+    Not(Box<Node>),
+    /// Either port, or that of one end, is in the set.
+    Ports(Ends, NumberSet),
+    /// The text of the State column.
+    State(StateTable<bool>),
+    /// The text of the Pro column.
+    Protocol(ProtocolTable),
+    /// The direction.
+    Direction([bool; 3]),
+    /// The service of the port that was called: of TCP, and of others.
+    Service(Box<[NumberSet; 2]>),
+    /// A number compares so.
+    Number(Field, Comparison, f64),
+    /// A number lies between these.
+    Range(Field, u64, u64),
+    /// An address lies in a network.
+    Network(Field, IpAddr, u8),
+    /// An address, or a name of it, contains a word.
+    Address(Field, AddressWord, Needle),
+    /// A text of the owner.
+    Owner(Field, Probe, usize),
+    /// Any text of a field.
+    Text(Field, Probe),
+    /// Any text of the flow contains a word.
+    Word(Box<Word>),
+}
+
+/// Which ends of a flow are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// Either.
+    Both,
+    /// That of the Local column.
+    Local,
+    /// That of the Remote column.
+    Remote,
+}
+
+/// A test of texts.
+#[derive(Debug)]
+pub enum Probe {
+    /// It contains this.
+    Contains(Needle),
+    /// It is this (lower case).
+    Is(Box<str>),
+    /// A part of it matches.
+    Regex(Box<regex::bytes::Regex>),
+    /// It has these letters in this order.
+    Fuzzy(Box<str>),
+    /// None does.
+    Never,
+}
+
+/// What a word in all fields needs.
+#[derive(Debug)]
+pub struct Word {
+    needle: Needle,
+    protocols: ProtocolTable,
+    states: StateTable<bool>,
+    ports: Option<NumberSet>,
+    services: Option<[NumberSet; 2]>,
+    address: Option<AddressWord>,
+    labels: Box<[bool]>,
+    memo: usize,
+}
+
+/// An answer for each protocol, by number, and for ARP.
+#[derive(Debug)]
+pub struct ProtocolTable(Box<[bool; 257]>);
+
+/// Answers so far and room for text; good for one look at one snapshot.
+#[derive(Default)]
+pub struct Scratch {
+    /// Text in the making.
+    pub text: String,
+    memos: Vec<Memo>,
+}
+
+/// Answers by owner, found by the place of what is known of it, and by interface.
+#[derive(Default)]
+struct Memo {
+    owners: Vec<(usize, bool)>,
+    interfaces: Vec<Option<bool>>,
+}
+
+/// Owners that a memo has room for.
+const MEMO: usize = 1024;
+
+impl Scratch {
+    /// Forgets all answers: what is known of owners may have another place by now.
+    pub fn forget(&mut self) {
+        self.memos.clear();
+    }
+
+    fn memo(&mut self, number: usize) -> (&mut Memo, &mut String) {
+        if number >= self.memos.len() {
+            self.memos.resize_with(number + 1, Memo::default);
+        }
+        (&mut self.memos[number], &mut self.text)
+    }
+}
+
+impl Memo {
+    fn owner(&mut self, owner: &Owner, ask: impl FnOnce(&Owner) -> bool) -> bool {
+        let place = std::ptr::from_ref(owner).addr();
+        self.owners.resize(MEMO, (0, false));
+        let slot = &mut self.owners[(place >> 4 ^ place >> 14) % MEMO];
+        if slot.0 != place {
+            *slot = (place, ask(owner));
+        }
+        slot.1
+    }
+
+    fn interface(&mut self, number: u16, ask: impl FnOnce() -> bool) -> bool {
+        let number = usize::from(number);
+        if number >= self.interfaces.len() {
+            self.interfaces.resize(number + 1, None);
+        }
+        *self.interfaces[number].get_or_insert_with(ask)
+    }
+}
+
+impl Node {
+    /// Makes the tests of a filter.
+    pub fn of(expr: Expr, services: Option<ServiceName>) -> Self {
+        let mut memos = 0;
+        Self::compile(expr, services, &mut memos)
+    }
+
+    fn compile(expr: Expr, services: Option<ServiceName>, memos: &mut usize) -> Self {
+        let mut sorted = |parts: Vec<Expr>| {
+            let mut nodes: Vec<Self> =
+                parts.into_iter().map(|part| Self::compile(part, services, memos)).collect();
+            nodes.sort_by_key(Self::cost);
+            nodes
+        };
+        match expr {
+            Expr::And(parts) => Self::All(sorted(parts)),
+            Expr::Or(parts) => Self::Any(sorted(parts)),
+            Expr::Not(inner) => Self::Not(Box::new(Self::compile(*inner, services, memos))),
+            Expr::Term(term) => Self::term(term, services, memos),
+        }
+    }
+
+    /// What it costs, roughly, in ns.
+    fn cost(&self) -> u32 {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().map(Self::cost).sum(),
+            Self::Not(node) => node.cost(),
+            Self::Ports(..) | Self::State(_) | Self::Protocol(_) | Self::Direction(_) => 1,
+            Self::Number(..) | Self::Range(..) | Self::Network(..) | Self::Service(_) => 2,
+            Self::Owner(..) => 10,
+            Self::Address(..) => 20,
+            Self::Word(_) => 60,
+            Self::Text(..) => 100,
+        }
+    }
+
+    fn term(Term { field, test }: Term, services: Option<ServiceName>, memos: &mut usize) -> Self {
+        let mut new_memo = || {
+            *memos += 1;
+            *memos - 1
+        };
+        let ends = match field {
+            Field::Port => Some(Ends::Both),
+            Field::LocalPort => Some(Ends::Local),
+            Field::RemotePort => Some(Ends::Remote),
+            _ => None,
+        };
+        match (field, test) {
+            (_, Test::Network(network, prefix)) => Self::Network(field, network, prefix),
+            (_, Test::Range(low, high)) => match ends {
+                Some(ends) => Self::Ports(ends, NumberSet::of(|n| (low..=high).contains(&n.into()))),
+                None => Self::Range(field, low, high),
+            },
+            (_, Test::Compare(how, number)) => match ends {
+                Some(ends) => Self::Ports(ends, NumberSet::of(|n| how.holds(n.into(), number))),
+                None => Self::Number(field, how, number),
+            },
+            (Field::Pid | Field::Vlan | Field::Retransmits, Test::Is(word)) => match word.parse() {
+                Ok(number) => Self::Number(field, Comparison::Equal, number),
+                Err(_) => Self::Text(field, Probe::Never),
+            },
+            (Field::Port | Field::LocalPort | Field::RemotePort, Test::Is(word)) => {
+                let wanted: Option<u16> = word.parse().ok();
+                Self::Ports(ends.unwrap_or(Ends::Both), NumberSet::of(|n| Some(n) == wanted))
+            }
+            (Field::Any, Test::Contains(word)) => {
+                Self::Word(Box::new(Word::new(&word, services, new_memo())))
+            }
+            (Field::Local | Field::Remote | Field::Host, Test::Contains(word)) => {
+                Self::Address(field, AddressWord::new(&word, false), Needle::new(&word))
+            }
+            (field, test) => {
+                let probe = Probe::of(test);
+                match (field, ends) {
+                    (_, Some(ends)) => Self::Ports(ends, NumberSet::of_text(|digits| probe.holds(digits))),
+                    (Field::State, _) => Self::State(StateTable::new(|text| probe.holds(text.as_bytes()))),
+                    (Field::Protocol, _) => Self::Protocol(ProtocolTable::new(|text| probe.holds(text))),
+                    (Field::Direction, _) => {
+                        Self::Direction([&b"in"[..], b"out", b"fwd"].map(|text| probe.holds(text)))
+                    }
+                    (Field::Service, _) => match service_sets(services, |text| probe.holds(text)) {
+                        Some(sets) => Self::Service(Box::new(sets)),
+                        None => Self::Text(field, Probe::Never),
+                    },
+                    (Field::Process | Field::User | Field::Container | Field::Pid, _) => {
+                        Self::Owner(field, probe, new_memo())
+                    }
+                    _ => Self::Text(field, probe),
+                }
+            }
+        }
+    }
+
+    /// Returns whether it holds for a flow.
+    pub fn holds(&self, flow: &FlowView, around: &Surroundings, scratch: &mut Scratch) -> bool {
+        match self {
+            Self::All(nodes) => nodes.iter().all(|node| node.holds(flow, around, scratch)),
+            Self::Any(nodes) => nodes.iter().any(|node| node.holds(flow, around, scratch)),
+            Self::Not(node) => !node.holds(flow, around, scratch),
+            Self::Ports(ends, set) => {
+                let has = |end: usize| flow.port(end).is_some_and(|port| set.has(port));
+                match ends {
+                    Ends::Both => has(0) || has(1),
+                    Ends::Local => has(flow.local()),
+                    Ends::Remote => has(flow.remote()),
+                }
+            }
+            Self::State(table) => table.of(flow),
+            Self::Protocol(table) => table.of(flow.hot),
+            Self::Direction(answers) => match flow.direction() {
+                Direction::In => answers[0],
+                Direction::Out => answers[1],
+                Direction::Forwarded => answers[2],
+            },
+            Self::Service(sets) => has_service(sets, flow),
+            Self::Number(field, how, number) => numbers(*field, flow, around, &mut |n| how.holds(n, *number)),
+            Self::Range(field, low, high) => {
+                numbers(*field, flow, around, &mut |n| n >= *low as f64 && n <= *high as f64)
+            }
+            Self::Network(field, network, prefix) => in_network(*field, flow, *network, *prefix),
+            Self::Address(field, word, needle) => {
+                let mut is_in = |end: usize| word.is_in(flow, end, &mut scratch.text);
+                let found = match field {
+                    Field::Local => is_in(flow.local()),
+                    Field::Remote => is_in(flow.remote()),
+                    _ => is_in(0) || is_in(1),
+                };
+                // Names; the address was no text that contains the word.
+                found
+                    || *field != Field::Local
+                        && flow.app.is_some_and(|app| needle.is_in(app.in_one_piece()))
+                        && any_text(*field, flow, around, &mut scratch.text, &mut |t| needle.is_in(t))
+            }
+            Self::Owner(field, probe, memo) => flow.owner.is_some_and(|owner| {
+                let (memo, text) = scratch.memo(*memo);
+                memo.owner(owner, |_| any_text(*field, flow, around, text, &mut |t| probe.holds(t)))
+            }),
+            Self::Text(field, probe) => {
+                let is_hopeless = match probe {
+                    Probe::Never => true,
+                    Probe::Contains(needle) => {
+                        field.is_of_payload() && !flow.app.is_some_and(|app| may_contain(app, needle, *field))
+                    }
+                    _ => false,
+                };
+                !is_hopeless && any_text(*field, flow, around, &mut scratch.text, &mut |t| probe.holds(t))
+            }
+            Self::Word(word) => word.holds(flow, around, scratch),
+        }
+    }
+}
+
+/// Returns whether a search through single values is worth while.
+fn may_contain(app: &App, needle: &Needle, field: Field) -> bool {
+    field == Field::App || needle.is_in(app.in_one_piece())
+}
+
+impl Probe {
+    fn of(test: Test) -> Self {
+        match test {
+            Test::Contains(text) => Self::Contains(Needle::new(&text)),
+            Test::Is(text) => Self::Is(text),
+            Test::Regex(regex) => Self::Regex(regex),
+            Test::Fuzzy(letters) => Self::Fuzzy(letters),
+            Test::Network(..) | Test::Range(..) | Test::Compare(..) => Self::Never,
+        }
+    }
+
+    /// Returns whether it holds for a text.
+    pub fn holds(&self, text: &[u8]) -> bool {
+        match self {
+            Self::Contains(needle) => needle.is_in(text),
+            Self::Is(other) => matching::is(text, other),
+            Self::Regex(regex) => regex.is_match(text),
+            Self::Fuzzy(letters) => matching::fuzzy(text, letters).is_some(),
+            Self::Never => false,
+        }
+    }
+}
+
+impl Word {
+    fn new(word: &str, services: Option<ServiceName>, memo: usize) -> Self {
+        let needle = Needle::new(word);
+        let is_digits = word.bytes().all(|c| c.is_ascii_digit());
+        let address = Some(AddressWord::new(word, true)).filter(AddressWord::is_possible);
+        let label = |s: &Service| needle.is_in(s.text().as_bytes()) || needle.is_in(s.key().as_bytes());
+        Self {
+            protocols: ProtocolTable::new(|text| needle.is_in(text)),
+            states: StateTable::new(|text| needle.is_in(text.as_bytes())),
+            ports: is_digits.then(|| NumberSet::of_text(|digits| needle.is_in(digits))),
+            services: service_sets(services, |text| needle.is_in(text)),
+            address,
+            labels: Service::ALL.iter().map(label).collect(),
+            needle,
+            memo,
+        }
+    }
+
+    fn holds(&self, flow: &FlowView, around: &Surroundings, scratch: &mut Scratch) -> bool {
+        if self.protocols.of(flow.hot) || self.states.of(flow) {
+            return true;
+        }
+        if let Some(ports) = &self.ports
+            && [0, 1].iter().any(|end| flow.port(*end).is_some_and(|port| ports.has(port)))
+        {
+            return true;
+        }
+        if self.services.as_ref().is_some_and(|sets| has_service(sets, flow)) {
+            return true;
+        }
+        if let Some(address) = &self.address
+            && (address.is_in(flow, 0, &mut scratch.text) || address.is_in(flow, 1, &mut scratch.text))
+        {
+            return true;
+        }
+        if flow.app.is_some_and(|app| self.is_in_app(app)) {
+            return true;
+        }
+        let (memo, text) = scratch.memo(self.memo);
+        if let Some(owner) = flow.owner
+            && memo.owner(owner, |owner| any_owner_text(owner, text, &mut |t| self.needle.is_in(t)))
+        {
+            return true;
+        }
+        memo.interface(flow.hot.iface.0, || {
+            interface(flow, around).is_some_and(|name| self.needle.is_in(name.as_bytes()))
+        })
+    }
+
+    fn is_in_app(&self, app: &App) -> bool {
+        app.service.is_some_and(|service| self.labels[service as usize])
+            || self.needle.is_in(app.in_one_piece()) && app.facts().any(|(_, value)| self.needle.is_in(value))
+    }
+}
+
+impl ProtocolTable {
+    fn new(mut holds: impl FnMut(&[u8]) -> bool) -> Self {
+        Self(Box::new(std::array::from_fn(|n| {
+            let is_arp = n == 256;
+            let kind = if is_arp { kind::ARP } else { 0 };
+            let key = FlowKey { proto: if is_arp { 0 } else { n as u8 }, kind, ..FlowKey::default() };
+            holds(column::protocol_of(&key).as_bytes())
+        })))
+    }
+
+    #[inline]
+    fn of(&self, hot: &Hot) -> bool {
+        let is_arp = hot.key.kind & kind::ARP != 0;
+        self.0[if is_arp { 256 } else { usize::from(hot.key.proto) }]
+    }
+}
+
+/// Returns the ports whose service's name is what is asked for, if there is one: of TCP, and of all
+/// other protocols.
+///
+/// NB: numbers of services are no names.
+fn service_sets(
+    services: Option<ServiceName>,
+    mut holds: impl FnMut(&[u8]) -> bool,
+) -> Option<[NumberSet; 2]> {
+    let name = services?;
+    let sets = [proto::TCP, proto::UDP]
+        .map(|number| NumberSet::of(|port| name(number, port).is_some_and(|name| holds(name.as_bytes()))));
+    sets.iter().any(|set| !set.is_empty()).then_some(sets)
+}
+
+#[inline]
+fn has_service(sets: &[NumberSet; 2], flow: &FlowView) -> bool {
+    let called = flow.port(1 - flow.hot.roles.initiator());
+    called.is_some_and(|port| sets[usize::from(flow.hot.key.proto != proto::TCP)].has(port))
+}
