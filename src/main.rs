@@ -1,6 +1,7 @@
 //! Wiring only: flags to sources, sources to the pipeline, the pipeline to a screen or an export.
 
 use std::{
+    cell::{Cell, RefCell},
     collections::hash_map::RandomState,
     fmt::Display,
     fs::File,
@@ -9,6 +10,7 @@ use std::{
     net::IpAddr,
     path::Path,
     process::ExitCode,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,7 +26,7 @@ use rustnet::{
         shown::Shown,
         time::{Nanos, Stamp},
     },
-    capture::source::Source,
+    capture::{source::Source, up_to::UpTo},
     config::{
         self,
         cli::{CaptureMethod, Cli, Input, OutputFormat, OwnerLookup},
@@ -37,7 +39,7 @@ use rustnet::{
     },
     export::{self, Origin, journal::Journal, json::Json, jsonl::Jsonl, selection::Selection},
     flow::{locals::Locals, services::service_name},
-    pipeline::launch::{Engine, EngineError},
+    pipeline::launch::{Engine, EngineConfig, EngineError},
     platform::{
         self, OwnerMethod,
         check::{self, Check},
@@ -52,8 +54,8 @@ use rustnet::{
         tap::Tap,
     },
     tui::{
-        self, ScreenOptions,
-        app::{SelfUsage, Setup},
+        self, Running, ScreenOptions,
+        app::{Again, SelfUsage, Setup},
         clipboard::Wrapper,
         theme::{Depth, Theme, ThemeName},
         threads::Files,
@@ -252,11 +254,23 @@ fn watch_file(
     tracing::info!("reads {}", Shown(Path::new(&name)));
     let origin = Origin::File { path: path.display().to_string() };
     let locals = Locals::new(cli.local.iter().copied());
-    let setup = Setup { file: Some(name), ..setup(cli, file) };
+    let setup = Setup { file: Some(name), rereads: !is_stdin && path.is_file(), ..setup(cli, file) };
+    let setup = Setup { interfaces: None, listening: None, ..setup };
     // The time of a file is its packets'; only a stream may be silent for longer than one waits.
     let deadline = span.filter(|_| is_stream).map(|span| started + span);
     let run = Run { cli, file, started, deadline, stop };
-    watch(&run, plan, vec![source], locals, &origin, setup)
+    if cli.headless {
+        let never = |_: &Again| Err("there is no screen".to_owned());
+        return watch(&run, plan, vec![source], locals, &origin, setup, never);
+    }
+    let reopen = |again: &Again| match again {
+        Again::Until(end) => {
+            let source = input::open(path, span).map_err(|error| error.to_string())?;
+            Ok((vec![UpTo::new(source, *end)], Vec::new()))
+        }
+        Again::Interface(_) => Err("a file is read".to_owned()),
+    };
+    watch(&run, plan, vec![UpTo::new(source, None)], locals, &origin, setup, reopen)
 }
 
 fn watch_live(
@@ -304,6 +318,7 @@ fn watch_live(
     let live = platform::live::open(&config, plan.rx).map_err(anyhow::Error::from)?;
     // libpcap and AF_XDP capture with one thread.
     let single = Plan::new(&plan.cores, Feed::Single);
+    let threads = live.sources.len();
     let plan = if live.sources.len() < plan.rx { &single } else { plan };
     for note in &live.notes {
         tracing::warn!("{note}");
@@ -316,9 +331,22 @@ fn watch_live(
     let start = Stamp((platform::host(Vec::new()).wall)());
     let origin = Origin::Live { interfaces, start };
     let setup = Setup { promiscuous, notes: live.notes, reason: live.reason, ..setup(cli, file) };
+    let reopen = |again: &Again| match again {
+        Again::Interface(name) => {
+            let watch = if name == "any" { Watch::Any } else { Watch::Named(vec![name.clone()]) };
+            let promiscuous = config.promiscuous && matches!(watch, Watch::Named(_));
+            let config = LiveConfig { watch, promiscuous, ..config.clone() };
+            let live = platform::live::open(&config, threads).map_err(|error| error.to_string())?;
+            match live.sources.len() == threads {
+                true => Ok((live.sources, live.notes)),
+                false => Err(format!("{name} cannot be watched by {threads} threads: start again with -i")),
+            }
+        }
+        Again::Until(_) => Err("live traffic cannot be read again".to_owned()),
+    };
     let deadline = cli.stop_after().map(|span| started + span);
     let run = Run { cli, file, started, deadline, stop: stop_flag_of(cli)? };
-    watch(&run, plan, live.sources, locals, &origin, setup)
+    watch(&run, plan, live.sources, locals, &origin, setup, reopen)
 }
 
 /// What holds for a whole run.
@@ -340,6 +368,7 @@ fn watch<S: Source + 'static>(
     locals: Locals,
     origin: &Origin,
     setup: Setup,
+    reopen: impl FnMut(&Again) -> Result<Reopened<S>, String>,
 ) -> Result<(), Failure> {
     let Run { cli, file, started, deadline, stop } = run;
     let mut host = platform::host(plan.cores.clone());
@@ -361,36 +390,11 @@ fn watch<S: Source + 'static>(
             eprintln!("note: owners by {}: {reason}{remedy}", status.method);
         }
     }
-    // Counted lines of a log need every epoch, which files give then.
-    let journal = cli.log_level.map(|_| Box::new(Journal::default()) as Box<dyn Tap>);
     let Some(stop) = stop else {
-        let kept = if setup.file.is_some() { usize::MAX } else { cli.history as usize };
-        let ended = Arc::new(EndedFlows::new(kept));
-        let tap: Box<dyn Tap> = Box::new(EndedTap(Arc::clone(&ended)));
-        let taps = [Some(tap), journal].into_iter().flatten().collect();
-        let engine = Engine::launch_with_owners(config, sources, taps, owners);
-        let mut engine = engine.map_err(anyhow::Error::from)?;
-        follow_addresses(cli, &mut engine);
-        let pace = engine.pacer();
-        if let Some(ms) = file.refresh.filter(|_| cli.refresh_interval.is_none()) {
-            pace(Nanos::from_millis(u64::from(ms.min(1000))));
-        }
-        let options = ScreenOptions {
-            setup,
-            mouse: !cli.no_mouse && file.mouse.unwrap_or(true),
-            usage: Box::new(own_usage()),
-            started: *started,
-            ended,
-            files: Files { row: export::line, create: platform::private_file },
-            refresh: Box::new(move |ms| pace(Nanos::from_millis(u64::from(ms.min(1000))))),
-            remember: Box::new(|filters: &[String]| config::file::remember(filters)),
-            wrapper: wrapper(),
-        };
-        let shown = tui::run(engine.publication(), options).context("screen");
-        engine.stop();
-        let ended = engine.join().map_err(anyhow::Error::from);
-        return Ok(shown.and(ended)?);
+        let parts = ScreenParts { cli, file, started: *started, config, origin };
+        return show(parts, sources, owners, setup, reopen);
     };
+    let journal = journal(cli);
     // What comes at its own pace is written at its own pace.
     let prompt = matches!(cli.input(), Input::Live(_) | Input::Stdin);
     let out = standard_output()?;
@@ -446,6 +450,118 @@ fn watch<S: Source + 'static>(
     // The process ends: the system takes a million rows back at once, not one by one.
     std::mem::forget(publication);
     Ok(())
+}
+
+/// Returns what writes connections into the log. Counted lines need every epoch, which files give then.
+fn journal(cli: &Cli) -> Option<Box<dyn Tap>> {
+    cli.log_level.map(|_| Box::new(Journal::default()) as Box<dyn Tap>)
+}
+
+/// Sources to look at from now on, and what they cannot do.
+type Reopened<S> = (Vec<S>, Vec<String>);
+
+/// What a screen's engines are made of.
+struct ScreenParts<'a> {
+    cli: &'a Cli,
+    file: &'a FileConfig,
+    started: Instant,
+    config: EngineConfig,
+    origin: &'a Origin,
+}
+
+impl ScreenParts<'_> {
+    /// Starts an engine for a screen.
+    fn launch<S: Source + 'static>(
+        &self,
+        sources: Vec<S>,
+        owners: Option<Box<dyn Owners>>,
+    ) -> Result<(Engine, Arc<EndedFlows>), EngineError> {
+        let is_file = matches!(self.origin, Origin::File { .. });
+        let kept = if is_file { usize::MAX } else { self.cli.history as usize };
+        let ended = Arc::new(EndedFlows::new(kept));
+        let tap: Box<dyn Tap> = Box::new(EndedTap(Arc::clone(&ended)));
+        let taps = [Some(tap), journal(self.cli)].into_iter().flatten().collect();
+        let mut engine = Engine::launch_with_owners(self.config.clone(), sources, taps, owners)?;
+        follow_addresses(self.cli, &mut engine);
+        Ok((engine, ended))
+    }
+}
+
+/// Shows engines on a screen until the user quits: the first one, and those that look at other sources
+/// when the user asks for it.
+fn show<S: Source + 'static>(
+    parts: ScreenParts<'_>,
+    sources: Vec<S>,
+    first_owners: Option<Box<dyn Owners>>,
+    setup: Setup,
+    mut reopen: impl FnMut(&Again) -> Result<Reopened<S>, String>,
+) -> Result<(), Failure> {
+    let (cli, file, started) = (parts.cli, parts.file, parts.started);
+    let (engine, ended) = parts.launch(sources, first_owners).map_err(anyhow::Error::from)?;
+    let pace = Rc::new(Cell::new(file.refresh.filter(|_| cli.refresh_interval.is_none())));
+    let engine = Rc::new(RefCell::new(Some(engine)));
+    let set_pace = {
+        let (engine, pace) = (Rc::clone(&engine), Rc::clone(&pace));
+        move || {
+            if let (Some(engine), Some(ms)) = (&*engine.borrow(), pace.get()) {
+                engine.set_cut_interval(Nanos::from_millis(u64::from(ms.min(1000))));
+            }
+        }
+    };
+    set_pace();
+    let publication = engine.borrow().as_ref().map(|engine| Arc::clone(engine.publication()));
+    let running = Running { publication: publication.unwrap_or_default(), ended, notes: Vec::new() };
+    let again = {
+        let (engine, set_pace) = (Rc::clone(&engine), set_pace.clone());
+        move |again: &Again| {
+            let (sources, notes) = reopen(again)?;
+            let owners = match parts.origin {
+                Origin::Live { .. } => owners(cli),
+                Origin::File { .. } => None,
+            };
+            let (next, ended) = parts.launch(sources, owners).map_err(|error| error.to_string())?;
+            let publication = Arc::clone(next.publication());
+            if let Some(last) = engine.borrow_mut().replace(next) {
+                last.stop();
+                // Why it ends no longer matters to anybody.
+                let _ = last.join();
+            }
+            set_pace();
+            Ok(Running { publication, ended, notes })
+        }
+    };
+    let options = ScreenOptions {
+        setup,
+        mouse: !cli.no_mouse && file.mouse.unwrap_or(true),
+        usage: Box::new(own_usage()),
+        started,
+        again: Box::new(again),
+        background: asks_for_background(cli, file).then_some(platform::terminal_background),
+        files: Files { json: export::line, csv: export::csv::line, create: platform::private_file },
+        refresh: Box::new(move |ms| {
+            pace.set(Some(ms));
+            set_pace();
+        }),
+        remember: Box::new(|filters: &[String]| config::file::remember(filters)),
+        keep_columns: Box::new(|columns| config::file::keep_columns(columns)),
+        log: Box::new(|line| tracing::warn!("{line}")),
+        wrapper: wrapper(),
+    };
+    let shown = tui::run(running, options).context("screen");
+    let Some(engine) = engine.borrow_mut().take() else { return Ok(shown?) };
+    engine.stop();
+    let ended = engine.join().map_err(anyhow::Error::from);
+    Ok(shown.and(ended)?)
+}
+
+/// Returns whether the terminal is asked for its background: the theme follows it, unless one is named.
+fn asks_for_background(cli: &Cli, file: &FileConfig) -> bool {
+    let answers = std::env::var("TERM").is_ok_and(|term| !matches!(&*term, "dumb" | "linux"));
+    cli.theme.is_none()
+        && file.theme.is_none()
+        && answers
+        && io::stdin().is_terminal()
+        && depth() != Depth::None
 }
 
 /// Returns the addresses of this host and those that the user says are ours.
@@ -586,6 +702,11 @@ fn setup(cli: &Cli, file: &FileConfig) -> Setup {
         columns: file.columns.clone(),
         bits: file.bits.unwrap_or(false),
         remembered: config::file::remembered(),
+        rereads: false,
+        damping: !cli.no_damping,
+        watches: file.watches.clone(),
+        interfaces: Some(named_interfaces),
+        listening: Some(platform::listening),
         row_line: Some(|record| {
             let mut line = Vec::new();
             export::line(&mut line, record);
@@ -594,15 +715,29 @@ fn setup(cli: &Cli, file: &FileConfig) -> Setup {
     }
 }
 
-/// Returns what measures the cores and the memory that this process takes.
+/// Returns the interfaces that can be watched, each with its state and addresses.
+fn named_interfaces() -> Vec<(String, String)> {
+    let all = platform::interfaces().unwrap_or_default();
+    let text = |i: &Interface| {
+        let addresses: Vec<_> = i.addresses.iter().map(|(address, _)| address.to_string()).collect();
+        format!("{:<8} {}", i.state(), addresses.join(" "))
+    };
+    let any = ("any".to_owned(), "all of them".to_owned());
+    all.iter().map(|i| (i.name.clone(), text(i))).chain([any]).collect()
+}
+
+/// Returns what measures the cores and the memory that this process and its threads take.
 fn own_usage() -> impl FnMut() -> Option<SelfUsage> {
-    let mut last = (Instant::now(), platform::self_usage().cpu_seconds);
+    let mut last = (Instant::now(), platform::self_usage().cpu_seconds, platform::thread_times());
     move || {
-        let usage = platform::self_usage();
-        let (now, seconds) = (Instant::now(), last.0.elapsed().as_secs_f64());
-        let cores = if seconds > 0.0 { (usage.cpu_seconds - last.1) / seconds } else { 0.0 };
-        last = (now, usage.cpu_seconds);
-        Some(SelfUsage { cores, memory: usage.rss_bytes })
+        let (usage, threads) = (platform::self_usage(), platform::thread_times());
+        let (now, seconds) = (Instant::now(), last.0.elapsed().as_secs_f64().max(1e-3));
+        let cores = (usage.cpu_seconds - last.1) / seconds;
+        let before = |name: &str| last.2.iter().find(|(known, _)| known == name).map_or(0, |(_, ns)| *ns);
+        let part = |ns: u64, name: &str| ns.saturating_sub(before(name)) as f64 / 1e9 / seconds;
+        let parts = threads.iter().map(|(name, ns)| (name.clone(), part(*ns, name))).collect();
+        last = (now, usage.cpu_seconds, threads);
+        Some(SelfUsage { cores, memory: usage.rss_bytes, threads: parts })
     }
 }
 

@@ -27,6 +27,7 @@ use rustnet::{
     process::owner::{Owner, Quality},
     query::{
         signs::Signs,
+        sort::{Sort, SortBy},
         window::{Finder, Localhost, Request},
     },
     snapshot::{
@@ -35,7 +36,7 @@ use rustnet::{
     },
     tui::{
         action::Tab,
-        app::{App, Effect, Next, SelfUsage, Setup},
+        app::{Again, App, Effect, Form, Next, SelfUsage, Setup},
         input,
         theme::{Depth, Theme, ThemeName},
         view,
@@ -154,7 +155,11 @@ impl Stage {
         let mut app = App::new(setup);
         app.clock = Stamp(WALL.0 + 300_000_000);
         app.uptime = Nanos::from_millis(2_100);
-        app.usage = Some(SelfUsage { cores: 0.11, memory: 212_000_000 });
+        app.usage = Some(SelfUsage {
+            cores: 0.11,
+            memory: 212_000_000,
+            threads: vec![("rx/0".into(), 0.024), ("worker/0".into(), 0.015), ("collector".into(), 0.004)],
+        });
         let terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         Self { app, finder: Finder::default(), request: Request::default(), terminal }
     }
@@ -163,6 +168,7 @@ impl Stage {
     fn epoch(&mut self, snapshot: &Snapshot) -> &mut Self {
         self.settle(snapshot);
         self.app.take(self.finder.find(snapshot, &self.request));
+        self.request.exact = false;
         self.app.ask_again();
         self.settle(snapshot)
     }
@@ -171,9 +177,10 @@ impl Stage {
     fn settle(&mut self, snapshot: &Snapshot) -> &mut Self {
         self.draw();
         while let Some((request, urgent)) = self.app.ask() {
-            self.request = request;
+            self.request = Request { exact: urgent, ..request };
             if urgent {
                 self.app.take(self.finder.find(snapshot, &self.request));
+                self.request.exact = false;
             }
             self.draw();
         }
@@ -322,7 +329,18 @@ fn how_capture_runs_is_told() {
     let mut stage = Stage::with(120, 24, Setup { promiscuous: true, notes, ..Setup::default() });
     stage.epoch(&snapshot);
     assert!(stage.line("rustnet ").contains("promiscuous"));
-    assert!(stage.line("Lost ").contains("does not tell the segments"));
+    // One chip; its key tells all, with what helps.
+    assert!(stage.line("rustnet ").contains("! capture degraded"));
+    stage.key(KeyCode::Char('!'));
+    assert!(stage.line("capture ").contains("does not tell the segments"));
+    stage.key(KeyCode::Esc);
+    let mut degraded = live(&rows());
+    degraded.owner_method.reason = Some("no BTF".into());
+    degraded.owner_method.remedy = Some("a kernel with CONFIG_DEBUG_INFO_BTF".into());
+    stage.epoch(&degraded);
+    assert!(stage.line("rustnet ").contains("! 2 degraded"));
+    stage.key(KeyCode::Char('!'));
+    assert!(stage.line("owners ").contains("no BTF: a kernel with"));
 }
 
 #[test]
@@ -965,6 +983,291 @@ fn details_stay_in_their_places() {
     stage.key(KeyCode::Down);
     stage.key(KeyCode::Char('y'));
     assert!(matches!(stage.app.effects.first(), Some(Effect::Copy(text)) if text.contains("10.0.3.14")));
+}
+
+#[test]
+fn f14_what_is_no_filter_stays_in_its_line_with_the_reason() {
+    let snapshot = known();
+    for (wrong, reason) in [
+        ("nginx prot:x", "is no keyword"),
+        ("nginx rate>", "something is missing"),
+        ("nginx sni:/ab", "/ is not closed"),
+        ("nginx (", ") is missing"),
+    ] {
+        let mut stage = Stage::new(120, 24);
+        stage.epoch(&snapshot);
+        stage.key(KeyCode::Char('/'));
+        typed(&mut stage, wrong);
+        stage.key(KeyCode::Enter);
+        let text = stage.settle(&snapshot).text();
+        assert!(text.contains(reason) && text.contains(" 3 of 57 "), "{wrong}: {text}");
+        assert!(stage.app.filter.editing.is_some() && stage.app.effects.is_empty(), "{wrong}");
+        // Mended, it is entered and remembered.
+        for _ in 0..wrong.len() - "nginx".len() {
+            stage.key(KeyCode::Backspace);
+        }
+        stage.key(KeyCode::Enter);
+        let entered = Effect::Remember(vec!["nginx".into()]);
+        assert_eq!(stage.app.effects.drain(..).next(), Some(entered), "{wrong}");
+    }
+}
+
+#[test]
+fn v7_sorted_narrow_screens_keep_rates_and_processes() {
+    let snapshot = known();
+    let mut stage = Stage::new(41, 11);
+    stage.epoch(&snapshot);
+    for _ in 0..9 {
+        stage.key(KeyCode::Char('s'));
+        let header = stage.settle(&snapshot).line(" Pro");
+        assert!(
+            header.contains("Down") && header.contains("Process") && header.contains("Remote"),
+            "{header}"
+        );
+    }
+}
+
+#[test]
+fn k8_esc_goes_back_by_the_tabs_that_one_came_by() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 40);
+    stage.epoch(&snapshot);
+    for key in ['4', '7', '5', 'h'] {
+        stage.key(KeyCode::Char(key));
+    }
+    for tab in [Tab::Processes, Tab::Pipeline, Tab::Hosts, Tab::Overview, Tab::Overview] {
+        assert_eq!(stage.key(KeyCode::Esc), Next::Draw);
+        assert_eq!(stage.app.tab, tab);
+    }
+    // Help is closed by its own key, too.
+    stage.key(KeyCode::Char('6'));
+    stage.key(KeyCode::Char('?'));
+    stage.key(KeyCode::Char('h'));
+    assert_eq!(stage.app.tab, Tab::Graph);
+}
+
+#[test]
+fn k16_groups_open_to_their_rows_and_close() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 40);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('a'));
+    stage.settle(&snapshot);
+    assert!(stage.line("▸ nginx").starts_with('▌'), "closed at first, the largest selected");
+    stage.key(KeyCode::Right);
+    stage.settle(&snapshot);
+    insta::assert_snapshot!("tree", stage.text());
+    let sums: f64 = stage.app.groups().unwrap().sum.0;
+    assert!((sums - stage.app.view.as_ref().unwrap().totals.down).abs() < 1.0, "sums are those of the head");
+    stage.key(KeyCode::Down);
+    stage.settle(&snapshot);
+    assert!(stage.text().lines().any(|l| l.starts_with('▌') && l.contains("203.0.113.77:51022")));
+    // The selection stays on its row while groups move.
+    stage.epoch(&snapshot);
+    assert!(stage.text().lines().any(|l| l.starts_with('▌') && l.contains("203.0.113.77:51022")));
+    stage.key(KeyCode::Enter);
+    assert!(stage.settle(&snapshot).text().contains("Transport health"));
+    assert_eq!(selected_remote(&mut stage), "203.0.113.77");
+    stage.key(KeyCode::Esc);
+    stage.settle(&snapshot);
+    stage.key(KeyCode::Left);
+    assert!(stage.settle(&snapshot).line("▸ nginx").starts_with('▌'));
+    assert!(!stage.text().contains("203.0.113.77"));
+    stage.key(KeyCode::Char('a'));
+    assert!(stage.settle(&snapshot).text().contains("Hosts (Sort"));
+    stage.key(KeyCode::Char('a'));
+    assert!(stage.settle(&snapshot).text().contains("Active Connections"));
+}
+
+#[test]
+fn k18_seven_forms_can_be_copied() {
+    let snapshot = known();
+    let row_line = |_: &rustnet::snapshot::tap::Ended| "{\"type\":\"update\"}".to_owned();
+    let mut stage = Stage::with(120, 40, Setup { row_line: Some(row_line), ..Setup::default() });
+    stage.epoch(&snapshot);
+    let id = sample::id_of(0, &Default::default());
+    while stage.app.selected_row().is_none_or(|r| r.id != id) {
+        stage.key(KeyCode::Down);
+        stage.settle(&snapshot);
+    }
+    for (n, text) in [
+        "203.0.113.77",
+        "api.example.org",
+        "tcp 10.0.3.14:443 203.0.113.77:51022",
+        "tcp and host 10.0.3.14 and host 203.0.113.77 and port 443 and port 51022",
+        "src 10.0.3.14:443 and dst 203.0.113.77:51022",
+        "src:=10.0.3.14 sport:=443 dst:=203.0.113.77 dport:=51022",
+        "{\"type\":\"update\"}",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        stage.key(KeyCode::Char('Y'));
+        assert!(stage.text().contains("Copy  Enter copies"));
+        for _ in 0..n {
+            stage.key(KeyCode::Down);
+        }
+        stage.key(KeyCode::Enter);
+        assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Copy(text.into())));
+        assert!(stage.app.overlay.is_none());
+    }
+}
+
+#[test]
+fn k19_the_form_of_an_export_is_asked_for() {
+    let snapshot = known();
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&snapshot);
+    for (downs, form) in [(0, Form::Jsonl), (1, Form::Csv)] {
+        stage.key(KeyCode::Char('e'));
+        assert!(stage.text().contains("jsonl") && stage.text().contains("csv"));
+        for _ in 0..downs {
+            stage.key(KeyCode::Down);
+        }
+        stage.key(KeyCode::Enter);
+        assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Export(form)));
+    }
+    stage.key(KeyCode::Char('e'));
+    stage.key(KeyCode::Esc);
+    assert!(stage.app.effects.is_empty());
+}
+
+#[test]
+fn k16_interfaces_and_sockets_that_wait_are_listed() {
+    use rustnet::process::listening::Listening;
+    let setup = Setup {
+        interfaces: Some(|| {
+            vec![("eth0".into(), "up 10.0.0.1".into()), ("wg\u{1b}[2J".into(), "down".into())]
+        }),
+        listening: Some(|| {
+            let address = "0.0.0.0".parse().unwrap();
+            vec![Listening {
+                port: 22,
+                protocol: "TCP",
+                address,
+                pid: Some(7),
+                name: "ss\u{1b}hd".into(),
+                uid: 0,
+            }]
+        }),
+        ..Setup::default()
+    };
+    let snapshot = known();
+    let mut stage = Stage::with(100, 30, setup);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('I'));
+    assert!(stage.line("eth0  ").contains("up 10.0.0.1"));
+    assert!(!stage.text().contains('\u{1b}'));
+    stage.key(KeyCode::Enter);
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Again(Again::Interface("eth0".into()))));
+    // Where it has no meaning, a key says why.
+    stage.key(KeyCode::Char('l'));
+    assert!(stage.text().contains("only on Processes"));
+    stage.key(KeyCode::Char('5'));
+    stage.key(KeyCode::Char('l'));
+    let line = stage.settle(&snapshot).line("TCP 22");
+    assert!(line.contains("hd (7)") && line.contains("0.0.0.0:22") && !line.contains('\u{1b}'), "{line}");
+}
+
+#[test]
+fn c8_files_are_stepped_through_and_played() {
+    let mut snapshot = live(&rows());
+    snapshot.ended = true;
+    snapshot.sources[0].read = Some((1000, Some(1000)));
+    let setup = Setup { file: Some("a.pcap".into()), rereads: true, ..Setup::default() };
+    let mut stage = Stage::with(120, 30, setup);
+    stage.epoch(&snapshot);
+    let until = |stage: &mut Stage| match stage.app.effects.drain(..).next() {
+        Some(Effect::Again(Again::Until(at))) => at.map(|at| at.0),
+        other => panic!("{other:?}"),
+    };
+    let reread = |stage: &mut Stage, back: u64| {
+        let mut earlier = live(&rows());
+        (earlier.ended, earlier.sources) = (true, snapshot.sources.clone());
+        earlier.wall = Stamp(WALL.0 - back);
+        stage.app.begin_again();
+        stage.epoch(&earlier);
+    };
+    stage.key(KeyCode::Char(','));
+    assert_eq!(until(&mut stage), Some(WALL.0 - 1_000_000_000));
+    reread(&mut stage, 1_000_000_000);
+    assert!(stage.text().contains("14:03:21"), "{}", stage.text());
+    stage.key(KeyCode::Char(','));
+    assert_eq!(until(&mut stage), Some(WALL.0 - 2_000_000_000));
+    reread(&mut stage, 2_000_000_000);
+    stage.key(KeyCode::Char('.'));
+    assert_eq!(until(&mut stage), Some(WALL.0 - 1_000_000_000));
+    reread(&mut stage, 1_000_000_000);
+    stage.key(KeyCode::Char('.'));
+    assert_eq!(until(&mut stage), None, "the end");
+    reread(&mut stage, 0);
+    // From the end it plays from the start, an hour ago, along with the clock.
+    stage.key(KeyCode::Char(';'));
+    assert_eq!(until(&mut stage), Some(WALL.0 - NOW.0));
+    reread(&mut stage, NOW.0);
+    stage.app.go_on_playing();
+    assert!(stage.app.effects.is_empty());
+    stage.app.uptime = Nanos(stage.app.uptime.0 + 1_200_000_000);
+    stage.app.go_on_playing();
+    assert_eq!(until(&mut stage), Some(WALL.0 - NOW.0 + 1_200_000_000));
+    stage.key(KeyCode::Char(';'));
+    stage.app.uptime = Nanos(stage.app.uptime.0 + 9_000_000_000);
+    stage.app.go_on_playing();
+    assert!(stage.app.effects.is_empty(), "it has stopped");
+}
+
+#[test]
+fn v15_watches_are_told_marked_and_switched() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    assert!(!stage.text().contains('◆'));
+    stage.key(KeyCode::Char(':'));
+    typed(&mut stage, "watch process:nginx");
+    stage.key(KeyCode::Enter);
+    stage.epoch(&snapshot);
+    assert!(stage.line("rustnet ").contains("◆ process:nginx"));
+    assert_eq!(stage.text().lines().filter(|l| l.starts_with('◆')).count(), 3, "{}", stage.text());
+    assert!(matches!(&stage.app.effects[..], [Effect::Log(line)] if line.contains("fires at 3")));
+    stage.app.effects.clear();
+    let mut lossy = known();
+    lossy.sources[0].kernel_drops = 5;
+    stage.epoch(&lossy);
+    assert!(stage.line("rustnet ").contains("◆ lost > 0 +1"));
+    stage.key(KeyCode::Char(':'));
+    typed(&mut stage, "watch lost");
+    stage.key(KeyCode::Enter);
+    stage.epoch(&lossy);
+    assert!(stage.line("rustnet ").contains("◆ process:nginx") && !stage.line("rustnet ").contains("+1"));
+    stage.key(KeyCode::Char(':'));
+    typed(&mut stage, "watch rate>");
+    stage.key(KeyCode::Enter);
+    assert!(stage.text().contains("this is not complete"));
+}
+
+#[test]
+fn so10_rates_keep_rows_in_their_places_unless_that_is_off() {
+    let mut rows = numbered(3);
+    for (n, row) in rows.iter_mut().enumerate() {
+        row.1 = [0.0, 1000.0 - n as f32];
+    }
+    let order = |stage: &mut Stage| -> Vec<String> {
+        let text = stage.text();
+        let rows = text.lines().filter_map(|l| l.split("172.16.0.").nth(1));
+        rows.map(|l| l.chars().take(1).collect()).take(3).collect()
+    };
+    for (damping, second) in [(true, ["0", "1", "2"]), (false, ["2", "1", "0"])] {
+        let setup = Setup { damping, sort: Sort::by(SortBy::Down), ..Setup::default() };
+        let mut stage = Stage::with(80, 24, setup);
+        stage.epoch(&live(&rows));
+        assert_eq!(order(&mut stage), ["0", "1", "2"]);
+        let mut turned = rows.clone();
+        for (n, row) in turned.iter_mut().enumerate() {
+            row.1 = [0.0, 1000.0 + n as f32];
+        }
+        stage.epoch(&live(&turned));
+        assert_eq!(order(&mut stage), second, "damping: {damping}");
+    }
 }
 
 proptest! {

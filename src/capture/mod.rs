@@ -4,3 +4,4 @@ pub mod capture_file;
 pub mod source;
 pub mod synthetic;
 pub mod until;
+pub mod up_to;

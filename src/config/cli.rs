@@ -101,6 +101,10 @@ pub struct Cli {
     #[arg(long, conflicts_with = "headless", help_heading = "Screen")]
     pub no_localhost: bool,
 
+    /// Keep rows in their exact order at every refresh, also where they are sorted by a rate
+    #[arg(long, conflicts_with = "headless", help_heading = "Screen")]
+    pub no_damping: bool,
+
     /// Leave the mouse to the terminal
     #[arg(long, conflicts_with = "headless", help_heading = "Screen")]
     pub no_mouse: bool,

@@ -3,28 +3,33 @@
 //! A wrong entry is an error that names line and key; no file is no error, and none is written.
 
 use std::{
+    collections::BTreeMap,
     fs,
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::{
-    base::shown::Shown,
+    base::{shown::Shown, time::Nanos},
     config::parse,
+    flow::services::service_name,
     platform,
     query::{
         column::{COLUMNS, ColumnId},
+        filter::eval::Filter,
         layout::Choice,
         sort::SortBy,
+        watch::{Counted, Watch, built_in},
     },
     tui::theme::ThemeName,
 };
 
 /// What the config file says; what it leaves out is as usual.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct FileConfig {
     /// The theme.
     pub theme: Option<ThemeName>,
@@ -42,6 +47,8 @@ pub struct FileConfig {
     pub ascii: Option<bool>,
     /// Whether the mouse is taken.
     pub mouse: Option<bool>,
+    /// What is watched for: the watches of the program and those of the file.
+    pub watches: Vec<Watch>,
 }
 
 /// The file as it is written.
@@ -57,6 +64,22 @@ struct Raw {
     bits: Option<bool>,
     ascii: Option<bool>,
     mouse: Option<bool>,
+    widths: BTreeMap<Spanned<String>, i16>,
+    watch: Vec<RawWatch>,
+}
+
+/// One `[[watch]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawWatch {
+    name: Spanned<String>,
+    filter: Spanned<String>,
+    /// Connections that are still usual.
+    #[serde(default)]
+    above: Option<Spanned<f64>>,
+    /// Seconds.
+    #[serde(default, rename = "for")]
+    lasting: Option<Spanned<f64>>,
 }
 
 /// Reads the config file, if there is one.
@@ -103,14 +126,50 @@ fn parse_text(text: &str) -> Result<FileConfig, String> {
         columns: Choice {
             on: columns("show", raw.show)?,
             off: columns("hide", raw.hide)?,
-            wider: Vec::new(),
+            wider: widths(text, raw.widths)?,
         },
         interfaces: raw.interface,
         refresh: raw.refresh.map(Spanned::into_inner),
         bits: raw.bits,
         ascii: raw.ascii,
         mouse: raw.mouse,
+        watches: watches(text, raw.watch)?,
     })
+}
+
+/// A span that text from the file's user can make at most: a year.
+const LONGEST: f64 = 366.0 * 86_400.0;
+
+fn watches(text: &str, all: Vec<RawWatch>) -> Result<Vec<Watch>, String> {
+    let mut watches = built_in();
+    for raw in all {
+        let at = raw.filter.span();
+        let filter = parse::filter(raw.filter.get_ref())
+            .map_err(|why| located(text, &at, &format!("filter: {why}")))?;
+        let expr = crate::query::filter::parse(&filter).ok().and_then(|parsed| parsed.expr);
+        let expr = expr.ok_or_else(|| located(text, &at, "filter: nothing is looked for"))?;
+        let number = |key: &str, entry: Option<Spanned<f64>>, most: f64| match entry {
+            None => Ok(0.0),
+            Some(n) if (0.0..=most).contains(n.get_ref()) => Ok(n.into_inner()),
+            Some(n) => Err(located(text, &n.span(), &format!("{key}: is a number from 0"))),
+        };
+        watches.push(Watch {
+            name: raw.name.into_inner(),
+            counts: Counted::Rows(Arc::new(Filter::new(expr, Some(service_name)))),
+            above: number("above", raw.above, f64::MAX)?,
+            lasting: Nanos::from_secs_f64(number("for", raw.lasting, LONGEST)?),
+            on: true,
+        });
+    }
+    Ok(watches)
+}
+
+fn widths(text: &str, all: BTreeMap<Spanned<String>, i16>) -> Result<Vec<(ColumnId, i16)>, String> {
+    let named = |(name, cells): (Spanned<String>, i16)| match column(name.get_ref()) {
+        Ok(column) => Ok((column, cells.clamp(-40, 80))),
+        Err(why) => Err(located(text, &name.span(), &format!("widths: {:?} is not {why}", name.get_ref()))),
+    };
+    all.into_iter().map(named).collect()
 }
 
 fn column(name: &str) -> Result<ColumnId, String> {
@@ -138,6 +197,60 @@ fn folder(variable: &str, below_home: &str) -> Option<PathBuf> {
     let base = std::env::var_os(variable).and_then(absolute);
     let base = base.or_else(|| Some(std::env::var_os("HOME").and_then(absolute)?.join(below_home)))?;
     Some(base.join("rustnet"))
+}
+
+/// Keeps the columns that were chosen: their three entries of the config file are written anew, the rest
+/// of it stays as it is.
+///
+/// # Errors
+/// When the file cannot be read or written.
+pub fn keep_columns(columns: &Choice) -> Result<(), String> {
+    let path = folder("XDG_CONFIG_HOME", ".config").ok_or("there is no home folder")?.join("config.toml");
+    let old = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(format!("{}: {error}", path.display())),
+    };
+    let new = with_columns(&old, columns);
+    // What somebody has made of the file meanwhile is not made worse.
+    parse_text(&new).map_err(|why| format!("{}:{why}", path.display()))?;
+    replace(&path, &new).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Returns the text of a config file with these columns.
+fn with_columns(old: &str, columns: &Choice) -> String {
+    let name = |id: &ColumnId| COLUMNS.iter().find(|c| c.id == *id).map_or("", |c| c.short);
+    let list =
+        |ids: &[ColumnId]| ids.iter().map(|id| format!("{:?}", name(id))).collect::<Vec<_>>().join(", ");
+    let widths = columns.wider.iter().filter(|(_, cells)| *cells != 0);
+    let widths: Vec<_> = widths.map(|(id, cells)| format!("{:?} = {cells}", name(id))).collect();
+    let mut own = String::new();
+    for (key, entry) in [
+        ("show", (!columns.on.is_empty()).then(|| format!("[{}]", list(&columns.on)))),
+        ("hide", (!columns.off.is_empty()).then(|| format!("[{}]", list(&columns.off)))),
+        ("widths", (!widths.is_empty()).then(|| format!("{{ {} }}", widths.join(", ")))),
+    ] {
+        own += &entry.map_or(String::new(), |entry| format!("{key} = {entry}\n"));
+    }
+    // Entries end where their brackets do; tables come last.
+    let (mut kept, mut tables, mut open) = (String::new(), String::new(), 0_i32);
+    for line in old.lines() {
+        let depth = |line: &str| {
+            let count = |signs: [char; 2]| line.matches(signs).count() as i32;
+            count(['[', '{']) - count([']', '}'])
+        };
+        let key = line.split('=').next().unwrap_or("").trim();
+        if open > 0 {
+            open += depth(line);
+        } else if !tables.is_empty() || line.trim_start().starts_with('[') {
+            tables += &format!("{line}\n");
+        } else if matches!(key, "show" | "hide" | "widths") {
+            open = depth(line);
+        } else {
+            kept += &format!("{line}\n");
+        }
+    }
+    kept + &own + &tables
 }
 
 fn history_file() -> Option<PathBuf> {
@@ -184,7 +297,35 @@ mod tests {
         assert_eq!(file.sort, Some(SortBy::Down));
         assert_eq!((file.columns.on, file.columns.off), (vec![ColumnId::Rtt], vec![ColumnId::State]));
         assert_eq!((file.refresh, file.bits, file.ascii), (Some(500), Some(true), None));
-        assert_eq!(parse_text("").unwrap(), FileConfig::default());
+        let empty = parse_text("").unwrap();
+        assert!(empty.theme.is_none() && empty.columns == Choice::default() && empty.watches.len() == 3);
+    }
+
+    #[test]
+    fn v15_watches_come_from_the_file() {
+        let text = "bits = true\n[[watch]]\nname = \"curl\"\nfilter = \"process:curl\"\nabove = 3\nfor = 1.5\n\
+            [[watch]]\nname = \"dns\"\nfilter = \"app:dns\"\n";
+        let watches = parse_text(text).unwrap().watches;
+        assert_eq!(watches.len(), 5);
+        let told = |w: &Watch| (w.name.clone(), w.above, w.lasting, w.on);
+        assert_eq!(told(&watches[3]), ("curl".into(), 3.0, Nanos::from_millis(1500), true));
+        assert_eq!(told(&watches[4]), ("dns".into(), 0.0, Nanos(0), true));
+    }
+
+    #[test]
+    fn k16_columns_are_kept_and_the_rest_of_the_file_stays() {
+        let old = "# mine\ntheme = \"light\"\nshow = [\n  \"RTT\", # round trips\n]\nbits = true\n\n[[watch]]\n\
+            name = \"hide\"\nfilter = \"tcp\"\n";
+        let mut columns = parse_text(old).unwrap().columns;
+        assert_eq!(columns.on, [ColumnId::Rtt]);
+        columns.off.push(ColumnId::State);
+        columns.widen(ColumnId::Remote, 4);
+        let new = with_columns(old, &columns);
+        let read = parse_text(&new).unwrap_or_else(|why| panic!("{why} in {new}"));
+        assert_eq!((read.columns, read.watches.len(), read.bits), (columns, 4, Some(true)));
+        assert!(new.starts_with("# mine\ntheme = \"light\"\nbits = true\n"), "{new}");
+        assert_eq!(with_columns(&new, &Choice::default()), with_columns(old, &Choice::default()));
+        assert_eq!(with_columns("", &Choice::default()), "");
     }
 
     #[test]
@@ -197,6 +338,9 @@ mod tests {
             ("show = [\"Nothing\"]", ["1: show: \"Nothing\" is not one of", "RTT"]),
             ("theme = ", ["1: theme", ""]),
             ("bits = 1", ["1: bits", "boolean"]),
+            ("[[watch]]\nname = \"x\"\nfilter = \"rate>\"", ["3: filter", "not complete"]),
+            ("[[watch]]\nname = \"x\"\nfilter = \"tcp\"\nfor = -1", ["4: for", "from 0"]),
+            ("widths = { Nothing = 2 }", ["1: widths", "RTT"]),
         ] {
             let error = parse_text(text).unwrap_err();
             assert!(parts.iter().all(|part| error.contains(part)), "{text}: {error}");

@@ -391,7 +391,7 @@ impl Inspector {
     }
 
     /// Returns whether a datagram begins another connection on the ends of a flow that was closed.
-    pub fn renews(&mut self, id: FlowId, payload: &[u8], wire_len: usize) -> bool {
+    pub fn renews(&self, id: FlowId, payload: &[u8], wire_len: usize) -> bool {
         let Place::At(place) = self.place(id) else { return false };
         let talk = &self.pool[place];
         let renews = talk.chosen.checked_sub(1).and_then(|n| RECOGNISERS[n as usize].renews);

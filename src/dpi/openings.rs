@@ -79,7 +79,7 @@ impl Sink for Deaf {
 
     fn service(&mut self, _: Service) {}
 
-    fn resolved(&mut self, _: &[u8], _: IpAddr) {}
+    fn resolved(&mut self, _: Service, _: &[u8], _: IpAddr) {}
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@
 //! | [`standard_output`], [`reader_gone`], [`reader_keeps_up`] | where exports go; whether somebody reads them |
 //! | [`private_file`], [`private_folder`] | files for their owner only |
 //! | [`checks`] | what works here, and what helps where something does not |
-//! | [`owners()`] | who owns sockets |
-//! | [`usable_memory`], [`self_usage`] | what may be used, what is used |
+//! | [`terminal_background`] | whether the terminal is a light one |
+//! | [`owners()`], [`listening`] | who owns sockets; which of them wait for others |
+//! | [`usable_memory`], [`self_usage`], [`thread_times`] | what may be used, what is used |
 
 pub mod check;
 pub mod filter;
@@ -35,8 +36,9 @@ mod portable;
 use portable as system;
 
 pub use system::{
-    addresses, allowed_cores, check_capture, check_cores, check_realtime, interfaces, placement_of,
-    reader_gone, reader_keeps_up, self_usage, usable_memory, utc_offset,
+    addresses, allowed_cores, check_capture, check_cores, check_realtime, interfaces, listening,
+    placement_of, reader_gone, reader_keeps_up, self_usage, terminal_background, thread_times, usable_memory,
+    utc_offset,
 };
 
 use crate::{

@@ -130,6 +130,21 @@ pub fn self_usage() -> SelfUsage {
     SelfUsage::default()
 }
 
+/// Not known.
+pub fn thread_times() -> Vec<(String, u64)> {
+    Vec::new()
+}
+
+/// Not known.
+pub fn listening() -> Vec<crate::process::listening::Listening> {
+    Vec::new()
+}
+
+/// Not known.
+pub fn terminal_background() -> (bool, Vec<u8>) {
+    (false, Vec::new())
+}
+
 /// Times are shown in UTC.
 pub fn utc_offset(_at: Stamp) -> i32 {
     0

@@ -8,6 +8,7 @@ pub mod container;
 pub mod hash;
 pub mod identity;
 pub mod kernel;
+pub mod listening;
 pub mod lookup;
 pub mod owner;
 pub mod registry;

@@ -3,9 +3,17 @@
 use std::{cmp::Ordering, collections::HashMap, net::IpAddr};
 
 use crate::{
-    base::time::{Nanos, Stamp},
+    base::{
+        ids::FlowId,
+        time::{Nanos, Stamp},
+    },
     process::owner::Owner,
-    snapshot::flow_view::FlowView,
+    query::rest::Rest,
+    snapshot::{
+        flow_view::FlowView,
+        row::Row,
+        view::{RowRef, Snapshot},
+    },
 };
 
 /// What rows are summed up by.
@@ -152,6 +160,67 @@ pub fn process_of(flow: &FlowView) -> GroupName {
     }
 }
 
+/// Returns the group that a flow is in.
+pub fn name_of(by: GroupBy, flow: &FlowView) -> GroupName {
+    match by {
+        GroupBy::Host => GroupName::Host(flow.addresses()[flow.remote()]),
+        GroupBy::Process => process_of(flow),
+    }
+}
+
+/// Rows that an open group shows at most: those that move most.
+const MOST_MEMBERS: usize = 200;
+
+/// The rows of groups that are open.
+pub struct Members {
+    by: GroupBy,
+    open: Vec<(GroupName, usize, Vec<Member>)>,
+}
+
+/// What a row is ordered by within its group, and where it stands.
+type Member = (f64, u64, RowRef);
+
+impl Members {
+    /// Returns the groups of these names, without any rows yet.
+    pub fn new(by: GroupBy, open: &[GroupName]) -> Self {
+        Self { by, open: open.iter().map(|name| (name.clone(), 0, Vec::new())).collect() }
+    }
+
+    /// Adds a row if its group is open.
+    pub fn add(&mut self, at: RowRef, flow: &FlowView) {
+        if self.open.is_empty() {
+            return;
+        }
+        let name = name_of(self.by, flow);
+        let Some((_, count, rows)) = self.open.iter_mut().find(|(open, ..)| *open == name) else { return };
+        let (down, up) = flow.down_up();
+        *count += 1;
+        rows.push((f64::from(down) + f64::from(up), flow.bytes(), at));
+        if rows.len() >= 4 * MOST_MEMBERS {
+            shorten(rows);
+        }
+    }
+
+    /// Returns the lines that the rows of all open groups take.
+    fn rows(&self) -> usize {
+        let lines = |count: usize| count.min(MOST_MEMBERS) + usize::from(count > MOST_MEMBERS);
+        self.open.iter().map(|(_, count, _)| lines(*count)).sum()
+    }
+
+    /// Returns the rows of a group, those that move most first, and how many more it has; `None` if it
+    /// is closed.
+    fn of(&mut self, name: &GroupName) -> Option<(usize, &[Member])> {
+        let (_, count, rows) = self.open.iter_mut().find(|(open, ..)| open == name)?;
+        shorten(rows);
+        Some((*count - rows.len(), rows))
+    }
+}
+
+fn shorten(rows: &mut Vec<Member>) {
+    rows.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)).then(a.2.cmp(&b.2)));
+    rows.truncate(MOST_MEMBERS);
+}
+
 /// Sums up.
 pub struct Sums {
     by: GroupBy,
@@ -167,10 +236,7 @@ impl Sums {
 
     /// Adds a row.
     pub fn add(&mut self, flow: &FlowView) {
-        let name = match self.by {
-            GroupBy::Host => GroupName::Host(flow.addresses()[flow.remote()]),
-            GroupBy::Process => process_of(flow),
-        };
+        let name = name_of(self.by, flow);
         let group = self.groups.entry(name).or_insert_with_key(|name| Group::new(name.clone()));
         let (down, up) = flow.down_up();
         let (down, up) = (f64::from(down), f64::from(up));
@@ -216,25 +282,44 @@ impl Sums {
         }
     }
 
-    /// Returns the groups in order.
-    pub fn sorted(self, sort: GroupSort, flipped: bool) -> Vec<Group> {
-        let mut groups: Vec<Group> = self.groups.into_values().collect();
-        let largest = |a: f64, b: f64| b.total_cmp(&a);
-        groups.sort_unstable_by(|a, b| {
-            let order = match sort {
-                GroupSort::Rate => largest(a.rate(), b.rate()).then(b.bytes.cmp(&a.bytes)),
-                GroupSort::Down => largest(a.down, b.down),
-                GroupSort::Up => largest(a.up, b.up),
-                GroupSort::Total => b.bytes.cmp(&a.bytes),
-                GroupSort::Connections => b.flows.cmp(&a.flows),
-                GroupSort::Name => Ordering::Equal,
+    /// Returns all groups, each with what it is ordered by.
+    fn keyed(&self, sort: GroupSort, flipped: bool) -> Vec<Keyed<'_>> {
+        let mut rest = Rest::default();
+        let mut all = Vec::with_capacity(self.groups.len());
+        for (n, group) in self.groups.values().enumerate() {
+            if n % 4096 == 0 {
+                rest.now_and_then();
+            }
+            let (first, second) = match sort {
+                GroupSort::Rate => (group.rate(), group.bytes),
+                GroupSort::Down => (group.down, 0),
+                GroupSort::Up => (group.up, 0),
+                GroupSort::Total => (0.0, group.bytes),
+                GroupSort::Connections => (0.0, group.flows as u64),
+                GroupSort::Name => (0.0, 0),
             };
-            let order = if flipped { order.reverse() } else { order };
-            let by_name =
-                if sort == GroupSort::Name && flipped { b.name.cmp(&a.name) } else { a.name.cmp(&b.name) };
-            order.then(by_name)
-        });
-        groups
+            all.push(Keyed { first, second, group, flipped, by_name: sort == GroupSort::Name });
+        }
+        all
+    }
+}
+
+/// A group with what it is ordered by, the largest first; its name decides where that is the same.
+#[derive(Clone, Copy)]
+struct Keyed<'a> {
+    first: f64,
+    second: u64,
+    group: &'a Group,
+    flipped: bool,
+    by_name: bool,
+}
+
+impl Keyed<'_> {
+    fn order(&self, other: &Self) -> Ordering {
+        let largest = other.first.total_cmp(&self.first).then(other.second.cmp(&self.second));
+        let order = if self.flipped { largest.reverse() } else { largest };
+        let by_name = || self.group.name.cmp(&other.group.name);
+        order.then_with(|| if self.by_name && self.flipped { by_name().reverse() } else { by_name() })
     }
 }
 
@@ -247,12 +332,60 @@ pub struct GroupRequest {
     pub sort: GroupSort,
     /// The other way round.
     pub flipped: bool,
-    /// The selected one; where it is gone, or `None`, the one at `place`.
-    pub name: Option<GroupName>,
+    /// Groups whose rows are shown below them.
+    pub open: Vec<GroupName>,
+    /// The selected line; where it is gone, or `None`, the one at `place`.
+    pub name: Option<LineName>,
     /// See `name`.
     pub place: usize,
-    /// Groups wanted on either side of it.
+    /// Lines wanted on either side of it.
     pub around: usize,
+}
+
+/// Names a line for as long as it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineName {
+    /// Its group.
+    pub group: GroupName,
+    /// Its row; `None` for the group itself.
+    pub flow: Option<FlowId>,
+}
+
+/// One line of a table of groups.
+#[derive(Clone, Debug)]
+pub enum GroupLine {
+    /// A group.
+    Group {
+        /// Its sums.
+        group: Box<Group>,
+        /// Whether its rows follow.
+        open: bool,
+    },
+    /// A row of an open group.
+    Row {
+        /// The group.
+        of: GroupName,
+        /// The row.
+        row: Box<Row>,
+    },
+    /// Rows of an open group that are not shown.
+    More {
+        /// The group.
+        of: GroupName,
+        /// How many they are.
+        count: usize,
+    },
+}
+
+impl GroupLine {
+    /// Returns its name.
+    pub fn name(&self) -> LineName {
+        match self {
+            Self::Group { group, .. } => LineName { group: group.name.clone(), flow: None },
+            Self::Row { of, row } => LineName { group: of.clone(), flow: Some(row.id) },
+            Self::More { of, .. } => LineName { group: of.clone(), flow: None },
+        }
+    }
 }
 
 /// The groups that a screen draws from.
@@ -260,12 +393,14 @@ pub struct GroupRequest {
 pub struct GroupView {
     /// What they are.
     pub by: GroupBy,
-    /// How many there are.
+    /// How many groups there are.
+    pub groups: usize,
+    /// How many lines.
     pub len: usize,
-    /// The place of the first of `rows`.
+    /// The place of the first of `lines`.
     pub first: usize,
-    /// Groups in order.
-    pub rows: Vec<Group>,
+    /// Lines in order.
+    pub lines: Vec<GroupLine>,
     /// The place of the selected one.
     pub selected: usize,
     /// The largest rate of all, which bars are measured by.
@@ -274,21 +409,71 @@ pub struct GroupView {
     pub sum: (f64, f64),
 }
 
+/// A line before it is made: of which group, by place, and what of it.
+type Spot = (u32, Part);
+
+#[derive(Clone, Copy)]
+enum Part {
+    Head { open: bool },
+    Row(RowRef),
+    More(usize),
+}
+
 impl GroupView {
-    /// Returns the window of sorted groups that was asked for.
-    pub fn of(groups: Vec<Group>, request: &GroupRequest) -> Self {
-        let len = groups.len();
-        let known = request.name.as_ref().and_then(|name| groups.iter().position(|g| g.name == *name));
+    /// Returns the window of groups that was asked for, with the rows of those that are open. Only
+    /// groups up to its end are sorted.
+    pub fn of(sums: &Sums, mut members: Members, snapshot: &Snapshot, request: &GroupRequest) -> Self {
+        let mut groups = sums.keyed(request.sort, request.flipped);
+        let count = groups.len();
+        let largest = groups.iter().map(|g| g.group.rate()).fold(0.0, f64::max);
+        let sum = groups.iter().fold((0.0, 0.0), |sum, g| (sum.0 + g.group.down, sum.1 + g.group.up));
+        // A line stands behind the groups before its own, and behind rows of those that are open.
+        let wanted = request.name.as_ref().and_then(|n| groups.iter().find(|g| g.group.name == n.group));
+        let place = match wanted.copied() {
+            Some(wanted) => groups.iter().filter(|g| g.order(&wanted) == Ordering::Less).count(),
+            None => request.place,
+        };
+        let end = place.saturating_add(request.around).saturating_add(1 + members.rows());
+        if end < count {
+            groups.select_nth_unstable_by(end, Keyed::order);
+            groups.truncate(end);
+        }
+        groups.sort_unstable_by(Keyed::order);
+        let mut spots: Vec<Spot> = Vec::with_capacity(groups.len());
+        for (n, keyed) in (0..).zip(&groups) {
+            let rows = members.of(&keyed.group.name);
+            spots.push((n, Part::Head { open: rows.is_some() }));
+            if let Some((more, rows)) = rows {
+                spots.extend(rows.iter().map(|(.., at)| (n, Part::Row(*at))));
+                spots.extend((more > 0).then_some((n, Part::More(more))));
+            }
+        }
+        let is = |(n, part): &Spot, name: &LineName| {
+            groups[*n as usize].group.name == name.group
+                && match part {
+                    Part::Head { .. } => name.flow.is_none(),
+                    Part::Row(at) => name.flow == Some(snapshot.id(*at)),
+                    Part::More(_) => false,
+                }
+        };
+        let len = count + members.rows();
+        let known = request.name.as_ref().and_then(|name| spots.iter().position(|spot| is(spot, name)));
         let selected = known.unwrap_or(request.place).min(len.saturating_sub(1));
         let first = selected.saturating_sub(request.around);
-        let largest = groups.iter().map(Group::rate).fold(0.0, f64::max);
-        let sum = groups.iter().fold((0.0, 0.0), |sum, g| (sum.0 + g.down, sum.1 + g.up));
-        let rows = groups.into_iter().skip(first).take(2 * request.around + 1).collect();
-        Self { by: request.by, len, first, rows, selected, largest, sum }
+        let line = |(n, part): &Spot| {
+            let group = groups[*n as usize].group;
+            match part {
+                Part::Head { open } => GroupLine::Group { group: Box::new(group.clone()), open: *open },
+                Part::Row(at) => GroupLine::Row { of: group.name.clone(), row: Box::new(snapshot.row(*at)) },
+                Part::More(count) => GroupLine::More { of: group.name.clone(), count: *count },
+            }
+        };
+        let lines = spots.iter().skip(first).take(2 * request.around + 1).map(line).collect();
+        Self { by: request.by, groups: count, len, first, lines, selected, largest, sum }
     }
 
-    /// Returns the group at a place, if it is in the window.
-    pub fn at(&self, place: usize) -> Option<&Group> {
-        self.rows.get(place.checked_sub(self.first)?)
+    /// Returns the line at a place, if it is in the window.
+    pub fn at(&self, place: usize) -> Option<&GroupLine> {
+        self.lines.get(place.checked_sub(self.first)?)
     }
 }

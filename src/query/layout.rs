@@ -14,6 +14,9 @@ use crate::{
 /// How long a column stays wider than what stands in it.
 const SHRINK_AFTER: Nanos = Nanos::from_secs(5);
 
+/// Columns that are shown from this width on are shown on every screen.
+const NARROW: u16 = 40;
+
 /// What each column would like to have, by index in [`COLUMNS`].
 #[derive(Clone, Debug, Default)]
 pub struct Wishes([Wish; COLUMNS.len()]);
@@ -102,11 +105,20 @@ impl Wishes {
             by if by < 0 && COLUMNS[*i].share > 0 => COLUMNS[*i].min.saturating_add_signed(by).max(4),
             by => COLUMNS[*i].min.saturating_add_signed(by.max(0)),
         };
-        // What a wider screen would show goes first where there is no room for all.
+        // What a wider screen would show goes first where there is no room for all; on the narrowest
+        // ones that is the column that is sorted by, whose name stands in the title.
         let taken = |shown: &[usize]| shown.iter().map(|i| least(i) + 1).sum::<u16>();
         while taken(&shown) > width && shown.len() > 1 {
-            let last = (0..shown.len()).filter(|n| Some(COLUMNS[shown[*n]].id) != sort);
-            let Some(n) = last.max_by_key(|n| (COLUMNS[shown[*n]].shown_from, *n)) else { break };
+            let always = |n: &usize| COLUMNS[shown[*n]].shown_from <= NARROW;
+            let kept = |n: &usize| Some(COLUMNS[shown[*n]].id) == sort || always(n);
+            let places = || 0..shown.len();
+            let rank = |n: &usize| (COLUMNS[shown[*n]].shown_from, *n);
+            let n = places()
+                .filter(|n| !kept(n))
+                .max_by_key(rank)
+                .or_else(|| places().filter(|n| !always(n)).max_by_key(rank))
+                .or_else(|| places().max_by_key(rank));
+            let Some(n) = n else { break };
             shown.remove(n);
         }
         let mut widths: Vec<u16> = shown.iter().map(least).collect();
@@ -193,6 +205,18 @@ mod tests {
             left_out(&default_places(&Wishes::default(), 80)).map(|c| c.short).collect::<Vec<_>>(),
             ["Local", "Service"]
         );
+    }
+
+    #[test]
+    fn v7_the_narrowest_screens_keep_their_four_columns_whatever_is_sorted_by() {
+        for row in crate::query::sort::SORTS {
+            for width in 40..80 {
+                let places = Wishes::default().places(width, &Choice::default(), row.column);
+                let there = |header| places.iter().any(|p| p.column.header == header);
+                let narrow = ["Pro", "Remote Address", "Down/Up", "Process"];
+                assert!(narrow.into_iter().all(there), "{} at {width}", row.name);
+            }
+        }
     }
 
     #[test]

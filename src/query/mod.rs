@@ -1,6 +1,7 @@
 //! What a reader asks of a snapshot: which rows, in which order, in which columns.
 
 pub mod application;
+pub mod census;
 pub mod column;
 pub mod damping;
 pub mod filter;
@@ -9,10 +10,12 @@ pub mod group;
 pub mod kept;
 pub mod labels;
 pub mod layout;
+pub mod rest;
 pub mod scan;
 pub mod select;
 pub mod signs;
 pub mod sort;
 pub mod states;
 pub mod text;
+pub mod watch;
 pub mod window;

@@ -26,6 +26,7 @@ use crate::{
             eval::{Filter, Surroundings, next_state},
             plan::Scratch,
         },
+        rest::Rest,
         sort::{Key, Keyer, Sort, SortBy},
         window::Localhost,
     },
@@ -236,11 +237,13 @@ impl Scan {
         let work = |scratch: &mut Scratch| {
             let mut counts = Counts::default();
             let mut unnamed = Vec::new();
+            let mut rest = Rest::default();
             loop {
                 // NB: the lock ends with this statement.
                 let next = pieces.lock().unwrap_or_else(PoisonError::into_inner).pop();
                 let Some(piece) = next else { return (counts, unnamed) };
                 counts += look.at(piece, scratch, &mut unnamed);
+                rest.now_and_then();
             }
         };
         let (mut counts, mut unnamed) = (Counts::default(), Vec::new());

@@ -14,6 +14,11 @@ pub struct Signs {
     pub down: char,
     pub up: char,
     pub selected: char,
+    /// A group with its rows below it, and without.
+    pub open: char,
+    pub closed: char,
+    /// A row or a number that somebody watches for.
+    pub watched: char,
     /// From 75 % and over 90 % of a row's lifetime.
     pub aging: char,
     pub dying: char,
@@ -41,6 +46,9 @@ impl Signs {
         down: '↓',
         up: '↑',
         selected: '▌',
+        open: '▾',
+        closed: '▸',
+        watched: '◆',
         aging: '!',
         dying: '‼',
         fading: '~',
@@ -63,6 +71,9 @@ impl Signs {
         down: 'v',
         up: '^',
         selected: '>',
+        open: '-',
+        closed: '+',
+        watched: '@',
         aging: '!',
         dying: 'X',
         fading: '~',

@@ -17,19 +17,26 @@ use crate::{
         time::{Nanos, Stamp},
     },
     capture::source::SourceStatus,
-    process::lookup::OwnerStatus,
+    process::{listening::Listening, lookup::OwnerStatus},
     query::{
+        census::Census,
         column::ServiceName,
         damping::Damper,
-        filter::eval::{Filter, Surroundings},
-        group::{GroupName, GroupRequest, GroupView, Sums, process_of},
+        filter::{
+            eval::{Filter, Surroundings},
+            plan::Scratch,
+        },
+        group::{GroupName, GroupRequest, GroupView, Members, Sums, process_of},
         kept::ended_spot,
+        rest::Rest,
         scan::{Question, Scan, Spot},
         select::{self, Entry, Target},
         sort::{Sort, SortBy},
+        watch::{Counted, Firing, Watch, Watcher},
     },
     snapshot::{
         ended::{EndedFlow, EndedFlows, EndedList},
+        flow_view::FlowView,
         row::Row,
         view::{Snapshot, StageStatus, Totals},
     },
@@ -84,10 +91,16 @@ pub struct Request {
     pub frozen: bool,
     /// The order must be exact, although it is one of rates.
     pub exact: bool,
+    /// The order must be exact at every epoch.
+    pub undamped: bool,
     /// Names of services, which rows may be sorted and found by.
     pub services: Option<ServiceName>,
     /// Sums by host or process that are wanted.
     pub group: Option<GroupRequest>,
+    /// Counts of states, protocols and round trips are wanted.
+    pub census: bool,
+    /// What is watched for.
+    pub watches: Arc<Vec<Watch>>,
     /// Changes whenever the set of rows or their order does: with `localhost`, `filter`, `sort`,
     /// `only`, `ended` and `services`.
     pub serial: u64,
@@ -150,6 +163,14 @@ pub struct View {
     pub top: Vec<Share>,
     /// Sums by host or process.
     pub groups: Option<GroupView>,
+    /// Counts of states, protocols and round trips.
+    pub census: Option<Census>,
+    /// Which watches fire, in their order.
+    pub firing: Vec<Option<Firing>>,
+    /// Rows of the window that a watch looks for.
+    pub watched: HashSet<FlowId>,
+    /// Sockets that wait for others; whoever asks for groups fills it in.
+    pub listening: Arc<Vec<Listening>>,
     /// Number of the next flow that ends.
     pub ended_end: u64,
     /// Rows without a filter.
@@ -199,6 +220,9 @@ pub struct Finder {
     frozen: Option<(Box<Snapshot>, EndedList)>,
     top: (Epoch, Vec<Share>),
     around: Surroundings,
+    watcher: Watcher,
+    firing: (Epoch, Vec<Option<Firing>>),
+    scratch: Scratch,
 }
 
 /// Parts of the traffic that are told.
@@ -248,12 +272,18 @@ impl Finder {
         view.ended_end = list.end();
         view.groups = request.group.as_ref().map(|group| self.groups(snapshot, group));
         view.top.clone_from(&self.top.1);
+        view.census = request.census.then(|| Census::of(snapshot));
+        if self.firing.0 != live.epoch || self.firing.1.len() != request.watches.len() {
+            self.firing = (live.epoch, self.watcher.look(live, &request.watches, &around));
+        }
+        view.firing.clone_from(&self.firing.1);
+        view.watched = self.watched(&view.rows, &request.watches, &around);
         self.frozen = frozen;
         self.around = around;
         view
     }
 
-    /// Calls `each` with the record of every row that the request shows, in its order.
+    /// Calls `each` with every row that the request shows, in its order.
     ///
     /// # Errors
     /// Those of `each`.
@@ -261,7 +291,7 @@ impl Finder {
         &mut self,
         live: &Snapshot,
         request: &Request,
-        mut each: impl FnMut(&EndedFlow) -> Result<(), E>,
+        mut each: impl FnMut(&Row) -> Result<(), E>,
     ) -> Result<usize, E> {
         let all = Request {
             cursor: Cursor::First,
@@ -273,7 +303,7 @@ impl Finder {
         };
         let view = self.find(live, &all);
         for row in &view.rows {
-            each(&of_row(row))?;
+            each(row)?;
         }
         Ok(view.rows.len())
     }
@@ -375,6 +405,10 @@ impl Finder {
             serial: request.serial,
             top: Vec::new(),
             groups: None,
+            census: None,
+            firing: Vec::new(),
+            watched: HashSet::new(),
+            listening: Arc::default(),
             ended_end: 0,
             all: counts.all,
             len: counts.matched,
@@ -399,7 +433,7 @@ impl Finder {
         if !by.is_rate() {
             return;
         }
-        if request.exact || request.frozen {
+        if request.exact || request.undamped || request.frozen {
             return self.damper.reset(rows.iter().map(|row| row.id), now);
         }
         let rate = |row: &Row| match by {
@@ -419,14 +453,47 @@ impl Finder {
         rows.clone_from_slice(&sorted);
     }
 
+    /// Returns which rows a watch looks for.
+    fn watched(&mut self, rows: &[Row], watches: &[Watch], around: &Surroundings) -> HashSet<FlowId> {
+        let filters: Vec<_> = watches
+            .iter()
+            .filter_map(|watch| match &watch.counts {
+                Counted::Rows(filter) if watch.on => Some(filter),
+                _ => None,
+            })
+            .collect();
+        if filters.is_empty() {
+            return HashSet::new();
+        }
+        let flows: Vec<_> =
+            rows.iter().filter(|row| row.end.is_none()).map(|row| (row, of_row(row))).collect();
+        let mut watched = HashSet::new();
+        for filter in filters {
+            // Answers are those of one filter.
+            self.scratch.forget();
+            watched.extend(flows.iter().filter_map(|(row, flow)| {
+                let flow = FlowView { rate: row.rate, silence: row.silence, ..flow.view() };
+                filter.holds(&flow, around, &mut self.scratch).then_some(row.id)
+            }));
+        }
+        watched
+    }
+
     fn groups(&self, snapshot: &Snapshot, request: &GroupRequest) -> GroupView {
         let mut sums = Sums::new(request.by, snapshot.wall);
+        let mut members = Members::new(request.by, &request.open);
+        let (mut rest, mut turn) = (Rest::default(), 0_u32);
         self.scan.each(|_, spot| {
-            if let Spot::Live(at) = spot {
-                sums.add(&snapshot.flow(at));
+            let Spot::Live(at) = spot else { return };
+            turn = turn.wrapping_add(1);
+            if turn.is_multiple_of(256) {
+                rest.now_and_then();
             }
+            let flow = snapshot.flow(at);
+            sums.add(&flow);
+            members.add(at, &flow);
         });
-        GroupView::of(sums.sorted(request.sort, request.flipped), request)
+        GroupView::of(&sums, members, snapshot, request)
     }
 }
 
@@ -439,8 +506,10 @@ fn shares(snapshot: &Snapshot) -> Vec<Share> {
     let mut rates: HashMap<GroupName, f64> = HashMap::new();
     // Flows of one process mostly share what is known of it.
     let mut by_owner: HashMap<usize, (GroupName, f64)> = HashMap::new();
+    let mut rest = Rest::default();
     for worker in 0..snapshot.workers() {
         for chunk in (0..snapshot.chunks(worker)).filter(|c| snapshot.moves(worker, *c)) {
+            rest.now_and_then();
             snapshot.look_at(worker, chunk, |_, flow| {
                 let (down, up) = flow.down_up();
                 let rate = f64::from(down) + f64::from(up);
@@ -856,6 +925,38 @@ mod tests {
         assert_eq!((live.len, live.frozen.is_none()), (50, true));
     }
 
+    fn heads(groups: &GroupView) -> impl Iterator<Item = &crate::query::group::Group> {
+        groups.lines.iter().filter_map(|line| match line {
+            crate::query::group::GroupLine::Group { group, .. } => Some(&**group),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn open_groups_show_the_rows_that_move_most() {
+        let snapshot = mixed(3000);
+        let group = GroupRequest {
+            by: GroupBy::Process,
+            sort: GroupSort::Connections,
+            flipped: false,
+            open: vec![GroupName::Forwarded],
+            name: None,
+            place: 0,
+            around: 5000,
+        };
+        let view = Finder::default().find(&snapshot, &Request { group: Some(group), ..Request::default() });
+        let groups = view.groups.unwrap();
+        let rows: Vec<_> = groups.lines.iter().filter(|l| l.name().flow.is_some()).collect();
+        assert_eq!(rows.len(), 200);
+        let forwarded = heads(&groups).find(|g| g.name == GroupName::Forwarded).unwrap();
+        let more = groups.lines.iter().find_map(|line| match line {
+            crate::query::group::GroupLine::More { count, .. } => Some(*count),
+            _ => None,
+        });
+        assert_eq!(more, Some(forwarded.flows - 200));
+        assert_eq!(groups.len, groups.groups + 201);
+    }
+
     #[test]
     fn groups_sum_up_to_the_whole() {
         let snapshot = mixed(500);
@@ -863,6 +964,7 @@ mod tests {
             by: GroupBy::Process,
             sort: GroupSort::Rate,
             flipped: false,
+            open: Vec::new(),
             name: None,
             place: 0,
             around: 100,
@@ -871,10 +973,10 @@ mod tests {
             let group = Some(GroupRequest { by, ..group.clone() });
             let view = Finder::default().find(&snapshot, &Request { group, ..Request::default() });
             let groups = view.groups.unwrap();
-            assert_eq!(groups.rows.iter().map(|g| g.flows).sum::<usize>(), 500);
+            assert_eq!(heads(&groups).map(|g| g.flows).sum::<usize>(), 500);
             let all = snapshot.totals.down + snapshot.totals.up;
             assert!((groups.sum.0 + groups.sum.1 - all).abs() < 1e-6 * all);
-            assert!(groups.rows.windows(2).all(|w| w[0].rate() >= w[1].rate()));
+            assert!(heads(&groups).collect::<Vec<_>>().windows(2).all(|w| w[0].rate() >= w[1].rate()));
             assert!(!view.top.is_empty() && view.top.windows(2).all(|w| w[0].rate >= w[1].rate));
         }
     }

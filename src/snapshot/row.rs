@@ -202,4 +202,13 @@ impl Direction {
             _ => Self::In,
         }
     }
+
+    /// Returns its word in filters and exports: `out`, `in` or `fwd`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Out => "out",
+            Self::In => "in",
+            Self::Forwarded => "fwd",
+        }
+    }
 }

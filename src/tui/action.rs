@@ -104,8 +104,22 @@ pub enum Action {
     CopyAs,
     /// Copies what is under the cursor.
     CopyField,
-    /// Writes the rows of the view to a file.
+    /// Asks in which form the rows of the view are written to a file.
     Export,
+    /// Opens the list of interfaces.
+    Interfaces,
+    /// Opens the list of sockets that wait for others.
+    Listening,
+    /// Opens the list of what is degraded.
+    Degraded,
+    /// Reads the file up to so many seconds later, or earlier.
+    StepTime(i64),
+    /// Plays the file at the speed at which it was recorded; stops.
+    Play,
+    /// Shows the rows of the selected group.
+    Unfold,
+    /// Hides them.
+    Fold,
     /// Opens the chooser of columns.
     Columns,
     /// Sums up by process, by host, not at all.

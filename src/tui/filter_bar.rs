@@ -42,8 +42,16 @@ impl FilterBar {
         self.recalled = None;
     }
 
-    /// Closes the line and keeps the filter; remembers it.
-    pub fn keep(&mut self) {
+    /// Closes the line, keeps the filter and remembers it; returns whether it did. A text that is
+    /// no filter, or not all of one, is not entered: the line stays and says why, and the last good
+    /// filter stays in force.
+    pub fn keep(&mut self) -> bool {
+        if let Some((field, start)) = self.editing.as_ref().zip(self.incomplete.take()) {
+            self.problem = Some(unfinished(field.text(), start));
+        }
+        if self.editing.is_some() && self.problem.is_some() {
+            return false;
+        }
         self.editing = None;
         self.problem = None;
         if !self.text.is_empty() {
@@ -52,6 +60,7 @@ impl FilterBar {
             let extra = self.history.len().saturating_sub(MOST_REMEMBERED);
             self.history.drain(..extra);
         }
+        true
     }
 
     /// Closes the line and shows everything.
@@ -138,6 +147,17 @@ impl FilterBar {
     }
 }
 
+/// Says what the term at `start`, the last one, lacks.
+fn unfinished(text: &str, start: usize) -> Problem {
+    let term = &text[start..];
+    let is_regex = term.starts_with('/') || term.contains(":/");
+    let reason = match is_regex {
+        true => "/ is not closed; in quotes it is text",
+        false => "something is missing behind this",
+    };
+    Problem { start, end: text.len(), reason: reason.into() }
+}
+
 fn values_of(keyword: &str) -> &'static [&'static str] {
     match keyword.to_ascii_lowercase().as_str() {
         "proto" => &["tcp", "udp", "icmp", "icmp6", "arp", "sctp", "igmp", "gre", "esp"],
@@ -200,6 +220,31 @@ mod tests {
         assert_eq!(bar.text(), "port:443");
         assert!(bar.problem.is_some() && bar.in_force().is_some());
         assert!(bar.set("", None) && bar.in_force().is_none());
+    }
+
+    #[test]
+    fn f14_what_is_no_filter_is_neither_entered_nor_remembered() {
+        for text in [
+            "tcp prot:x",
+            "tcp rate>",
+            "tcp (",
+            "tcp proto:",
+            "tcp or",
+            "tcp /^ab",
+            "sni:/ab",
+            "tcp \"a b",
+            "tcp not",
+        ] {
+            let mut bar = typed("tcp");
+            bar.editing = Some(Field::new(text));
+            bar.typed(None);
+            assert!(!bar.keep() && !bar.keep(), "{text}");
+            assert!(bar.editing.is_some() && bar.problem.is_some() && bar.history.is_empty(), "{text}");
+            assert!(text.starts_with("sni") || bar.in_force().is_some(), "{text}");
+            bar.editing = Some(Field::new("tcp"));
+            bar.typed(None);
+            assert!(bar.keep() && bar.editing.is_none() && bar.history == ["tcp"], "{text}");
+        }
     }
 
     #[test]

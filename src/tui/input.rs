@@ -4,11 +4,12 @@
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
 
 use crate::tui::{
-    action::{Action, Tab},
+    action::Action,
     app::{App, Next},
     field::Field,
     keys,
     overlay::{Overlay, entries},
+    theme::Role,
 };
 
 const NONE: KeyModifiers = KeyModifiers::NONE;
@@ -53,12 +54,11 @@ pub fn take_key(app: &mut App, event: KeyEvent) -> Next {
         Some(action) => app.act(action),
         None => {
             app.other_key();
-            // On Details and the like the arrows left and right walk the tabs' neighbours.
-            match key.1 {
-                KeyCode::Right if app.group_by().is_some() => app.act(Action::Enter),
-                KeyCode::Left if app.tab == Tab::Overview => app.act(Action::Close),
-                _ => Next::Draw,
+            // A key that cannot work now says why.
+            if let Some(reason) = keys::refusal_of(event, app) {
+                app.say(reason, Role::Warn);
             }
+            Next::Draw
         }
     }
 }

@@ -74,11 +74,16 @@ fn in_overview(app: &App) -> Result<(), &'static str> {
 }
 
 fn row_in_overview(app: &App) -> Result<(), &'static str> {
-    in_overview(app).and_then(|()| with_row(app))
+    in_overview(app).and_then(|()| no_sums(app)).and_then(|()| with_row(app))
+}
+
+fn no_sums(app: &App) -> Result<(), &'static str> {
+    if_so(app.group_by().is_none(), "only of a row, not of sums")
 }
 
 fn row_in_view(app: &App) -> Result<(), &'static str> {
     if_so(matches!(app.tab, Tab::Overview | Tab::Details), "only on Overview and Details")
+        .and_then(|()| no_sums(app))
         .and_then(|()| with_row(app))
 }
 
@@ -86,10 +91,31 @@ fn on_details(app: &App) -> Result<(), &'static str> {
     if_so(matches!(app.tab, Tab::Details | Tab::Pipeline), "only on Details and Pipeline")
 }
 
+fn of_file(app: &App) -> Result<(), &'static str> {
+    if_so(app.is_file(), "only with --read")
+        .and_then(|()| if_so(app.setup.rereads, "standard input cannot be read again"))
+        .and_then(|()| if_so(app.can_step(), "the file is not read yet"))
+}
+
+fn live(app: &App) -> Result<(), &'static str> {
+    if_so(app.setup.interfaces.is_some(), "a file is read")
+}
+
+fn with_listeners(app: &App) -> Result<(), &'static str> {
+    if_so(app.setup.listening.is_some(), "a file tells nothing of this host's sockets")
+        .and_then(|()| if_so(app.tab == Tab::Processes, "only on Processes"))
+}
+
+fn in_groups(app: &App) -> Result<(), &'static str> {
+    if_so(app.group_by().is_some(), "only in sums: a, Hosts and Processes")
+        .and_then(|()| if_so(app.selected_line().is_some(), "no row is selected"))
+}
+
 fn enters(app: &App) -> Result<(), &'static str> {
     match app.tab {
-        Tab::Overview => with_row(app),
-        Tab::Hosts | Tab::Processes => if_so(app.selected_group().is_some(), "no row is selected"),
+        Tab::Overview if app.group_by().is_none() => with_row(app),
+        Tab::Overview => if_so(app.selected_line().is_some(), "no row is selected"),
+        Tab::Hosts | Tab::Processes => if_so(app.selected_line().is_some(), "no row is selected"),
         _ => Err("only in tables"),
     }
 }
@@ -162,6 +188,23 @@ pub const KEYS: &[Key] = &[
     ),
     row(&[ch(':')], ":", "every action by name", Some((":", "all")), Action::Palette, always),
     row(&[ch('a')], "a", "sums up by process, by host, not at all", None, Action::Group, always),
+    row(
+        &[key(KeyCode::Right)],
+        "Right",
+        "in sums: shows the rows of the group below it",
+        Some(("Right", "open")),
+        Action::Unfold,
+        in_groups,
+    ),
+    row(&[key(KeyCode::Left)], "Left", "hides them", Some(("Left", "close")), Action::Fold, in_groups),
+    row(
+        &[ch('l')],
+        "l",
+        "on Processes: the sockets that wait for others",
+        Some(("l", "listening")),
+        Action::Listening,
+        with_listeners,
+    ),
     row(&[ch('t')], "t", "shows or hides ended rows", None, Action::Ended, always),
     row(&[ch('x')], "x x", "clears ended rows", None, Action::Clear, always),
     row(&[ch('X')], "X X", "resets history and peaks", None, Action::Reset, always),
@@ -180,7 +223,26 @@ pub const KEYS: &[Key] = &[
         Action::Localhost,
         always,
     ),
-    row(&[ch('e')], "e", "writes the rows of the view to a file", None, Action::Export, always),
+    row(
+        &[ch('e')],
+        "e",
+        "writes the rows of the view to a file, as JSON or CSV",
+        None,
+        Action::Export,
+        always,
+    ),
+    row(&[ch('I')], "I", "watches another interface", None, Action::Interfaces, live),
+    row(&[ch('!')], "!", "what is degraded, and what helps", None, Action::Degraded, always),
+    row(&[ch(',')], ",", "with --read: a second back", Some((",", "back")), Action::StepTime(-1), of_file),
+    row(&[ch('.')], ".", "with --read: a second on", Some((".", "on")), Action::StepTime(1), of_file),
+    row(
+        &[ch(';')],
+        ";",
+        "with --read: plays at the speed at which it was recorded, and stops",
+        Some((";", "play")),
+        Action::Play,
+        of_file,
+    ),
     row(&[ch('r')], "r", "resets filter, order and columns", None, Action::ResetView, always),
     row(&[ch('T')], "T", "the next theme", None, Action::Theme, always),
     row(&[key(KeyCode::Tab), ch(']')], "Tab, ]", "the next tab", None, Action::Cycle(1), always),
@@ -238,6 +300,12 @@ pub fn plain(event: KeyEvent) -> (KeyModifiers, KeyCode) {
 pub fn action_of(event: KeyEvent, app: &App) -> Option<Action> {
     let pressed = plain(event);
     KEYS.iter().find(|k| k.keys.contains(&pressed) && (k.works)(app).is_ok()).map(|k| k.action)
+}
+
+/// Returns why a key that has a meaning elsewhere has none here.
+pub fn refusal_of(event: KeyEvent, app: &App) -> Option<&'static str> {
+    let pressed = plain(event);
+    KEYS.iter().filter(|k| k.keys.contains(&pressed)).find_map(|k| (k.works)(app).err())
 }
 
 #[cfg(test)]

@@ -25,29 +25,44 @@ use std::{
     sync::{
         Arc,
         atomic::Ordering,
-        mpsc::{Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
     base::time::{Nanos, Stamp},
-    query::format,
+    query::{format, layout::Choice},
     snapshot::{ended::EndedFlows, publication::Publication},
     tui::{
-        app::{App, Effect, Next, SelfUsage, Setup},
+        app::{Again, App, Effect, Form, Next, SelfUsage, Setup},
         clipboard::Wrapper,
         terminal::Screen,
         theme::Role,
-        threads::{Ask, Event, Files},
+        theme::ThemeName,
+        threads::{Answers, Ask, AskBackground, Event, Files, Run},
     },
 };
 
 /// Keeps filters, oldest first.
 pub type Remember = Box<dyn Fn(&[String])>;
 
+/// An engine that runs.
+pub struct Running {
+    /// Its epochs.
+    pub publication: Arc<Publication>,
+    /// Flows that have ended.
+    pub ended: Arc<EndedFlows>,
+    /// What capture cannot do, in words.
+    pub notes: Vec<String>,
+}
+
+/// Starts to look at something else: ends the engine that runs and returns the next one; where that is
+/// not possible, the one that runs goes on, and the reason is told.
+pub type StartAgain<'a> = Box<dyn FnMut(&Again) -> Result<Running, String> + 'a>;
+
 /// What the screen needs from those who start it.
-pub struct ScreenOptions {
+pub struct ScreenOptions<'a> {
     /// How it looks, and what it is told once.
     pub setup: Setup,
     /// Whether clicks select and the wheel scrolls.
@@ -56,8 +71,14 @@ pub struct ScreenOptions {
     pub usage: Box<dyn FnMut() -> Option<SelfUsage>>,
     /// When the program began, to tell how long a file took.
     pub started: Instant,
-    /// Ended flows.
-    pub ended: Arc<EndedFlows>,
+    /// Looks at something else from now on.
+    pub again: StartAgain<'a>,
+    /// Asks the terminal for its background, where the theme follows that.
+    pub background: Option<AskBackground>,
+    /// Keeps the columns that were chosen for the next run.
+    pub keep_columns: Box<dyn Fn(&Choice) -> Result<(), String>>,
+    /// Writes a line to the log.
+    pub log: Box<dyn Fn(&str)>,
     /// What files are written with.
     pub files: Files,
     /// Sets the milliseconds between two refreshes.
@@ -90,46 +111,61 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How soon a signal is seen.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// Shows the epochs of `publication` until the user quits, a signal asks to end, the terminal
+/// Shows the epochs of an engine until the user quits, a signal asks to end, the terminal
 /// goes away, or a live engine ends.
 ///
 /// # Errors
 /// When there is no terminal, or it or the threads cannot be set up. A terminal that goes away
 /// later is no error.
-pub fn run(publication: &Arc<Publication>, options: ScreenOptions) -> Result<(), ScreenError> {
+pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenError> {
     if !io::stdout().is_terminal() {
         return Err(ScreenError::NoTerminal);
     }
     let stop = terminal::stop_flag().map_err(ScreenError::Start)?;
     let screen = Screen::open(options.mouse).map_err(ScreenError::Terminal)?;
-    let (asks, events) =
-        threads::start(publication, &options.ended, options.files).map_err(ScreenError::Start)?;
+    let (sender, events) = mpsc::channel();
     let mut options = options;
     let app = App::new(std::mem::take(&mut options.setup));
+    let answers = answers(running, &app, &options);
+    let asks = threads::start(0, answers, &sender).map_err(ScreenError::Start)?;
+    threads::start_input(&sender, options.background).map_err(ScreenError::Start)?;
     let stopped = move || stop.load(Ordering::SeqCst);
-    Loop { app, screen, asks, events, options }.run(stopped)
+    Loop { app, screen, asks, sender, events, options, run: 0 }.run(stopped)
 }
 
-struct Loop {
+fn answers(running: Running, app: &App, options: &ScreenOptions<'_>) -> Answers {
+    let Running { publication, ended, .. } = running;
+    Answers { publication, ended, files: options.files, listening: app.setup.listening }
+}
+
+struct Loop<'a> {
     app: App,
     screen: Screen,
     asks: Sender<Ask>,
+    /// For the threads of the next engine.
+    sender: Sender<Event>,
     events: Receiver<Event>,
-    options: ScreenOptions,
+    options: ScreenOptions<'a>,
+    run: Run,
 }
 
-impl Loop {
+impl Loop<'_> {
     fn run(mut self, stopped: impl Fn() -> bool) -> Result<(), ScreenError> {
         let mut measured: Option<Instant> = None;
         loop {
             self.app.clock = wall();
             self.app.uptime = Nanos(self.options.started.elapsed().as_nanos() as u64);
-            if measured.is_none_or(|at| at.elapsed() >= SECOND) {
-                measured = Some(Instant::now());
-                self.app.usage = (self.options.usage)();
+            self.app.go_on_playing();
+            if self.affect().is_err() {
+                return Ok(());
             }
             if self.screen.draw(&mut self.app).is_err() {
                 return Ok(());
+            }
+            // Behind the frame, which a key may wait for.
+            if measured.is_none_or(|at| at.elapsed() >= SECOND) {
+                measured = Some(Instant::now());
+                self.app.usage = (self.options.usage)();
             }
             if let Some((request, urgent)) = self.app.ask()
                 && self.asks.send(Ask::Rows(Box::new(request), urgent)).is_err()
@@ -160,15 +196,21 @@ impl Loop {
 
     fn handle(&mut self, event: Event) -> Next {
         let next = match event {
-            Event::View(view) => {
+            // What is left of an engine that was looked at before.
+            Event::View(run, _) | Event::Over(run) if run != self.run => Next::Draw,
+            Event::View(_, view) => {
                 self.app.uptime = Nanos(self.options.started.elapsed().as_nanos() as u64);
                 self.app.take(*view);
                 self.app.ask_again();
                 Next::Draw
             }
             // A file's last epoch stays on screen; a live engine that ended has something to say.
-            Event::Over if self.app.is_file() && self.app.view.is_some() => Next::Draw,
-            Event::Over => Next::Quit,
+            Event::Over(_) if self.app.is_file() && self.app.view.is_some() => Next::Draw,
+            Event::Over(_) => Next::Quit,
+            Event::LightBackground => {
+                self.app.setup.theme.name = ThemeName::Light;
+                Next::Draw
+            }
             Event::Terminal(event) => input::take(&mut self.app, &event),
             Event::Exported(done) => {
                 let role = if done.is_ok() { Role::Good } else { Role::Bad };
@@ -195,24 +237,52 @@ impl Loop {
                     Some(bytes) => self.screen.send(&bytes)?,
                     None => self.app.say("too long for the clipboard", Role::Bad),
                 },
-                Effect::Export => {
-                    let name = export_name(self.app.clock, (self.app.setup.utc_offset)(self.app.clock));
+                Effect::Export(form) => {
+                    let offset = (self.app.setup.utc_offset)(self.app.clock);
+                    let name = export_name(self.app.clock, offset, form);
                     let request = self.app.request();
                     // The thread that answers has ended only if the program is about to.
                     let _ = self.asks.send(Ask::Export(Box::new(request), name));
                 }
                 Effect::Refresh(ms) => (self.options.refresh)(ms),
                 Effect::Remember(filters) => (self.options.remember)(&filters),
+                Effect::KeepColumns(columns) => {
+                    if let Err(why) = (self.options.keep_columns)(&columns) {
+                        self.app.say(format!("the columns are not kept: {why}"), Role::Warn);
+                    }
+                }
+                Effect::Log(line) => (self.options.log)(&line),
+                Effect::Again(again) => self.look_at(&again)?,
             }
         }
+        Ok(())
+    }
+
+    /// Looks at another source, or at the same one up to another time.
+    fn look_at(&mut self, again: &Again) -> io::Result<()> {
+        let running = match (self.options.again)(again) {
+            Ok(running) => running,
+            Err(why) => {
+                self.app.say(why, Role::Bad);
+                return Ok(());
+            }
+        };
+        match again {
+            Again::Interface(_) => self.app.begin_anew(running.notes.clone()),
+            Again::Until(_) => self.app.begin_again(),
+        }
+        self.run += 1;
+        let answers = answers(running, &self.app, &self.options);
+        // The threads of the last engine end when their channel is closed.
+        self.asks = threads::start(self.run, answers, &self.sender)?;
         Ok(())
     }
 }
 
 /// `rustnet_2026-11-22_13-58-04.jsonl`
-fn export_name(now: Stamp, utc_offset: i32) -> PathBuf {
+fn export_name(now: Stamp, utc_offset: i32, form: Form) -> PathBuf {
     let time = format::date_time(now, utc_offset).replace(' ', "_").replace(':', "-");
-    PathBuf::from(format!("rustnet_{time}.jsonl"))
+    PathBuf::from(format!("rustnet_{time}.{}", form.ending()))
 }
 
 fn wall() -> Stamp {

@@ -1,14 +1,14 @@
-//! What lies over the page: the palette, the chooser of columns, the forms to copy.
+//! What lies over the page: the palette, the chooser of columns, and lists to choose from or to read.
 
 use crate::{
     query::{column::COLUMNS, filter::matching, sort::SORTS, window::of_row},
     tui::{
         action::Action,
-        app::{App, Effect, Next},
+        app::{Again, App, Effect, Form, Next},
         field::Field,
         keys::KEYS,
         terms,
-        theme::ThemeName,
+        theme::{Role, ThemeName},
     },
 };
 
@@ -27,13 +27,45 @@ pub enum Overlay {
         /// The selected column.
         selected: usize,
     },
-    /// What can be copied of a row: names and texts.
-    CopyAs {
-        /// The forms.
-        forms: Vec<(&'static str, String)>,
-        /// The selected one.
-        selected: usize,
-    },
+    /// Something to choose, or to read.
+    List(List),
+}
+
+/// A list with a title.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// What it is.
+    pub title: &'static str,
+    /// What one can do.
+    pub hint: &'static str,
+    /// Its lines.
+    pub lines: Vec<Line>,
+    /// The selected one.
+    pub selected: usize,
+}
+
+/// A line of a list.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// What it is about.
+    pub name: String,
+    /// What is said of it.
+    pub text: String,
+    /// What choosing it does.
+    pub pick: Pick,
+}
+
+/// What choosing a line does.
+#[derive(Clone, Debug)]
+pub enum Pick {
+    /// Nothing: it is to be read.
+    Read,
+    /// Copies this.
+    Copy(String),
+    /// Writes the rows of the view in this form.
+    Export(Form),
+    /// Watches this interface.
+    Interface(String),
 }
 
 /// An entry of the palette.
@@ -44,7 +76,7 @@ pub struct Entry {
     /// What it does.
     pub text: String,
     /// Why it cannot be done now.
-    pub refusal: Option<&'static str>,
+    pub refusal: Option<String>,
     what: What,
 }
 
@@ -55,6 +87,8 @@ enum What {
     Theme(ThemeName),
     Refresh(u32),
     Filter(String),
+    Watch(usize),
+    NewWatch(String),
 }
 
 impl Overlay {
@@ -68,13 +102,77 @@ impl Overlay {
         Self::Columns { selected: 0 }
     }
 
+    fn list(title: &'static str, hint: &'static str, lines: Vec<Line>) -> Self {
+        Self::List(List { title, hint, lines, selected: 0 })
+    }
+
     /// Returns the forms in which the selected row can be copied.
     pub fn copy_as(app: &App) -> Self {
         let forms = app.selected_row().map(|row| {
             let line = app.setup.row_line.map(|line| line(&of_row(row)));
             terms::copies(row, line)
         });
-        Self::CopyAs { forms: forms.unwrap_or_default(), selected: 0 }
+        let line = |(name, text): (&str, String)| Line {
+            name: name.into(),
+            text: text.clone(),
+            pick: Pick::Copy(text),
+        };
+        let lines = forms.into_iter().flatten().map(line).collect();
+        Self::list("Copy", "Enter copies, Esc closes", lines)
+    }
+
+    /// Returns the forms in which the rows of the view can be written.
+    pub fn export() -> Self {
+        let line = |form: Form, text: &str| Line {
+            name: form.ending().into(),
+            text: text.into(),
+            pick: Pick::Export(form),
+        };
+        let lines = vec![
+            line(Form::Jsonl, "one JSON object a line, every field, as --output jsonl"),
+            line(Form::Csv, "a table for spreadsheets: names, then one line a row"),
+        ];
+        Self::list("Write the rows of this view", "Enter writes a new file here, Esc closes", lines)
+    }
+
+    /// Returns the interfaces of this host.
+    pub fn interfaces(app: &App) -> Self {
+        let all = app.setup.interfaces.map(|list| list()).unwrap_or_default();
+        let line = |(name, text): (String, String)| Line { pick: Pick::Interface(name.clone()), name, text };
+        Self::list("Interfaces", "Enter watches it instead, Esc closes", all.into_iter().map(line).collect())
+    }
+
+    /// Returns the sockets that wait for others.
+    pub fn listeners(app: &App) -> Self {
+        let all = app.setup.listening.map(|list| list()).unwrap_or_default();
+        let line = |l: crate::process::listening::Listening| {
+            let at = crate::query::text::endpoint(l.address, Some(l.port));
+            let owner = match (l.pid, l.name.is_empty()) {
+                (Some(pid), false) => format!("{} ({pid})", crate::query::text::escape(&l.name)),
+                (Some(pid), true) => format!("? ({pid})"),
+                (None, _) => format!("? uid {}", l.uid),
+            };
+            let proto = if l.protocol == "TCP" { 6 } else { 17 };
+            let service = app.setup.services.and_then(|name| name(proto, l.port)).unwrap_or("");
+            let (name, text) =
+                (format!("{} {}", l.protocol, l.port), format!("{owner:<30} {service:<14} {at}"));
+            Line { name, text, pick: Pick::Copy(at) }
+        };
+        let lines = all.into_iter().map(line).collect();
+        Self::list("Sockets that wait for others", "Enter copies the address, Esc closes", lines)
+    }
+
+    /// Returns what does not work here as it should, and what helps.
+    pub fn degraded(app: &App) -> Self {
+        let mut lines: Vec<_> = app
+            .degraded()
+            .into_iter()
+            .map(|(name, text)| Line { name: name.into(), text, pick: Pick::Read })
+            .collect();
+        if lines.is_empty() {
+            lines.push(Line { name: "all".into(), text: "nothing is degraded".into(), pick: Pick::Read });
+        }
+        Self::list("What is degraded, and what helps", "Esc closes", lines)
     }
 
     /// Moves the selection.
@@ -82,7 +180,7 @@ impl Overlay {
         let (selected, len) = match self {
             Self::Palette { selected, .. } => (selected, app_entries),
             Self::Columns { selected } => (selected, COLUMNS.len()),
-            Self::CopyAs { forms, selected } => (selected, forms.len()),
+            Self::List(list) => (&mut list.selected, list.lines.len()),
         };
         *selected = selected.saturating_add_signed(by as isize).min(len.saturating_sub(1));
     }
@@ -91,10 +189,17 @@ impl Overlay {
 /// Returns the entries of the palette that fit what is typed, best first.
 pub fn entries(app: &App, typed: &str) -> Vec<Entry> {
     let entry = |key, text: String, what| Entry { key, text, refusal: None, what };
+    let typed = typed.trim();
+    if let Some(one) = entry_of_words(typed) {
+        return vec![one];
+    }
     let mut all: Vec<Entry> = KEYS
         .iter()
         .filter(|k| k.action != Action::Palette)
-        .map(|k| Entry { refusal: (k.works)(app).err(), ..entry(k.name, k.text.into(), What::Act(k.action)) })
+        .map(|k| Entry {
+            refusal: (k.works)(app).err().map(str::to_owned),
+            ..entry(k.name, k.text.into(), What::Act(k.action))
+        })
         .collect();
     for (n, row) in SORTS.iter().enumerate() {
         all.push(entry("", format!("sort by {}", row.name), What::Sort(n)));
@@ -105,13 +210,10 @@ pub fn entries(app: &App, typed: &str) -> Vec<Entry> {
     for ms in [100, 250, 500, 1000, 2000, 5000] {
         all.push(entry("", format!("refresh {ms}"), What::Refresh(ms)));
     }
-    let typed = typed.trim();
-    if let Some(ms) = typed.strip_prefix("refresh ").and_then(|ms| ms.trim().parse::<u32>().ok()) {
-        let refusal = (!(50..=60_000).contains(&ms)).then_some("50 to 60000 milliseconds");
-        return vec![Entry { refusal, ..entry("", format!("refresh {ms}"), What::Refresh(ms)) }];
-    }
-    if let Some(filter) = typed.strip_prefix("filter ") {
-        return vec![entry("", format!("filter {filter}"), What::Filter(filter.into()))];
+    for (n, watch) in app.watches.iter().enumerate() {
+        let state = if watch.on { "on" } else { "off" };
+        let name = crate::query::text::escape(&watch.name).into_owned();
+        all.push(entry("", format!("watch {name} (is {state})"), What::Watch(n)));
     }
     if typed.is_empty() {
         return all;
@@ -124,7 +226,34 @@ pub fn entries(app: &App, typed: &str) -> Vec<Entry> {
     };
     let mut fitting: Vec<(u32, Entry)> = all.into_iter().filter_map(|e| score(&e).map(|s| (s, e))).collect();
     fitting.sort_by_key(|(score, entry)| (entry.refusal.is_some(), *score));
-    fitting.into_iter().map(|(_, entry)| entry).collect()
+    let mut fitting: Vec<Entry> = fitting.into_iter().map(|(_, entry)| entry).collect();
+    if let Some(filter) = typed.strip_prefix("watch ") {
+        let refusal = why_no_filter(filter);
+        let text = format!("watch for connections with {filter}");
+        fitting.push(Entry { refusal, ..entry("", text, What::NewWatch(filter.into())) });
+    }
+    fitting
+}
+
+/// Returns the one entry of a command with a value behind it.
+fn entry_of_words(typed: &str) -> Option<Entry> {
+    let entry = |text: String, what, refusal| Some(Entry { key: "", text, refusal, what });
+    if let Some(ms) = typed.strip_prefix("refresh ").and_then(|ms| ms.trim().parse::<u32>().ok()) {
+        let refusal = (!(50..=60_000).contains(&ms)).then(|| "50 to 60000 milliseconds".to_owned());
+        return entry(format!("refresh {ms}"), What::Refresh(ms), refusal);
+    }
+    let filter = typed.strip_prefix("filter ")?;
+    entry(format!("filter {filter}"), What::Filter(filter.into()), why_no_filter(filter))
+}
+
+/// Returns why a text is no filter, if it is none.
+fn why_no_filter(text: &str) -> Option<String> {
+    match crate::query::filter::parse(text) {
+        Err(problem) => Some(problem.reason),
+        Ok(parsed) if parsed.incomplete.is_some() => Some("this is not complete".into()),
+        Ok(parsed) if parsed.expr.is_none() => Some("nothing is looked for".into()),
+        Ok(_) => None,
+    }
 }
 
 impl App {
@@ -132,36 +261,46 @@ impl App {
     pub fn choose(&mut self) -> Next {
         match self.overlay.clone() {
             Some(Overlay::Palette { field, selected }) => {
-                let Some(entry) = entries(self, field.text()).get(selected).cloned() else {
-                    return Next::Draw;
-                };
-                if let Some(refusal) = entry.refusal {
-                    self.say(refusal, crate::tui::theme::Role::Warn);
-                    return Next::Draw;
-                }
-                self.overlay = None;
-                match entry.what {
-                    What::Act(action) => return self.act(action),
-                    What::Sort(n) => self.set_sort(crate::query::sort::Sort::by(SORTS[n].by)),
-                    What::Theme(theme) => self.setup.theme.name = theme,
-                    What::Filter(filter) => self.set_filter(&filter),
-                    What::Refresh(ms) => {
-                        self.say(format!("refreshed every {ms} ms"), crate::tui::theme::Role::Plain);
-                        self.effects.push(Effect::Refresh(ms));
-                    }
+                if let Some(entry) = entries(self, field.text()).get(selected).cloned() {
+                    return self.choose_entry(entry);
                 }
             }
             Some(Overlay::Columns { selected }) => {
                 let width = self.screen_width;
                 self.columns.switch(&COLUMNS[selected.min(COLUMNS.len() - 1)], width);
+                self.effects.push(Effect::KeepColumns(self.columns.clone()));
             }
-            Some(Overlay::CopyAs { forms, selected }) => {
+            Some(Overlay::List(list)) => {
                 self.overlay = None;
-                if let Some((_, text)) = forms.into_iter().nth(selected) {
-                    self.copy(text);
+                match list.lines.into_iter().nth(list.selected).map(|line| line.pick) {
+                    Some(Pick::Copy(text)) => self.copy(text),
+                    Some(Pick::Export(form)) => self.effects.push(Effect::Export(form)),
+                    Some(Pick::Interface(name)) => self.effects.push(Effect::Again(Again::Interface(name))),
+                    Some(Pick::Read) | None => {}
                 }
             }
             None => {}
+        }
+        Next::Draw
+    }
+
+    fn choose_entry(&mut self, entry: Entry) -> Next {
+        if let Some(refusal) = entry.refusal {
+            self.say(refusal, Role::Warn);
+            return Next::Draw;
+        }
+        self.overlay = None;
+        match entry.what {
+            What::Act(action) => return self.act(action),
+            What::Sort(n) => self.set_sort(crate::query::sort::Sort::by(SORTS[n].by)),
+            What::Theme(theme) => self.setup.theme.name = theme,
+            What::Filter(filter) => self.set_filter(&filter),
+            What::Watch(n) => self.switch_watch(n),
+            What::NewWatch(filter) => self.add_watch(&filter),
+            What::Refresh(ms) => {
+                self.say(format!("refreshed every {ms} ms"), Role::Plain);
+                self.effects.push(Effect::Refresh(ms));
+            }
         }
         Next::Draw
     }

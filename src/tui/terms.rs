@@ -56,14 +56,14 @@ pub fn of_row(row: &Row, by: SortBy, look: &Look) -> String {
     }
 }
 
-/// Returns the term that holds for the rows of a group, if there is one.
-pub fn of_group(name: &GroupName) -> Option<String> {
+/// Returns the term that holds for the rows of a group.
+pub fn of_group(name: &GroupName) -> String {
     match name {
-        GroupName::Host(address) => Some(format!("dst:={address}")),
-        GroupName::Process(name) => Some(is("process", name)),
-        GroupName::Kernel => Some(is("process", "kernel")),
-        GroupName::Forwarded => Some("dir:fwd".into()),
-        GroupName::Unknown => Some("!process:/./ !dir:fwd".into()),
+        GroupName::Host(address) => format!("dst:={address}"),
+        GroupName::Process(name) => is("process", name),
+        GroupName::Kernel => is("process", "kernel"),
+        GroupName::Forwarded => "dir:fwd".into(),
+        GroupName::Unknown => "!process:/./ !dir:fwd".into(),
     }
 }
 
@@ -145,7 +145,7 @@ mod tests {
             GroupName::Forwarded,
             GroupName::Unknown,
         ] {
-            let term = of_group(&name).unwrap();
+            let term = of_group(&name);
             assert!(parse(&term).is_ok_and(|p| p.expr.is_some() && p.incomplete.is_none()), "{term}");
         }
         assert_eq!(joined("a or b", "c"), "(a or b) c");

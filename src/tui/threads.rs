@@ -17,25 +17,35 @@ use std::{
         mpsc::{self, Receiver, Sender},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use crossterm::event as terminal_event;
+use crossterm::event::{self as terminal_event, KeyCode, KeyEvent, KeyModifiers};
 
 use crate::{
     base::ids::Epoch,
-    query::window::{Finder, Request, View},
-    snapshot::{ended::EndedFlows, publication::Publication, tap::Ended, view::Snapshot},
+    process::listening::Listening,
+    query::{
+        group::GroupBy,
+        window::{Finder, Request, View, of_row},
+    },
+    snapshot::{ended::EndedFlows, publication::Publication, row::Row, tap::Ended, view::Snapshot},
+    tui::app::Form,
 };
+
+/// Which of the sources that were looked at so far something comes from.
+pub type Run = u32;
 
 /// What comes to the loop.
 pub enum Event {
     /// A key, the mouse, another size.
     Terminal(terminal_event::Event),
+    /// The terminal's background is a light one.
+    LightBackground,
     /// Rows.
-    View(Box<View>),
+    View(Run, Box<View>),
     /// There will be no further epoch.
-    Over,
+    Over(Run),
     /// An export is written: what to say of it.
     Exported(Result<String, String>),
 }
@@ -46,60 +56,103 @@ pub enum Ask {
     Epoch,
     /// What to show from now on, and whether the rows are needed before the next epoch.
     Rows(Box<Request>, bool),
-    /// Write the rows of this request to this file.
+    /// Write the rows of this request to this file; its name says in which form.
     Export(Box<Request>, PathBuf),
 }
 
 /// What files are written with.
 #[derive(Clone, Copy)]
 pub struct Files {
-    /// Appends a row's line of an export.
-    pub row: fn(&mut Vec<u8>, &Ended),
+    /// Appends a row's line of JSON.
+    pub json: fn(&mut Vec<u8>, &Ended),
+    /// Appends a row's comma-separated values.
+    pub csv: fn(&mut Vec<u8>, &Row),
     /// Makes a file that was not there, readable by its owner only.
     pub create: fn(&Path) -> io::Result<fs::File>,
 }
 
+/// What the thread that answers needs.
+pub struct Answers {
+    /// The engine's epochs.
+    pub publication: Arc<Publication>,
+    /// Flows that have ended.
+    pub ended: Arc<EndedFlows>,
+    /// What files are written with.
+    pub files: Files,
+    /// Names the sockets that wait for others; takes some milliseconds.
+    pub listening: Option<fn() -> Vec<Listening>>,
+}
+
+/// Asks the terminal for its background: whether it is a light one, and what was typed meanwhile.
+pub type AskBackground = fn() -> (bool, Vec<u8>);
+
 /// How long the waiting thread sleeps at most, to find out that the screen is closed.
 const WAIT: Duration = Duration::from_millis(500);
+/// A terminal on a busy host gets this long to show the frame that a key made before rows are looked
+/// for.
+const FRAME_FIRST: Duration = Duration::from_millis(2);
+/// How long sockets that wait for others are believed to be the same.
+const LISTENING_FRESH: Duration = Duration::from_secs(5);
 
-/// Starts the threads. They end by themselves after both channels were dropped; none holds a
-/// snapshot while it waits.
+/// Starts the thread that reads the terminal.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn start_input(events: &Sender<Event>, background: Option<AskBackground>) -> io::Result<()> {
+    let events = events.clone();
+    let read = move || {
+        // Before the first key is read: the answer looks like keys.
+        if let Some(ask) = background {
+            let (is_light, typed) = ask();
+            if is_light {
+                let _ = events.send(Event::LightBackground);
+            }
+            for key in typed.into_iter().filter_map(key_of) {
+                let _ = events.send(Event::Terminal(terminal_event::Event::Key(key)));
+            }
+        }
+        while let Ok(event) = terminal_event::read() {
+            if events.send(Event::Terminal(event)).is_err() {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("screen/input".into()).spawn(read).map(drop)
+}
+
+/// Returns the key that a byte stands for.
+fn key_of(byte: u8) -> Option<KeyEvent> {
+    let code = match byte {
+        b'\r' => KeyCode::Enter,
+        b'\t' => KeyCode::Tab,
+        0x20..=0x7e => KeyCode::Char(byte.into()),
+        0x03 => return Some(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)),
+        _ => return None,
+    };
+    Some(KeyEvent::new(code, KeyModifiers::NONE))
+}
+
+/// Starts the threads that wait for epochs and answer. They end by themselves after both channels
+/// were dropped; none holds a snapshot while it waits.
 ///
 /// # Errors
 /// When a thread cannot be started.
-pub fn start(
-    publication: &Arc<Publication>,
-    ended: &Arc<EndedFlows>,
-    files: Files,
-) -> io::Result<(Sender<Ask>, Receiver<Event>)> {
-    let (events, incoming) = mpsc::channel();
+pub fn start(run: Run, answers: Answers, events: &Sender<Event>) -> io::Result<Sender<Ask>> {
     let (asks, asked) = mpsc::channel();
     let spawn = |name: &str| thread::Builder::new().name(name.into());
-    spawn("screen/input").spawn({
-        let events = events.clone();
-        move || read_terminal(&events)
-    })?;
+    let publication = Arc::clone(&answers.publication);
     spawn("screen/query").spawn({
-        let (events, publication) = (events.clone(), Arc::clone(publication));
-        let finder = Finder::with_ended(Arc::clone(ended));
-        move || answer(finder, &publication, &asked, &events, files)
+        let events = events.clone();
+        move || answer(run, answers, &asked, &events)
     })?;
     spawn("screen/epochs").spawn({
-        let (asks, publication) = (asks.clone(), Arc::clone(publication));
-        move || wait_for_epochs(&publication, &asks, &events)
+        let (asks, events) = (asks.clone(), events.clone());
+        move || wait_for_epochs(run, &publication, &asks, &events)
     })?;
-    Ok((asks, incoming))
+    Ok(asks)
 }
 
-fn read_terminal(events: &Sender<Event>) {
-    while let Ok(event) = terminal_event::read() {
-        if events.send(Event::Terminal(event)).is_err() {
-            return;
-        }
-    }
-}
-
-fn wait_for_epochs(publication: &Publication, asks: &Sender<Ask>, events: &Sender<Event>) {
+fn wait_for_epochs(run: Run, publication: &Publication, asks: &Sender<Ask>, events: &Sender<Event>) {
     let mut seen = Epoch(0);
     loop {
         // The snapshot is dropped at once: only its number is wanted.
@@ -112,7 +165,8 @@ fn wait_for_epochs(publication: &Publication, asks: &Sender<Ask>, events: &Sende
                 }
             }
             None if publication.is_over() => {
-                let _ = events.send(Event::Over);
+                // The screen may be closed already.
+                let _ = events.send(Event::Over(run));
                 return;
             }
             None => {}
@@ -120,16 +174,16 @@ fn wait_for_epochs(publication: &Publication, asks: &Sender<Ask>, events: &Sende
     }
 }
 
-fn answer(
-    mut finder: Finder,
-    publication: &Publication,
-    asked: &Receiver<Ask>,
-    events: &Sender<Event>,
-    files: Files,
-) {
+fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, events: &Sender<Event>) {
+    let Answers { publication, ended, files, listening } = answers;
+    let mut finder = Finder::with_ended(ended);
     let mut request = Box::new(Request::default());
     let mut due = false;
+    let mut sockets = Sockets { list: listening, at: None, found: Arc::default() };
     while let Ok(first) = asked.recv() {
+        if matches!(first, Ask::Rows(_, true)) {
+            thread::sleep(FRAME_FIRST);
+        }
         let mut exports = Vec::new();
         for ask in std::iter::once(first).chain(asked.try_iter()) {
             match ask {
@@ -144,7 +198,7 @@ fn answer(
             }
         }
         for (rows, path) in exports {
-            let done = match wait_for(publication) {
+            let done = match wait_for(&publication) {
                 Some(snapshot) => write_rows(&mut finder, &snapshot, &rows, &path, files)
                     .map(|count| format!("{count} rows written to {}", path.display()))
                     .map_err(|error| format!("cannot write {}: {error}", path.display())),
@@ -157,12 +211,34 @@ fn answer(
         // Between two epochs there may be none: the next one says so.
         let Some(snapshot) = publication.latest().filter(|_| due) else { continue };
         due = false;
-        let view = finder.find(&snapshot, &request);
+        let mut view = finder.find(&snapshot, &request);
         request.exact = false;
         drop(snapshot);
-        if events.send(Event::View(Box::new(view))).is_err() {
+        if request.group.as_ref().is_some_and(|group| group.by == GroupBy::Process) {
+            view.listening = sockets.now();
+        }
+        if events.send(Event::View(run, Box::new(view))).is_err() {
             return;
         }
+    }
+}
+
+/// The sockets that wait for others, asked for seldom.
+struct Sockets {
+    list: Option<fn() -> Vec<Listening>>,
+    at: Option<Instant>,
+    found: Arc<Vec<Listening>>,
+}
+
+impl Sockets {
+    fn now(&mut self) -> Arc<Vec<Listening>> {
+        if let Some(list) = self.list
+            && self.at.is_none_or(|at| at.elapsed() >= LISTENING_FRESH)
+        {
+            self.found = Arc::new(list());
+            self.at = Some(Instant::now());
+        }
+        Arc::clone(&self.found)
     }
 }
 
@@ -179,8 +255,12 @@ fn write_rows(
     files: Files,
 ) -> io::Result<usize> {
     let mut lines = Vec::new();
-    let count = finder.export::<io::Error>(snapshot, request, |flow| {
-        (files.row)(&mut lines, flow);
+    let form = Form::of(path);
+    let count = finder.export::<io::Error>(snapshot, request, |row| {
+        match form {
+            Form::Jsonl => (files.json)(&mut lines, &of_row(row)),
+            Form::Csv => (files.csv)(&mut lines, row),
+        }
         Ok(())
     })?;
     (files.create)(path)?.write_all(&lines)?;

@@ -28,7 +28,7 @@ use crate::dpi::{
         version::Layout,
     },
     recogniser::Verdict,
-    talk::Datagram,
+    talk::{Datagram, MEMORY},
 };
 
 /// Datagrams of a flow that are looked at when its client never sends a short header: a handshake takes about

@@ -17,6 +17,7 @@ pub mod placement;
 pub mod privileges;
 pub mod resources;
 pub mod sigbus;
+pub mod terminal;
 
 pub use affinity::{allowed_cores, check_cores, check_realtime, enter_thread, enter_thread_realtime};
 pub use check::checks;
@@ -24,9 +25,11 @@ pub use clock::{monotonic, utc_offset, wall};
 pub use interfaces::{addresses, interfaces};
 pub use native::{NativeSource, open as open_native};
 pub use output::{reader_gone, reader_keeps_up};
+pub use owners::listening::listening;
 pub use placement::placement_of;
 pub use privileges::check_capture;
-pub use resources::{advise_huge_pages as advise, self_usage, usable_memory};
+pub use resources::{advise_huge_pages as advise, self_usage, thread_times, usable_memory};
+pub use terminal::terminal_background;
 
 use super::OwnerMethod;
 use crate::process::lookup::Owners;

@@ -154,7 +154,15 @@ fn join(mut parts: Vec<Expr>, how: impl FnOnce(Vec<Expr>) -> Expr) -> Option<Exp
 fn is_unfinished(raw: &RawTerm) -> bool {
     let has_value = match &raw.value {
         // A regular expression without its second slash, too.
-        Value::Word(word) => !(word.is_empty() || word.starts_with('/') && raw.operator == ":"),
+        Value::Word(word) => {
+            let is_open = match raw.operator {
+                ":" => word.starts_with('/'),
+                // Alone it is a path, unless it has what no path has.
+                "" => word.starts_with('/') && word.contains(['^', '$', '*', '+', '|', '[', '(', '\\']),
+                _ => false,
+            };
+            !word.is_empty() && !is_open
+        }
         Value::Quoted(_) | Value::Regex(_) => true,
         Value::Fuzzy(letters) => !letters.is_empty(),
     };

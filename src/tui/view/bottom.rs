@@ -43,6 +43,7 @@ fn add(strip: &mut Strip, app: &App, key: &Key, n: usize) {
     let word = match key.action {
         Action::Help if app.tab == Tab::Help => "back",
         Action::Freeze if app.is_frozen() => "live",
+        Action::Play if app.plays() => "stop",
         Action::Enter if app.group_by().is_some() => "connections",
         _ => word,
     };

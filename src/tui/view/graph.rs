@@ -1,13 +1,14 @@
-//! The tab Graph: rates over a minute, ten minutes and an hour, packets.
+//! The tab Graph: rates over a minute, ten minutes and an hour, packets, and what the connections are.
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    query::format,
+    query::{format, text},
     tui::{
         app::App,
         theme::Role,
         view::{chart, overview},
+        widget::bars,
     },
 };
 
@@ -24,18 +25,97 @@ const CHARTS: [Chart; 7] = [
     ("Up", 1, 3600, "1 h"),
 ];
 
-/// Draws as many charts as there is room for, one or two side by side.
+/// Draws as many charts as there is room for, one or two side by side, and below them what the
+/// connections are.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
     let columns = if area.width >= 140 { 2 } else { 1 };
-    let fitting = usize::from(area.height / 6).max(1) * columns;
+    let census_height = match area.height {
+        ..12 => 0,
+        12..24 => 7,
+        _ => 9,
+    };
+    let charts_area = Rect { height: area.height - census_height, ..area };
+    let fitting = usize::from(charts_area.height / 6).max(1) * columns;
     let charts = &CHARTS[..fitting.min(CHARTS.len())];
     let lines = charts.len().div_ceil(columns);
-    let height = (area.height / lines.max(1) as u16).max(3);
+    let height = (charts_area.height / lines.max(1) as u16).max(3);
     let width = area.width / columns as u16;
     for (n, chart) in charts.iter().enumerate() {
         let (x, y) = ((n % columns) as u16 * width, (n / columns) as u16 * height);
-        let place = Rect { x: area.x + x, y: area.y + y, width, height }.intersection(area);
+        let place = Rect { x: area.x + x, y: area.y + y, width, height }.intersection(charts_area);
         draw_chart(buf, place, app, *chart);
+    }
+    let below = Rect { y: charts_area.bottom(), height: census_height, ..area };
+    draw_census(buf, below, app);
+}
+
+/// Draws connections by state, protocols with their shares, round trips and retransmits side by side.
+fn draw_census(buf: &mut Buffer, area: Rect, app: &App) {
+    let Some(view) = app.view.as_ref().filter(|_| area.height > 1) else { return };
+    let Some(census) = &view.census else { return };
+    let third = area.width / 3;
+    let states = census.states.iter().map(|(state, flows)| {
+        (state.to_string(), format::grouped(*flows), share(app, *flows, view.totals.flows))
+    });
+    let all: f64 = census.protocols.iter().map(|p| p.rate).sum();
+    let protocols = census.protocols.iter().map(|p| {
+        let part = share(app, (p.rate * 1000.0) as u64, (all * 1000.0) as u64);
+        (p.name.to_string(), app.rate(p.rate), part)
+    });
+    let trips = census.round_trips;
+    let trip = |name: &str, span| {
+        (name.to_owned(), if trips.count == 0 { "-".into() } else { format::span(span) }, String::new())
+    };
+    let packets = view.accounts.taken.packets;
+    let health = [
+        trip("RTT p50", trips.p50),
+        trip("RTT p90", trips.p90),
+        trip("RTT p99", trips.p99),
+        (
+            "retransmits".into(),
+            format::grouped(view.totals.retransmits),
+            format::percent(view.totals.retransmits, packets),
+        ),
+        ("half-open".into(), format::grouped(view.totals.half_open), String::new()),
+    ];
+    let place = |n: u16| Rect {
+        x: area.x + n * third,
+        width: if n == 2 { area.width - 2 * third } else { third - 1 },
+        ..area
+    };
+    draw_list(buf, place(0), app, "By state", states);
+    draw_list(buf, place(1), app, "By protocol", protocols);
+    draw_list(buf, place(2), app, "Health", health.into_iter());
+}
+
+fn share(app: &App, part: u64, whole: u64) -> String {
+    let bar = bars::progress(part, whole, 6, &app.setup.signs);
+    format!("{:>5} {}", format::percent(part, whole), bar.trim_end_matches(app.setup.signs.empty))
+}
+
+/// Draws names on the left, values on the right of them, and a share where there is room.
+fn draw_list(
+    buf: &mut Buffer,
+    area: Rect,
+    app: &App,
+    title: &'static str,
+    rows: impl Iterator<Item = (String, String, String)>,
+) {
+    let mut rule = overview::rule(app);
+    rule.left(9, [app.run(Role::Strong, title)]);
+    rule.draw(buf, Rect { height: 1, ..area });
+    let rows: Vec<_> = rows.take(area.height.into()).collect();
+    let value_width = rows.iter().map(|(_, value, _)| text::width(value)).max().unwrap_or(0);
+    let share_width = if area.width >= 44 { 14 } else { 0 };
+    let name_width = usize::from(area.width).saturating_sub(value_width + share_width + 2);
+    for (y, (name, value, part)) in (area.y + 1..area.bottom()).zip(rows) {
+        let name = text::clip(&name, name_width, app.setup.signs.ellipsis);
+        let blanks = " ".repeat(name_width.saturating_sub(text::width(&name)));
+        let mut line = format!(" {name}{blanks} {value:>value_width$}");
+        if share_width > 0 {
+            line += &format!(" {part}");
+        }
+        buf.set_stringn(area.x, y, line, area.width.into(), app.setup.theme.style(Role::Plain));
     }
 }
 

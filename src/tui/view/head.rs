@@ -43,11 +43,30 @@ pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &mut App) {
             let role = if owners.reason.is_some() { Role::Warn } else { Role::Dim };
             strip.right(3, [app.run(role, format!("owners {}", owners.method))]);
         }
+        add_chips(&mut strip, app);
         if app.setup.promiscuous {
             strip.right(6, [app.run(Role::Accent, "promiscuous")]);
         }
     }
     strip.draw(buf, area);
+}
+
+/// Adds one chip for all watches that fire, and one for all that is degraded.
+fn add_chips(strip: &mut Strip, app: &App) {
+    let mut firing = app.firing().map(|(watch, _)| text::escape(&watch.name));
+    if let Some(first) = firing.next() {
+        let more = firing.count();
+        let more = if more > 0 { format!(" +{more}") } else { String::new() };
+        let chip =
+            format!("{} {}{more}", app.setup.signs.watched, text::clip(&first, 24, app.setup.signs.ellipsis));
+        strip.right(7, [app.run(Role::Warn, chip)]);
+    }
+    let degraded = app.degraded();
+    match &degraded[..] {
+        [] => {}
+        [(what, _)] => strip.right(6, [app.run(Role::Warn, format!("! {what} degraded"))]),
+        all => strip.right(6, [app.run(Role::Warn, format!("! {} degraded", all.len()))]),
+    }
 }
 
 /// Returns the pieces of the tabs' line: names where there is room, else numbers for all but the
@@ -267,13 +286,6 @@ fn losses(app: &App, view: &View, width: u16) -> Strip {
             strip.left(weight, [app.run(Role::Bad, format!("{title} {}{remedy}", format::grouped(lost)))]);
         }
     }
-    for note in &app.setup.notes {
-        strip.left(6, [app.run(Role::Warn, note.as_str())]);
-    }
-    if let Some(reason) = &view.owner_method.reason {
-        let remedy = view.owner_method.remedy.iter().map(|r| format!(": {r}")).next().unwrap_or_default();
-        strip.left(2, [app.run(Role::Warn, format!("owners: {reason}{remedy}"))]);
-    }
     if width < 100 {
         strip.left(7, [app.run(Role::Plain, packets_per_second(view, "pkt/s"))]);
     }
@@ -289,7 +301,7 @@ fn losses(app: &App, view: &View, width: u16) -> Strip {
         let count = format::grouped(view.totals.evicted);
         strip.left(4, [app.run(Role::Warn, format!("evicted {count}"))]);
     }
-    if let Some(usage) = app.usage {
+    if let Some(usage) = &app.usage {
         let own = format!("{:.2} core {}", usage.cores, format::bytes(usage.memory));
         strip.right(4, [app.run(Role::Dim, if width >= 100 { format!("rustnet {own}") } else { own })]);
     }

@@ -68,6 +68,7 @@ fn lines(app: &App) -> Vec<Line> {
         (Role::Plain, signs.inward, "the other side opened it"),
         (Role::Plain, signs.forwarded, "neither end is this host; the one that opened it is Local"),
         (Role::Plain, signs.selected, "the selected row, told in full below the table"),
+        (Role::Warn, signs.watched, "a watch looks for this row, or fires"),
         (Role::Warn, signs.aging, "silent for 75 % of the time after which the row goes (yellow)"),
         (Role::Bad, signs.dying, "silent for more than 90 % of it (red)"),
         (Role::Warn, signs.fading, "nothing came in the last second, the rate fades (yellow)"),

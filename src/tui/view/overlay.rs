@@ -24,7 +24,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
             let all = entries(app, field.text());
             let line = |e: &crate::tui::overlay::Entry| {
                 let role = if e.refusal.is_some() { Role::Dim } else { Role::Plain };
-                let why = e.refusal.map_or(String::new(), |why| format!("  ({why})"));
+                let why = e.refusal.as_ref().map_or(String::new(), |why| format!("  ({why})"));
                 vec![
                     app.run(Role::Accent, format!(" {:<12}", e.key)),
                     app.run(role, format!("{}{why}", e.text)),
@@ -44,12 +44,20 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
             ];
             (title, COLUMNS.iter().map(line).collect(), *selected)
         }
-        Overlay::CopyAs { forms, selected } => {
-            let line = |(name, text): &(&'static str, String)| {
-                vec![app.run(Role::Accent, format!(" {name:<15}")), app.run(Role::Plain, text.as_str())]
+        Overlay::List(list) => {
+            let name_width = list.lines.iter().map(|l| text::width(&l.name)).max().unwrap_or(0).min(24);
+            let line = |line: &crate::tui::overlay::Line| {
+                let name = text::escape(&line.name);
+                let name = text::clip(&name, name_width, app.setup.signs.ellipsis);
+                let blanks = " ".repeat(name_width.saturating_sub(text::width(&name)));
+                vec![
+                    app.run(Role::Accent, format!(" {name}{blanks}  ")),
+                    app.run(Role::Plain, text::escape(&line.text).into_owned()),
+                ]
             };
-            let title = vec![app.run(Role::Strong, "Copy"), app.run(Role::Dim, "  Enter copies, Esc closes")];
-            (title, forms.iter().map(line).collect(), *selected)
+            let title =
+                vec![app.run(Role::Strong, list.title), app.run(Role::Dim, format!("  {}", list.hint))];
+            (title, list.lines.iter().map(line).collect(), list.selected)
         }
     };
     let (x, width) = (area.x, area.width);

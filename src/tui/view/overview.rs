@@ -187,6 +187,12 @@ fn add_file(strip: &mut Strip, app: &App, width: u16) {
     }
     if view.ended {
         let dot = app.setup.signs.dot;
+        if let Some(at) = app.stands_at() {
+            let at = format::date_time(at, (app.setup.utc_offset)(at));
+            let what = if app.plays() { "plays" } else { "stands" };
+            strip.right(7, [app.run(Role::Warn, format!("{what} at {at}"))]);
+            return strip.right(3, [app.run(Role::Dim, format!("{dot} , back . on ; play"))]);
+        }
         let flows = if view.totals.opened == 1 { "flow" } else { "flows" };
         let opened = format!("{} {flows}", format::grouped(view.totals.opened));
         strip.right(5, [app.run(Role::Plain, format!("{} {dot} {opened}", format::bytes(read.0)))]);

@@ -24,7 +24,7 @@ enum Line {
 
 /// Draws the page from its line of scroll on.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App) {
-    let lines = lines(app);
+    let lines = lines(app, area.width);
     let scroll = &mut app.scroll[Tab::Pipeline.place()];
     *scroll = (*scroll).min(lines.len().saturating_sub(area.height.into()));
     let scroll = *scroll;
@@ -58,40 +58,70 @@ pub fn diagnosis(app: &App) -> String {
         Line::Rule(title, right) => format!("== {title} {right}"),
         Line::Text(runs) => runs.iter().map(|(run, _)| run.as_str()).collect::<String>(),
     };
-    lines(app).iter().map(line).map(|l| l.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    lines(app, 200).iter().map(line).map(|l| l.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-fn lines(app: &App) -> Vec<Line> {
+fn lines(app: &App, width: u16) -> Vec<Line> {
     let Some(view) = &app.view else {
         return vec![Line::Text(vec![app.run(Role::Strong, "Waiting for the first epoch")])];
     };
-    let mut lines = vec![Line::Text(verdict(app, view))];
-    conservation(app, view, &mut lines);
-    stages(app, view, &mut lines);
-    drops(app, view, &mut lines);
+    let mut lines = verdict(app, view, width);
+    conservation(app, view, width, &mut lines);
+    // What was lost matters more than who did it, where there is no room for both.
+    if width >= 100 {
+        stages(app, view, width, &mut lines);
+        drops(app, view, width, &mut lines);
+    } else {
+        drops(app, view, width, &mut lines);
+        stages(app, view, width, &mut lines);
+    }
     capture(app, view, &mut lines);
     own(app, view, &mut lines);
     lines
 }
 
-/// One sentence: whether anything was lost, and if so what and what to do.
-fn verdict(app: &App, view: &View) -> Runs {
+/// One sentence: whether anything was lost, and if so what and what to do. On as many lines as it needs.
+fn verdict(app: &App, view: &View, width: u16) -> Vec<Line> {
     let seen = format::grouped(view.seen);
-    if view.lost == 0 {
+    let (role, text) = if view.lost == 0 {
         let since = format::whole_span(view.now);
-        let text = format!("Nothing lost. {seen} frames seen, all accounted for, in {since}.");
-        return vec![app.run(Role::Strong, "VERDICT  "), app.run(Role::Good, text)];
+        (Role::Good, format!("Nothing lost. {seen} frames seen, all accounted for, in {since}."))
+    } else {
+        let mut reasons = head::lost_by_reason(view);
+        reasons.sort_by_key(|(lost, ..)| std::cmp::Reverse(*lost));
+        let share = format::percent(view.lost, view.seen);
+        let (why, remedy) = reasons.first().map_or(("", ""), |(_, title, remedy)| (*title, *remedy));
+        let lost = format::grouped(view.lost);
+        (Role::Bad, format!("LOST {lost} of {seen} frames ({share}), most by: {why}. {remedy}."))
+    };
+    let room = usize::from(width).saturating_sub(12).max(20);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && text::width(&line) + 1 + text::width(word) > room {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line += word;
     }
-    let mut reasons = head::lost_by_reason(view);
-    reasons.sort_by_key(|(lost, ..)| std::cmp::Reverse(*lost));
-    let share = format::percent(view.lost, view.seen);
-    let (why, remedy) = reasons.first().map_or(("", ""), |(_, title, remedy)| (*title, *remedy));
-    let text =
-        format!("LOST {} of {seen} frames ({share}), most by: {why}. {remedy}.", format::grouped(view.lost));
-    vec![app.run(Role::Strong, "VERDICT  "), app.run(Role::Bad, text)]
+    lines.push(line);
+    let labels = std::iter::once("VERDICT  ").chain(std::iter::repeat("         "));
+    labels
+        .zip(lines)
+        .map(|(label, line)| Line::Text(vec![app.run(Role::Strong, label), app.run(role, line)]))
+        .collect()
 }
 
-fn conservation(app: &App, view: &View, lines: &mut Vec<Line>) {
+/// Cells of a page's number and of the name before it.
+fn figures(width: u16) -> (usize, usize) {
+    let number = if width < 60 { 15 } else { 20 };
+    let name = usize::from(width).saturating_sub(number + 7).min(30);
+    (name, number)
+}
+
+fn conservation(app: &App, view: &View, width: u16, lines: &mut Vec<Line>) {
     let accounts = &view.accounts;
     let age = app.clock.since(view.wall).as_secs_f64();
     let age = if app.is_file() { String::new() } else { format!(" ({age:.1} s old)") };
@@ -99,10 +129,12 @@ fn conservation(app: &App, view: &View, lines: &mut Vec<Line>) {
         "Conservation",
         format!("epoch {}{age}, exact at every cut", format::grouped(view.epoch.0)),
     ));
+    let (name_width, number_width) = figures(width);
     let row = |sign: &str, name: &str, frames: u64, role: Role| {
+        let name = text::clip(name, name_width, app.setup.signs.ellipsis);
         Line::Text(vec![
-            app.run(Role::Dim, format!("  {sign} {name:<24}")),
-            app.run(role, format!("{:>20}", format::grouped(frames))),
+            app.run(Role::Dim, format!(" {sign} {name:<name_width$}")),
+            app.run(role, format!("{:>number_width$}", format::grouped(frames))),
         ])
     };
     lines.push(row(" ", "taken from the source", accounts.taken.frames, Role::Strong));
@@ -115,67 +147,125 @@ fn conservation(app: &App, view: &View, lines: &mut Vec<Line>) {
         true => (Role::Good, format!("the sum is exact {}", app.setup.signs.good)),
         false => (Role::Bad, format!("the sum is {}: a bug", format::grouped(sum))),
     };
-    lines.push(Line::Text(vec![app.run(role, format!("    {}", word.trim_end()))]));
+    lines.push(Line::Text(vec![app.run(role, format!("   {}", word.trim_end()))]));
     let kernel = if view.kernel_drops > 0 { Role::Bad } else { Role::Plain };
     lines.push(row(" ", "dropped by the kernel", view.kernel_drops, kernel));
 }
 
-fn stages(app: &App, view: &View, lines: &mut Vec<Line>) {
-    lines.push(Line::Rule("Stages", "one line for each pinned thread".into()));
-    let header =
-        format!("  {:<12} {:>5} {:>14} {:>18} {:>12}", "Thread", "Core", "Frames/s", "Frames", "Flows");
+/// A column of the table of stages: header, cells, from which width.
+type StageColumn = (&'static str, usize, u16);
+
+const STAGE_COLUMNS: [StageColumn; 7] = [
+    ("Core", 4, 40),
+    ("Frames/s", 11, 40),
+    ("Peak/s", 11, 100),
+    ("ns/frame", 8, 80),
+    ("Busy", 6, 40),
+    ("Frames", 16, 80),
+    ("Flows", 11, 80),
+];
+
+fn stages(app: &App, view: &View, width: u16, lines: &mut Vec<Line>) {
+    lines.push(Line::Rule("Stages", "one line for each pinned thread; X X resets peaks".into()));
+    let shown: Vec<_> = STAGE_COLUMNS.iter().enumerate().filter(|(_, c)| c.2 <= width).collect();
+    let mut header = format!(" {:<12}", "Thread");
+    shown.iter().for_each(|(_, (name, cells, _))| header += &format!(" {name:>cells$}"));
     lines.push(Line::Text(vec![app.run(Role::Header, header)]));
-    let most = app.stage_rates.iter().fold(1.0_f64, |a, b| a.max(*b));
     for (n, stage) in view.stages.iter().enumerate() {
-        let rate = app.stage_rates.get(n).copied().unwrap_or(0.0);
-        let core = stage.core.map_or("any".into(), |core| core.0.to_string());
-        let flows = if stage.flows == 0 { "-".into() } else { format::grouped(stage.flows) };
-        let text = format!(
-            "  {:<12} {core:>5} {:>14} {:>18} {flows:>12}  ",
-            stage.name,
+        let of = |all: &[f64]| all.get(n).copied().unwrap_or(0.0);
+        let (rate, peak) = (of(&app.stage_rates), of(&app.stage_peaks));
+        let busy = app.usage.as_ref().and_then(|usage| usage.of_thread(&stage.name));
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+        let per_frame = busy.filter(|_| rate >= 1.0).map(|busy| format!("{:.0}", busy * 1e9 / rate));
+        let values = [
+            stage.core.map_or("any".into(), |core| core.0.to_string()),
             format::grouped(rate as u64),
-            format::grouped(stage.frames)
-        );
-        let bar = bars::progress(rate as u64, most as u64, 12, &app.setup.signs);
-        lines.push(Line::Text(vec![app.run(Role::Plain, text), app.run(Role::Accent, bar)]));
+            format::grouped(peak as u64),
+            or_none(per_frame),
+            or_none(busy.map(|busy| format!("{:.1}%", busy * 100.0))),
+            format::grouped(stage.frames),
+            or_none((stage.flows > 0).then(|| format::grouped(stage.flows))),
+        ];
+        let mut text = format!(" {:<12}", stage.name);
+        shown.iter().for_each(|(n, (_, cells, _))| text += &format!(" {:>cells$}", values[*n]));
+        let mut runs = vec![app.run(if stage.stalled { Role::Bad } else { Role::Plain }, text)];
+        if width >= 100 {
+            let part = (busy.unwrap_or(0.0) * 1000.0) as u64;
+            runs.push(
+                app.run(Role::Accent, format!("  {}", bars::progress(part, 1000, 12, &app.setup.signs))),
+            );
+        }
+        if stage.stalled {
+            runs.push(app.run(Role::Bad, "  does not answer"));
+        }
+        lines.push(Line::Text(runs));
+    }
+    for name in ["collector", "screen/query", "rustnet"] {
+        let Some(busy) = app.usage.as_ref().and_then(|usage| usage.of_thread(name)) else { continue };
+        let name = if name == "rustnet" { "screen" } else { name };
+        let mut text = format!(" {name:<12}");
+        for (n, (_, cells, _)) in &shown {
+            let value = match n {
+                0 => "any".to_owned(),
+                4 => format!("{:.1}%", busy * 100.0),
+                _ => String::new(),
+            };
+            text += &format!(" {value:>cells$}");
+        }
+        lines.push(Line::Text(vec![app.run(Role::Dim, text)]));
     }
     let skipped = format!(
-        "  epochs skipped because a reader was slower than the refresh: {}",
+        " epochs skipped, a reader was slower than the refresh: {}",
         format::grouped(view.epochs_skipped)
     );
     lines.push(Line::Text(vec![app.run(Role::Dim, skipped)]));
 }
 
-fn drops(app: &App, view: &View, lines: &mut Vec<Line>) {
-    lines.push(Line::Rule("Drops by reason", "since the start".into()));
+fn drops(app: &App, view: &View, width: u16, lines: &mut Vec<Line>) {
+    lines.push(Line::Rule("Drops by reason", "last 60 s, since the start, what to do".into()));
     let kernel = (view.kernel_drops, "kernel ring full", "the capture cores are too slow or shared");
     let own = DropReason::ALL.iter().map(|r| (view.accounts.drops[*r], r.title(), r.remedy()));
-    for (frames, title, remedy) in std::iter::once(kernel).chain(own) {
-        let role = if frames > 0 { Role::Warn } else { Role::Plain };
-        lines.push(Line::Text(vec![
-            app.run(Role::Plain, format!("  {title:<30}")),
-            app.run(role, format!("{:>16}", format::grouped(frames))),
-            app.run(Role::Dim, format!("   {remedy}")),
-        ]));
-    }
-    for (count, title, remedy) in [
-        (
-            view.totals.evicted,
-            "connections evicted",
-            "the table was full: --max-flows; no frame is lost by it",
-        ),
-        (
-            view.totals.ended_unreported,
-            "ended connections not told",
-            "more ended at once than the queue holds",
-        ),
-    ] {
-        let role = if count > 0 { Role::Warn } else { Role::Plain };
-        lines.push(Line::Text(vec![
-            app.run(Role::Plain, format!("  {title:<30}")),
-            app.run(role, format!("{:>16}", format::grouped(count))),
-            app.run(Role::Dim, format!("   {remedy}")),
-        ]));
+    let evicted = (
+        view.totals.evicted,
+        "connections evicted",
+        "the table was full: --max-flows; no frame is lost by it",
+    );
+    let untold = (
+        view.totals.ended_unreported,
+        "ended connections not told",
+        "more ended at once than the queue holds",
+    );
+    let (name_width, number_width) = figures(width);
+    let lately_width = if width >= 80 { 12 } else { 0 };
+    let frames = std::iter::once(kernel).chain(own).enumerate().map(|(n, row)| (Some(n), row));
+    let others = [evicted, untold].into_iter().map(|row| (None, row));
+    for (n, (count, title, remedy)) in frames.chain(others) {
+        let lately = n.map_or(0, |n| app.dropped_lately(n));
+        let role = if lately > 0 {
+            Role::Bad
+        } else if count > 0 {
+            Role::Warn
+        } else {
+            Role::Plain
+        };
+        let title = text::clip(title, name_width, app.setup.signs.ellipsis);
+        let lately = match (lately_width, n) {
+            (0, _) => String::new(),
+            (_, Some(_)) => format!("{:>lately_width$}", format::grouped(lately)),
+            (_, None) => format!("{:>lately_width$}", ""),
+        };
+        let mut runs = vec![
+            app.run(Role::Plain, format!("   {title:<name_width$}")),
+            app.run(role, format!("{lately}{:>number_width$}", format::grouped(count))),
+        ];
+        if width >= 100 {
+            runs.push(app.run(Role::Dim, format!("   {remedy}")));
+        }
+        lines.push(Line::Text(runs));
+        // Where there is no room beside it, what to do is told of what there is to do something about.
+        if width < 100 && count > 0 {
+            lines.push(Line::Text(vec![app.run(Role::Dim, format!("     {remedy}"))]));
+        }
     }
 }
 
@@ -223,7 +313,7 @@ fn own(app: &App, view: &View, lines: &mut Vec<Line>) {
         lines
             .push(Line::Text(vec![app.run(Role::Dim, format!("  {name:<14}")), app.run(Role::Plain, value)]));
     };
-    if let Some(usage) = app.usage {
+    if let Some(usage) = &app.usage {
         field("CPU", format!("{:.2} core", usage.cores));
         field("Memory", format::bytes(usage.memory));
     }

@@ -130,7 +130,12 @@ impl Line<'_> {
     /// has been silent.
     fn age(&self) -> (Role, char) {
         let signs = &self.app.setup.signs;
-        let marked = if self.app.marks.contains(&self.row.id) { '*' } else { ' ' };
+        let is_watched = || self.app.view.as_ref().is_some_and(|view| view.watched.contains(&self.row.id));
+        let marked = match () {
+            () if self.app.marks.contains(&self.row.id) => '*',
+            () if is_watched() => signs.watched,
+            () => ' ',
+        };
         match self.row.staleness() {
             _ if self.is_over() => (Role::Dim, marked),
             s if s > 0.90 => (Role::Bad, signs.dying),

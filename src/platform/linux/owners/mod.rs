@@ -18,6 +18,7 @@ mod bpf;
 mod bpf;
 mod cgroups;
 mod events;
+pub mod listening;
 pub(super) mod procfs;
 pub(super) mod sock_diag;
 mod survey;

@@ -1,0 +1,66 @@
+//! The sockets of our network namespace that wait for others, with their processes.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{procfs::Procfs, sock_diag::SockDiag, tables};
+use crate::{packet::key::proto, process::listening::Listening};
+
+/// Returns them by port. Walks the open files of processes until all holders are found: some
+/// milliseconds on a small host, so ask seldom.
+pub fn listening() -> Vec<Listening> {
+    let mut procfs = Procfs::new();
+    let found = SockDiag::open().and_then(|diag| diag.all()).unwrap_or_else(|_| {
+        let mut found = Vec::new();
+        for (table, protocol) in tables::TABLES.into_iter().filter(|(_, protocol)| *protocol != 0) {
+            tables::parse(&procfs.net(None, table), protocol, &mut found);
+        }
+        found
+    });
+    let waits =
+        |protocol, is_listener, is_connected: bool| is_listener || protocol == proto::UDP && !is_connected;
+    let found: Vec<_> = found
+        .into_iter()
+        .filter(|f| waits(f.tuple.proto, f.is_listener, f.tuple.is_connected()) && f.tuple.local.1 != 0)
+        .collect();
+    let wanted: HashSet<u64> = found.iter().map(|f| f.inode).filter(|inode| *inode != 0).collect();
+    let pids = procfs.pids();
+    let holders: HashMap<u64, u32> = procfs.holders(&pids, Some(wanted)).into_iter().collect();
+    let mut names: HashMap<u32, Box<str>> = HashMap::new();
+    let mut all: Vec<Listening> = Vec::with_capacity(found.len());
+    for socket in found {
+        let pid = holders.get(&socket.inode).copied();
+        let name = pid.map(|pid| {
+            let mut name = || procfs.identity(pid).map(|(_, facts)| facts.name().0.into());
+            names.entry(pid).or_insert_with(|| name().unwrap_or_default()).clone()
+        });
+        all.push(Listening {
+            port: socket.tuple.local.1,
+            protocol: if socket.tuple.proto == proto::TCP { "TCP" } else { "UDP" },
+            address: socket.tuple.local.0,
+            pid,
+            name: name.unwrap_or_default(),
+            uid: socket.uid,
+        });
+    }
+    all.sort_unstable();
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_sockets_that_wait_are_found_with_their_process() {
+        let Ok(tcp) = std::net::TcpListener::bind("127.0.0.1:0") else { return };
+        let Ok(udp) = std::net::UdpSocket::bind("127.0.0.1:0") else { return };
+        let all = listening();
+        for (protocol, port) in
+            [("TCP", tcp.local_addr().unwrap().port()), ("UDP", udp.local_addr().unwrap().port())]
+        {
+            let own = all.iter().find(|l| (l.protocol, l.port) == (protocol, port)).unwrap();
+            assert_eq!(own.pid, Some(std::process::id()), "{protocol}");
+            assert!(!own.name.is_empty());
+        }
+    }
+}

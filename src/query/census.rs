@@ -1,0 +1,156 @@
+//! How many connections there are of each state and protocol, and how their round trips are spread.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use crate::{
+    base::time::Nanos,
+    query::{column, rest::Rest},
+    snapshot::view::Snapshot,
+};
+
+/// A count of all connections.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Census {
+    /// States with their connections, most first.
+    pub states: Vec<(&'static str, u64)>,
+    /// Protocols, those that move most first.
+    pub protocols: Vec<Protocol>,
+    /// Round trips of TCP connections.
+    pub round_trips: Spread,
+}
+
+/// What one protocol moves.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Protocol {
+    /// Its name, as the column has it.
+    pub name: Cow<'static, str>,
+    /// Its connections.
+    pub flows: u64,
+    /// Bytes per second, both ways.
+    pub rate: f64,
+    /// Bytes since each began, both ways.
+    pub bytes: u64,
+}
+
+/// Where the middle and the far end of many spans lie, to a tenth of themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spread {
+    /// How many spans there are.
+    pub count: u64,
+    /// Half of them are shorter.
+    pub p50: Nanos,
+    /// Nine of ten are shorter.
+    pub p90: Nanos,
+    /// 99 of 100 are shorter.
+    pub p99: Nanos,
+}
+
+/// Classes of spans: eight for each doubling of a microsecond.
+const CLASSES: usize = 8 * 32;
+
+impl Census {
+    /// Counts. Costs a look at every connection.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let mut states: HashMap<&'static str, u64> = HashMap::new();
+        let mut protocols: HashMap<(u8, u8), Protocol> = HashMap::new();
+        let mut classes = vec![0_u64; CLASSES];
+        let mut rest = Rest::default();
+        for worker in 0..snapshot.workers() {
+            for chunk in 0..snapshot.chunks(worker) {
+                rest.now_and_then();
+                snapshot.look_at(worker, chunk, |_, flow| {
+                    *states.entry(flow.state_text()).or_default() += 1;
+                    let key = &flow.hot.key;
+                    let of = protocols.entry((key.proto, key.kind)).or_insert_with(|| Protocol {
+                        name: column::protocol_of(key),
+                        ..Protocol::default()
+                    });
+                    let (down, up) = flow.down_up();
+                    of.flows += 1;
+                    of.rate += f64::from(down) + f64::from(up);
+                    of.bytes = of.bytes.saturating_add(flow.bytes());
+                    if let Some(rtt) = flow.rtt() {
+                        classes[class(rtt)] += 1;
+                    }
+                });
+            }
+        }
+        let mut states: Vec<_> = states.into_iter().collect();
+        states.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+        Self { states, protocols: by_name(protocols.into_values()), round_trips: spread(&classes) }
+    }
+}
+
+/// Kinds of keys of one protocol together.
+fn by_name(all: impl Iterator<Item = Protocol>) -> Vec<Protocol> {
+    let mut out: Vec<Protocol> = Vec::new();
+    for one in all {
+        match out.iter_mut().find(|p| p.name == one.name) {
+            Some(sum) => {
+                sum.flows += one.flows;
+                sum.rate += one.rate;
+                sum.bytes = sum.bytes.saturating_add(one.bytes);
+            }
+            None => out.push(one),
+        }
+    }
+    out.sort_unstable_by(|a, b| {
+        b.rate.total_cmp(&a.rate).then(b.bytes.cmp(&a.bytes)).then_with(|| a.name.cmp(&b.name))
+    });
+    out
+}
+
+fn class(span: Nanos) -> usize {
+    let us = (span.0 / 1000).max(1) as f64;
+    ((us.log2() * 8.0) as usize).min(CLASSES - 1)
+}
+
+fn spread(classes: &[u64]) -> Spread {
+    let count: u64 = classes.iter().sum();
+    let at = |part: f64| {
+        let wanted = (count as f64 * part).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        let found = classes.iter().position(|n| {
+            seen += n;
+            seen >= wanted
+        });
+        // The middle of its class.
+        found.map_or(Nanos(0), |class| Nanos(((class as f64 + 0.5) / 8.0).exp2() as u64 * 1000))
+    };
+    Spread { count, p50: at(0.5), p90: at(0.9), p99: at(0.99) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{base::time::Stamp, flow::state::FlowState, snapshot::sample};
+
+    #[test]
+    fn v10_states_protocols_and_round_trips_are_counted() {
+        let end = |n: u64| -> (std::net::IpAddr, u16) {
+            (format!("10.0.{}.{}", n / 200, n % 200).parse().unwrap(), 9)
+        };
+        let rows: Vec<_> = (1..=100_u64)
+            .map(|n| {
+                let mut r = sample::record([end(0), end(n)], if n <= 10 { 17 } else { 6 });
+                r.hot.state = if n <= 10 { FlowState::Udp } else { FlowState::Established };
+                if n > 10 {
+                    r.facts.rtt_data_us = n as u32 * 1000;
+                }
+                (r, [if n <= 10 { 5000.0 } else { 1.0 }, 0.0])
+            })
+            .collect();
+        let census = Census::of(&sample::of_rows(&rows, Nanos(0), Stamp(1)));
+        assert_eq!(census.states[0], ("ESTABLISHED", 90));
+        assert_eq!(census.states.iter().map(|s| s.1).sum::<u64>(), 100);
+        let named: Vec<_> = census.protocols.iter().map(|p| (&*p.name, p.flows, p.rate)).collect();
+        assert_eq!(named, [("UDP", 10, 50_000.0), ("TCP", 90, 90.0)]);
+        let near = |span: Nanos, ms: u64| {
+            let apart = span.0 as f64 / (ms as f64 * 1e6);
+            assert!((0.9..1.1).contains(&apart), "{span:?} is not near {ms} ms");
+        };
+        assert_eq!(census.round_trips.count, 90);
+        near(census.round_trips.p50, 55);
+        near(census.round_trips.p99, 100);
+    }
+}

@@ -1,0 +1,227 @@
+//! What is asked for, and what becomes of answers.
+
+use super::*;
+use crate::{base::counters::DropReason, query::window::Request};
+
+impl App {
+    /// Takes a new view. One that answers an older question while the selection is elsewhere by
+    /// now gives its totals only.
+    pub fn take(&mut self, view: View) {
+        if !self.is_settled(&view) {
+            return;
+        }
+        let firing = self.view.as_ref().map_or_else(Vec::new, |view| view.firing.clone());
+        self.history.push(view.now, [view.totals.down, view.totals.up, view.totals.packets_per_second]);
+        if view.ended && self.read_in.is_none() {
+            self.read_in = Some(self.uptime);
+        }
+        self.measure_stages(&view);
+        self.note_drops(&view);
+        self.take_rows(view);
+        self.trace_selected();
+        self.follow_group();
+        self.log_watches(&firing);
+    }
+
+    pub(super) fn take_rows(&mut self, view: View) {
+        if view.serial != self.serial || view.frozen.is_some() != self.is_frozen() {
+            return self.take_totals(view);
+        }
+        let place = match self.cursor {
+            cursor if cursor == view.cursor => view.selected,
+            Cursor::On(id) => view.place_of(id),
+            _ if view.places() == 0 => None,
+            _ => return self.take_totals(view),
+        };
+        let Some(place) = place else {
+            if view.places() > 0 {
+                return self.take_totals(view);
+            }
+            self.cursor = Cursor::First;
+            (self.selected, self.line) = (0, 0);
+            self.view = Some(view);
+            return;
+        };
+        self.selected = place;
+        self.line = self.line.min(place);
+        if let (Cursor::At(_) | Cursor::On(_), Some(row)) = (self.cursor, view.at(place)) {
+            self.cursor = Cursor::On(row.id);
+        }
+        match self.cursor {
+            Cursor::First => self.line = 0,
+            Cursor::Last => self.line = usize::MAX,
+            _ => {}
+        }
+        self.view = Some(view);
+    }
+
+    pub(super) fn take_totals(&mut self, view: View) {
+        self.asked = None;
+        self.view = Some(match self.view.take() {
+            Some(old) => View {
+                rows: old.rows,
+                first: old.first,
+                selected: old.selected,
+                gone: old.gone,
+                cursor: old.cursor,
+                len: old.len,
+                all: old.all,
+                hidden: old.hidden,
+                serial: old.serial,
+                groups: old.groups,
+                watched: old.watched,
+                frozen: old.frozen,
+                ..view
+            },
+            None => view,
+        });
+    }
+
+    pub(super) fn measure_stages(&mut self, view: &View) {
+        let frames: Vec<u64> = view.stages.iter().map(|s| s.frames).collect();
+        match &self.stage_frames {
+            Some((at, before)) if before.len() == frames.len() => {
+                let seconds = view.now.since(*at).as_secs_f64();
+                if seconds < 0.5 {
+                    return;
+                }
+                let rate = |(now, before): (&u64, &u64)| now.saturating_sub(*before) as f64 / seconds;
+                self.stage_rates = frames.iter().zip(before).map(rate).collect();
+            }
+            _ => self.stage_rates = vec![0.0; frames.len()],
+        }
+        self.stage_peaks.resize(frames.len(), 0.0);
+        self.stage_peaks.iter_mut().zip(&self.stage_rates).for_each(|(peak, rate)| *peak = peak.max(*rate));
+        self.stage_frames = Some((view.now, frames));
+    }
+
+    /// Keeps the counts of what was dropped for a minute.
+    pub(super) fn note_drops(&mut self, view: &View) {
+        if self.drops.back().is_some_and(|(at, _)| view.now.since(*at) < Nanos::from_millis(900)) {
+            return;
+        }
+        let own = DropReason::ALL.iter().map(|reason| view.accounts.drops[*reason]);
+        self.drops.push_back((view.now, std::iter::once(view.kernel_drops).chain(own).collect()));
+        while self.drops.front().is_some_and(|(at, _)| view.now.since(*at) > Nanos::from_secs(60)) {
+            self.drops.pop_front();
+        }
+    }
+
+    /// Returns the frames dropped within the last minute: by the kernel (0), by reason `n - 1`.
+    pub fn dropped_lately(&self, n: usize) -> u64 {
+        let count = |sample: Option<&(Nanos, Vec<u64>)>| sample.and_then(|(_, all)| all.get(n)).copied();
+        // What was there at the first look came before.
+        let before = count(self.drops.front()).unwrap_or(0);
+        count(self.drops.back()).unwrap_or(0).saturating_sub(before)
+    }
+
+    pub(super) fn trace_selected(&mut self) {
+        let Some(row) = self.selected_row() else { return };
+        let (id, (down, up)) = (row.id, row.down_up());
+        if self.trace_of != Some(id) {
+            self.trace = History::default();
+            self.trace_of = Some(id);
+        }
+        let now = self.view.as_ref().map_or(Nanos(0), |v| v.now);
+        self.trace.push(now, [f64::from(down), f64::from(up), 0.0]);
+    }
+
+    /// Returns what to ask for, and whether it is needed at once, if anything has changed.
+    pub fn ask(&mut self) -> Option<(Request, bool)> {
+        let around = 100 + 2 * self.height;
+        let group = self.group_by().map(|by| {
+            let panel = &self.panels[by as usize];
+            GroupRequest {
+                by,
+                sort: panel.sort,
+                flipped: panel.flipped,
+                open: panel.open.clone(),
+                name: panel.name.clone(),
+                place: panel.place,
+                around: around.max(300),
+            }
+        });
+        let now = Asked {
+            cursor: self.cursor,
+            around,
+            serial: self.serial,
+            frozen: self.is_frozen(),
+            group,
+            census: self.tab == Tab::Graph,
+            watches: self.watches.len(),
+        };
+        if self.asked.as_ref() == Some(&now) {
+            return None;
+        }
+        let urgent = self.asked.as_ref().is_none_or(|asked| {
+            let order =
+                |g: &Option<GroupRequest>| g.as_ref().map(|g| (g.by, g.sort, g.flipped, g.open.clone()));
+            asked.census != now.census && now.census
+                || asked.serial != now.serial
+                || asked.frozen != now.frozen
+                || order(&asked.group) != order(&now.group)
+        }) || !self.is_covered();
+        let keep = match (self.cursor, self.selected_row()) {
+            (Cursor::On(id), Some(row)) if row.id == id => match self.gone() {
+                Some(gone) if gone.row.id == id => Some(gone.clone()),
+                _ => Some(Kept { row: row.clone(), ended: None }),
+            },
+            _ => None,
+        };
+        let request = Request {
+            cursor: self.cursor,
+            around,
+            localhost: self.localhost,
+            keep,
+            filter: self.filter.in_force().cloned(),
+            sort: self.sort,
+            only: self.only_marked.then(|| Arc::clone(&self.marks)),
+            ended: self.shows_ended.then_some(self.cleared),
+            frozen: now.frozen,
+            exact: true,
+            undamped: !self.setup.damping,
+            services: self.setup.services.filter(|_| self.names),
+            group: now.group.clone(),
+            census: now.census,
+            watches: Arc::clone(&self.watches),
+            serial: self.serial,
+        };
+        self.asked = Some(now);
+        Some((request, urgent))
+    }
+
+    /// Returns the request for the rows of the view, as a file is written of.
+    pub fn request(&mut self) -> Request {
+        self.asked = None;
+        let request = self.ask().map(|(request, _)| request).unwrap_or_default();
+        // What the loop has not asked yet, it must still ask.
+        self.asked = None;
+        request
+    }
+
+    /// Says that the next question must be asked even if it is the same: the rows are newer.
+    pub fn ask_again(&mut self) {
+        if let Some(view) = &self.view
+            && let (Cursor::On(_), Some(asked)) = (self.cursor, &mut self.asked)
+            && view.cursor == self.cursor
+        {
+            // Another value than any that is asked for, and the rest the same: not urgent.
+            asked.around = usize::MAX;
+        }
+    }
+
+    /// Returns whether the rows of a screen on either side of the selection are there.
+    pub(super) fn is_covered(&self) -> bool {
+        let Some(view) = &self.view else { return false };
+        if let Some(by) = self.group_by() {
+            let Some(groups) = view.groups.as_ref().filter(|g| g.by == by) else { return false };
+            let place = self.panels[by as usize].place;
+            let last = (place + self.height).min(groups.len.saturating_sub(1));
+            return groups.len == 0
+                || groups.at(place.saturating_sub(self.height)).is_some() && groups.at(last).is_some();
+        }
+        let first = self.selected.saturating_sub(self.height);
+        let last = (self.selected + self.height).min(view.places().saturating_sub(1));
+        view.places() == 0 || view.at(first).is_some() && view.at(last).is_some()
+    }
+}

@@ -1,0 +1,115 @@
+//! The time up to which a file is read: back, on, and along with the clock.
+//!
+//! The engine only goes forwards, so a step reads the file again, up to another time.
+
+use super::*;
+
+/// A step.
+const STEP: u64 = 1_000_000_000;
+
+/// Where in a file one stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Playback {
+    /// The times of its first and its last packet, once they are known.
+    span: Option<(Stamp, Stamp)>,
+    /// The time up to which it is read; `None`: all of it.
+    at: Option<Stamp>,
+    /// It is being read again.
+    reading: bool,
+    /// It plays: since when, and from which time on.
+    playing: Option<(Nanos, Stamp)>,
+}
+
+impl App {
+    /// Returns whether the file is read and can be read again.
+    pub fn can_step(&self) -> bool {
+        self.setup.rereads && self.playback.span.is_some()
+    }
+
+    /// Returns the time up to which the file is read, if that is not its end.
+    pub fn stands_at(&self) -> Option<Stamp> {
+        self.playback.at
+    }
+
+    /// Returns whether the file plays.
+    pub fn plays(&self) -> bool {
+        self.playback.playing.is_some()
+    }
+
+    /// Steps by so many seconds.
+    pub(super) fn step_time(&mut self, seconds: i64) {
+        let Some((first, last)) = self.playback.span else { return };
+        self.playback.playing = None;
+        let at = self.playback.at.unwrap_or(last).0;
+        let by = STEP * seconds.unsigned_abs();
+        let to = if seconds < 0 { at.saturating_sub(by).max(first.0) } else { at.saturating_add(by) };
+        self.stand_at(Stamp(to));
+    }
+
+    /// Plays at the speed at which it was recorded, from the start if it stands at the end; stops.
+    pub(super) fn play(&mut self) {
+        let Some((first, _)) = self.playback.span else { return };
+        if self.playback.playing.take().is_some() {
+            return;
+        }
+        let from = self.playback.at.unwrap_or(first);
+        self.playback.playing = Some((self.uptime, from));
+        self.stand_at(from);
+    }
+
+    /// Goes on with the clock while the file plays; called about as often as is drawn.
+    pub fn go_on_playing(&mut self) {
+        let Some((since, from)) = self.playback.playing else { return };
+        let to = Stamp(from.0.saturating_add(self.uptime.since(since).0));
+        let due = self.playback.at.is_some_and(|at| to.0 >= at.0.saturating_add(STEP));
+        if due && !self.playback.reading {
+            self.stand_at(to);
+        }
+    }
+
+    fn stand_at(&mut self, to: Stamp) {
+        let Some((_, last)) = self.playback.span else { return };
+        let at = (to < last).then_some(to);
+        if at.is_none() {
+            self.playback.playing = None;
+        }
+        if at == self.playback.at && !self.playback.reading {
+            return;
+        }
+        self.playback.at = at;
+        self.playback.reading = true;
+        self.effects.push(Effect::Again(Again::Until(at)));
+    }
+
+    /// Takes note of a view; returns whether it is to be shown. While the file is read again, what
+    /// was there stays until it is.
+    pub(super) fn is_settled(&mut self, view: &View) -> bool {
+        if view.ended && self.playback.span.is_none() {
+            self.playback.span = Some((Stamp(view.wall.0.saturating_sub(view.now.0)), view.wall));
+        }
+        let shown = view.ended || !self.playback.reading;
+        self.playback.reading &= !view.ended;
+        shown
+    }
+
+    /// Forgets what belongs to what was looked at before: another source comes, or the same again.
+    pub fn begin_again(&mut self) {
+        (self.history, self.trace) = Default::default();
+        self.cleared = 0;
+        self.frozen_at = None;
+        self.stage_frames = None;
+        self.asked = None;
+        self.changed();
+    }
+
+    /// Forgets all rows, too: another source comes.
+    pub fn begin_anew(&mut self, notes: Vec<String>) {
+        self.begin_again();
+        self.setup.notes = notes;
+        self.view = None;
+        self.marks = Arc::default();
+        self.only_marked = false;
+        self.cursor = Cursor::First;
+        (self.selected, self.line, self.shown) = (0, 0, (0, 0));
+    }
+}

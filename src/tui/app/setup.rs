@@ -1,0 +1,176 @@
+//! What the screen is told once, and what it asks of the loop and of those who started it.
+
+use std::path::Path;
+
+use crate::{
+    base::time::Stamp,
+    process::listening::Listening,
+    query::{
+        column::ServiceName,
+        layout::Choice,
+        signs::Signs,
+        sort::Sort,
+        watch::{Watch, built_in},
+        window::Localhost,
+    },
+    snapshot::tap::Ended,
+    tui::theme::Theme,
+};
+
+/// What the screen is told once.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Signs that the terminal shows.
+    pub signs: Signs,
+    /// Colours.
+    pub theme: Theme,
+    /// Names of services; without it there are only numbers.
+    pub services: Option<ServiceName>,
+    /// Whether connections of this host with itself are shown at first.
+    pub localhost: Localhost,
+    /// Seconds that local time is east of Greenwich at a moment.
+    pub utc_offset: fn(Stamp) -> i32,
+    /// What is read, if it is a file: its name.
+    pub file: Option<String>,
+    /// Whether that can be read again, up to some time.
+    pub rereads: bool,
+    /// Whether interfaces were asked for frames to other hosts too.
+    pub promiscuous: bool,
+    /// What capture cannot do here, in words.
+    pub notes: Vec<String>,
+    /// Why this way of capture was taken, or what it costs here, in words.
+    pub reason: Option<String>,
+    /// The filter at first.
+    pub filter: String,
+    /// The order at first.
+    pub sort: Sort,
+    /// Rows keep their places for a moment where they are sorted by a rate.
+    pub damping: bool,
+    /// Columns that are shown and not shown whatever the width.
+    pub columns: Choice,
+    /// Bits instead of bytes a second.
+    pub bits: bool,
+    /// Filters that were entered in earlier runs, oldest first.
+    pub remembered: Vec<String>,
+    /// What is watched for.
+    pub watches: Vec<Watch>,
+    /// Makes a row's line of the export.
+    pub row_line: Option<fn(&Ended) -> String>,
+    /// Names the interfaces that can be watched, each with what is known of it.
+    pub interfaces: Option<fn() -> Vec<(String, String)>>,
+    /// Names the sockets that wait for others.
+    pub listening: Option<fn() -> Vec<Listening>>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            signs: Signs::UNICODE,
+            theme: Theme::default(),
+            services: None,
+            localhost: Localhost::Show,
+            utc_offset: |_| 0,
+            file: None,
+            rereads: false,
+            promiscuous: false,
+            notes: Vec::new(),
+            reason: None,
+            filter: String::new(),
+            sort: Sort::default(),
+            damping: true,
+            columns: Choice::default(),
+            bits: false,
+            remembered: Vec::new(),
+            watches: built_in(),
+            row_line: None,
+            interfaces: None,
+            listening: None,
+        }
+    }
+}
+
+/// What the program itself takes of the host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SelfUsage {
+    /// Cores kept busy over the last second.
+    pub cores: f64,
+    /// Resident memory in bytes.
+    pub memory: u64,
+    /// The part of a core that each thread took over the last second, by name.
+    pub threads: Vec<(String, f64)>,
+}
+
+impl SelfUsage {
+    /// Returns the part of a core that a thread took.
+    pub fn of_thread(&self, name: &str) -> Option<f64> {
+        self.threads.iter().find(|(known, _)| known == name).map(|(_, part)| *part)
+    }
+}
+
+/// What the loop has to do after an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Draw.
+    Draw,
+    /// Clear the terminal and draw.
+    Redraw,
+    /// Give the terminal back until the process goes on.
+    Suspend,
+    /// Leave.
+    Quit,
+}
+
+/// What reaches beyond the screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Text for the clipboard.
+    Copy(String),
+    /// The rows of the view, into a file.
+    Export(Form),
+    /// Milliseconds between two refreshes.
+    Refresh(u32),
+    /// The filters that were entered, for the next run.
+    Remember(Vec<String>),
+    /// The columns that were chosen, for the next run.
+    KeepColumns(Choice),
+    /// Another source, or the same file up to another time.
+    Again(Again),
+    /// A line for the log.
+    Log(String),
+}
+
+/// The form of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A JSON object a line.
+    Jsonl,
+    /// Comma-separated values.
+    Csv,
+}
+
+impl Form {
+    /// Returns the end of the names of such files.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
+        }
+    }
+
+    /// Returns the form that a file's name asks for.
+    pub fn of(path: &Path) -> Self {
+        match path.extension().is_some_and(|ending| ending == "csv") {
+            true => Self::Csv,
+            false => Self::Jsonl,
+        }
+    }
+}
+
+/// What is to be looked at from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// This interface.
+    Interface(String),
+    /// The same file, up to this time, or all of it.
+    Until(Option<Stamp>),
+}

@@ -1,0 +1,79 @@
+//! What is watched for, and what is degraded.
+
+use super::*;
+use crate::query::{
+    filter::{eval::Filter, parse},
+    format, text,
+    watch::{Counted, Firing},
+};
+
+impl App {
+    /// Switches a watch on or off.
+    pub fn switch_watch(&mut self, n: usize) {
+        let Some(watch) = Arc::make_mut(&mut self.watches).get_mut(n) else { return };
+        watch.on = !watch.on;
+        let text = format!("watch {} is {}", watch.name, if watch.on { "on" } else { "off" });
+        self.changed();
+        self.say(text, Role::Plain);
+    }
+
+    /// Watches for connections in a filter.
+    pub fn add_watch(&mut self, filter: &str) {
+        let Some(expr) = parse(filter).ok().and_then(|parsed| parsed.expr) else { return };
+        let counts = Counted::Rows(Arc::new(Filter::new(expr, self.setup.services)));
+        let watch = Watch { name: filter.to_owned(), counts, above: 0.0, lasting: Nanos(0), on: true };
+        Arc::make_mut(&mut self.watches).push(watch);
+        self.changed();
+        self.say(format!("watching for {filter}"), Role::Plain);
+    }
+
+    /// Returns the watches that fire.
+    pub fn firing(&self) -> impl Iterator<Item = (&Watch, Firing)> {
+        let firing = self.view.iter().flat_map(|view| &view.firing);
+        self.watches.iter().zip(firing).filter_map(|(watch, firing)| Some((watch, (*firing)?)))
+    }
+
+    /// Tells the log of watches that have begun or ceased to fire.
+    pub(super) fn log_watches(&mut self, before: &[Option<Firing>]) {
+        let Some(view) = &self.view else { return };
+        for (n, watch) in self.watches.iter().enumerate() {
+            let [was, is] = [before, &view.firing].map(|all| all.get(n).copied().flatten());
+            let name = text::escape(&watch.name);
+            let line = match (was, is) {
+                (None, Some(firing)) => format!("watch {name}: fires at {}", firing.value),
+                (Some(_), None) => format!("watch {name}: is over"),
+                _ => continue,
+            };
+            self.effects.push(Effect::Log(line));
+        }
+    }
+
+    /// Returns what does not work here as it should, each with what helps.
+    pub fn degraded(&self) -> Vec<(&'static str, String)> {
+        let mut all: Vec<_> = self.setup.notes.iter().map(|note| ("capture", note.clone())).collect();
+        let Some(view) = &self.view else { return all };
+        if let Some(reason) = &view.owner_method.reason {
+            let remedy = view.owner_method.remedy.as_ref().map_or(String::new(), |r| format!(": {r}"));
+            all.push(("owners", format!("{reason}{remedy}")));
+        }
+        let owners = &view.owner_method;
+        if !self.is_file() && owners.method == "off" {
+            all.push(("owners", "off, as --owners off asks".into()));
+        }
+        for source in &view.sources {
+            if source.other_host_frames * 2 > view.accounts.taken.frames && view.accounts.taken.frames > 1000
+            {
+                let share = format::percent(source.other_host_frames, view.accounts.taken.frames);
+                all.push(("interface", format!("{share} of the frames are for other hosts: --promiscuous")));
+            }
+            if let Some(why) = &source.truncated {
+                all.push(("file", format!("cut short: {}", text::escape(why))));
+            }
+        }
+        if view.totals.evicted > 0 {
+            let count = format::grouped(view.totals.evicted);
+            all.push(("table", format!("{count} connections were evicted: --max-flows")));
+        }
+        all
+    }
+}
