@@ -9,7 +9,7 @@ shift
 captures=yes
 for flag in "$@"; do
     case $flag in
-    --read | --read=* | -h | --help | -V | --version | --show-plan | --list-interfaces | --check | --man) captures=no ;;
+    --read | --read=* | -h | --help | -V | --version | --show-plan | --list-interfaces | --check | --man | --completions | --completions=*) captures=no ;;
     esac
 done
 

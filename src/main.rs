@@ -476,8 +476,9 @@ impl ScreenParts<'_> {
         sources: Vec<S>,
         owners: Option<Box<dyn Owners>>,
     ) -> Result<(Engine, Arc<EndedFlows>), EngineError> {
-        let is_file = matches!(self.origin, Origin::File { .. });
-        let kept = if is_file { usize::MAX } else { self.cli.history as usize };
+        // What streams may never end.
+        let is_whole = matches!(self.cli.input(), Input::File(path) if path.is_file());
+        let kept = if is_whole { usize::MAX } else { self.cli.history as usize };
         let ended = Arc::new(EndedFlows::new(kept));
         let tap: Box<dyn Tap> = Box::new(EndedTap(Arc::clone(&ended)));
         let taps = [Some(tap), journal(self.cli)].into_iter().flatten().collect();
@@ -543,7 +544,7 @@ fn show<S: Source + 'static>(
             set_pace();
         }),
         remember: Box::new(|filters: &[String]| config::file::remember(filters)),
-        keep_columns: Box::new(|columns| config::file::keep_columns(columns)),
+        keep_columns: Box::new(config::file::keep_columns),
         log: Box::new(|line| tracing::warn!("{line}")),
         wrapper: wrapper(),
     };

@@ -15,7 +15,7 @@ use ratatui::{
 use rustnet::{
     base::{
         counters::DropReason,
-        ids::CoreId,
+        ids::{CoreId, Epoch},
         time::{Nanos, Stamp, Tick},
     },
     capture::source::{InterfaceState, InterfaceStatus, SourceStatus},
@@ -326,13 +326,13 @@ fn how_capture_runs_is_told() {
     let snapshot = live(&rows());
     assert!(!Stage::new(120, 24).epoch(&snapshot).text().contains("promiscuous"));
     let notes = vec!["this kernel does not tell the segments".into()];
-    let mut stage = Stage::with(120, 24, Setup { promiscuous: true, notes, ..Setup::default() });
+    let mut stage = Stage::with(160, 24, Setup { promiscuous: true, notes, ..Setup::default() });
     stage.epoch(&snapshot);
     assert!(stage.line("rustnet ").contains("promiscuous"));
     // One chip; its key tells all, with what helps.
     assert!(stage.line("rustnet ").contains("! capture degraded"));
     stage.key(KeyCode::Char('!'));
-    assert!(stage.line("capture ").contains("does not tell the segments"));
+    assert!(stage.text().contains("does not tell the segments"));
     stage.key(KeyCode::Esc);
     let mut degraded = live(&rows());
     degraded.owner_method.reason = Some("no BTF".into());
@@ -588,7 +588,9 @@ fn services_have_names_only_where_they_are_known() {
     let mut without = Stage::new(120, 40);
     let before = without.epoch(&snapshot).text();
     without.key(KeyCode::Char('p'));
-    assert_eq!(without.text(), before, "there are no names");
+    let rows = |text: &str| text.lines().take(39).collect::<Vec<_>>().join("\n");
+    assert_eq!(rows(&without.text()), rows(&before), "there are no names");
+    assert!(without.text().contains("there are no names of services"));
 }
 
 /// The rows with what some of them speak and who owns them.
@@ -864,7 +866,7 @@ fn k15_like_this_and_groups_become_filters() {
     stage.key(KeyCode::Esc);
     stage.key(KeyCode::Char('5'));
     stage.settle(&snapshot);
-    assert!(stage.line("▌nginx").contains("1211"));
+    assert!(stage.line("▌▸ nginx").contains("1211"));
     stage.key(KeyCode::Enter);
     assert_eq!(stage.app.tab, Tab::Overview);
     assert_eq!(stage.settle(&snapshot).app.view.as_ref().unwrap().len, 3);
@@ -998,9 +1000,11 @@ fn f14_what_is_no_filter_stays_in_its_line_with_the_reason() {
         stage.epoch(&snapshot);
         stage.key(KeyCode::Char('/'));
         typed(&mut stage, wrong);
+        let good = stage.settle(&snapshot).app.view.as_ref().unwrap().len;
         stage.key(KeyCode::Enter);
         let text = stage.settle(&snapshot).text();
-        assert!(text.contains(reason) && text.contains(" 3 of 57 "), "{wrong}: {text}");
+        assert!(text.contains(reason), "{wrong}: {text}");
+        assert_eq!(stage.app.view.as_ref().unwrap().len, good, "{wrong}: the last good one stays in force");
         assert!(stage.app.filter.editing.is_some() && stage.app.effects.is_empty(), "{wrong}");
         // Mended, it is entered and remembered.
         for _ in 0..wrong.len() - "nginx".len() {
@@ -1019,11 +1023,10 @@ fn v7_sorted_narrow_screens_keep_rates_and_processes() {
     stage.epoch(&snapshot);
     for _ in 0..9 {
         stage.key(KeyCode::Char('s'));
-        let header = stage.settle(&snapshot).line(" Pro");
-        assert!(
-            header.contains("Down") && header.contains("Process") && header.contains("Remote"),
-            "{header}"
-        );
+        let text = stage.settle(&snapshot).text();
+        let is_header =
+            |line: &&str| ["Pro", "Remote", "Down", "Proces"].iter().all(|name| line.contains(name));
+        assert!(text.lines().any(|line| is_header(&line)), "{text}");
     }
 }
 
@@ -1227,11 +1230,12 @@ fn v15_watches_are_told_marked_and_switched() {
     stage.key(KeyCode::Enter);
     stage.epoch(&snapshot);
     assert!(stage.line("rustnet ").contains("◆ process:nginx"));
-    assert_eq!(stage.text().lines().filter(|l| l.starts_with('◆')).count(), 3, "{}", stage.text());
+    assert_eq!(stage.text().lines().filter(|l| l.starts_with('◆')).count(), 2, "{}", stage.text());
     assert!(matches!(&stage.app.effects[..], [Effect::Log(line)] if line.contains("fires at 3")));
     stage.app.effects.clear();
     let mut lossy = known();
     lossy.sources[0].kernel_drops = 5;
+    lossy.epoch = Epoch(2);
     stage.epoch(&lossy);
     assert!(stage.line("rustnet ").contains("◆ lost > 0 +1"));
     stage.key(KeyCode::Char(':'));
@@ -1253,7 +1257,7 @@ fn so10_rates_keep_rows_in_their_places_unless_that_is_off() {
     }
     let order = |stage: &mut Stage| -> Vec<String> {
         let text = stage.text();
-        let rows = text.lines().filter_map(|l| l.split("172.16.0.").nth(1));
+        let rows = text.lines().skip(5).filter_map(|l| l.split("172.16.0.").nth(1));
         rows.map(|l| l.chars().take(1).collect()).take(3).collect()
     };
     for (damping, second) in [(true, ["0", "1", "2"]), (false, ["2", "1", "0"])] {

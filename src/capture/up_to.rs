@@ -67,6 +67,7 @@ unsafe impl<S: Source> Source for UpTo<S> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use std::{
         mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tracing::{Level, Metadata, Subscriber, field::Field, span};
@@ -66,9 +66,16 @@ impl Log {
     /// Waits until what was said before is written.
     pub fn finish(&self) {
         let (done, written) = channel();
-        if self.to_writer.send(Item::Flush(done)).is_ok() {
-            let _ = written.recv_timeout(PATIENCE);
+        let until = Instant::now() + PATIENCE;
+        let mut item = Item::Flush(done);
+        while let Err(TrySendError::Full(back)) = self.to_writer.try_send(item) {
+            if Instant::now() >= until {
+                return;
+            }
+            item = back;
+            thread::sleep(Duration::from_millis(1));
         }
+        let _ = written.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 }
 

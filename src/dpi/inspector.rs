@@ -20,7 +20,7 @@ use crate::{
     },
     dpi::{
         notes::{Learn, Learned, Notes, Phase},
-        openings::Openings,
+        openings::{Opener, Openings},
         pieces::Chain,
         recogniser::{RECOGNISERS, Recogniser, Verdict},
         room::{Kept, Room},
@@ -72,6 +72,8 @@ pub struct Subject<'a> {
     pub seq_number: u32,
     /// TCP: the sender closes behind the payload.
     pub closes: bool,
+    /// TCP: nothing of the other side is acknowledged but its SYN.
+    pub alone: bool,
     /// Ports by side.
     pub ports: [u16; 2],
     /// The frame's time.
@@ -417,7 +419,7 @@ impl Inspector {
             return Err(self.masks.streams);
         }
         let candidates = match subject.opened {
-            true => self.masks.streams & self.openings.of(subject.payload, from == subject.client),
+            true => self.masks.streams & self.openings.of(subject.payload, opener(subject)),
             false => self.masks.streams,
         };
         let mut bytes: [&[u8]; 2] = [&[]; 2];
@@ -443,6 +445,7 @@ impl Inspector {
                 let label = passer.service.unwrap_or(RECOGNISERS[n].service);
                 learn.learned(subject.id, Learned::Service(label));
                 self.counts.labelled += 1;
+                self.of_slot[subject.id.slot() as usize] = 0;
                 Ok(Judgement { settled: true, phase, client })
             }
             Asked::Chosen(..) => {
@@ -454,6 +457,7 @@ impl Inspector {
                 Ok(Judgement { settled: false, phase, client })
             }
             Asked::Open(0) if subject.opened || !self.may_try(subject.id) => {
+                self.of_slot[subject.id.slot() as usize] = 0;
                 self.counts.given_up += 1;
                 Ok(Judgement { settled: true, ..Judgement::default() })
             }
@@ -575,6 +579,15 @@ impl Inspector {
         self.resting.put(place as u32, false);
         self.free[self.free_len] = place as u32;
         self.free_len += 1;
+    }
+}
+
+/// Returns who sends the first payload of a connection.
+fn opener(subject: &Subject<'_>) -> Opener {
+    match subject.from & 1 == subject.client {
+        true => Opener::Client,
+        false if subject.alone => Opener::ServerAlone,
+        false => Opener::Server,
     }
 }
 
@@ -705,6 +718,7 @@ mod tests {
             starts: [Some(100), Some(900)],
             seq_number: 100,
             closes: false,
+            alone: false,
             ports: [50_000, 8080],
             wall: Stamp(1),
             payload,

@@ -60,7 +60,9 @@ fn client(bytes: &[u8]) -> Sign {
         let name = word(bytes).0;
         let possible =
             [GETS, STORES, OTHERS].iter().any(|list| list.iter().any(|known| known.starts_with(name)));
-        let fits = known(name) || possible && name.len() == bytes.len() || name.ends_with(b"\r");
+        let fits = known(name)
+            || possible && name.len() == bytes.len()
+            || name.strip_suffix(b"\r").is_some_and(known);
         return if fits && bytes.len() < 1024 { Sign::Part } else { Sign::No };
     };
     let (name, arguments) = word(line);

@@ -17,10 +17,24 @@ use crate::dpi::{
 /// Ports that make a recogniser of streams more willing, and one that does not.
 const PORTS: [u16; 8] = [0, 23, 53, 443, 514, 5353, 5355, 8443];
 
+/// Who sends the first payload of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opener {
+    /// Its client.
+    Client,
+    /// Its server, as far as one can see.
+    Server,
+    /// Its server: what it acknowledges says that the client was silent until then.
+    ServerAlone,
+}
+
 /// Recognisers by the first byte of a connection whose handshake was seen, one bit each.
 pub struct Openings {
     of_client: [u128; 256],
     of_server: [u128; 256],
+    /// Those that wait for the client, whatever its server says: protocols in which the client speaks
+    /// first.
+    waiting: u128,
 }
 
 impl Openings {
@@ -30,16 +44,19 @@ impl Openings {
         &OPENINGS
     }
 
-    /// Returns which recognisers may know a connection whose first payload is this, sent by its
-    /// client or its server.
+    /// Returns which recognisers may know a connection whose first payload is this.
     #[inline]
-    pub fn of(&self, payload: &[u8], by_client: bool) -> u128 {
-        let table = if by_client { &self.of_client } else { &self.of_server };
-        payload.first().map_or(u128::MAX, |first| table[usize::from(*first)])
+    pub fn of(&self, payload: &[u8], opener: Opener) -> u128 {
+        let Some(first) = payload.first().map(|first| usize::from(*first)) else { return u128::MAX };
+        match opener {
+            Opener::Client => self.of_client[first],
+            Opener::Server => self.of_server[first],
+            Opener::ServerAlone => self.of_server[first] & !self.waiting,
+        }
     }
 
     fn ask() -> Self {
-        let mut openings = Self { of_client: [0; 256], of_server: [0; 256] };
+        let mut openings = Self { of_client: [0; 256], of_server: [0; 256], waiting: u128::MAX };
         let rows = RECOGNISERS.iter().enumerate().filter_map(|(n, r)| Some((n, r.streams?)));
         for (n, recognise) in rows {
             for byte in 0..=u8::MAX {
@@ -48,9 +65,18 @@ impl Openings {
                 openings.of_server[at] |= u128::from(may_begin(recognise, [&[], &[byte]])) << n;
             }
         }
+        openings.waiting = openings.of_server.iter().fold(u128::MAX, |all, of| all & of);
+        // One byte may be the beginning of any length: who looks at what the server says denies one of these.
+        for (n, r) in RECOGNISERS.iter().enumerate() {
+            let looks = |recognise| NO_GREETINGS.iter().any(|bytes| !may_begin(recognise, [&[], bytes]));
+            openings.waiting &= !(u128::from(r.streams.is_some_and(looks)) << n);
+        }
         openings
     }
 }
+
+/// What no server says first.
+const NO_GREETINGS: [&[u8]; 3] = [&[0; 64], &[0xff; 64], &[b'a'; 64]];
 
 /// Returns whether a connection whose client and server have sent this may be the recogniser's.
 fn may_begin(recognise: OfStreams, bytes: [&[u8]; 2]) -> bool {
@@ -103,7 +129,31 @@ mod tests {
         for (payload, wanted) in
             [(&b"GET / HTTP/1.1\r\n"[..], "HTTP"), (&[22, 3, 1], "TLS"), (b"SSH-2.0", "SSH")]
         {
-            assert!(names(openings.of(payload, true)).contains(&wanted));
+            assert!(names(openings.of(payload, Opener::Client)).contains(&wanted));
+        }
+    }
+
+    #[test]
+    fn who_waits_for_the_client_is_not_asked_about_a_server_s_greeting() {
+        let openings = Openings::get();
+        let greets = |greeting: &[u8]| names(openings.of(greeting, Opener::ServerAlone));
+        let mysql = greets(b"5\0\0\0\x0a8.0");
+        assert!(mysql.contains(&"MySQL") && !mysql.contains(&"HTTP") && !mysql.contains(&"TLS"), "{mysql:?}");
+        for greeting in ["220 mail", "+OK ready", "* OK", "SSH-2.0-x", "RFB 003", "@RSYNCD"] {
+            assert!(!greets(greeting.as_bytes()).is_empty(), "{greeting}");
+        }
+    }
+
+    #[test]
+    fn zeros_are_soon_given_up() {
+        for opener in [Opener::Client, Opener::ServerAlone] {
+            let zeros = [0; 6];
+            let bytes: [&[u8]; 2] = if opener == Opener::Client { [&zeros, &[]] } else { [&[], &zeros] };
+            let asked = Openings::get().of(&zeros, opener);
+            let rows = RECOGNISERS.iter().enumerate().filter(|(n, _)| asked >> n & 1 != 0);
+            let left = rows.filter(|(_, r)| r.streams.is_some_and(|r| may_begin(r, bytes)));
+            let left: Vec<_> = left.map(|(_, r)| r.service).collect();
+            assert!(left.is_empty(), "{opener:?} {left:?}");
         }
     }
 
@@ -119,7 +169,8 @@ mod tests {
             ports in any::<[u16; 2]>(),
             by_client in any::<bool>(),
         ) {
-            let asked = Openings::get().of(&payload, by_client);
+            let opener = if by_client { Opener::Client } else { Opener::Server };
+            let asked = Openings::get().of(&payload, opener);
             let bytes: [&[u8]; 2] = if by_client { [&payload, &[]] } else { [&[], &payload] };
             for (n, row) in RECOGNISERS.iter().enumerate().filter(|(n, _)| asked >> n & 1 == 0) {
                 let Some(recognise) = row.streams else { continue };

@@ -63,6 +63,7 @@ fn read(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Read<Verdict> {
 fn first(mut bytes: Cursor<'_>) -> Read<()> {
     bytes.expect(&[0, 0])?;
     let length = usize::from(bytes.u16()?);
+    ensure((8..=10_000).contains(&length))?;
     match (bytes.u32()?, length) {
         (SSL | GSS_ENCRYPTION, 8) | (CANCEL, 16) => Ok(()),
         (number, 9..=10_000) if number & 0xffff_0000 == VERSION_3 => {

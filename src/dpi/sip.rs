@@ -39,6 +39,7 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
         match signs {
             [Sign::Full, _] | [_, Sign::Full] => {}
             [Sign::No, Sign::No] => return Verdict::No,
+            [Sign::No, _] | [_, Sign::No] if dialog.talk.opened => return Verdict::No,
             _ if dialog.ended == [true; 2] => return Verdict::No,
             _ => return Verdict::More,
         }

@@ -42,7 +42,12 @@ fn fields(out: &mut String, row: &Row) {
     let service = if has_ports { column::port(row, 1 - row.roles.initiator()) } else { None };
     let service = service.and_then(|port| crate::flow::services::service_name(row.key.proto, port));
     text_field(out, service.unwrap_or(""));
-    text_field(out, &row.app.as_ref().map_or(String::new(), |app| application::application(app, row.ports, 1 - row.roles.initiator())));
+    text_field(
+        out,
+        &row.app
+            .as_ref()
+            .map_or(String::new(), |app| application::application(app, row.ports, 1 - row.roles.initiator())),
+    );
     for rate in [down, up] {
         number(out, rate.round());
     }

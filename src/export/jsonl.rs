@@ -28,6 +28,8 @@ use crate::{
 const BUFFER: usize = 256 << 10;
 /// More than any flow's line needs (about 550 bytes).
 const LINE: usize = 1 << 10;
+/// Ended flows that wait to be selected and ordered, at most: of more in one cut, each part has its own order.
+const MOST_HELD: usize = 65_536;
 
 /// Writes the stream to `out`, always whole lines at once.
 pub struct Jsonl<W> {
@@ -127,6 +129,10 @@ impl<W: Write + Send> Tap for Jsonl<W> {
         self.flows += flows.len() as u64;
         if !self.selection.is_all() {
             self.held.extend_from_slice(flows);
+            if self.held.len() >= MOST_HELD {
+                let held = std::mem::take(&mut self.held);
+                self.selected(held)?;
+            }
             return Ok(());
         }
         self.lines(flows)?;

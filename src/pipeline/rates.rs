@@ -2,7 +2,8 @@
 //!
 //! A rate is that of the last second; while a flow slows down, it falls with a half-life of a
 //! second at most, and it is 0 ten seconds after the last packet. A flow that began within the
-//! second counts for the time since its first frame.
+//! second counts for the time since its first frame. A connection that was closed counts as what the last second
+//! brought and does not fall slowly, so that short connections add up to what the wire carried.
 //!
 //! The sum of the rows' rates, falling ones included, is the total that a screen shows at its head:
 //! the two never disagree.
@@ -123,11 +124,15 @@ impl Rates {
                 if hot.bytes == *bytes && *rate == [0.0; 2] {
                     continue;
                 }
+                let is_over = hot.state.is_over();
                 // Only a flow without bytes at the last reckoning can be younger than that.
                 let per_second = match *bytes == [0; 2] {
                     true => {
                         let first = flows.facts.get((c * CHUNK) as u32 + i).first;
-                        1.0 / cut.wall.since(first).max(SHORTEST).min(second).as_secs_f64()
+                        match is_over {
+                            true => per_second,
+                            false => 1.0 / cut.wall.since(first).max(SHORTEST).min(second).as_secs_f64(),
+                        }
                     }
                     false => per_second,
                 };
@@ -135,7 +140,7 @@ impl Rates {
                 let moved = moved(hot, *bytes);
                 for side in 0..2 {
                     let now = (moved[side] as f64 * per_second) as f32;
-                    let falling = now.max(rate[side] * fall);
+                    let falling = if is_over { now } else { now.max(rate[side] * fall) };
                     rate[side] = if silent || falling < LEAST { 0.0 } else { falling };
                 }
                 of_chunk += down_up(*rate, hot.roles);

@@ -236,7 +236,10 @@ pub const COLUMNS: &[Column] = &[
         max: 5,
         share: 0,
         align: Align::Right,
-        cell: |row, _, _| format::countdown(row.left()).into(),
+        cell: |row, _, _| match row.end {
+            Some(_) => "-".into(),
+            None => format::countdown(row.left()).into(),
+        },
     },
     Column {
         id: ColumnId::User,

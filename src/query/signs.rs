@@ -64,7 +64,7 @@ impl Signs {
 
     /// For all others.
     pub const ASCII: Self = Self {
-        ellipsis: '.',
+        ellipsis: '~',
         out: '>',
         inward: '<',
         forwarded: '=',

@@ -221,7 +221,7 @@ pub struct Finder {
     top: (Epoch, Vec<Share>),
     around: Surroundings,
     watcher: Watcher,
-    firing: (Epoch, Vec<Option<Firing>>),
+    firing: (Epoch, Arc<Vec<Watch>>, Vec<Option<Firing>>),
     scratch: Scratch,
 }
 
@@ -273,10 +273,13 @@ impl Finder {
         view.groups = request.group.as_ref().map(|group| self.groups(snapshot, group));
         view.top.clone_from(&self.top.1);
         view.census = request.census.then(|| Census::of(snapshot));
-        if self.firing.0 != live.epoch || self.firing.1.len() != request.watches.len() {
-            self.firing = (live.epoch, self.watcher.look(live, &request.watches, &around));
+        if self.firing.0 != live.epoch || !Arc::ptr_eq(&self.firing.1, &request.watches) {
+            // Watches look at what is, also while the rows are frozen.
+            let now = Surroundings { wall: live.wall, now: live.now.tick(), ..around.clone() };
+            let firing = self.watcher.look(live, &request.watches, &now);
+            self.firing = (live.epoch, Arc::clone(&request.watches), firing);
         }
-        view.firing.clone_from(&self.firing.1);
+        view.firing.clone_from(&self.firing.2);
         view.watched = self.watched(&view.rows, &request.watches, &around);
         self.frozen = frozen;
         self.around = around;
@@ -329,7 +332,9 @@ impl Finder {
         let counts = self.scan.update(snapshot, question);
         let first_ended = self.scan.ended_first();
         let wanted = match request.cursor {
-            Cursor::On(id) => request.ended.and_then(|_| ended_spot(list, first_ended, id)),
+            Cursor::On(id) if snapshot.find(id).is_none() => {
+                request.ended.and_then(|_| ended_spot(list, first_ended, id))
+            }
             _ => None,
         };
         let gone = request.keep.as_ref().filter(|k| snapshot.find(k.row.id).is_none() && wanted.is_none());

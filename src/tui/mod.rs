@@ -61,6 +61,9 @@ pub struct Running {
 /// not possible, the one that runs goes on, and the reason is told.
 pub type StartAgain<'a> = Box<dyn FnMut(&Again) -> Result<Running, String> + 'a>;
 
+/// Keeps a choice of columns for the next run, or says why not.
+pub type KeepColumns = Box<dyn Fn(&Choice) -> Result<(), String>>;
+
 /// What the screen needs from those who start it.
 pub struct ScreenOptions<'a> {
     /// How it looks, and what it is told once.
@@ -76,7 +79,7 @@ pub struct ScreenOptions<'a> {
     /// Asks the terminal for its background, where the theme follows that.
     pub background: Option<AskBackground>,
     /// Keeps the columns that were chosen for the next run.
-    pub keep_columns: Box<dyn Fn(&Choice) -> Result<(), String>>,
+    pub keep_columns: KeepColumns,
     /// Writes a line to the log.
     pub log: Box<dyn Fn(&str)>,
     /// What files are written with.
@@ -204,8 +207,9 @@ impl Loop<'_> {
                 self.app.ask_again();
                 Next::Draw
             }
-            // A file's last epoch stays on screen; a live engine that ended has something to say.
-            Event::Over(_) if self.app.is_file() && self.app.view.is_some() => Next::Draw,
+            // A file's last epoch stays on screen, or is on its way there; a live engine that ended has
+            // something to say.
+            Event::Over(_) if self.app.is_file() => Next::Draw,
             Event::Over(_) => Next::Quit,
             Event::LightBackground => {
                 self.app.setup.theme.name = ThemeName::Light;

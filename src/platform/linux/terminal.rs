@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Terminals answer within a round trip; those that do not are not waited for longer.
-const PATIENCE: Duration = Duration::from_millis(150);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Asks for the background (OSC 11), and then for something that every terminal answers (DA1), so that
 /// one knows when there will be no answer to the first (xterm, ctlseqs).
 const QUESTION: &[u8] = b"\x1b]11;?\x1b\\\x1b[c";

@@ -61,7 +61,7 @@ impl Filter {
             use Field::*;
             match term.field {
                 Rate | Down | Up => needs.rates = true,
-                State => needs.silence = true,
+                State => (needs.silence, needs.tenants) = (true, true),
                 Any if !matches!(term.test, Test::Network(..)) => {
                     (needs.silence, needs.tenants) = (true, true);
                 }
@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(needs("port:443"), Needs::default());
         assert!(needs("rate>1").rates && !needs("rate>1").tenants);
         assert!(needs("google").tenants && needs("google").silence);
-        assert!(needs("state:udp").silence && !needs("state:udp").tenants);
+        assert!(needs("state:udp").silence && needs("state:udp").tenants);
         assert!(needs("dst:github").tenants && !needs("dst:10.0.0.0/8").tenants);
     }
 

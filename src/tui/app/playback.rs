@@ -98,6 +98,8 @@ impl App {
         self.cleared = 0;
         self.frozen_at = None;
         self.stage_frames = None;
+        self.drops.clear();
+        self.stage_peaks.clear();
         self.asked = None;
         self.changed();
     }

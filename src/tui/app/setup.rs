@@ -17,6 +17,9 @@ use crate::{
     tui::theme::Theme,
 };
 
+/// Returns the interfaces of this machine, each with its name and what it is.
+pub type ListInterfaces = fn() -> Vec<(String, String)>;
+
 /// What the screen is told once.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -57,7 +60,7 @@ pub struct Setup {
     /// Makes a row's line of the export.
     pub row_line: Option<fn(&Ended) -> String>,
     /// Names the interfaces that can be watched, each with what is known of it.
-    pub interfaces: Option<fn() -> Vec<(String, String)>>,
+    pub interfaces: Option<ListInterfaces>,
     /// Names the sockets that wait for others.
     pub listening: Option<fn() -> Vec<Listening>>,
 }

@@ -56,10 +56,6 @@ impl App {
             let remedy = view.owner_method.remedy.as_ref().map_or(String::new(), |r| format!(": {r}"));
             all.push(("owners", format!("{reason}{remedy}")));
         }
-        let owners = &view.owner_method;
-        if !self.is_file() && owners.method == "off" {
-            all.push(("owners", "off, as --owners off asks".into()));
-        }
         for source in &view.sources {
             if source.other_host_frames * 2 > view.accounts.taken.frames && view.accounts.taken.frames > 1000
             {

@@ -82,7 +82,10 @@ fn member(row: &Row, app: &App) -> String {
     let [local, remote] =
         [row.local(), row.remote()].map(|end| text::endpoint(row.addresses[end], column_of::port(row, end)));
     let sign = app.setup.signs.direction(row.direction());
-    let speaks = row.app.as_ref().map_or(String::new(), |app| application::application(app, row.ports, 1 - row.roles.initiator()));
+    let speaks = row
+        .app
+        .as_ref()
+        .map_or(String::new(), |app| application::application(app, row.ports, 1 - row.roles.initiator()));
     let ends = format!("{:<5}{local} {sign} {remote}", column_of::protocol(row));
     format!("    {ends}  {}  {speaks}", row.state_text())
 }

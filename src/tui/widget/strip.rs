@@ -103,19 +103,37 @@ impl Strip {
         pieces.iter().map(Piece::width).sum::<usize>() + self.gap * pieces.len().saturating_sub(1)
     }
 
+    fn is_within(&self, room: usize) -> bool {
+        let [left, right] = [self.side_width(&self.left), self.side_width(&self.right)];
+        let both = if left > 0 && right > 0 { GAP } else { 0 };
+        left + right + both <= room
+    }
+
+    /// Drops the lightest pieces until the rest fits, then puts those on the right back that fit into
+    /// what a heavier one has left.
     fn fit(&mut self, room: usize) {
+        let mut dropped = Vec::new();
+        self.drop_until_fit(room, &mut dropped);
+        for (at, piece) in dropped.into_iter().rev() {
+            let at = at.min(self.right.len());
+            self.right.insert(at, piece);
+            if !self.is_within(room) {
+                drop(self.right.remove(at));
+            }
+        }
+    }
+
+    fn drop_until_fit(&mut self, room: usize, dropped: &mut Vec<(usize, Piece)>) {
         loop {
-            let [left, right] = [self.side_width(&self.left), self.side_width(&self.right)];
-            let both = if left > 0 && right > 0 { GAP } else { 0 };
-            if left + right + both <= room || self.left.len() + self.right.len() <= 1 {
+            if self.is_within(room) || self.left.len() + self.right.len() <= 1 {
                 return;
             }
             let lightest = |side: &[Piece]| {
                 side.iter().enumerate().min_by_key(|(_, p)| p.weight).map(|(n, p)| (p.weight, n))
             };
             match (lightest(&self.left), lightest(&self.right)) {
-                (Some((l, _)), Some((r, n))) if r <= l => drop(self.right.remove(n)),
-                (None, Some((_, n))) => drop(self.right.remove(n)),
+                (Some((l, _)), Some((r, n))) if r <= l => dropped.push((n, self.right.remove(n))),
+                (None, Some((_, n))) => dropped.push((n, self.right.remove(n))),
                 (Some((_, n)), _) => drop(self.left.remove(n)),
                 (None, None) => return,
             }

@@ -153,13 +153,13 @@ impl AfXdpSource {
             }
             // What fails now is tried again when a link changes.
             match port {
-                Some(port) => {
+                Some(port) if changed => {
                     let _ = port.follow_queues(&self.names[n], self.registry.as_fd());
                 }
                 None if changed && index.is_some() => {
                     *port = Port::open(&self.names[n], self.registry.as_fd(), self.busy_poll).ok();
                 }
-                None => {}
+                Some(_) | None => {}
             }
         }
     }

@@ -189,6 +189,10 @@ impl Shared {
             }
         };
         let there = interfaces::indices();
+        // There is always one: none means that the kernel did not answer.
+        if there.is_empty() {
+            return Ok(());
+        }
         // What was renamed stays watched, as a packet socket stays bound.
         hung.on.retain(|(index, _)| there.contains(index));
         hung.promiscuous.retain(|(index, _)| there.contains(index));
@@ -199,6 +203,8 @@ impl Shared {
             match self.hang(&mut hung, index) {
                 // An interface that has gone meanwhile.
                 Err(e) if e.raw_os_error() == Some(libc::ENODEV) => {}
+                // Of all interfaces, those whose links the programs cannot read are left out.
+                Err(e) if e.kind() == io::ErrorKind::Unsupported && self.watch == Watch::Any => {}
                 Err(e) if strict => return Err(e),
                 _ => {}
             }

@@ -367,7 +367,8 @@ mod tests {
                     assert!(is_pass, "{:?}: exit {at}", program.name());
                 }
                 if JUMPS.contains(&(insn.code & 0x07)) && insn.code != EXIT && !CALLS.contains(&insn.code) {
-                    let target = at as i64 + 1 + i64::from(insn.off);
+                    let offset = if insn.code == 0x06 { insn.imm } else { i32::from(insn.off) };
+                    let target = at as i64 + 1 + i64::from(offset);
                     let next = insns.get(usize::try_from(target).unwrap()).unwrap();
                     assert!(next.code != EXIT, "{:?}: jump {at}", program.name());
                 }

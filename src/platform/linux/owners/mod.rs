@@ -328,9 +328,11 @@ impl State {
                 }
             }
             Event::Connect { socket, process } => {
-                if self.connecting.len() < MOST_WAITING {
-                    self.connecting.insert(socket, process);
+                // What is left over belongs to events that were lost.
+                if self.connecting.len() >= MOST_WAITING {
+                    self.connecting.clear();
                 }
+                self.connecting.insert(socket, process);
             }
             Event::Closed { socket, at } => {
                 self.connecting.remove(&socket);
