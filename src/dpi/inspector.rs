@@ -72,8 +72,6 @@ pub struct Subject<'a> {
     pub seq_number: u32,
     /// TCP: the sender closes behind the payload.
     pub closes: bool,
-    /// TCP: nothing of the other side is acknowledged but its SYN.
-    pub alone: bool,
     /// Ports by side.
     pub ports: [u16; 2],
     /// The frame's time.
@@ -586,7 +584,6 @@ impl Inspector {
 fn opener(subject: &Subject<'_>) -> Opener {
     match subject.from & 1 == subject.client {
         true => Opener::Client,
-        false if subject.alone => Opener::ServerAlone,
         false => Opener::Server,
     }
 }
@@ -718,7 +715,6 @@ mod tests {
             starts: [Some(100), Some(900)],
             seq_number: 100,
             closes: false,
-            alone: false,
             ports: [50_000, 8080],
             wall: Stamp(1),
             payload,

@@ -22,19 +22,14 @@ const PORTS: [u16; 8] = [0, 23, 53, 443, 514, 5353, 5355, 8443];
 pub enum Opener {
     /// Its client.
     Client,
-    /// Its server, as far as one can see.
+    /// Its server.
     Server,
-    /// Its server: what it acknowledges says that the client was silent until then.
-    ServerAlone,
 }
 
 /// Recognisers by the first byte of a connection whose handshake was seen, one bit each.
 pub struct Openings {
     of_client: [u128; 256],
     of_server: [u128; 256],
-    /// Those that wait for the client, whatever its server says: protocols in which the client speaks
-    /// first.
-    waiting: u128,
 }
 
 impl Openings {
@@ -51,12 +46,11 @@ impl Openings {
         match opener {
             Opener::Client => self.of_client[first],
             Opener::Server => self.of_server[first],
-            Opener::ServerAlone => self.of_server[first] & !self.waiting,
         }
     }
 
     fn ask() -> Self {
-        let mut openings = Self { of_client: [0; 256], of_server: [0; 256], waiting: u128::MAX };
+        let mut openings = Self { of_client: [0; 256], of_server: [0; 256] };
         let rows = RECOGNISERS.iter().enumerate().filter_map(|(n, r)| Some((n, r.streams?)));
         for (n, recognise) in rows {
             for byte in 0..=u8::MAX {
@@ -65,18 +59,9 @@ impl Openings {
                 openings.of_server[at] |= u128::from(may_begin(recognise, [&[], &[byte]])) << n;
             }
         }
-        openings.waiting = openings.of_server.iter().fold(u128::MAX, |all, of| all & of);
-        // One byte may be the beginning of any length: who looks at what the server says denies one of these.
-        for (n, r) in RECOGNISERS.iter().enumerate() {
-            let looks = |recognise| NO_GREETINGS.iter().any(|bytes| !may_begin(recognise, [&[], bytes]));
-            openings.waiting &= !(u128::from(r.streams.is_some_and(looks)) << n);
-        }
         openings
     }
 }
-
-/// What no server says first.
-const NO_GREETINGS: [&[u8]; 3] = [&[0; 64], &[0xff; 64], &[b'a'; 64]];
 
 /// Returns whether a connection whose client and server have sent this may be the recogniser's.
 fn may_begin(recognise: OfStreams, bytes: [&[u8]; 2]) -> bool {
@@ -134,27 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_the_client_is_not_asked_about_a_server_s_greeting() {
-        let openings = Openings::get();
-        let greets = |greeting: &[u8]| names(openings.of(greeting, Opener::ServerAlone));
-        let mysql = greets(b"5\0\0\0\x0a8.0");
-        assert!(mysql.contains(&"MySQL") && !mysql.contains(&"HTTP") && !mysql.contains(&"TLS"), "{mysql:?}");
-        for greeting in ["220 mail", "+OK ready", "* OK", "SSH-2.0-x", "RFB 003", "@RSYNCD"] {
-            assert!(!greets(greeting.as_bytes()).is_empty(), "{greeting}");
-        }
-    }
-
-    #[test]
-    fn zeros_are_soon_given_up() {
-        for opener in [Opener::Client, Opener::ServerAlone] {
-            let zeros = [0; 6];
-            let bytes: [&[u8]; 2] = if opener == Opener::Client { [&zeros, &[]] } else { [&[], &zeros] };
-            let asked = Openings::get().of(&zeros, opener);
-            let rows = RECOGNISERS.iter().enumerate().filter(|(n, _)| asked >> n & 1 != 0);
-            let left = rows.filter(|(_, r)| r.streams.is_some_and(|r| may_begin(r, bytes)));
-            let left: Vec<_> = left.map(|(_, r)| r.service).collect();
-            assert!(left.is_empty(), "{opener:?} {left:?}");
-        }
+    fn zeros_of_a_client_are_given_up_at_once() {
+        let zeros = [0; 6];
+        let asked = Openings::get().of(&zeros, Opener::Client);
+        let rows = RECOGNISERS.iter().enumerate().filter(|(n, _)| asked >> n & 1 != 0);
+        let left = rows.filter(|(_, r)| r.streams.is_some_and(|r| may_begin(r, [&zeros, &[]])));
+        let left: Vec<_> = left.map(|(_, r)| r.service).collect();
+        assert!(left.is_empty(), "{left:?}");
     }
 
     proptest! {

@@ -599,7 +599,6 @@ impl FlowTable {
             starts: [None; 2],
             seq_number: frame.seq_number,
             closes: false,
-            alone: false,
             ports: hot.key.ports,
             wall: frame.wall,
             payload,
@@ -609,7 +608,6 @@ impl FlowTable {
             let track = &self.tcp[slot as usize];
             subject.starts = [0, 1].map(|end| track.first_data(end));
             subject.closes = frame.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0;
-            subject.alone = subject.starts[1 - frame.from()] == Some(frame.ack_number);
             // A SYN takes a number of its own, before its data (RFC 9293 section 3.4).
             let is_syn = frame.tcp_flags & tcp_flag::SYN != 0;
             subject.seq_number = frame.seq_number.wrapping_add(u32::from(is_syn));

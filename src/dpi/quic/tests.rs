@@ -266,7 +266,6 @@ fn only_hellos_in_pieces_take_large_memory() {
             starts: [None; 2],
             seq_number: 0,
             closes: false,
-            alone: false,
             ports: [443, 50_000],
             wall: Stamp(1_700_000_000_000_000_000),
             payload,
