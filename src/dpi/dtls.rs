@@ -56,6 +56,11 @@ pub fn glance(talk: &Datagram<'_>, notes: &mut Notes<'_>) -> bool {
     flow.progress.has(OVER)
 }
 
+/// Returns whether a datagram that [`is_dtls`] may begin with this byte.
+pub fn leads(first: u8) -> bool {
+    matches!(first, 20..=26)
+}
+
 /// Returns whether a datagram is DTLS, on its own evidence: at least 36 bits, those of the first record's type, version
 /// and length. `wire_len`: its length before it was cut by the capture.
 pub fn is_dtls(bytes: &[u8], wire_len: usize) -> bool {

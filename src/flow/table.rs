@@ -203,6 +203,8 @@ pub struct FlowTable {
     sweep: usize,
     counts: TableCounts,
     inspector: Option<Inspector>,
+    /// Payloads of the last burst were looked at, so some of the next one will be.
+    looks: bool,
     config: TableConfig,
 }
 
@@ -245,6 +247,7 @@ impl FlowTable {
             sweep: usize::MAX,
             counts: TableCounts::default(),
             inspector,
+            looks: false,
             config: TableConfig { capacity, ..config },
         })
     }
@@ -300,6 +303,7 @@ impl FlowTable {
         let mut volume = Volume::default();
         let mut settled = Settled::default();
         let is_large = self.used > FAR_FLOWS;
+        let looks = is_large && std::mem::take(&mut self.looks);
         while done < lines.len() {
             let mut frames = 0;
             let mut next = done;
@@ -316,6 +320,9 @@ impl FlowTable {
                 }
                 next = after;
                 let (slot, spot) = self.approach(frame, is_large);
+                if looks && slot != NONE && says_something(frame) {
+                    self.approach_inspection(slot);
+                }
                 *candidate = Candidate { frame, spot, slot, at };
                 frames += 1;
             }
@@ -329,6 +336,7 @@ impl FlowTable {
                     self.make_way(candidate, wide, payload, ended);
                     let slot = self.frame(candidate.frame, wide, candidate.slot, &mut volume, ended);
                     if slot != NONE {
+                        self.looks = true;
                         self.inspect(slot, candidate.frame, payload, ended);
                     }
                 }
@@ -353,9 +361,11 @@ impl FlowTable {
         // SAFETY: the index holds usable slots only.
         let spot = unsafe { self.hot.spot(slot) };
         prefetch(spot.address());
-        // Also of flows that are not TCP: a branch on what any two frames may differ in costs more.
-        prefetch(self.tcp.address(slot as usize));
-        if is_large && frame.key.proto == proto::TCP {
+        let is_tcp = frame.key.proto == proto::TCP;
+        // Without a branch, which any two frames may differ in.
+        let (record, track) = (spot.address().cast::<u8>(), self.tcp.address(slot as usize).cast());
+        prefetch(std::hint::select_unpredictable(is_tcp, track, record));
+        if is_large && is_tcp {
             // For the round trip: of a flow with few packets, most give one.
             prefetch(&raw const self.facts.get(slot).rtt_data_us);
         }
@@ -363,6 +373,15 @@ impl FlowTable {
             prefetch(self.ends.address(slot));
         }
         (slot, spot)
+    }
+
+    /// Starts loading what looking at a flow's payload takes.
+    #[inline(always)]
+    fn approach_inspection(&self, slot: u32) {
+        prefetch(&raw const self.facts.get(slot).generation);
+        if let Some(inspector) = &self.inspector {
+            inspector.prefetch(slot);
+        }
     }
 
     /// Accounts an ordinary frame of a settled flow, which nearly all are: adds to its counters, and
@@ -679,9 +698,14 @@ impl FlowTable {
         let segment = segment_of(frame, late, hot.roles);
         let outcome = self.tcp[slot as usize].segment(&segment, hot.roles.subject());
         if outcome.tells_facts() {
+            // Nothing is read for a round trip, which most come for: a write alone need not wait for memory.
             let facts = self.facts.get_mut(slot);
-            facts.retransmits[from] += u32::from(outcome.retransmit);
-            facts.out_of_order[from] += u32::from(outcome.out_of_order);
+            if outcome.retransmit {
+                facts.retransmits[from] += 1;
+            }
+            if outcome.out_of_order {
+                facts.out_of_order[from] += 1;
+            }
             if outcome.rtt_handshake_us != 0 {
                 facts.rtt_handshake_us = outcome.rtt_handshake_us;
             }

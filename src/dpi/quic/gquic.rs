@@ -33,6 +33,11 @@ struct Opening<'a> {
     rest: &'a [u8],
 }
 
+/// Returns whether a public header with these flags may be a client's first: with a version and a connection id.
+pub fn leads(flags: u8) -> bool {
+    flags & (HAS_VERSION | HAS_CID | RESET_OR_RESERVED) == HAS_VERSION | HAS_CID
+}
+
 /// Returns whether a datagram may be the first one of such a connection; cheap.
 pub fn may_begin(bytes: &[u8]) -> bool {
     opening(bytes).is_some()
@@ -95,12 +100,11 @@ fn opening(bytes: &[u8]) -> Option<Opening<'_>> {
 /// Reads a public header, up to Q043: flags, connection id, version, then the packet number.
 fn public_header(bytes: &[u8], flags: u8) -> Option<Opening<'_>> {
     let number_len = [1, 2, 4, 6][usize::from(flags >> 4 & 3)];
-    let is_opening = flags & (HAS_VERSION | HAS_CID | RESET_OR_RESERVED) == HAS_VERSION | HAS_CID;
     let (cid, rest) = bytes.get(1..)?.split_first_chunk::<CID>()?;
     let (version, rest) = rest.split_first_chunk()?;
     let version = Version(u32::from_be_bytes(*version));
     let is_old = version.gquic().is_some_and(|n| n < FIRST_LONG);
-    (is_opening && is_old && rest.len() > number_len).then_some(Opening {
+    (leads(flags) && is_old && rest.len() > number_len).then_some(Opening {
         version,
         cid: Cid::new(cid)?,
         rest,

@@ -38,6 +38,11 @@ const MOST_DATAGRAMS: u64 = 64;
 /// Short headers of a client whose server was not heard, after which nothing more is expected.
 const MOST_UNANSWERED: u64 = 3;
 
+/// Returns whether the first datagram of a flow that [`datagram`] knows may begin with this byte.
+pub fn leads(first: u8) -> bool {
+    first & 0x80 != 0 || gquic::leads(first)
+}
+
 /// Judges a datagram.
 pub fn datagram(datagram: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
     // The first byte kept says whether the flow has begun.

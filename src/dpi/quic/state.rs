@@ -102,6 +102,9 @@ impl Connection {
     /// Returns what was kept, or a connection of which nothing is known.
     pub fn load(memory: &mut [u8]) -> Self {
         let mut connection = Self::default();
+        if memory[0] == 0 {
+            return connection;
+        }
         connection.copy(&mut Copier { memory, at: 0, saving: false });
         connection
     }
@@ -113,16 +116,13 @@ impl Connection {
 
     /// Copies every field to memory or from it.
     fn copy(&mut self, to: &mut Copier<'_>) {
-        to.flag(&mut self.begun);
-        let mut client = self.client as u64;
-        to.number(&mut client);
-        self.client = (client & 1) as usize;
+        self.copy_flags(to);
         let mut version = self.version.into();
         to.number(&mut version);
         self.version = version as u32;
         for id in [&mut self.origin, &mut self.client_id, &mut self.server_id] {
             to.optional(id, |id, to| {
-                to.bytes(std::slice::from_mut(&mut id.len));
+                to.byte(&mut id.len);
                 id.len = id.len.min(LONGEST_CID as u8);
                 to.bytes(&mut id.bytes);
             });
@@ -135,16 +135,36 @@ impl Connection {
             });
             *side = pair.map(|pair| (pair.version as u32, Keys(pair.keys)));
         }
-        for number in
-            self.largest.iter_mut().chain([&mut self.datagrams, &mut self.failures, &mut self.unanswered])
-        {
+        let [client, server] = &mut self.largest;
+        for number in [client, server, &mut self.datagrams, &mut self.failures, &mut self.unanswered] {
             to.number(number);
         }
-        let flags = [&mut self.handshake, &mut self.sent_back, &mut self.web, &mut self.connected];
-        let of_sides = self.initial.iter_mut().chain(&mut self.read).chain(&mut self.closed);
-        for flag in of_sides.chain(flags).chain([&mut self.closed_by_app]) {
-            to.flag(flag);
-        }
+    }
+
+    /// Copies all that is true or false as bits of one number. The first one makes the first byte of a connection that
+    /// has begun other than zero.
+    fn copy_flags(&mut self, to: &mut Copier<'_>) {
+        let mut client = self.client & 1 != 0;
+        let ([i0, i1], [r0, r1], [c0, c1]) = (&mut self.initial, &mut self.read, &mut self.closed);
+        let flags = [
+            &mut self.begun,
+            &mut client,
+            i0,
+            i1,
+            r0,
+            r1,
+            c0,
+            c1,
+            &mut self.handshake,
+            &mut self.sent_back,
+            &mut self.web,
+            &mut self.connected,
+            &mut self.closed_by_app,
+        ];
+        let mut bits = flags.iter().enumerate().fold(0, |bits, (n, flag)| bits | u64::from(**flag) << n);
+        to.number(&mut bits);
+        flags.into_iter().enumerate().for_each(|(n, flag)| *flag = bits >> n & 1 != 0);
+        self.client = usize::from(client);
     }
 
     /// Returns the version of the last long header.
@@ -191,21 +211,24 @@ struct Copier<'a> {
 }
 
 impl Copier<'_> {
-    fn bytes(&mut self, field: &mut [u8]) {
-        let place = &mut self.memory[self.at..self.at + field.len()];
-        self.at += field.len();
+    #[inline]
+    fn bytes<const N: usize>(&mut self, field: &mut [u8; N]) {
+        let place = &mut self.memory[self.at..self.at + N];
+        self.at += N;
         match self.saving {
             true => place.copy_from_slice(field),
             false => field.copy_from_slice(place),
         }
     }
 
-    fn flag(&mut self, field: &mut bool) {
-        let mut byte = u8::from(*field);
-        self.bytes(std::slice::from_mut(&mut byte));
-        *field = byte != 0;
+    #[inline]
+    fn byte(&mut self, field: &mut u8) {
+        let mut byte = [*field];
+        self.bytes(&mut byte);
+        [*field] = byte;
     }
 
+    #[inline]
     fn number(&mut self, field: &mut u64) {
         let mut bytes = field.to_le_bytes();
         self.bytes(&mut bytes);
@@ -214,11 +237,11 @@ impl Copier<'_> {
 
     /// Copies a field that may be absent; its place is there all the same.
     fn optional<T: Default>(&mut self, field: &mut Option<T>, copy: impl Fn(&mut T, &mut Self)) {
-        let mut present = field.is_some();
-        self.flag(&mut present);
+        let mut present = u8::from(field.is_some());
+        self.byte(&mut present);
         let mut value = field.take().unwrap_or_default();
         copy(&mut value, self);
-        *field = present.then_some(value);
+        *field = (present != 0).then_some(value);
     }
 }
 

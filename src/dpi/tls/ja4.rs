@@ -6,6 +6,8 @@
 //! signature algorithms in their order. GREASE values are ignored everywhere.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
+use std::cell::RefCell;
+
 use ring::digest::{SHA256, digest};
 
 use crate::dpi::tls::{
@@ -59,19 +61,9 @@ pub fn fingerprint(features: &Features<'_>, extensions: impl Iterator<Item = u16
     text[6..8].copy_from_slice(&two_digits(extension_count));
     text[8..10].copy_from_slice(&ends(features.alpn));
 
-    let mut list = List::new();
-    ciphers.write(&mut list);
-    text[11..23].copy_from_slice(&list.hash());
-
-    let mut list = List::new();
-    extensions.write(&mut list);
     let signatures = Numbers::of(numbers(features.signatures))?;
-    if list.len > 0 && signatures.len > 0 {
-        list.push(b"_");
-        list.comma = false;
-        signatures.write(&mut list);
-    }
-    text[24..36].copy_from_slice(&list.hash());
+    text[11..23].copy_from_slice(&hash(ciphers.values(), &[]));
+    text[24..36].copy_from_slice(&hash(extensions.values(), signatures.values()));
     Some(text)
 }
 
@@ -140,9 +132,79 @@ impl Numbers {
         self.len = kept;
     }
 
-    fn write(&self, list: &mut List) {
-        self.values[..self.len].iter().for_each(|number| list.number(*number));
+    fn values(&self) -> &[u16] {
+        &self.values[..self.len]
     }
+}
+
+/// Returns the first 12 digits of the hash of a list, with the signature algorithms behind it; zeros for an empty one.
+fn hash(list: &[u16], signatures: &[u16]) -> [u8; 12] {
+    match list {
+        [] => [b'0'; 12],
+        _ => MEMO.with_borrow_mut(|memo| memo.hash(list, signatures)),
+    }
+}
+
+thread_local! {
+    static MEMO: RefCell<Memo> = const { RefCell::new(Memo([Remembered::NOTHING; MEMO_LEN])) };
+}
+
+/// Hashes that are remembered.
+const MEMO_LEN: usize = 64;
+/// Numbers of a list whose hash is remembered, at most.
+const MEMO_NUMBERS: usize = 88;
+
+/// Hashes of the lists seen last. A host speaks with few kinds of clients, and hashing is half the cost of a hello.
+struct Memo([Remembered; MEMO_LEN]);
+
+#[derive(Clone, Copy)]
+struct Remembered {
+    numbers: [u16; MEMO_NUMBERS],
+    /// How many there are, and how many of them are signature algorithms.
+    lens: [u8; 2],
+    digits: [u8; 12],
+}
+
+impl Remembered {
+    const NOTHING: Self = Self { numbers: [0; MEMO_NUMBERS], lens: [0; 2], digits: [0; 12] };
+}
+
+impl Memo {
+    fn hash(&mut self, list: &[u16], signatures: &[u16]) -> [u8; 12] {
+        let len = list.len() + signatures.len();
+        if len > MEMO_NUMBERS {
+            return hash_of(list, signatures);
+        }
+        let lens = [len as u8, signatures.len() as u8];
+        // FNV-1a's prime; neighbours in the table do not matter.
+        let mix = |sum: u32, number: &u16| (sum ^ u32::from(*number)).wrapping_mul(0x0100_0193);
+        let place = list.iter().chain(signatures).fold(len as u32, mix) >> 8;
+        let known = &mut self.0[place as usize % MEMO_LEN];
+        let (front, back) = known.numbers[..len].split_at_mut(list.len());
+        if known.lens != lens || front != list || back != signatures {
+            front.copy_from_slice(list);
+            back.copy_from_slice(signatures);
+            (known.lens, known.digits) = (lens, hash_of(list, signatures));
+        }
+        known.digits
+    }
+}
+
+/// Returns the first 12 digits of the SHA-256 of a list that is not empty.
+fn hash_of(list: &[u16], signatures: &[u16]) -> [u8; 12] {
+    let mut text = List::new();
+    list.iter().for_each(|number| text.number(*number));
+    if !signatures.is_empty() {
+        text.push(b"_");
+        text.comma = false;
+        signatures.iter().for_each(|number| text.number(*number));
+    }
+    let hash = digest(&SHA256, &text.text[..text.len]);
+    let mut digits = [b'0'; 12];
+    for (digits, pair) in digits.chunks_exact_mut(4).zip(hash.as_ref().chunks_exact(2)) {
+        digits.copy_from_slice(&hex4(u16::from_be_bytes([pair[0], pair[1]])));
+    }
+    digits
 }
 
 /// The text that is hashed: numbers in hexadecimal with commas.
@@ -172,18 +234,6 @@ impl List {
         self.push(&hex4(number));
         self.comma = true;
     }
-
-    /// Returns the first 12 digits of the hash, zeros for an empty list.
-    fn hash(&self) -> [u8; 12] {
-        let mut digits = [b'0'; 12];
-        if self.len > 0 {
-            let hash = digest(&SHA256, &self.text[..self.len]);
-            for (digits, pair) in digits.chunks_exact_mut(4).zip(hash.as_ref().chunks_exact(2)) {
-                digits.copy_from_slice(&hex4(u16::from_be_bytes([pair[0], pair[1]])));
-            }
-        }
-        digits
-    }
 }
 
 #[cfg(test)]
@@ -193,6 +243,23 @@ mod tests {
 
     fn bytes(numbers: &[u16]) -> Vec<u8> {
         numbers.iter().flat_map(|n| n.to_be_bytes()).collect()
+    }
+
+    #[test]
+    fn what_is_remembered_is_what_was_hashed() {
+        let mut memo = Memo([Remembered::NOTHING; MEMO_LEN]);
+        // Many more lists than places, of all lengths, twice each: those of one length differ in one number or in
+        // where the signature algorithms begin.
+        for round in 0..2u16 {
+            for n in 0..2000u16 {
+                let numbers: Vec<u16> = (0..1 + n % 100).map(|i| if i == 3 { n } else { i * 7 }).collect();
+                let (list, signatures) = numbers.split_at(1 + usize::from(n / 100) % numbers.len());
+                let digits = memo.hash(list, signatures);
+                assert_eq!(digits, hash_of(list, signatures), "{round} {n}");
+                assert_eq!(digits, memo.hash(list, signatures));
+            }
+        }
+        assert_eq!(hash(&[], &[1]), *b"000000000000");
     }
 
     /// The example of FoxIO's description, with its lists shuffled and GREASE values thrown in.
