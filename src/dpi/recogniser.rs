@@ -2,15 +2,16 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::dpi::{
-    amqp, bacnet, bgp, bittorrent, coap, dcerpc, dhcp, dhcpv6, diameter, dnp3, dns, dtls, ftp, http, http2,
-    ike, irc, kafka, kerberos, lan, ldap, mail, memcached, modbus, mongodb, mqtt, mysql, netbios, netflow,
-    nntp,
     notes::{Notes, Phase},
-    ntp, oncrpc, openvpn, postgres, pptp, quic, radius, redis, rip, rtmp, rtp, rtsp,
+    protocols::{
+        amqp, bacnet, bgp, bittorrent, coap, dcerpc, dhcp, dhcpv6, diameter, dnp3, dns, dtls, ftp, http,
+        http2, ike, irc, kafka, kerberos, lan, ldap, mail, memcached, modbus, mongodb, mqtt, mysql, netbios,
+        netflow, nntp, ntp, oncrpc, openvpn, postgres, pptp, quic, radius, redis, rip, rtmp, rtp, rtsp, sip,
+        smb, snmp, socks, ssdp, ssh, stun, syslog, tds, telnet, tftp, tls, tpkt, transfer, tunnel, vnc,
+        websocket, wireguard, x11, xmpp,
+    },
     service::Service,
-    sip, smb, snmp, socks, ssdp, ssh, stun, syslog,
     talk::{Datagram, MEMORY, Streams},
-    tds, telnet, tftp, tls, tpkt, transfer, tunnel, vnc, websocket, wireguard, x11, xmpp,
 };
 
 /// What a recogniser says of a flow.
