@@ -17,5 +17,6 @@ pub mod signs;
 pub mod sort;
 pub mod states;
 pub mod text;
+pub mod texts;
 pub mod watch;
 pub mod window;

@@ -19,7 +19,7 @@ use crate::{
     capture::source::SourceStatus,
     process::{listening::Listening, lookup::OwnerStatus},
     query::{
-        census::Census,
+        census::{Census, Spread},
         column::ServiceName,
         damping::Damper,
         filter::{
@@ -37,6 +37,7 @@ use crate::{
     snapshot::{
         ended::{EndedFlow, EndedFlows, EndedList},
         flow_view::FlowView,
+        history::History,
         row::Row,
         view::{Snapshot, StageStatus, Totals},
     },
@@ -139,6 +140,8 @@ pub struct View {
     pub accounts: Accounts,
     /// Totals over all rows, hidden ones included.
     pub totals: Totals,
+    /// The totals of the last hour.
+    pub history: Arc<History>,
     /// Frames lost, and lost to the kernel alone.
     pub lost: u64,
     /// See `lost`.
@@ -161,6 +164,8 @@ pub struct View {
     pub serial: u64,
     /// Who moves most, largest first.
     pub top: Vec<Share>,
+    /// How round trips are spread, of many connections by a sample.
+    pub round_trips: Spread,
     /// Sums by host or process.
     pub groups: Option<GroupView>,
     /// Counts of states, protocols and round trips.
@@ -218,7 +223,7 @@ pub struct Finder {
     damper: Damper,
     ended: Option<Arc<EndedFlows>>,
     frozen: Option<(Box<Snapshot>, EndedList)>,
-    top: (Epoch, Vec<Share>),
+    top: (Epoch, Vec<Share>, Spread),
     around: Surroundings,
     watcher: Watcher,
     firing: (Epoch, Arc<Vec<Watch>>, Vec<Option<Firing>>),
@@ -241,7 +246,7 @@ impl Finder {
     pub fn find(&mut self, live: &Snapshot, request: &Request) -> View {
         self.freeze(live, request.frozen);
         if self.top.0 != live.epoch {
-            self.top = (live.epoch, shares(live));
+            self.top = (live.epoch, shares(live), Spread::sampled(live));
         }
         let ended_now = self.ended.as_ref().map(|ended| ended.list()).unwrap_or_default();
         let frozen = self.frozen.take();
@@ -272,6 +277,7 @@ impl Finder {
         view.ended_end = list.end();
         view.groups = request.group.as_ref().map(|group| self.groups(snapshot, group));
         view.top.clone_from(&self.top.1);
+        view.round_trips = self.top.2;
         view.census = request.census.then(|| Census::of(snapshot));
         if self.firing.0 != live.epoch || !Arc::ptr_eq(&self.firing.1, &request.watches) {
             // Watches look at what is, also while the rows are frozen.
@@ -398,6 +404,7 @@ impl Finder {
             wall: live.wall,
             accounts: live.accounts,
             totals: live.totals,
+            history: Arc::clone(&live.history),
             lost: live.lost(),
             kernel_drops: live.kernel_drops(),
             seen: live.seen(),
@@ -409,6 +416,7 @@ impl Finder {
             frozen: None,
             serial: request.serial,
             top: Vec::new(),
+            round_trips: Spread::default(),
             groups: None,
             census: None,
             firing: Vec::new(),
@@ -485,8 +493,9 @@ impl Finder {
     }
 
     fn groups(&self, snapshot: &Snapshot, request: &GroupRequest) -> GroupView {
-        let mut sums = Sums::new(request.by, snapshot.wall);
-        let mut members = Members::new(request.by, &request.open);
+        let looked = snapshot.looks_for_owners();
+        let mut sums = Sums::new(request.by, looked, snapshot.wall);
+        let mut members = Members::new(request.by, looked, &request.open);
         let (mut rest, mut turn) = (Rest::default(), 0_u32);
         self.scan.each(|_, spot| {
             let Spot::Live(at) = spot else { return };
@@ -504,7 +513,7 @@ impl Finder {
 
 /// Returns who moves most: by process where owners are known, else by host.
 fn shares(snapshot: &Snapshot) -> Vec<Share> {
-    let knows_owners = snapshot.knows_owners();
+    let knows_owners = snapshot.looks_for_owners() && snapshot.knows_owners();
     if !knows_owners && snapshot.len() > MOST_FOR_HOSTS {
         return Vec::new();
     }
@@ -516,15 +525,15 @@ fn shares(snapshot: &Snapshot) -> Vec<Share> {
         for chunk in (0..snapshot.chunks(worker)).filter(|c| snapshot.moves(worker, *c)) {
             rest.now_and_then();
             snapshot.look_at(worker, chunk, |_, flow| {
-                let (down, up) = flow.down_up();
-                let rate = f64::from(down) + f64::from(up);
+                let (down, up) = flow.seen_down_up();
+                let rate = down + up;
                 match flow.owner {
                     _ if rate <= 0.0 => {}
                     Some(owner) => {
                         let key = std::ptr::from_ref(owner).addr();
-                        by_owner.entry(key).or_insert_with(|| (process_of(&flow), 0.0)).1 += rate;
+                        by_owner.entry(key).or_insert_with(|| (process_of(&flow, true), 0.0)).1 += rate;
                     }
-                    None if knows_owners => *rates.entry(process_of(&flow)).or_default() += rate,
+                    None if knows_owners => *rates.entry(process_of(&flow, true)).or_default() += rate,
                     None => {
                         let name = GroupName::Host(flow.addresses()[flow.remote()]);
                         *rates.entry(name).or_default() += rate;
@@ -544,7 +553,7 @@ fn shares(snapshot: &Snapshot) -> Vec<Share> {
 
 /// Returns a row as a flow on its own.
 pub fn of_row(row: &Row) -> EndedFlow {
-    EndedFlow { record: row.to_record(), app: row.app.clone(), owner: row.owner.clone() }
+    EndedFlow { record: row.to_record(), app: row.app.clone(), owner: row.owner.clone(), rate: None }
 }
 
 #[cfg(test)]
@@ -702,6 +711,7 @@ mod tests {
             })
             .collect();
         let mut snapshot = snapshot(&rows);
+        snapshot.owner_method.method = "bpf";
         for n in 0..count as usize {
             if n % 3 == 0 {
                 let mut app = App::of(Service::ALL[n % 50]);
@@ -892,7 +902,7 @@ mod tests {
             record.facts.generation = 1000 + n;
             record.id = FlowId::new(0, n, 1000 + n);
             record.end = Some(EndReason::Fin);
-            ended.push(EndedFlow { record, app: None, owner: None });
+            ended.push(record.into());
         }
         let mut finder = Finder::with_ended(ended);
         let request = Request { around: 500, ..Request::default() };
