@@ -26,9 +26,10 @@ use rustnet::{
     },
     process::owner::{Owner, Quality},
     query::{
+        finder::Finder,
         signs::Signs,
         sort::{Sort, SortBy},
-        window::{Finder, Localhost, Request},
+        window::{Localhost, Request},
     },
     snapshot::{
         sample,

@@ -41,10 +41,11 @@ use crate::{
         column::{ColumnId, Look},
         format::Digits,
         group::{GroupBy, GroupName, GroupRequest, GroupSort, LineName},
+        kept::Kept,
         layout::{Choice, Wishes},
         sort::{Sort, SortBy},
         watch::Watch,
-        window::{Cursor, Kept, Localhost, View},
+        window::{Cursor, Localhost, View},
     },
     snapshot::{history::History, row::Row},
     tui::{
