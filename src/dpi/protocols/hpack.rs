@@ -1,11 +1,16 @@
 //! HPACK (RFC 7541): header blocks of HTTP/2, for the few fields that are shown.
 //!
 //! The dynamic table keeps references into the stream and decodes a value only when it is noted, so it
-//! fits the stack. Blocks that need a larger table than [`ENTRIES`] are given up, not guessed.
+//! fits the stack. Blocks that need a larger table than [`ENTRIES`], or take more work than any that is sent in
+//! earnest ([`MOST_FIELDS`], [`MOST_SYMBOLS`]), are given up, not guessed.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 /// Entries of the dynamic table. The default size of 4096 bytes holds 128, as each costs 32 at least.
 const ENTRIES: usize = 128;
+/// Fields of one direction that are read: a browser's request has 25, an answer 40.
+const MOST_FIELDS: u32 = 128;
+/// Bytes of one direction that are decoded: 30 us of work.
+const MOST_SYMBOLS: usize = 6000;
 
 /// The fields that are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +89,9 @@ pub struct Decoder<'a> {
     len: usize,
     size: u32,
     most: u32,
+    /// Fields that may still be read, and bytes decoded.
+    fields_left: u32,
+    symbols_left: usize,
 }
 
 impl<'a> Decoder<'a> {
@@ -91,7 +99,15 @@ impl<'a> Decoder<'a> {
     pub fn new() -> Self {
         let nothing =
             Entry { name: Name::Other, name_len: 0, value: Value { bytes: &[], huffman: false }, size: 0 };
-        Self { entries: [nothing; ENTRIES], newest: 0, len: 0, size: 0, most: LARGEST_TABLE }
+        Self {
+            entries: [nothing; ENTRIES],
+            newest: 0,
+            len: 0,
+            size: 0,
+            most: LARGEST_TABLE,
+            fields_left: MOST_FIELDS,
+            symbols_left: MOST_SYMBOLS,
+        }
     }
 
     /// Reads a block and gives each field to `field`. Returns `None` when the block is not whole, is
@@ -99,6 +115,7 @@ impl<'a> Decoder<'a> {
     pub fn block(&mut self, block: &'a [u8], mut field: impl FnMut(Name, Value<'a>)) -> Option<()> {
         let mut rest = block;
         while let Some(first) = rest.first() {
+            self.fields_left = self.fields_left.checked_sub(1)?;
             match first {
                 // Indexed field (section 6.1).
                 0x80.. => {
@@ -110,7 +127,7 @@ impl<'a> Decoder<'a> {
                 0x40.. => {
                     let mut entry = self.literal(&mut rest, 6)?;
                     field(entry.name, entry.value);
-                    entry.size = entry.name_len + entry.value.len() as u32 + 32;
+                    entry.size = entry.name_len + self.len_of(entry.value)? as u32 + 32;
                     self.insert(entry)?;
                 }
                 // Size update (section 6.3). More than the default needs a larger table than ours.
@@ -128,12 +145,19 @@ impl<'a> Decoder<'a> {
         Some(())
     }
 
-    fn literal(&self, rest: &mut &'a [u8], prefix: u32) -> Option<Entry<'a>> {
+    /// Returns the length of a value's text, unless that takes too much work.
+    fn len_of(&mut self, value: Value<'_>) -> Option<usize> {
+        let len = value.len();
+        self.symbols_left = self.symbols_left.checked_sub(if value.huffman { len } else { 0 })?;
+        Some(len)
+    }
+
+    fn literal(&mut self, rest: &mut &'a [u8], prefix: u32) -> Option<Entry<'a>> {
         let (name, name_len) = match integer(rest, prefix)? {
             0 => {
                 let name = string(rest)?;
                 let mut room = [0; 16];
-                let len = name.len();
+                let len = self.len_of(name)?;
                 (if len <= room.len() { name_of(name.text(&mut room)) } else { Name::Other }, len as u32)
             }
             index => {

@@ -69,6 +69,9 @@ pub fn phase(message: &[u8]) -> Option<Phase> {
     Some(if flags & 0x80 != 0 { Phase::DnsResponse } else { Phase::DnsQuery })
 }
 
+/// Messages of each side of a connection that are read: more than 8 KB hold, unless they are made to be many.
+const MOST_MESSAGES: usize = 200;
+
 /// Judges a connection: messages with their lengths before them (RFC 1035 section 4.2.2), from either side.
 pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     let verdicts = [0, 1].map(|side| Framed { bytes: talk.bytes[side], ended: talk.ended[side] }.verdict());
@@ -76,7 +79,9 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
         return if verdicts.contains(&Verdict::No) { Verdict::No } else { Verdict::More };
     }
     for side in [0, 1].into_iter().filter(|side| verdicts[*side] == Verdict::Is) {
-        for (message, wire_len) in (Framed { bytes: talk.bytes[side], ended: talk.ended[side] }) {
+        for (message, wire_len) in
+            (Framed { bytes: talk.bytes[side], ended: talk.ended[side] }).take(MOST_MESSAGES)
+        {
             let Some(header) = message::sign(message, wire_len) else { continue };
             let family = Family::of(message, header, talk.ports);
             notes.service(family.service());
