@@ -35,7 +35,7 @@ const KNOWN: u128 = 1 << 127;
 const _: () = assert!(RECOGNISERS.len() < 127);
 
 /// Recognisers by how a connection or a flow begins, one bit each. A mask is worked out when it is needed for the
-/// first time, which takes some 10 us.
+/// first time, which takes some 20 us.
 pub struct Openings {
     of_client: Lead,
     of_server: Lead,

@@ -66,8 +66,12 @@ pub enum Attached {
     Filter(#[expect(dead_code, reason = "held")] Filter),
 }
 
-/// A filter that goes when this does.
-pub struct Filter(TcHook);
+/// A filter that goes when this does, unless another capture's took its place.
+pub struct Filter {
+    hook: TcHook,
+    /// The program's number in the kernel.
+    program: u32,
+}
 
 // SAFETY: plain numbers that name a filter; the file descriptor in it is the program's, which outlives it.
 unsafe impl Send for Filter {}
@@ -75,7 +79,9 @@ unsafe impl Send for Filter {}
 impl Drop for Filter {
     fn drop(&mut self) {
         // It fails when the interface is gone, and the filter with it.
-        let _ = self.0.detach();
+        if self.hook.query().is_ok_and(|program| program == self.program) {
+            let _ = self.hook.detach();
+        }
     }
 }
 
@@ -196,7 +202,9 @@ impl Programs {
             .replace(true)
             .hook(point);
         hook.create().map_err(system)?;
-        hook.attach().map(Filter).map_err(system)
+        let mut hook = hook.attach().map_err(system)?;
+        let program = hook.query().map_err(system)?;
+        Ok(Filter { hook, program })
     }
 }
 
@@ -391,7 +399,13 @@ mod tests {
             attached.into_iter().for_each(std::mem::forget);
             let attached = programs.attach(index, libc::ARPHRD_ETHER).unwrap();
             assert_eq!(filters(), [1, 1]);
+            // Another capture takes its place, and keeps it when the first one ends.
+            let mut others = Programs::load(&SETTINGS).unwrap();
+            others.use_clsact();
+            let later = others.attach(index, libc::ARPHRD_ETHER).unwrap();
             drop(attached);
+            assert_eq!(filters(), [1, 1]);
+            drop(later);
             assert_eq!(filters(), [0, 0]);
         })
         .join()
