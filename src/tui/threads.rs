@@ -50,6 +50,8 @@ pub enum Event {
     Over(Run),
     /// An export is written: what to say of it.
     Exported(Result<String, String>),
+    /// The frames of a row are written: what to say of it.
+    Recorded(Result<String, String>),
 }
 
 /// What goes to the thread that answers.
