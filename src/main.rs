@@ -613,6 +613,7 @@ fn show<S: Source + 'static>(
         keep_columns: Box::new(config::file::keep_columns),
         log: Box::new(|line| tracing::warn!("{line}")),
         record,
+        give_way: platform::give_way,
         wrapper: wrapper(),
     };
     let shown = tui::run(running, options).context("screen");

@@ -84,6 +84,8 @@ pub struct ScreenOptions<'a> {
     pub background: Option<AskBackground>,
     /// Keeps the columns that were chosen for the next run.
     pub keep_columns: KeepColumns,
+    /// Lets other threads go before the one that calls it.
+    pub give_way: fn(),
     /// Writes the frames of rows.
     pub record: Record,
     /// Writes a line to the log.
@@ -145,7 +147,8 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
 
 fn answers(running: Running, app: &App, options: &ScreenOptions<'_>) -> Answers {
     let Running { publication, ended, .. } = running;
-    Answers { publication, ended, files: options.files, listening: app.setup.listening }
+    let listening = app.setup.listening;
+    Answers { publication, ended, files: options.files, listening, give_way: options.give_way }
 }
 
 struct Loop<'a> {

@@ -117,7 +117,12 @@ fn add_interfaces(strip: &mut Strip, app: &App, view: &View, room: usize) {
     let room = room.saturating_sub(2).max(4);
     if let Some(file) = &app.setup.file {
         let name = text::escape(file);
-        let name = text::clip_start(&name, room.min(40), signs.ellipsis);
+        // Where there is no room for the way to it, its own name tells more.
+        let own = name.rsplit('/').next().unwrap_or(&name);
+        let name = match text::width(&name) <= room {
+            true => text::clip_start(&name, 40, signs.ellipsis),
+            false => text::clip(own, room, signs.ellipsis),
+        };
         return strip
             .right(8, [app.run(Role::Good, signs.link_up), app.run(Role::Plain, format!(" {name}"))]);
     }
