@@ -10,7 +10,7 @@ enum event_kind {
 	EVENT_SOCKET = 2,  /* struct socket_event */
 	EVENT_CLOSED = 3,  /* struct short_event: a socket */
 	EVENT_EXIT = 4,    /* struct short_event: a process */
-	EVENT_CONNECT = 5, /* struct short_event: a process connects a socket that has no port yet */
+	EVENT_CONNECT = 5, /* struct short_event: who connects a socket without a port, if nothing here can keep that */
 };
 
 /* Flags of a socket. */
@@ -29,7 +29,7 @@ enum {
 #define PATH_BYTES 1024	   /* four longest names */
 #define COMMAND_BYTES 512
 
-/* A socket, and a process that has it. */
+/* A socket, and a process that has it. SOCKET_EVENT_V4 bytes of it with IPv4, else all. */
 struct socket_event {
 	u32 kind;
 	u32 pid;	/* thread group; 0: the one of the socket's EVENT_CONNECT */
@@ -44,9 +44,13 @@ struct socket_event {
 	u8 family;
 	u8 flags;
 	u8 zero;
-	u8 local[16];	/* IPv4: the first 4 bytes */
-	u8 remote[16];
+	u32 waited;	/* so many ticks ago it began to connect; else 0 */
+	u32 zeros;
+	u8 ends[32];	/* local, remote address: 4 bytes each, or 16 */
 };
+
+#define SOCKET_EVENT_V4 64
+#define SOCKET_EVENT_V6 sizeof(struct socket_event)
 
 /* A process that has a socket; comes before its first socket_event. */
 struct process_event {

@@ -23,13 +23,14 @@ int all_sockets(struct bpf_iter__task_file *ctx)
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct seq_file *seq = ctx->meta->seq;
-	struct socket_event event;
+	struct socket_event event = {};
 	struct process_event *process;
 	struct socket *socket;
 	struct sock *sk;
 	u64 start_ns;
 	u32 zero = 0;
 	u32 pid;
+	u16 family;
 
 	/* A new pass tells every process again. */
 	if (ctx->meta->seq_num == 0)
@@ -42,12 +43,16 @@ int all_sockets(struct bpf_iter__task_file *ctx)
 		if (!socket)
 			return 0;
 		sk = socket->sk;
-		if (!sk || !fill_socket(&event, sk, 1))
+		if (!sk)
+			return 0;
+		family = sk->__sk_common.skc_family;
+		if ((family != AF_INET && family != AF_INET6) || !fill_socket(&event, sk, family, 1))
 			return 0;
 	} else {
 		socket = file->private_data;
 		sk = BPF_CORE_READ(socket, sk);
-		if (!sk || !fill_socket(&event, sk, 0))
+		family = BPF_CORE_READ(sk, __sk_common.skc_family);
+		if ((family != AF_INET && family != AF_INET6) || !fill_socket(&event, sk, family, 0))
 			return 0;
 	}
 	pid = task->tgid;
@@ -63,7 +68,7 @@ int all_sockets(struct bpf_iter__task_file *ctx)
 		if (bpf_seq_write(seq, process, sizeof(*process)))
 			return 0;
 	}
-	if (bpf_seq_write(seq, &event, sizeof(event)))
+	if (bpf_seq_write(seq, &event, family == AF_INET ? SOCKET_EVENT_V4 : SOCKET_EVENT_V6))
 		return 0;
 	iter_pid = pid;
 	iter_start = start_ns;

@@ -3,6 +3,7 @@
  * and tell; none can change or refuse anything.
  */
 #include "tell.h"
+#include "connecting.h"
 #include "iter.h"
 #include "tracepoints.h"
 #include "functions.h"

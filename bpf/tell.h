@@ -14,10 +14,12 @@
 #define PATH_STEPS 24 /* components and mounts looked at */
 #define NAME_BYTES 256
 
-/* Events. Full: the event is dropped and counted in `lost`; a pass over all sockets repairs that. */
+/* Events, read every 10 ms. Full: the event is dropped and counted in `lost`; a pass over all sockets repairs
+ * that. Larger costs more: what comes round less often is in no cache.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 8 << 20);
+	__uint(max_entries, 2 << 20);
 } events SEC(".maps");
 
 /* Events that found no room. */
@@ -198,15 +200,29 @@ static __always_inline int has_file(struct sock *sk, int typed)
 	return READ(typed, socket, file) != NULL;
 }
 
-/* Fills in what the socket itself says. Returns 0 if it has no port yet, or is not of the internet. */
-static __always_inline int fill_socket(struct socket_event *event, struct sock *sk, int typed)
+static __always_inline void fill_ends(struct socket_event *event, struct sock *sk, u16 family, int typed)
 {
-	u8 state = READ(typed, sk, __sk_common.skc_state);
-	u16 port = READ(typed, sk, __sk_common.skc_num);
-	u16 family = READ(typed, sk, __sk_common.skc_family);
+	u64 *ends = (u64 *)event->ends;
 
-	if (family != AF_INET && family != AF_INET6)
-		return 0;
+	if (family == AF_INET) {
+		ends[0] = READ(typed, sk, __sk_common.skc_rcv_saddr) | (u64)READ(typed, sk, __sk_common.skc_daddr) << 32;
+	} else if (typed) {
+		ends[0] = *(u64 *)&sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8[0];
+		ends[1] = *(u64 *)&sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8[8];
+		ends[2] = *(u64 *)&sk->__sk_common.skc_v6_daddr.in6_u.u6_addr8[0];
+		ends[3] = *(u64 *)&sk->__sk_common.skc_v6_daddr.in6_u.u6_addr8[8];
+	} else {
+		bpf_core_read(ends, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		bpf_core_read(ends + 2, 16, &sk->__sk_common.skc_v6_daddr);
+	}
+}
+
+/* Fills in what the socket itself says. Returns 0 if it has no port yet. */
+static __always_inline int fill_socket(struct socket_event *event, struct sock *sk, u16 family, int typed)
+{
+	u8 proto = READ(typed, sk, sk_protocol);
+	u16 port = READ(typed, sk, __sk_common.skc_num);
+
 	/* A socket that closes has given its port back, but still says which it was. */
 	if (!port)
 		port = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
@@ -214,56 +230,69 @@ static __always_inline int fill_socket(struct socket_event *event, struct sock *
 	event->at_ns = bpf_ktime_get_ns();
 	event->socket = (u64)sk;
 	event->family = family;
-	event->proto = READ(typed, sk, sk_protocol);
+	event->proto = proto;
 	event->local_port = port;
 	event->remote_port = bpf_ntohs(READ(typed, sk, __sk_common.skc_dport));
 	event->netns = netns_of(sk, typed);
 	event->uid = READ(typed, sk, sk_uid.val);
-	event->flags = has_file(sk, typed) ? 0 : SOCKET_KERNEL;
-	if (event->proto == IPPROTO_TCP && state == TCP_LISTEN)
-		event->flags |= SOCKET_LISTENER;
+	event->flags = 0;
 	event->zero = 0;
-	if (family == AF_INET) {
-		u32 *local = (u32 *)event->local, *remote = (u32 *)event->remote;
-
-		local[0] = READ(typed, sk, __sk_common.skc_rcv_saddr);
-		remote[0] = READ(typed, sk, __sk_common.skc_daddr);
-		local[1] = local[2] = local[3] = 0;
-		remote[1] = remote[2] = remote[3] = 0;
-	} else {
-		if (typed) {
-			u64 *local = (u64 *)event->local, *remote = (u64 *)event->remote;
-
-			local[0] = *(u64 *)&sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8[0];
-			local[1] = *(u64 *)&sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8[8];
-			remote[0] = *(u64 *)&sk->__sk_common.skc_v6_daddr.in6_u.u6_addr8[0];
-			remote[1] = *(u64 *)&sk->__sk_common.skc_v6_daddr.in6_u.u6_addr8[8];
-		} else {
-			BPF_CORE_READ_INTO(&event->local, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
-			BPF_CORE_READ_INTO(&event->remote, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
-		}
-	}
+	event->waited = 0;
+	event->zeros = 0;
+	if (proto == IPPROTO_TCP && READ(typed, sk, __sk_common.skc_state) == TCP_LISTEN)
+		event->flags = SOCKET_LISTENER;
+	fill_ends(event, sk, family, typed);
 	return port != 0;
 }
 
-/* Tells a socket with its process. */
-static __always_inline int tell_socket(struct sock *sk, u32 pid, u64 start_ns, u8 flags, int typed)
+/* Who has a socket, as told with it. */
+struct told_with {
+	u64 start_ns;
+	u32 pid; /* 0: unknown; then whether it is the kernel's is looked up */
+	u32 waited;
+};
+
+/* Tells a socket; `size` is the constant that belongs to `family`. */
+static __always_inline int tell_sized(struct sock *sk, const struct told_with *with, u16 family, u64 size, int typed)
 {
-	struct socket_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	struct socket_event *event = bpf_ringbuf_reserve(&events, size, 0);
 
 	if (!event) {
 		count_lost();
 		return 0;
 	}
-	if (!fill_socket(event, sk, typed)) {
+	if (!fill_socket(event, sk, family, typed)) {
 		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
-	event->pid = pid;
-	event->start_ns = start_ns;
-	event->flags |= flags;
+	event->pid = with->pid;
+	event->start_ns = with->start_ns;
+	event->waited = with->waited;
+	if (!(event->flags & SOCKET_LISTENER))
+		event->flags |= SOCKET_ACTED;
+	if (!with->pid && !has_file(sk, typed))
+		event->flags |= SOCKET_KERNEL;
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	return 1;
+}
+
+/* Tells a socket of the internet that a process has just used. */
+static __always_inline int tell_socket(struct sock *sk, const struct told_with *with, int typed)
+{
+	u16 family = READ(typed, sk, __sk_common.skc_family);
+
+	if (family == AF_INET)
+		return tell_sized(sk, with, AF_INET, SOCKET_EVENT_V4, typed);
+	if (family == AF_INET6)
+		return tell_sized(sk, with, AF_INET6, SOCKET_EVENT_V6, typed);
+	return 0;
+}
+
+static __always_inline int tell_caller(struct sock *sk, const struct caller *caller, int typed)
+{
+	struct told_with with = { .start_ns = caller->start_ns, .pid = caller->pid };
+
+	return tell_socket(sk, &with, typed);
 }
 
 static __always_inline int tell_short(u32 kind, u32 pid, u64 start_ns, u64 socket)
@@ -338,7 +367,7 @@ static __always_inline void used(struct sock *sk, int typed)
 		word |= (known & SOCKET_TURNS) + 1;
 	}
 	tell_process(&caller);
-	if (tell_socket(sk, caller.pid, caller.start_ns, SOCKET_ACTED, typed))
+	if (tell_caller(sk, &caller, typed))
 		put_word(set, word, SOCKET_TAG);
 }
 

@@ -23,7 +23,22 @@
 #define SOCKET_TURNS 15ULL
 #define PROCESS_TAG (~0ULL << 24)
 
-u64 told_sockets[SOCKET_SETS][WAYS] __attribute__((aligned(64))) = {};
+/* Who connects: see connecting.h. */
+struct connecting {
+	u64 socket; /* by number_of; 0: free */
+	u64 start_ns;
+	u64 since;  /* ticks */
+	u32 pid;
+	u32 check;
+};
+
+/* What is kept of sockets with one hash: one line of the cache. */
+struct socket_line {
+	u64 words[WAYS];
+	struct connecting connecting;
+};
+
+struct socket_line told_sockets[SOCKET_SETS] __attribute__((aligned(64))) = {};
 u64 told_processes[PROCESS_SETS][WAYS] __attribute__((aligned(64))) = {};
 
 /* The upper bits depend on all of `x`. */
@@ -49,9 +64,14 @@ static __always_inline u64 number_of(const void *pointer, int typed)
 	return number - *(volatile u64 *)&told_base;
 }
 
+static __always_inline struct socket_line *socket_line(u64 hash)
+{
+	return &told_sockets[hash >> 24 & (SOCKET_SETS - 1)];
+}
+
 static __always_inline u64 *socket_set(u64 hash)
 {
-	return told_sockets[hash >> 24 & (SOCKET_SETS - 1)];
+	return socket_line(hash)->words;
 }
 
 static __always_inline u64 *process_set(u64 hash)

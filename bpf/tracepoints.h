@@ -1,45 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /* Tracepoints with type information (5.8): no kprobe, no perf event, no trampoline. */
 
+/* The attempt of a process to connect is over, well or badly: the socket has its ends now. */
+static __always_inline void tell_connected(struct sock *sk)
+{
+	u64 socket = number_of(sk, 1);
+	struct told_with with = {};
+
+	take_connecting(mix(socket >> 6), socket, &with);
+	tell_socket(sk, &with, 1);
+}
+
+static __always_inline void begin_connect(struct sock *sk)
+{
+	struct caller caller = this_caller();
+	u64 socket = number_of(sk, 1);
+	u64 hash = mix(socket >> 6);
+
+	tell_process(&caller);
+	if (!keep_connecting(hash, socket, &caller) &&
+	    !tell_short(EVENT_CONNECT, caller.pid, caller.start_ns, (u64)sk))
+		return;
+	put_word(socket_set(hash), socket_word(hash, 0, &caller), SOCKET_TAG);
+}
+
 /* inet_sock_set_state: every change of a TCP socket's state. Entering SYN_SENT and LISTEN happens in the
- * process that asked for it; all else in whatever context a packet comes. At SYN_SENT there is no local
- * port yet: who connects is told then, and the ends when the handshake is through, or has failed.
+ * process that asked for it; all else in whatever context a packet comes. Most changes tell nothing new
+ * and leave at once.
  */
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_state, struct sock *sk, int old, int state)
 {
 	struct caller caller;
-	u64 hash, *set;
+	u64 hash;
 
-	switch (state) {
-	case TCP_LISTEN:
-		caller = this_caller();
-		tell_process(&caller);
-		tell_socket(sk, caller.pid, caller.start_ns, SOCKET_LISTENER, 1);
-		break;
-	case TCP_SYN_SENT:
-		caller = this_caller();
-		tell_process(&caller);
-		if (!tell_short(EVENT_CONNECT, caller.pid, caller.start_ns, (u64)sk))
-			break;
-		hash = socket_hash(sk, 1);
-		set = socket_set(hash);
-		put_word(set, socket_word(hash, 0, &caller), SOCKET_TAG);
-		break;
-	case TCP_ESTABLISHED:
-		/* From SYN_RECV: accepted, told at its first use. */
-		if (old == TCP_SYN_SENT)
-			tell_socket(sk, 0, 0, SOCKET_ACTED, 1);
-		break;
-	case TCP_CLOSE:
-		if (old == TCP_CLOSE)
-			break;
-		if (old == TCP_SYN_SENT)
-			tell_socket(sk, 0, 0, SOCKET_ACTED, 1);
+	if (old == TCP_SYN_SENT)
+		tell_connected(sk);
+	if (state == TCP_SYN_SENT) {
+		begin_connect(sk);
+	} else if (state == TCP_CLOSE && old != TCP_CLOSE) {
 		hash = socket_hash(sk, 1);
 		drop_word(socket_set(hash), hash & SOCKET_TAG, SOCKET_TAG);
 		tell_short(EVENT_CLOSED, 0, 0, (u64)sk);
-		break;
+	} else if (state == TCP_LISTEN) {
+		caller = this_caller();
+		tell_process(&caller);
+		tell_caller(sk, &caller, 1);
 	}
 	return 0;
 }

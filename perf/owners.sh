@@ -4,8 +4,13 @@
 #   attrib  share of short connections that are attributed to the right process, by life time, with BPF and
 #           without (LIVES="1,10,100,1000", COUNT=50 of each, RATE=40 starts a second). Needs attrib.py of the
 #           shared measurements (RUSTNET_SHARED, default ../shared).
-#   open    SOCKETS=100000 open sockets in PROCESSES=200 processes: how long the first pass takes
-#   cost    ns of a TCP connect and of a UDP send, with and without rustnet
+#   open    SOCKETS=100000 open sockets in PROCESSES=200 processes: how long the first pass takes with BPF and
+#           by /proc, and how many have their owner by it
+#   cost    ns of a TCP connect and of a UDP send: by the clock in turns with and without the programs, and in
+#           the programs (bpf_stats). A connect is what runs from connect(2) to its return, over loopback: of its
+#           own socket CLOSE, SYN_SENT, ESTABLISHED, and of the socket on the other side of the same host
+#           SYN_RECV, ESTABLISHED. Closing both is counted apart. The process is known already; what its first
+#           socket costs more comes once in its life.
 #
 # Everything stays on a veth pair between this namespace and one of its own, which go at the end.
 set -euo pipefail
@@ -35,33 +40,82 @@ attrib() {
     done
 }
 
+# All sockets are open before rustnet starts, and their processes sleep: what is right comes from passes over
+# all sockets alone. One datagram to each of them asks for its owner.
 open_sockets() {
     ulimit -n 1048576 2>/dev/null || ulimit -n "$(ulimit -Hn)"
+    ip addr add 10.97.7.3/24 dev ownp0
     cat >"$work/many.py" <<'PY'
-import os, socket, sys, time
-sockets, processes = int(sys.argv[1]), int(sys.argv[2])
+import os, signal, socket, sys
+sockets, processes, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 each = sockets // processes
+places = [(f"10.97.7.{1 + 2 * (n % 2)}", 5000 + n // 2) for n in range(120000)]
 for n in range(processes):
     if os.fork() == 0:
-        held = []
-        for i in range(each):
+        held, lines = [], ""
+        for place in places[n * len(places) // processes:]:
             s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            s.bind((f"127.{n + 1}.{i // 200}.1", 20000 + i % 200))
+            try:
+                s.bind(place)
+            except OSError:
+                continue
             held.append(s)
+            lines += f"{place[0]} {place[1]} {os.getpid()}\n"
+            if len(held) == each:
+                break
+        with open(f"{path}/{n}", "w") as f:
+            f.write(lines)
         os.write(1, b".")
-        time.sleep(600)
+        signal.pause()
         os._exit(0)
-time.sleep(600)
+signal.pause()
 PY
-    python3 "$work/many.py" "${SOCKETS:-100000}" "${PROCESSES:-200}" >"$work/ready" &
+    cat >"$work/ask.py" <<'PY'
+import glob, socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("10.97.7.2", 4000))
+n = 0
+for path in glob.glob(sys.argv[1] + "/*"):
+    for line in open(path):
+        address, port, _ = line.split()
+        s.sendto(b"x", (address, int(port)))
+        n += 1
+        if n % 500 == 0:
+            time.sleep(0.01)
+PY
+    cat >"$work/right.py" <<'PY'
+import glob, json, sys
+truth = {(a, int(p)): int(pid) for path in glob.glob(sys.argv[1] + "/*") for a, p, pid in map(str.split, open(path))}
+right = wrong = none = 0
+for line in open(sys.argv[2]):
+    r = json.loads(line)
+    if r["type"] == "flow" and r["proto"] == "UDP":
+        place = (r["dst"], r["dport"]) if r["sport"] == 4000 else (r["src"], r["sport"])
+        if place in truth:
+            right += r.get("pid") == truth[place]
+            wrong += r.get("pid") not in (None, truth[place])
+            none += r.get("pid") is None
+print(f"{sys.argv[3]}: {len(truth)} sockets of {len(set(truth.values()))} processes: {right} right, {wrong} wrong, {none} without;",
+      f"first pass {r['owner_first_pass_us'] / 1000:.0f} ms, last {r['owner_pass_us'] / 1000:.0f} ms, {r['owner_passes']} passes, lost {r['lost']}")
+PY
+    mkdir "$work/truth"
+    python3 "$work/many.py" "${SOCKETS:-100000}" "${PROCESSES:-200}" "$work/truth" >"$work/ready" &
     local parent=$!
     while [ "$(wc -c <"$work/ready")" -lt "${PROCESSES:-200}" ]; do sleep 0.2; done
-    for method in bpf proc; do
-        "$rustnet" -i lo --headless --duration 3 --owners $method | tail -1 |
-            python3 -c 'import json,sys; r=json.loads(sys.stdin.readline()); print({k: r[k] for k in r if k.startswith("owner")})'
+    for method in ${METHODS:-bpf proc}; do
+        "$rustnet" -i ownp0 --headless --owners "$method" >"$work/open.jsonl" &
+        local pid=$!
+        while ! grep -q header "$work/open.jsonl"; do sleep 0.1; done
+        ip netns exec $ns python3 "$work/ask.py" "$work/truth"
+        sleep 2
+        kill -INT $pid
+        wait $pid || true
+        python3 "$work/right.py" "$work/truth" "$work/open.jsonl" "$method"
     done
     pkill -P $parent || true
     kill $parent
+    wait $parent 2>/dev/null || true
+    ip addr del 10.97.7.3/24 dev ownp0
 }
 
 cost() {
@@ -129,40 +183,49 @@ int main(int argc, char **argv) {
 }
 C
     cc -O2 -o "$work/cost" "$work/cost.c"
-    local stats last
-    stats=$(cat /proc/sys/kernel/bpf_stats_enabled)
     for ((turn = 0; turn < ${TURNS:-3}; turn++)); do
         for method in off bpf; do
-            command -v bpftool >/dev/null && last=$(last_program)
+            command -v bpftool >/dev/null && programs >"$work/others"
             # On another interface, so that only the programs differ.
-            "$rustnet" -i ownp0 --headless --duration 60 --owners $method >/dev/null 2>&1 &
+            "$rustnet" -i ownp0 --headless --duration 120 --owners $method >/dev/null 2>&1 &
             local pid=$!
             sleep 1
             echo "owners $method: $(taskset -c 1 "$work/cost")"
-            if [ $method = bpf ] && [ $turn = 0 ] && command -v bpftool >/dev/null; then
-                echo 0 >/proc/sys/kernel/bpf_stats_enabled
-                for part in connect close send; do
-                    before=$(run_times $last)
-                    times=$("$work/cost" $part)
-                    after=$(run_times $last)
-                    echo "  bpf_stats: $(((after - before) / times)) ns a $part"
-                done
-                echo "$stats" >/proc/sys/kernel/bpf_stats_enabled
-            fi
+            if [ $method = bpf ] && [ $turn = 0 ] && command -v bpftool >/dev/null; then count_runs; fi
             kill -INT $pid
             wait $pid || true
         done
     done
 }
 
-# ns so far in the programs that were loaded after program $1
-run_times() {
-    bpftool prog show | awk -v last="$1" '/^[0-9]+:/ && $1 + 0 > last { for (i = 1; i < NF; i++) if ($i == "run_time_ns") n += $(i + 1) }
-        END { print n + 0 }'
+# ns in our programs for one connect, close of both ends, and send, and in which
+count_runs() {
+    local stats part times
+    stats=$(cat /proc/sys/kernel/bpf_stats_enabled)
+    echo 0 >/proc/sys/kernel/bpf_stats_enabled
+    for part in connect close send; do
+        programs >"$work/before"
+        times=$("$work/cost" $part)
+        programs >"$work/after"
+        python3 - $part "$times" "$work/others" "$work/before" "$work/after" <<'PY'
+import json, sys
+part, times = sys.argv[1], int(sys.argv[2])
+others, before, after = ({p["id"]: p for p in json.load(open(path))} for path in sys.argv[3:])
+text, total = "", 0
+for id, p in after.items():
+    runs, ns = (p.get(k, 0) - before[id].get(k, 0) for k in ("run_cnt", "run_time_ns"))
+    if id not in others and runs:
+        total += ns
+        text += f"; {p['name']} {runs / times:.2f} runs of {ns / runs:.0f} ns"
+print(f"  bpf_stats: {total / times:.0f} ns a {part}{text}")
+PY
+    done
+    echo "$stats" >/proc/sys/kernel/bpf_stats_enabled
 }
 
-last_program() {
-    bpftool prog show | awk '/^[0-9]+:/ && $1 + 0 > last { last = $1 + 0 } END { print last + 0 }'
+# All loaded programs
+programs() {
+    bpftool prog show -j
 }
 
 network

@@ -268,6 +268,8 @@ pub fn summary(out: &mut Vec<u8>, snapshot: &Snapshot, flows: u64) {
         text::string(out, &snapshot.owner_method.parts);
     }
     int!(out, "owner_events_lost", snapshot.owner_method.events_lost);
+    int!(out, "owner_passes", snapshot.owner_method.passes);
+    int!(out, "owner_first_pass_us", snapshot.owner_method.first_pass_ns / 1000);
     int!(out, "owner_pass_us", snapshot.owner_method.pass_ns / 1000);
     let cut_short = sources.iter().find_map(|s| s.truncated.as_deref());
     out.extend_from_slice(if cut_short.is_some() { b",\"truncated\":true" } else { b",\"truncated\":false" });

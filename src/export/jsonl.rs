@@ -280,7 +280,8 @@ mod tests {
                 "dpi": {"payloads": 0, "labelled": 0, "given_up": 0, "displaced": 0, "facts_lost": 0},
                 "stamps_saturated": 0,
                 "blocks_skipped": 4, "capture": "file", "interfaces": ["eth\u{1b}[0"],
-                "owners": "off", "owner_events_lost": 0, "owner_pass_us": 0, "truncated": true,
+                "owners": "off", "owner_events_lost": 0, "owner_passes": 0,
+                "owner_first_pass_us": 0, "owner_pass_us": 0, "truncated": true,
                 "truncated_reason": "a record needs 90 bytes, \"3\" are left",
                 "stop": "2023-11-14T22:13:21.500000000Z"})
         );

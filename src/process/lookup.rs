@@ -45,6 +45,8 @@ pub struct OwnerStatus {
     pub passes: u64,
     /// How long the last pass took, in ns.
     pub pass_ns: u64,
+    /// How long the first one took, from the start of looking to all sockets known, in ns.
+    pub first_pass_ns: u64,
 }
 
 impl Default for OwnerStatus {
@@ -58,6 +60,7 @@ impl Default for OwnerStatus {
             events_lost: 0,
             passes: 0,
             pass_ns: 0,
+            first_pass_ns: 0,
         }
     }
 }

@@ -116,7 +116,7 @@ impl Registry {
 
     /// Takes a socket in, or what is new about it.
     pub fn see(&mut self, seen: Seen) {
-        let born = seen.at;
+        let born = seen.since;
         self.take_in(seen, born, None);
     }
 

@@ -55,6 +55,7 @@ fn seen(id: u64, tuple: Tuple, ms: u64) -> Seen {
         holder: None,
         acted: false,
         at: Nanos(ms * MS),
+        since: Nanos(ms * MS),
     }
 }
 
@@ -99,6 +100,19 @@ fn a_port_that_is_used_again_does_not_bring_back_its_former_owner() {
     assert_eq!(bench.owner(&asked, 250), some("b", Quality::Exact));
     bench.0.close(SocketId(12), Nanos(400 * MS));
     assert_eq!(bench.owner(&asked, 5000), None);
+}
+
+#[test]
+fn a_handshake_may_take_longer_than_anybody_looks_ahead() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.process(1, 1, "a"), bench.process(2, 2, "b"));
+    // Of the former life nobody told the end; the answer to the new one came after nine seconds.
+    bench.used(11, tcp(5000, 443), &a, 100);
+    let seen = Seen { holder: Some(b), acted: true, ..seen(12, tcp(5000, 443), 10_000) };
+    bench.0.see(Seen { since: Nanos(1000 * MS), ..seen });
+    let asked = flow(proto::TCP, [5000, 443], 0);
+    assert_eq!(bench.owner(&asked, 1001), some("b", Quality::Exact));
+    assert_eq!(bench.owner(&asked, 101), some("a", Quality::Exact));
 }
 
 #[test]

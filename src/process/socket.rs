@@ -77,6 +77,8 @@ pub struct Seen {
     pub acted: bool,
     /// When, on the monotonic clock.
     pub at: Nanos,
+    /// Since when it has these ends for all that is known; `at` or earlier.
+    pub since: Nanos,
 }
 
 /// All sockets at one moment.

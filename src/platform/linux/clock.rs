@@ -1,5 +1,5 @@
 //! The two clocks of the system, and how far local time is from UTC.
-#![expect(unsafe_code, reason = "clock_gettime, localtime_r")]
+#![expect(unsafe_code, reason = "clock_gettime, clock_getres, localtime_r")]
 
 use crate::base::time::Stamp;
 
@@ -23,6 +23,14 @@ pub fn monotonic() -> u64 {
     read(libc::CLOCK_MONOTONIC)
 }
 
+/// Returns how long a tick of the kernel is, in ns: 1 to 10 ms.
+pub fn tick() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is valid for writing; the clock, which a tick moves on, exists on every Linux.
+    unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
+    time.tv_nsec as u64
+}
+
 fn read(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is valid for writing; both clocks exist on every Linux, so it cannot fail.
@@ -40,5 +48,6 @@ mod tests {
         assert!(wall().abs_diff(std.as_nanos() as u64) < 10_000_000_000);
         let before = monotonic();
         assert!(monotonic() >= before);
+        assert!((1_000_000..=10_000_000).contains(&tick()), "{}", tick());
     }
 }

@@ -305,8 +305,8 @@ mod tests {
                     ("proto", 44),
                     ("family", 45),
                     ("flags", 46),
-                    ("local", 48),
-                    ("remote", 64),
+                    ("waited", 48),
+                    ("ends", 56),
                 ][..],
             ),
             (

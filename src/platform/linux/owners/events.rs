@@ -1,6 +1,6 @@
 //! What the programs in `bpf/` tell, as bytes: the layouts of `bpf/events.h`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use crate::{
     base::time::Nanos,
@@ -74,6 +74,8 @@ pub struct SocketEvent {
     pub process: Option<ProcessId>,
     /// When.
     pub at: Nanos,
+    /// So many ticks of the kernel before `at` it began to connect; 0: it did not, or just before.
+    pub waited: u32,
     /// The socket.
     pub socket: SocketId,
     /// Its ends.
@@ -92,8 +94,12 @@ pub struct SocketEvent {
 
 /// Sizes of the three structures.
 pub const PROCESS_BYTES: usize = 1600;
-pub const SOCKET_BYTES: usize = 80;
+pub const SOCKET_BYTES: usize = 88;
+/// With IPv4.
+const SOCKET4_BYTES: usize = 64;
 pub const SHORT_BYTES: usize = 32;
+const FAMILY: usize = 45;
+const ENDS: usize = 56;
 const PATH: usize = 64;
 const PATH_BYTES: usize = 1024;
 const COMMAND: usize = PATH + PATH_BYTES;
@@ -103,7 +109,10 @@ pub fn read(bytes: &[u8]) -> Option<(Event, usize)> {
     let kind = word(bytes, 0)?;
     Some(match kind {
         1 => (Event::Process(Box::new(process(bytes.get(..PROCESS_BYTES)?)?)), PROCESS_BYTES),
-        2 => (Event::Socket(socket(bytes.get(..SOCKET_BYTES)?)?), SOCKET_BYTES),
+        2 => {
+            let len = if *bytes.get(FAMILY)? == AF_INET { SOCKET4_BYTES } else { SOCKET_BYTES };
+            (Event::Socket(socket(bytes.get(..len)?)?), len)
+        }
         3 => {
             let socket = SocketId(long(bytes, 24)?);
             (Event::Closed { socket, at: Nanos(long(bytes, 16)?) }, SHORT_BYTES)
@@ -119,7 +128,7 @@ pub fn read(bytes: &[u8]) -> Option<(Event, usize)> {
 
 /// Reads all events of a pass.
 pub fn read_all(mut bytes: &[u8]) -> Vec<Event> {
-    let mut events = Vec::with_capacity(bytes.len() / SOCKET_BYTES);
+    let mut events = Vec::with_capacity(bytes.len() / SOCKET4_BYTES);
     while let Some((event, len)) = read(bytes) {
         events.push(event);
         bytes = bytes.get(len..).unwrap_or_default();
@@ -161,25 +170,32 @@ fn path(components: &[u8], is_cut: bool) -> Option<Box<str>> {
 }
 
 fn socket(bytes: &[u8]) -> Option<SocketEvent> {
-    let flags = bytes[46];
-    let address = |at: usize| -> Option<IpAddr> {
-        let address: [u8; 16] = bytes.get(at..at + 16)?.try_into().ok()?;
-        Some(match bytes[45] {
-            AF_INET => IpAddr::V4(Ipv4Addr::new(address[0], address[1], address[2], address[3])),
-            _ => IpAddr::V6(Ipv6Addr::from(address)),
-        })
+    let (proto, flags) = (*bytes.get(44)?, *bytes.get(46)?);
+    let ends = bytes.get(ENDS..)?;
+    let [local, remote] = match *bytes.get(FAMILY)? {
+        AF_INET => [ends.get(..4)?, ends.get(4..8)?].map(v4),
+        _ => [ends.get(..16)?, ends.get(16..32)?].map(v6),
     };
     Some(SocketEvent {
         process: id(bytes).filter(|id| id.pid != 0),
         at: Nanos(long(bytes, 16)?),
+        waited: word(bytes, 48)?,
         socket: SocketId(long(bytes, 24)?),
         netns: Netns(word(bytes, 32)?),
         uid: word(bytes, 36)?,
-        tuple: Tuple::new(bytes[44], (address(48)?, half(bytes, 40)?), (address(64)?, half(bytes, 42)?)),
+        tuple: Tuple::new(proto, (local?, half(bytes, 40)?), (remote?, half(bytes, 42)?)),
         is_kernel: flags & 1 != 0,
         is_listener: flags & 2 != 0,
         acted: flags & 4 != 0,
     })
+}
+
+fn v4(bytes: &[u8]) -> Option<IpAddr> {
+    <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from)
+}
+
+fn v6(bytes: &[u8]) -> Option<IpAddr> {
+    <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from)
 }
 
 fn id(bytes: &[u8]) -> Option<ProcessId> {
@@ -215,13 +231,15 @@ mod tests {
         bytes[40..42].copy_from_slice(&50_000u16.to_ne_bytes());
         bytes[42..44].copy_from_slice(&443u16.to_ne_bytes());
         bytes[44..47].copy_from_slice(&[6, 10, 4]);
+        bytes[48] = 3;
         // ::ffff:10.0.0.1 to ::ffff:192.0.2.1
-        bytes[58..64].copy_from_slice(&[0xff, 0xff, 10, 0, 0, 1]);
-        bytes[74..80].copy_from_slice(&[0xff, 0xff, 192, 0, 2, 1]);
+        bytes[66..72].copy_from_slice(&[0xff, 0xff, 10, 0, 0, 1]);
+        bytes[82..88].copy_from_slice(&[0xff, 0xff, 192, 0, 2, 1]);
         let (Event::Socket(event), SOCKET_BYTES) = read(&bytes).unwrap() else { panic!() };
         assert_eq!(event.process, Some(ProcessId { pid: 77, start: 5 }));
         assert_eq!(event.tuple.local, ("10.0.0.1".parse().unwrap(), 50_000));
         assert_eq!(event.tuple.remote, ("192.0.2.1".parse().unwrap(), 443));
+        assert_eq!((event.at, event.waited), (Nanos(9), 3));
         assert!(event.acted && !event.is_kernel && !event.is_listener);
         for len in 0..SOCKET_BYTES {
             assert_eq!(read(&bytes[..len]), None, "{len}");
@@ -229,6 +247,12 @@ mod tests {
         bytes[4..8].fill(0);
         let Some((Event::Socket(event), _)) = read(&bytes) else { panic!() };
         assert_eq!(event.process, None);
+        // The same with IPv4 is shorter.
+        bytes[45] = 2;
+        bytes[ENDS..SOCKET4_BYTES].copy_from_slice(&[10, 0, 0, 2, 192, 0, 2, 2]);
+        let (Event::Socket(event), SOCKET4_BYTES) = read(&bytes[..SOCKET4_BYTES]).unwrap() else { panic!() };
+        assert_eq!(event.tuple.remote, ("192.0.2.2".parse().unwrap(), 443));
+        assert_eq!(read(&bytes[..SOCKET4_BYTES - 1]), None);
     }
 
     #[test]

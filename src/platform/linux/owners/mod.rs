@@ -98,6 +98,7 @@ pub fn open(method: OwnerMethod) -> Box<dyn Owners> {
             pass_wanted: false,
             stopping: false,
             offset: 0,
+            tick: clock::tick(),
         }),
         changed: Condvar::new(),
     });
@@ -196,6 +197,8 @@ struct State {
     stopping: bool,
     /// Wall clock minus monotonic clock.
     offset: u64,
+    /// The kernel's tick, in ns.
+    tick: u64,
 }
 
 impl Shared {
@@ -280,6 +283,9 @@ impl Shared {
         }
         state.status.passes += 1;
         state.status.pass_ns = begun.elapsed().as_nanos() as u64;
+        if is_first {
+            state.status.first_pass_ns = state.status.pass_ns;
+        }
         drop(state);
         self.changed.notify_all();
     }
@@ -356,6 +362,7 @@ impl State {
             holder: event.process.and_then(|id| self.registry.processes.get(id)).cloned(),
             acted: event.acted,
             at: event.at,
+            since: Nanos(event.at.0.saturating_sub(u64::from(event.waited) * self.tick)),
         }
     }
 

@@ -228,5 +228,6 @@ fn seen(netns: Netns, socket: &Found, at: Nanos, listeners: &HashSet<(Netns, u16
         holder: None,
         acted: false,
         at,
+        since: at,
     }
 }
