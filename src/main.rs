@@ -37,8 +37,19 @@ use rustnet::{
         manual,
         plan::{Feed, Plan},
     },
-    export::{self, Origin, journal::Journal, json::Json, jsonl::Jsonl, selection::Selection},
+    export::{
+        self, Origin,
+        journal::Journal,
+        json::Json,
+        jsonl::Jsonl,
+        pcapng::{self, Wanted},
+        selection::Selection,
+    },
     flow::{locals::Locals, services::service_name},
+    packet::{
+        hash::Seed,
+        parse::{Layer, ParseConfig, Parser},
+    },
     pipeline::launch::{Engine, EngineConfig, EngineError},
     platform::{
         self, OwnerMethod,
@@ -51,12 +62,14 @@ use rustnet::{
     query::{self, filter::eval, signs::Signs, sort::Sort, window::Localhost},
     snapshot::{
         ended::{EndedFlows, EndedTap},
+        row::Row,
         tap::Tap,
     },
     tui::{
-        self, Running, ScreenOptions,
+        self, Record, Running, ScreenOptions,
         app::{Again, SelfUsage, Setup},
         clipboard::Wrapper,
+        terms,
         theme::{Depth, Theme, ThemeName},
         threads::Files,
     },
@@ -262,7 +275,12 @@ fn watch_file(
     let setup = Setup { interfaces: None, listening: None, ..setup };
     // The time of a file is its packets'; only a stream may be silent for longer than one waits.
     let deadline = span.filter(|_| is_stream).map(|span| started + span);
-    let run = Run { cli, file, started, deadline, stop };
+    let (name, parser) = (path.to_owned(), cli.parse_config());
+    let record: Record = Arc::new(move |row, _, to, stop| {
+        let source = input::open(&name, span).map_err(|error| error.to_string())?;
+        write_frames(source, parser, row, true, to, stop)
+    });
+    let run = Run { cli, file, started, deadline, stop, record };
     if cli.headless {
         let never = |_: &Again| Err("there is no screen".to_owned());
         return watch(&run, plan, vec![source], locals, &origin, setup, never);
@@ -349,8 +367,45 @@ fn watch_live(
         Again::Until(_) => Err("live traffic cannot be read again".to_owned()),
     };
     let deadline = cli.stop_after().map(|span| started + span);
-    let run = Run { cli, file, started, deadline, stop: stop_flag_of(cli)? };
+    let run = Run { cli, file, started, deadline, stop: stop_flag_of(cli)?, record: live_record(cli) };
     watch(&run, plan, live.sources, locals, &origin, setup, reopen)
+}
+
+/// Returns what writes the frames of rows of live traffic: a capture of its own, of that connection alone, so that
+/// the engine's is not concerned.
+fn live_record(cli: &Cli) -> Record {
+    let (parser, method) = (cli.parse_config(), cli.capture);
+    Arc::new(move |row, interface, to, stop| {
+        let name = interface.ok_or("the interface is not known")?.to_owned();
+        let text = terms::copies(row, None).into_iter().find(|(what, _)| *what == "tcpdump filter");
+        let filter = text.map(|(_, text)| Filter::new(&text)).transpose()?;
+        let method = if method == CaptureMethod::Pcap { Method::Pcap } else { Method::AfPacket };
+        // Frames in tunnels have other addresses outside.
+        let filter = filter.filter(|_| parser.layer == Layer::Outer);
+        let config = LiveConfig { method, filter, ..LiveConfig::new(Watch::Named(vec![name])) };
+        let live = platform::live::open(&config, 1).map_err(|error| error.to_string())?;
+        let source = live.sources.into_iter().next().ok_or("there is no capture")?;
+        write_frames(source, parser, row, false, to, stop)
+    })
+}
+
+/// Writes the frames of a row; returns what to say of it.
+fn write_frames(
+    source: impl Source,
+    parser: ParseConfig,
+    row: &Row,
+    between: bool,
+    to: &Path,
+    stop: &AtomicBool,
+) -> Result<String, String> {
+    let wanted = Wanted { record: row.to_record(), between, comment: terms::described(row) };
+    let told = |error: io::Error| format!("cannot write {}: {error}", to.display());
+    let out = io::BufWriter::new(platform::private_file(to).map_err(told)?);
+    let parser = Parser::new(parser, Seed::new(random()));
+    let done = pcapng::copy(source, parser, &wanted, out, stop).map_err(told)?;
+    let lost = if done.lost > 0 { format!(", {} lost", done.lost) } else { String::new() };
+    let full = if done.full { ", which is as large as it may be" } else { "" };
+    Ok(format!("{} frames written to {}{lost}{full}", done.frames, to.display()))
 }
 
 /// What holds for a whole run.
@@ -362,6 +417,8 @@ struct Run<'a> {
     deadline: Option<Instant>,
     /// Set by signals, without a screen.
     stop: Option<Arc<AtomicBool>>,
+    /// Writes the frames of rows of a screen.
+    record: Record,
 }
 
 /// Runs the pipeline over `sources` until it ends, the user quits, or a signal asks to end.
@@ -374,7 +431,7 @@ fn watch<S: Source + 'static>(
     setup: Setup,
     reopen: impl FnMut(&Again) -> Result<Reopened<S>, String>,
 ) -> Result<(), Failure> {
-    let Run { cli, file, started, deadline, stop } = run;
+    let Run { cli, file, started, deadline, stop, record } = run;
     let mut host = platform::host(plan.cores.clone());
     if cli.realtime {
         platform::use_realtime(&mut host);
@@ -396,7 +453,7 @@ fn watch<S: Source + 'static>(
     }
     let Some(stop) = stop else {
         let parts = ScreenParts { cli, file, started: *started, config, origin };
-        return show(parts, sources, owners, setup, reopen);
+        return show(parts, sources, owners, setup, reopen, Arc::clone(record));
     };
     let journal = journal(cli);
     // What comes at its own pace is written at its own pace.
@@ -504,6 +561,7 @@ fn show<S: Source + 'static>(
     first_owners: Option<Box<dyn Owners>>,
     setup: Setup,
     mut reopen: impl FnMut(&Again) -> Result<Reopened<S>, String>,
+    record: Record,
 ) -> Result<(), Failure> {
     let (cli, file, started) = (parts.cli, parts.file, parts.started);
     let (engine, ended) = parts.launch(sources, first_owners).map_err(anyhow::Error::from)?;
@@ -554,6 +612,8 @@ fn show<S: Source + 'static>(
         remember: Box::new(|filters: &[String]| config::file::remember(filters)),
         keep_columns: Box::new(config::file::keep_columns),
         log: Box::new(|line| tracing::warn!("{line}")),
+        record,
+        give_way: platform::give_way,
         wrapper: wrapper(),
     };
     let shown = tui::run(running, options).context("screen");

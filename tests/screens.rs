@@ -355,9 +355,9 @@ fn the_first_line_names_what_is_watched_on_every_screen() {
     let mut down = live(&rows());
     down.sources[0].interfaces[0].state = InterfaceState::Down(Stamp(WALL.0 - 12_000_000_000));
     for width in 80..140 {
-        let name = Some("/var/tmp/captures/of/today.pcapng".into());
+        let name = Some("/var/tmp/captures/of/today.pcap".into());
         let mut stage = Stage::with(width, 24, Setup { file: name, ..Setup::default() });
-        assert!(stage.epoch(&file).line("rustnet ").contains("pcapng"), "{width}");
+        assert!(stage.epoch(&file).line("rustnet ").contains("toda"), "{width}");
         let mut stage = Stage::new(width, 24);
         let line = stage.epoch(&long).line("rustnet ");
         assert!(line.contains("● enp") && line.contains('!'), "{width}: {line}");
@@ -1183,6 +1183,29 @@ fn k19_the_form_of_an_export_is_asked_for() {
     }
     stage.key(KeyCode::Char('e'));
     stage.key(KeyCode::Esc);
+    assert!(stage.app.effects.is_empty());
+}
+
+#[test]
+fn k19_the_frames_of_a_row_are_written_until_the_key_comes_again() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('P'));
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Record));
+    stage.app.recording = Some("rustnet_2026-11-22_14-03-22.pcapng".into());
+    assert!(stage.line("rustnet ").contains("P writes frames"));
+    // Wherever one is, it ends it.
+    stage.key(KeyCode::Char('7'));
+    stage.key(KeyCode::Char('P'));
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::StopRecording));
+    stage.app.recording = None;
+    stage.key(KeyCode::Char('P'));
+    assert!(stage.app.effects.is_empty() && stage.text().contains("only on Overview and Details"));
+    // What has ended sends no more.
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&live(&[]));
+    stage.key(KeyCode::Char('P'));
     assert!(stage.app.effects.is_empty());
 }
 

@@ -8,6 +8,7 @@ pub mod csv;
 pub mod journal;
 pub mod json;
 pub mod jsonl;
+pub mod pcapng;
 pub mod selection;
 
 mod alarms;

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A flow must be that old for its age to count in place of a whole second.
-pub const SHORTEST: Nanos = Nanos::from_millis(100);
+const SHORTEST: Nanos = Nanos::from_millis(100);
 /// Silence after which a rate is 0.
 const SILENT: Nanos = Nanos::from_secs(10);
 /// Below this, bytes per second are none.

@@ -10,7 +10,7 @@ use crate::{
     base::{counters::Accounts, time::Nanos},
     capture::source::Clock,
     packet::descriptor::Cut,
-    pipeline::rates::{DownUp, SHORTEST, Span},
+    pipeline::rates::{DownUp, Span},
     snapshot::{history::History, view::Totals},
 };
 
@@ -54,12 +54,8 @@ impl Tempo {
             Clock::Live => passed,
             Clock::Frames => passed.min(self.usual),
         };
-        let window = match (self.clock, self.last) {
-            // What was before the start is not known, so that it has its real length.
-            (Clock::Live, None) => heard.max(SHORTEST),
-            _ if heard >= RATE_INTERVAL => heard,
-            _ => SECOND,
-        };
+        // NB: the first live cut comes soon after the start, with what the kernel has kept since before it.
+        let window = if heard >= RATE_INTERVAL { heard } else { SECOND };
         Some(Span { passed, heard, window })
     }
 
@@ -89,11 +85,7 @@ impl Tempo {
         if span.passed > span.heard {
             history.push_silence(before.now, Nanos(cut.now.0 - span.heard.0));
         }
-        let seconds = match self.clock {
-            Clock::Live => span.passed.max(SHORTEST),
-            Clock::Frames => span.window,
-        };
-        let a_second = [came.down as f64, came.up as f64, packets].map(|n| n / seconds.as_secs_f64());
+        let a_second = [came.down as f64, came.up as f64, packets].map(|n| n / span.window.as_secs_f64());
         history.push(cut.now, a_second);
         self.last = Some(now);
     }
@@ -127,9 +119,10 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_rate_is_what_it_is_from_the_first_cut_to_the_last() {
+    fn a_constant_rate_is_what_it_is_from_the_first_second_to_the_last() {
         let cuts = [(100, 100_000), (1_100, 1_000_000), (1_600, 500_000), (2_100, 500_000), (3_090, 990_000)];
-        assert_eq!(down(Clock::Live, &cuts).0, [1e6; 4]);
+        // The first cut comes before a second is over.
+        assert_eq!(down(Clock::Live, &cuts).0, [1e5, 1e6, 1e6, 1e6]);
         // The last tenth of a second of a file stands behind nine of the one before.
         let cuts = [(1000, 1_000_000), (2000, 1_000_000), (2100, 100_000)];
         let (rates, tempo) = down(Clock::Frames, &cuts);

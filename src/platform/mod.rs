@@ -36,7 +36,7 @@ mod portable;
 use portable as system;
 
 pub use system::{
-    addresses, allowed_cores, check_capture, check_cores, check_realtime, interfaces, listening,
+    addresses, allowed_cores, check_capture, check_cores, check_realtime, give_way, interfaces, listening,
     placement_of, reader_gone, reader_keeps_up, self_usage, terminal_background, thread_times, usable_memory,
     utc_offset,
 };

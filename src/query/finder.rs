@@ -87,7 +87,7 @@ impl Finder {
             new: live.totals.opened.saturating_sub(frozen.totals.opened),
         });
         view.ended_end = list.end();
-        view.groups = request.group.as_ref().map(|group| self.groups(snapshot, group));
+        view.groups = request.group.as_ref().map(|group| self.groups(snapshot, list, group));
         view.top.clone_from(&self.top.1);
         view.round_trips = self.top.2;
         view.census = request.census.then(|| Census::of(snapshot));
@@ -304,20 +304,31 @@ impl Finder {
         watched
     }
 
-    fn groups(&self, snapshot: &Snapshot, request: &GroupRequest) -> GroupView {
+    fn groups(&self, snapshot: &Snapshot, list: &EndedList, request: &GroupRequest) -> GroupView {
         let looked = snapshot.looks_for_owners();
         let mut sums = Sums::new(request.by, looked, snapshot.wall);
         let mut members = Members::new(request.by, looked, &request.open);
         let (mut rest, mut turn) = (Rest::default(), 0_u32);
+        let first_ended = self.scan.ended_first();
         self.scan.each(|_, spot| {
-            let Spot::Live(at) = spot else { return };
             turn = turn.wrapping_add(1);
             if turn.is_multiple_of(256) {
                 rest.now_and_then();
             }
-            let flow = snapshot.flow(at);
-            sums.add(&flow);
-            members.add(at, &flow);
+            match spot {
+                Spot::Live(at) => {
+                    let flow = snapshot.flow(at);
+                    sums.add(&flow);
+                    members.add(Some(at), &flow);
+                }
+                // Rows that have ended are rows, where they are shown.
+                Spot::Ended(n) => {
+                    let Some(ended) = list.get(first_ended + u64::from(n)) else { return };
+                    sums.add(&ended.view());
+                    members.add(None, &ended.view());
+                }
+                Spot::Kept => {}
+            }
         });
         GroupView::of(&sums, members, snapshot, request)
     }

@@ -348,6 +348,19 @@ fn ended_flows_are_rows_when_asked_for() {
     let id = FlowId::new(0, 30, 1030);
     let on = finder.find(&snapshot, &Request { cursor: Cursor::On(id), ..request.clone() });
     assert_eq!(on.rows[on.selected.unwrap()].id, id);
+    // They are part of the sums; of an open group they are counted only.
+    let group = GroupRequest {
+        by: GroupBy::Process,
+        sort: GroupSort::Connections,
+        flipped: false,
+        open: vec![GroupName::NotLooked],
+        name: None,
+        place: 0,
+        around: 500,
+    };
+    let sums = finder.find(&snapshot, &Request { group: Some(group), ..request.clone() }).groups.unwrap();
+    assert_eq!(heads(&sums).map(|g| g.flows).sum::<usize>(), 150);
+    assert_eq!((sums.len, sums.lines.len()), (102, 102), "a group, 100 rows, and how many more there are");
     // Those that were cleared away are gone.
     let view = finder.find(&snapshot, &Request { ended: Some(40), serial: 2, ..request });
     assert_eq!(view.len, 110);

@@ -190,8 +190,8 @@ impl Members {
         Self { by, looked, open: open.iter().map(|name| (name.clone(), 0, Vec::new())).collect() }
     }
 
-    /// Adds a row if its group is open.
-    pub fn add(&mut self, at: RowRef, flow: &FlowView) {
+    /// Adds a row if its group is open; one that has ended (`None`) is only counted.
+    pub fn add(&mut self, at: Option<RowRef>, flow: &FlowView) {
         if self.open.is_empty() {
             return;
         }
@@ -199,7 +199,7 @@ impl Members {
         let Some((_, count, rows)) = self.open.iter_mut().find(|(open, ..)| *open == name) else { return };
         let (down, up) = flow.down_up();
         *count += 1;
-        rows.push((f64::from(down) + f64::from(up), flow.bytes(), at));
+        rows.extend(at.map(|at| (f64::from(down) + f64::from(up), flow.bytes(), at)));
         if rows.len() >= 4 * MOST_MEMBERS {
             shorten(rows);
         }
@@ -207,8 +207,11 @@ impl Members {
 
     /// Returns the lines that the rows of all open groups take.
     fn rows(&self) -> usize {
-        let lines = |count: usize| count.min(MOST_MEMBERS) + usize::from(count > MOST_MEMBERS);
-        self.open.iter().map(|(_, count, _)| lines(*count)).sum()
+        let lines = |count: usize, rows: usize| {
+            let shown = rows.min(MOST_MEMBERS);
+            shown + usize::from(count > shown)
+        };
+        self.open.iter().map(|(_, count, rows)| lines(*count, rows.len())).sum()
     }
 
     /// Returns the rows of a group, those that move most first, and how many more it has; `None` if it

@@ -106,6 +106,8 @@ pub enum Action {
     CopyField,
     /// Asks in which form the rows of the view are written to a file.
     Export,
+    /// Writes the frames of the selected row to a file from now on; stops.
+    Record,
     /// Opens the list of interfaces.
     Interfaces,
     /// Opens the list of sockets that wait for others.

@@ -87,6 +87,17 @@ fn row_in_view(app: &App) -> Result<(), &'static str> {
         .and_then(|()| with_row(app))
 }
 
+fn records(app: &App) -> Result<(), &'static str> {
+    if app.recording.is_some() {
+        return Ok(());
+    }
+    if_so(!app.is_file() || app.setup.rereads, "standard input cannot be read again")
+        .and_then(|()| row_in_view(app))
+        .and_then(|()| {
+            if_so(app.is_file() || app.selected_row().is_some_and(|row| row.end.is_none()), "it has ended")
+        })
+}
+
 fn on_details(app: &App) -> Result<(), &'static str> {
     if_so(matches!(app.tab, Tab::Details | Tab::Pipeline), "only on Details and Pipeline")
 }
@@ -230,6 +241,14 @@ pub const KEYS: &[Key] = &[
         None,
         Action::Export,
         always,
+    ),
+    row(
+        &[ch('P')],
+        "P",
+        "writes the frames of the row to a new pcapng file, live from now on until P again",
+        None,
+        Action::Record,
+        records,
     ),
     row(&[ch('I')], "I", "watches another interface", None, Action::Interfaces, live),
     row(&[ch('!')], "!", "what is degraded, and what helps", None, Action::Degraded, always),

@@ -20,21 +20,22 @@ pub mod widget;
 
 use std::{
     io::{self, IsTerminal as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::Ordering,
+        atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
+    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
     base::time::{Nanos, Stamp},
     query::{format, layout::Choice},
-    snapshot::{ended::EndedFlows, publication::Publication},
+    snapshot::{ended::EndedFlows, publication::Publication, row::Row},
     tui::{
-        app::{Again, App, Effect, Form, Next, SelfUsage, Setup},
+        app::{Again, App, Effect, Next, SelfUsage, Setup},
         clipboard::Wrapper,
         terminal::Screen,
         theme::Role,
@@ -60,6 +61,10 @@ pub struct Running {
 /// not possible, the one that runs goes on, and the reason is told.
 pub type StartAgain<'a> = Box<dyn FnMut(&Again) -> Result<Running, String> + 'a>;
 
+/// Writes the frames of a row, seen on the interface of this name, to a new file of this name, until there are
+/// no more or the flag is set; returns what to say of it, or why not.
+pub type Record = Arc<dyn Fn(&Row, Option<&str>, &Path, &AtomicBool) -> Result<String, String> + Send + Sync>;
+
 /// Keeps a choice of columns for the next run, or says why not.
 pub type KeepColumns = Box<dyn Fn(&Choice) -> Result<(), String>>;
 
@@ -79,6 +84,10 @@ pub struct ScreenOptions<'a> {
     pub background: Option<AskBackground>,
     /// Keeps the columns that were chosen for the next run.
     pub keep_columns: KeepColumns,
+    /// Lets other threads go before the one that calls it.
+    pub give_way: fn(),
+    /// Writes the frames of rows.
+    pub record: Record,
     /// Writes a line to the log.
     pub log: Box<dyn Fn(&str)>,
     /// What files are written with.
@@ -132,12 +141,14 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
     let asks = threads::start(0, answers, &sender).map_err(ScreenError::Start)?;
     threads::start_input(&sender, options.background).map_err(ScreenError::Start)?;
     let stopped = move || stop.load(Ordering::SeqCst);
-    Loop { app, screen, asks, sender, events, options, run: 0 }.run(stopped)
+    let stop_recording = Arc::default();
+    Loop { app, screen, asks, sender, events, options, run: 0, stop_recording }.run(stopped)
 }
 
 fn answers(running: Running, app: &App, options: &ScreenOptions<'_>) -> Answers {
     let Running { publication, ended, .. } = running;
-    Answers { publication, ended, files: options.files, listening: app.setup.listening }
+    let listening = app.setup.listening;
+    Answers { publication, ended, files: options.files, listening, give_way: options.give_way }
 }
 
 struct Loop<'a> {
@@ -149,10 +160,30 @@ struct Loop<'a> {
     events: Receiver<Event>,
     options: ScreenOptions<'a>,
     run: Run,
+    /// Ends the thread that writes frames.
+    stop_recording: Arc<AtomicBool>,
 }
 
 impl Loop<'_> {
     fn run(mut self, stopped: impl Fn() -> bool) -> Result<(), ScreenError> {
+        let done = self.go_on(stopped);
+        self.finish_recording();
+        done
+    }
+
+    /// Lets a file of frames that is being written come to its end.
+    fn finish_recording(&mut self) {
+        self.stop_recording.store(true, Ordering::Relaxed);
+        let until = Instant::now() + SECOND;
+        while self.app.recording.is_some() {
+            match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Event::Recorded(_)) | Err(_) => self.app.recording = None,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn go_on(&mut self, stopped: impl Fn() -> bool) -> Result<(), ScreenError> {
         let mut measured: Option<Instant> = None;
         loop {
             self.app.clock = wall();
@@ -220,6 +251,12 @@ impl Loop<'_> {
                 self.app.say(done.unwrap_or_else(|why| why), role);
                 Next::Draw
             }
+            Event::Recorded(done) => {
+                let role = if done.is_ok() { Role::Good } else { Role::Bad };
+                self.app.recording = None;
+                self.app.say(done.unwrap_or_else(|why| why), role);
+                Next::Draw
+            }
         };
         let done = match next {
             Next::Redraw => self.screen.forget(),
@@ -242,7 +279,7 @@ impl Loop<'_> {
                 },
                 Effect::Export(form) => {
                     let offset = (self.app.setup.utc_offset)(self.app.clock);
-                    let name = export_name(self.app.clock, offset, form);
+                    let name = export_name(self.app.clock, offset, form.ending());
                     let request = self.app.request();
                     // The thread that answers has ended only if the program is about to.
                     let _ = self.asks.send(Ask::Export(Box::new(request), name));
@@ -254,11 +291,36 @@ impl Loop<'_> {
                         self.app.say(format!("the columns are not kept: {why}"), Role::Warn);
                     }
                 }
+                Effect::Record => self.record(),
+                Effect::StopRecording => self.stop_recording.store(true, Ordering::Relaxed),
                 Effect::Log(line) => (self.options.log)(&line),
                 Effect::Again(again) => self.look_at(&again)?,
             }
         }
         Ok(())
+    }
+
+    /// Writes the frames of a row in a thread of its own.
+    fn record(&mut self) {
+        let Some(row) = self.app.selected_row().cloned() else { return };
+        let offset = (self.app.setup.utc_offset)(self.app.clock);
+        let path = export_name(self.app.clock, offset, "pcapng");
+        let interfaces = self.app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces);
+        let interface = interfaces.into_iter().nth(row.iface.0.into()).map(|i| i.name.clone());
+        let (record, events) = (Arc::clone(&self.options.record), self.sender.clone());
+        self.stop_recording = Arc::default();
+        let (stop, name) = (Arc::clone(&self.stop_recording), path.display().to_string());
+        let write = move || {
+            // The screen may be closed by then.
+            let _ = events.send(Event::Recorded(record(&row, interface.as_deref(), &path, &stop)));
+        };
+        match thread::Builder::new().name("screen/record".into()).spawn(write) {
+            Ok(_) => {
+                self.app.say(format!("writing frames to {name}; P ends it"), Role::Plain);
+                self.app.recording = Some(name);
+            }
+            Err(error) => self.app.say(format!("cannot write frames: {error}"), Role::Bad),
+        }
     }
 
     /// Looks at another source, or at the same one up to another time.
@@ -284,9 +346,9 @@ impl Loop<'_> {
 }
 
 /// `rustnet_2026-11-22_13-58-04.jsonl`
-fn export_name(now: Stamp, utc_offset: i32, form: Form) -> PathBuf {
+fn export_name(now: Stamp, utc_offset: i32, ending: &str) -> PathBuf {
     let time = format::date_time(now, utc_offset).replace(' ', "_").replace(':', "-");
-    PathBuf::from(format!("rustnet_{time}.{}", form.ending()))
+    PathBuf::from(format!("rustnet_{time}.{ending}"))
 }
 
 fn wall() -> Stamp {

@@ -50,6 +50,8 @@ pub enum Event {
     Over(Run),
     /// An export is written: what to say of it.
     Exported(Result<String, String>),
+    /// The frames of a row are written: what to say of it.
+    Recorded(Result<String, String>),
 }
 
 /// What goes to the thread that answers.
@@ -83,6 +85,8 @@ pub struct Answers {
     pub files: Files,
     /// Names the sockets that wait for others; takes some milliseconds.
     pub listening: Option<fn() -> Vec<Listening>>,
+    /// Lets other threads go before the one that calls it: who draws, and the terminal that shows it.
+    pub give_way: fn(),
 }
 
 /// Asks the terminal for its background: whether it is a light one, and what was typed meanwhile.
@@ -177,7 +181,8 @@ fn wait_for_epochs(run: Run, publication: &Publication, asks: &Sender<Ask>, even
 }
 
 fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, events: &Sender<Event>) {
-    let Answers { publication, ended, files, listening } = answers;
+    let Answers { publication, ended, files, listening, give_way } = answers;
+    give_way();
     let mut finder = Finder::with_ended(ended);
     let mut request = Box::new(Request::default());
     let mut due = false;

@@ -31,6 +31,7 @@ impl App {
             Action::Copy => self.copy_remote(),
             Action::CopyField => self.copy_field(),
             Action::Export => self.overlay = Some(Overlay::export()),
+            Action::Record => self.record(),
             Action::Interfaces => self.overlay = Some(Overlay::interfaces(self)),
             Action::Listening => self.overlay = Some(Overlay::listeners(self)),
             Action::Degraded => self.overlay = Some(Overlay::degraded(self)),
@@ -191,6 +192,14 @@ impl App {
     pub fn copy(&mut self, text: String) {
         self.say(format!("copied {text}"), Role::Plain);
         self.effects.push(Effect::Copy(text));
+    }
+
+    /// Begins to write the frames of the selected row, or ends that.
+    fn record(&mut self) {
+        self.effects.push(match self.recording {
+            Some(_) => Effect::StopRecording,
+            None => Effect::Record,
+        });
     }
 
     pub(super) fn copy_field(&mut self) {

@@ -128,6 +128,8 @@ pub struct App {
     pub grouping: Option<GroupBy>,
     /// What is watched for.
     pub watches: Arc<Vec<Watch>>,
+    /// The file that frames are being written to.
+    pub recording: Option<String>,
     /// What the loop has to do.
     pub effects: Vec<Effect>,
     /// What the mouse can hit.
@@ -212,6 +214,7 @@ impl App {
             bits: setup.bits,
             grouping: None,
             watches: Arc::new(setup.watches.clone()),
+            recording: None,
             effects: Vec::new(),
             hits: Hits::default(),
             screen_width: 80,

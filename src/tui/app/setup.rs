@@ -140,6 +140,10 @@ pub enum Effect {
     Again(Again),
     /// A line for the log.
     Log(String),
+    /// The frames of the selected row, into a file.
+    Record,
+    /// The end of that.
+    StopRecording,
 }
 
 /// The form of a file.

@@ -56,8 +56,8 @@ pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &mut App) {
     strip.draw(buf, area);
 }
 
-/// Returns one chip for all watches that fire, and one for all that is degraded, each with its weight; only
-/// their numbers where there is no room for more.
+/// Returns one chip for all watches that fire, one for all that is degraded and one while frames are written,
+/// each with its weight; short where there is no room for more.
 fn chips(app: &App, width: u16) -> Vec<(u8, String)> {
     let signs = &app.setup.signs;
     let (degraded, firing) = (app.degraded(), app.firing().count());
@@ -75,7 +75,9 @@ fn chips(app: &App, width: u16) -> Vec<(u8, String)> {
         [(what, _)] => Some(format!("! {what} degraded")),
         all => Some(format!("! {} degraded", all.len())),
     };
-    watched.map(|text| (7, text)).into_iter().chain(less.map(|text| (6, text))).collect()
+    let recording = app.recording.as_ref().map(|_| if width < 100 { "P" } else { "P writes frames" });
+    let all = [(7, watched), (6, less), (8, recording.map(str::to_owned))];
+    all.into_iter().filter_map(|(weight, text)| Some((weight, text?))).collect()
 }
 
 /// Returns the pieces of the tabs' line: names where there is room, else numbers for all but the
@@ -115,7 +117,12 @@ fn add_interfaces(strip: &mut Strip, app: &App, view: &View, room: usize) {
     let room = room.saturating_sub(2).max(4);
     if let Some(file) = &app.setup.file {
         let name = text::escape(file);
-        let name = text::clip_start(&name, room.min(40), signs.ellipsis);
+        // Where there is no room for the way to it, its own name tells more.
+        let own = name.rsplit('/').next().unwrap_or(&name);
+        let name = match text::width(&name) <= room {
+            true => text::clip_start(&name, 40, signs.ellipsis),
+            false => text::clip(own, room, signs.ellipsis),
+        };
         return strip
             .right(8, [app.run(Role::Good, signs.link_up), app.run(Role::Plain, format!(" {name}"))]);
     }

@@ -284,7 +284,8 @@ fn capture(app: &App, view: &View, lines: &mut Vec<Line>) {
         lines.push(Line::Text(vec![app.run(Role::Dim, format!("  {name:<14}")), app.run(role, value)]));
     };
     for (n, source) in view.sources.iter().enumerate() {
-        let names: Vec<_> = source.interfaces.iter().map(|i| text::escape(&i.name).into_owned()).collect();
+        let named = source.interfaces.iter().filter(|i| !i.name.is_empty());
+        let names: Vec<_> = named.map(|i| text::escape(&i.name).into_owned()).collect();
         let number = if view.sources.len() > 1 { format!(" ({n})") } else { String::new() };
         field("Method", format!("{}{number}", source.method), Role::Plain);
         let shown = names.iter().take(6).cloned().collect::<Vec<_>>().join(" ");

@@ -158,16 +158,6 @@ impl PacketSocket {
         let _ = self.get::<c_int>(libc::SOL_SOCKET, libc::SO_ERROR);
     }
 
-    /// Receives one frame, virtio header included, without waiting. For sockets without a ring.
-    ///
-    /// # Errors
-    /// `WouldBlock` when there is none.
-    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        // SAFETY: the buffer is valid for its length during the call.
-        let n = unsafe { libc::recv(self.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
-        if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n as usize) }
-    }
-
     fn set<T>(&self, option: c_int, value: &T) -> io::Result<()> {
         self.set_at(libc::SOL_PACKET, option, value)
     }

@@ -50,9 +50,9 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<AfPacketSource>,
         _ => OpenError::Refused { attempt: format!("look at {name}"), source },
     })?;
     let mut notes = Vec::new();
-    let probed =
-        PacketSocket::new().map(|_| probe::vnet_header()).map_err(|e| refused("open a packet socket", e))?;
-    let vnet = probed == VnetHeader::Works;
+    let socket = PacketSocket::new().map_err(|e| refused("open a packet socket", e))?;
+    let vnet = probe::vnet_header(&socket) == VnetHeader::Works;
+    drop(socket);
     if !vnet {
         notes.push("this kernel does not tell the segments of super-frames: packets are frames".to_owned());
     }
