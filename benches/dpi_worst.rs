@@ -82,15 +82,14 @@ fn shortest(mut run: impl FnMut(&mut Vec<Duration>)) -> Duration {
 /// The client's segments and the server's take turns.
 fn segments(inspector: &mut Inspector, talk: &Talk, size: usize, times: &mut Vec<Duration>) {
     let mut sent = [0; 2];
-    while (0..2).any(|side| sent[side] < talk.sides[side].len()) {
-        for from in 0..2 {
-            let rest = &talk.sides[from][sent[from]..];
-            if rest.is_empty() {
+    while sent.iter().zip(&talk.sides).any(|(sent, bytes)| *sent < bytes.len()) {
+        for (from, (sent, bytes)) in sent.iter_mut().zip(&talk.sides).enumerate() {
+            let payload = &bytes[*sent..bytes.len().min(*sent + size)];
+            if payload.is_empty() {
                 continue;
             }
-            let payload = &rest[..rest.len().min(size)];
-            let subject = Subject { from, seq_number: 1 + sent[from] as u32, ..subject(payload) };
-            sent[from] += payload.len();
+            let subject = Subject { from, seq_number: 1 + *sent as u32, ..subject(payload) };
+            *sent += payload.len();
             let start = Instant::now();
             let judgement = inspector.segment(&subject, &mut Deaf);
             times.push(start.elapsed());
