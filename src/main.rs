@@ -280,10 +280,10 @@ fn watch_file(
         let source = input::open(&name, span).map_err(|error| error.to_string())?;
         write_frames(source, parser, row, true, to, stop)
     });
-    let run = Run { cli, file, started, deadline, stop, record };
+    let run = Run { cli, file, started, deadline, stop, record, owners: None };
     if cli.headless {
         let never = |_: &Again| Err("there is no screen".to_owned());
-        return watch(&run, plan, vec![source], locals, &origin, setup, never);
+        return watch(run, plan, vec![source], locals, &origin, setup, never);
     }
     let reopen = |again: &Again| match again {
         Again::Until(end) => {
@@ -292,7 +292,7 @@ fn watch_file(
         }
         Again::Interface(_) => Err("a file is read".to_owned()),
     };
-    watch(&run, plan, vec![UpTo::new(source, None)], locals, &origin, setup, reopen)
+    watch(run, plan, vec![UpTo::new(source, None)], locals, &origin, setup, reopen)
 }
 
 fn watch_live(
@@ -337,6 +337,8 @@ fn watch_live(
         seed: random() as u32,
         ..LiveConfig::new(watch_what)
     };
+    // Before the capture: it takes some 100 ms, and frames wait in a ring that holds 250 ms of a quiet link's.
+    let owners = owners(cli);
     let live = platform::live::open(&config, plan.rx).map_err(anyhow::Error::from)?;
     // libpcap and AF_XDP capture with one thread.
     let single = Plan::new(&plan.cores, Feed::Single);
@@ -367,8 +369,9 @@ fn watch_live(
         Again::Until(_) => Err("live traffic cannot be read again".to_owned()),
     };
     let deadline = cli.stop_after().map(|span| started + span);
-    let run = Run { cli, file, started, deadline, stop: stop_flag_of(cli)?, record: live_record(cli) };
-    watch(&run, plan, live.sources, locals, &origin, setup, reopen)
+    let run =
+        Run { cli, file, started, deadline, stop: stop_flag_of(cli)?, record: live_record(cli), owners };
+    watch(run, plan, live.sources, locals, &origin, setup, reopen)
 }
 
 /// Returns what writes the frames of rows of live traffic: a capture of its own, of that connection alone, so that
@@ -419,11 +422,13 @@ struct Run<'a> {
     stop: Option<Arc<AtomicBool>>,
     /// Writes the frames of rows of a screen.
     record: Record,
+    /// Knows whose sockets are whose, of live traffic.
+    owners: Option<Box<dyn Owners>>,
 }
 
 /// Runs the pipeline over `sources` until it ends, the user quits, or a signal asks to end.
 fn watch<S: Source + 'static>(
-    run: &Run,
+    run: Run,
     plan: &Plan,
     sources: Vec<S>,
     locals: Locals,
@@ -431,17 +436,13 @@ fn watch<S: Source + 'static>(
     setup: Setup,
     reopen: impl FnMut(&Again) -> Result<Reopened<S>, String>,
 ) -> Result<(), Failure> {
-    let Run { cli, file, started, deadline, stop, record } = run;
+    let Run { cli, file, started, deadline, stop, record, owners } = run;
     let mut host = platform::host(plan.cores.clone());
     if cli.realtime {
         platform::use_realtime(&mut host);
     }
     let memory = platform::usable_memory();
     let config = engine::config(cli, plan, host, locals, Some(memory), random());
-    let owners = match origin {
-        Origin::Live { .. } => owners(cli),
-        Origin::File { .. } => None,
-    };
     if let Some(status) = owners.as_ref().map(|owners| owners.status())
         && let Some(reason) = &status.reason
     {
@@ -452,8 +453,8 @@ fn watch<S: Source + 'static>(
         }
     }
     let Some(stop) = stop else {
-        let parts = ScreenParts { cli, file, started: *started, config, origin };
-        return show(parts, sources, owners, setup, reopen, Arc::clone(record));
+        let parts = ScreenParts { cli, file, started, config, origin };
+        return show(parts, sources, owners, setup, reopen, record);
     };
     let journal = journal(cli);
     // What comes at its own pace is written at its own pace.
