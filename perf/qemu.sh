@@ -9,6 +9,8 @@
 #   WORK     where that is kept
 #   COUNT    connections of each kind and life (100)
 #   LIVES    ms (1 10 100)
+#   KVM      not empty: with /dev/kvm instead of emulation
+#   PATIENCE seconds until it is given up (900)
 #
 # Needs qemu-system-x86_64, busybox (static), cpio, cc; no root, no KVM. Ends with a message where one is missing.
 arguments="$*"
@@ -149,8 +151,9 @@ INIT
 chmod +x "$work/root/init"
 (cd "$work/root" && find . | cpio -o -H newc --quiet | gzip -1) >"$work/initramfs.gz"
 
+# Emulated, unless asked: where this is a guest itself, /dev/kvm may be there and hang.
 accelerate=
-[ -w /dev/kvm ] && accelerate=-enable-kvm
+[ -n "${KVM:-}" ] && accelerate=-enable-kvm
 echo "qemu $(basename "$kernel") ${accelerate:-(emulated)}"
 # shellcheck disable=SC2086
 timeout "${PATIENCE:-900}" qemu-system-x86_64 -m 1024 -smp 2 -nographic -no-reboot $accelerate \
