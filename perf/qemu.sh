@@ -120,6 +120,7 @@ INIT
         echo "WITHOUT='${without#-}' FIRST=$first"
         cat <<'INIT'
 export RUSTNET_BPF_WITHOUT="$WITHOUT"
+rm -f /tmp/out.jsonl; touch /tmp/out.jsonl
 rustnet -i lo --headless --duration 3600 --owners bpf >/tmp/out.jsonl 2>/tmp/err & watcher=$!
 n=0; while ! grep -q header /tmp/out.jsonl && [ $n -lt 60 ]; do sleep 1; n=$((n + 1)); done
 sleep 3
