@@ -57,9 +57,11 @@ use crate::{
 
 /// How often the ring is drained at least.
 const DRAIN: Duration = Duration::from_millis(10);
-/// Pauses between passes are at least this, and so many times what the last one took.
+/// Pauses between passes are at least this, and so many times what the last one took: by the clock where
+/// events tell the rest, in this thread's own work where passes are all there is.
 const PASS_PAUSE: Duration = Duration::from_millis(100);
 const PASS_SHARE: u32 = 20;
+const LONE_PASS_SHARE: u32 = 10;
 /// A pass comes at least so often: what closes without a word is forgotten.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Sockets that may come before a pass clears up.
@@ -229,9 +231,13 @@ impl Shared {
             let wanted = state.pass_wanted || grown || !has_events || now >= latest;
             drop(state);
             if wanted && now >= next_pass {
+                let before = clock::worked();
                 self.pass(survey, false);
-                let took = now.elapsed();
-                next_pass = Instant::now() + PASS_PAUSE.max(took * PASS_SHARE);
+                let pause = match has_events {
+                    true => now.elapsed() * PASS_SHARE,
+                    false => Duration::from_nanos(clock::worked().saturating_sub(before)) * LONE_PASS_SHARE,
+                };
+                next_pass = Instant::now() + PASS_PAUSE.max(pause);
                 latest = Instant::now() + LONGEST_PAUSE;
                 size = self.lock().registry.len();
             }
