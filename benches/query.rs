@@ -16,8 +16,9 @@ use rustnet::{
     process::owner::Owner,
     query::{
         filter::{eval::Filter, parse},
+        finder::Finder,
         sort::{SORTS, Sort, SortBy},
-        window::{Cursor, Finder, Request},
+        window::{Cursor, Request},
     },
     snapshot::{app::App, sample, view::Snapshot},
 };

@@ -148,7 +148,11 @@ fn run(cli: &Cli, started: Instant) -> Result<ExitCode, Failure> {
     }
     // A wrong entry is told without a screen, too; exports depend on flags alone.
     let file = config::file::read().map_err(wrong_usage)?;
-    let file = if cli.headless { FileConfig::default() } else { file };
+    // Without a screen only what is watched for counts.
+    let file = match cli.headless {
+        true => FileConfig { watches: file.watches, ..FileConfig::default() },
+        false => file,
+    };
     if !cli.headless && !io::stdout().is_terminal() {
         return Err(wrong_usage("standard output is not a terminal (use --headless to run without one)"));
     }
@@ -402,12 +406,16 @@ fn watch<S: Source + 'static>(
     let tap: Box<dyn Tap> = match cli.output {
         OutputFormat::Jsonl => {
             let lines = Jsonl::new(out, origin, prompt).with_selection(selection(cli)?);
+            let lines = lines.with_watches(file.watches.clone());
             Box::new(match cli.interval_ns() {
                 Some(every) => lines.with_changes(every),
                 None => lines,
             })
         }
-        OutputFormat::Json => Box::new(Json::new(out, origin).with_selection(selection(cli)?)),
+        OutputFormat::Json => {
+            let document = Json::new(out, origin).with_selection(selection(cli)?);
+            Box::new(document.with_watches(file.watches.clone()))
+        }
     };
     let taps = [Some(tap), journal].into_iter().flatten().collect();
     let engine = Engine::launch_with_owners(config, sources, taps, owners);

@@ -2,7 +2,7 @@
 //! stored text; and what keys do to them.
 #![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the answer")]
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
@@ -26,13 +26,14 @@ use rustnet::{
     },
     process::owner::{Owner, Quality},
     query::{
+        finder::Finder,
         signs::Signs,
         sort::{Sort, SortBy},
-        window::{Finder, Localhost, Request},
+        window::{Localhost, Request},
     },
     snapshot::{
         sample,
-        view::{Snapshot, StageStatus},
+        view::{RingFill, Snapshot, StageStatus},
     },
     tui::{
         action::Tab,
@@ -228,17 +229,15 @@ impl Stage {
 
 #[test]
 fn screens_of_every_size() {
-    let snapshot = live(&rows());
+    let mut snapshot = live(&rows());
+    let history = Arc::make_mut(&mut snapshot.history);
+    for second in 0..90 {
+        let (down, up) = (2e8 + 2e8 * (second as f64 / 7.0).sin(), 4e7 + 3e7 * (second as f64 / 5.0).cos());
+        history.push(Nanos(NOW.0 + (second + 1) * 1_000_000_000), [down, up, 8e5]);
+    }
     for (width, height) in [(20, 5), (40, 10), (60, 15), (80, 24), (104, 19), (120, 40), (160, 30), (200, 50)]
     {
         let mut stage = Stage::new(width, height);
-        for second in 0..90 {
-            let mut traffic = live(&rows());
-            traffic.now = Nanos(NOW.0 - (90 - second) * 1_000_000_000);
-            traffic.totals.down = 2e8 + 2e8 * (second as f64 / 7.0).sin();
-            traffic.totals.up = 4e7 + 3e7 * (second as f64 / 5.0).cos();
-            stage.app.history.push(traffic.now, [traffic.totals.down, traffic.totals.up, 8e5]);
-        }
         let text = stage.epoch(&snapshot).text();
         insta::assert_snapshot!(format!("{width}x{height}"), text);
     }
@@ -341,6 +340,52 @@ fn how_capture_runs_is_told() {
     assert!(stage.line("rustnet ").contains("! 2 degraded"));
     stage.key(KeyCode::Char('!'));
     assert!(stage.text().contains("no BTF: a kernel with"));
+}
+
+#[test]
+fn the_first_line_names_what_is_watched_on_every_screen() {
+    let mut file = live(&rows());
+    file.sources[0].method = "file";
+    file.sources[0].interfaces.clear();
+    file.sources[0].read = Some((10, Some(10)));
+    file.ended = true;
+    let mut long = live(&rows());
+    long.sources[0].interfaces[0].name = "enp130s0f1np1".into();
+    long.owner_method.reason = Some("no BTF".into());
+    let mut down = live(&rows());
+    down.sources[0].interfaces[0].state = InterfaceState::Down(Stamp(WALL.0 - 12_000_000_000));
+    for width in 80..140 {
+        let name = Some("/var/tmp/captures/of/today.pcapng".into());
+        let mut stage = Stage::with(width, 24, Setup { file: name, ..Setup::default() });
+        assert!(stage.epoch(&file).line("rustnet ").contains("pcapng"), "{width}");
+        let mut stage = Stage::new(width, 24);
+        let line = stage.epoch(&long).line("rustnet ");
+        assert!(line.contains("● enp") && line.contains('!'), "{width}: {line}");
+        assert!(Stage::new(width, 24).epoch(&down).line("rustnet ").contains("○ eth0"), "{width}");
+    }
+}
+
+#[test]
+fn pr9_the_processes_of_a_file_are_not_known_to_anybody() {
+    let mut snapshot = known();
+    snapshot.owner_method = Default::default();
+    for slot in 0..57 {
+        sample::set_owner(&mut snapshot, slot, Owner::default());
+    }
+    snapshot.sources[0].read = Some((10, Some(10)));
+    snapshot.sources[0].method = "file";
+    snapshot.sources[0].interfaces.clear();
+    let mut stage = Stage::with(120, 40, Setup { file: Some("a.pcap".into()), ..Setup::default() });
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('5'));
+    let text = stage.settle(&snapshot).text();
+    assert!(text.contains("▸ n/a") && !text.contains("forwarded") && !text.contains("unknown"), "{text}");
+    stage.key(KeyCode::Char('7'));
+    stage.settle(&snapshot);
+    stage.key(KeyCode::Char('G'));
+    let text = stage.settle(&snapshot).text();
+    assert!(text.contains("Method        file\n") && !text.contains("Interfaces"), "{text}");
+    assert!(text.contains("File          a.pcap"), "{text}");
 }
 
 #[test]
@@ -596,6 +641,7 @@ fn services_have_names_only_where_they_are_known() {
 /// The rows with what some of them speak and who owns them.
 fn known() -> Snapshot {
     let mut snapshot = live(&rows());
+    snapshot.owner_method.method = "bpf";
     let app = |service, facts: &[(Fact, &str)]| {
         let mut app = rustnet::snapshot::app::App::of(service);
         facts.iter().for_each(|(fact, value)| app.learn(*fact, value.as_bytes()));
@@ -649,6 +695,7 @@ fn known() -> Snapshot {
             core: Some(CoreId(2)),
             frames: 412_662_118,
             flows: 0,
+            ring: None,
             stalled: false,
         },
         StageStatus {
@@ -656,6 +703,7 @@ fn known() -> Snapshot {
             core: Some(CoreId(3)),
             frames: 412_611_004,
             flows: 57,
+            ring: Some(RingFill { now: 41, peak: 1270, size: 4096 }),
             stalled: false,
         },
     ];
@@ -670,15 +718,16 @@ fn typed(stage: &mut Stage, text: &str) {
 
 #[test]
 fn every_tab_at_every_size() {
-    let snapshot = known();
+    let mut snapshot = known();
+    let history = Arc::make_mut(&mut snapshot.history);
+    for second in 0..90 {
+        let wave = f64::from(second) / 7.0;
+        let rates = [2e8 + 2e8 * wave.sin(), 4e7 + 3e7 * wave.cos(), 8e5];
+        history.push(Nanos(NOW.0 + (second as u64 + 1) * 1_000_000_000), rates);
+    }
     for (width, height) in [(40, 10), (80, 24), (120, 40), (200, 50)] {
         for tab in 1..=7 {
             let mut stage = Stage::new(width, height);
-            for second in 0..90 {
-                let wave = f64::from(second) / 7.0;
-                let rates = [2e8 + 2e8 * wave.sin(), 4e7 + 3e7 * wave.cos(), 8e5];
-                stage.app.history.push(Nanos(NOW.0 - (90 - second as u64) * 1_000_000_000), rates);
-            }
             stage.epoch(&snapshot);
             stage.key(KeyCode::Char(char::from_digit(tab, 10).unwrap()));
             let text = stage.settle(&snapshot).text();
@@ -1023,8 +1072,8 @@ fn v7_sorted_narrow_screens_keep_rates_and_processes() {
     stage.epoch(&snapshot);
     for n in 0..9 {
         stage.key(KeyCode::Char('s'));
-        // Sorted by it, the last one has its arrow beside its name, for which there is no room.
-        let process = if n == 8 { "Proces" } else { "Process" };
+        // Sorted by it, the last one has its arrow beside its name.
+        let process = if n == 8 { "Process ↑" } else { "Process" };
         let text = stage.settle(&snapshot).text();
         let is_header =
             |line: &&str| ["Pro", "Remote", "Down", process].iter().all(|name| line.contains(name));
@@ -1206,6 +1255,12 @@ fn c8_files_are_stepped_through_and_played() {
     stage.key(KeyCode::Char('.'));
     assert_eq!(until(&mut stage), None, "the end");
     reread(&mut stage, 0);
+    // A file that is gone leaves the screen as it was, and the keys work on.
+    stage.key(KeyCode::Char(','));
+    assert_eq!(until(&mut stage), Some(WALL.0 - 1_000_000_000));
+    stage.app.reread_failed();
+    stage.epoch(&snapshot);
+    assert!(stage.text().contains("at the last packet"), "{}", stage.text());
     // From the end it plays from the start, an hour ago, along with the clock.
     stage.key(KeyCode::Char(';'));
     assert_eq!(until(&mut stage), Some(WALL.0 - NOW.0));

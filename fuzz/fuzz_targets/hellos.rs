@@ -1,10 +1,7 @@
 //! Fuzzes the readers of TLS's messages.
 #![no_main]
 
-use rustnet::dpi::{
-    notes::Notes,
-    tls::{Transport, certificate, client_hello, record::Messages, server_hello, ssl2},
-};
+use rustnet::dpi::{notes::Notes, protocols::tls::{Transport, certificate, client_hello, record::Messages, server_hello, ssl2}};
 use rustnet_fuzz::Deaf;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

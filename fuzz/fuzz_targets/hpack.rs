@@ -1,7 +1,7 @@
 //! Fuzzes HPACK's decoder: header blocks with their lengths before them, of one connection.
 #![no_main]
 
-use rustnet::dpi::hpack::Decoder;
+use rustnet::dpi::protocols::hpack::Decoder;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut decoder = Decoder::new();

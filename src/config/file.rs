@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// What the config file says; what it leaves out is as usual.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct FileConfig {
     /// The theme.
     pub theme: Option<ThemeName>,
@@ -49,6 +49,23 @@ pub struct FileConfig {
     pub mouse: Option<bool>,
     /// What is watched for: the watches of the program and those of the file.
     pub watches: Vec<Watch>,
+}
+
+impl Default for FileConfig {
+    /// Returns what an empty file says.
+    fn default() -> Self {
+        Self {
+            theme: None,
+            sort: None,
+            columns: Choice::default(),
+            interfaces: Vec::new(),
+            refresh: None,
+            bits: None,
+            ascii: None,
+            mouse: None,
+            watches: built_in(),
+        }
+    }
 }
 
 /// The file as it is written.
@@ -120,14 +137,19 @@ fn parse_text(text: &str) -> Result<FileConfig, String> {
     if let Some(refresh) = raw.refresh.as_ref().filter(|ms| !(50..=60_000).contains(ms.get_ref())) {
         return Err(located(text, &refresh.span(), "refresh: is 50 to 60000 milliseconds"));
     }
+    let hidden = raw.hide.first().map(Spanned::span);
+    let chosen = Choice {
+        on: columns("show", raw.show)?,
+        off: columns("hide", raw.hide)?,
+        wider: widths(text, raw.widths)?,
+    };
+    if let Some(at) = hidden.filter(|_| COLUMNS.iter().all(|c| !chosen.shows(c, u16::MAX, None))) {
+        return Err(located(text, &at, "hide: all columns are hidden; at least one must stay"));
+    }
     Ok(FileConfig {
         theme: value(text, "theme", raw.theme, parse::theme)?,
         sort: value(text, "sort", raw.sort, parse::sort)?,
-        columns: Choice {
-            on: columns("show", raw.show)?,
-            off: columns("hide", raw.hide)?,
-            wider: widths(text, raw.widths)?,
-        },
+        columns: chosen,
         interfaces: raw.interface,
         refresh: raw.refresh.map(Spanned::into_inner),
         bits: raw.bits,
@@ -235,10 +257,6 @@ fn with_columns(old: &str, columns: &Choice) -> String {
     // Entries end where their brackets do; tables come last.
     let (mut kept, mut tables, mut open) = (String::new(), String::new(), 0_i32);
     for line in old.lines() {
-        let depth = |line: &str| {
-            let count = |signs: [char; 2]| line.matches(signs).count() as i32;
-            count(['[', '{']) - count([']', '}'])
-        };
         let key = line.split('=').next().unwrap_or("").trim();
         if open > 0 {
             open += depth(line);
@@ -251,6 +269,28 @@ fn with_columns(old: &str, columns: &Choice) -> String {
         }
     }
     kept + &own + &tables
+}
+
+/// Returns how many more brackets a line opens than it closes; those in comments and texts are none.
+fn depth(line: &str) -> i32 {
+    let (mut depth, mut quote, mut escaped) = (0, None, false);
+    for c in line.chars() {
+        match (quote, c) {
+            (None, '#') => break,
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '[' | '{') => depth += 1,
+            (None, ']' | '}') => depth -= 1,
+            // Only texts in double quotes have escapes (TOML 1.0, basic and literal strings).
+            (Some('"'), '\\') if !escaped => {
+                escaped = true;
+                continue;
+            }
+            (Some(open), c) if c == open && !escaped => quote = None,
+            _ => {}
+        }
+        escaped = false;
+    }
+    depth
 }
 
 fn history_file() -> Option<PathBuf> {
@@ -299,6 +339,7 @@ mod tests {
         assert_eq!((file.refresh, file.bits, file.ascii), (Some(500), Some(true), None));
         let empty = parse_text("").unwrap();
         assert!(empty.theme.is_none() && empty.columns == Choice::default() && empty.watches.len() == 3);
+        assert_eq!(FileConfig::default().watches.len(), 3, "without a file as with an empty one");
     }
 
     #[test]
@@ -326,6 +367,17 @@ mod tests {
         assert!(new.starts_with("# mine\ntheme = \"light\"\nbits = true\n"), "{new}");
         assert_eq!(with_columns(&new, &Choice::default()), with_columns(old, &Choice::default()));
         assert_eq!(with_columns("", &Choice::default()), "");
+        // Brackets in comments and texts are no brackets.
+        for (old, rest) in [
+            ("show = [ # RTT [ and {\n  \"RTT\", # ]\n]\nbits = true\n", "bits = true\n"),
+            (
+                "# show [\ntheme = \"dark\" # {\nhide = [\"State\"] # [\nbits = true\n",
+                "# show [\ntheme = \"dark\" # {\nbits = true\n",
+            ),
+            ("interface = [\"a]\\\"[\", 'b[\\']\nshow = [\"RTT\"]\n", "interface = [\"a]\\\"[\", 'b[\\']\n"),
+        ] {
+            assert_eq!(with_columns(old, &Choice::default()), rest);
+        }
     }
 
     #[test]
@@ -345,5 +397,9 @@ mod tests {
             let error = parse_text(text).unwrap_err();
             assert!(parts.iter().all(|part| error.contains(part)), "{text}: {error}");
         }
+        let all: Vec<_> = COLUMNS.iter().map(|c| format!("{:?}", c.short)).collect();
+        let error = parse_text(&format!("bits = true\nhide = [{}]\n", all.join(", "))).unwrap_err();
+        assert!(error.starts_with("2: hide: all columns are hidden"), "{error}");
+        assert!(parse_text(&format!("hide = [{}]\n", all[1..].join(", "))).is_ok());
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     base::{
         bits::Bits,
         ids::FlowId,
-        memory::{Advise, Array, OutOfMemory, Record},
+        memory::{Advise, Array, OutOfMemory, Record, prefetch},
         time::Stamp,
     },
     dpi::{
@@ -179,7 +179,7 @@ pub struct Inspector {
     scratch: Box<[[u8; STREAM_BUDGET]; 2]>,
     counts: InspectorCounts,
     masks: Masks,
-    openings: &'static Openings,
+    openings: Box<Openings>,
 }
 
 /// Which recognisers look at TCP, which at UDP.
@@ -211,7 +211,7 @@ impl Inspector {
             room: Room::new(2 * places, places.div_ceil(MEMORIES), advise)?,
             scratch: Box::new([[0; STREAM_BUDGET]; 2]),
             counts: InspectorCounts::default(),
-            openings: Openings::get(),
+            openings: Openings::new(),
             masks: Masks {
                 streams: bits(|r| r.streams.is_some()),
                 datagrams: bits(|r| r.datagram.is_some()),
@@ -222,6 +222,12 @@ impl Inspector {
     /// Returns what was counted since the start.
     pub fn counts(&self) -> InspectorCounts {
         self.counts
+    }
+
+    /// Starts loading where the inspection of the flow in a slot stands.
+    #[inline(always)]
+    pub fn prefetch(&self, slot: u32) {
+        prefetch(self.of_slot.address(slot as usize));
     }
 
     /// Looks at a TCP segment with payload or FIN.
@@ -329,7 +335,12 @@ impl Inspector {
     fn first_datagram(&mut self, subject: &Subject<'_>, learn: &mut impl Learn) -> Judgement {
         let mut said = Said::NOTHING;
         let mut kept = Kept::default();
-        let asking = Asking { candidates: self.masks.datagrams, chosen: 0, nth: 0 };
+        let candidates = self.openings.of_datagram(subject.payload);
+        debug_assert!(self.others_deny(candidates, subject), "who is not asked would know it");
+        if candidates == 0 {
+            return self.nobody_knows(subject.id);
+        }
+        let asking = Asking { candidates, chosen: 0, nth: 0 };
         let answer = asking.datagram(subject, &Heads::NONE, self.room.open(kept), &mut said, learn);
         let Answer { phase, client, keeps, label, .. } = answer;
         match answer.asked {
@@ -341,17 +352,29 @@ impl Inspector {
                 self.of_slot[subject.id.slot() as usize] = 0;
                 Judgement { settled: true, phase, client }
             }
-            Asked::Open(0) => {
-                let settled = !self.may_try(subject.id);
-                self.counts.given_up += u64::from(settled);
-                Judgement { settled, ..Judgement::default() }
-            }
+            Asked::Open(0) => self.nobody_knows(subject.id),
             Asked::Chosen(..) | Asked::Open(_) => {
                 let place = self.enter(subject.id);
                 self.pool[place].said = said;
                 self.answered(place, subject, answer, learn)
             }
         }
+    }
+
+    /// Takes note that a flow without a place is unknown by its datagram.
+    fn nobody_knows(&mut self, id: FlowId) -> Judgement {
+        let settled = !self.may_try(id);
+        self.counts.given_up += u64::from(settled);
+        Judgement { settled, ..Judgement::default() }
+    }
+
+    /// Returns whether all recognisers but `asked` deny a flow's first datagram.
+    fn others_deny(&self, asked: u128, subject: &Subject<'_>) -> bool {
+        let mut memory = [0; MEMORY];
+        let mut said = Said::NOTHING;
+        let asking = Asking { candidates: self.masks.datagrams & !asked, chosen: 0, nth: 0 };
+        let answer = asking.datagram(subject, &Heads::NONE, &mut memory, &mut said, &mut Nobody);
+        matches!(answer.asked, Asked::Open(0))
     }
 
     /// Takes note of what recognisers said about a datagram of the flow at `place`.
@@ -416,10 +439,7 @@ impl Inspector {
         if !in_order || !whole || subject.closes {
             return Err(self.masks.streams);
         }
-        let candidates = match subject.opened {
-            true => self.masks.streams & self.openings.of(subject.payload, opener(subject)),
-            false => self.masks.streams,
-        };
+        let candidates = self.masks.streams & self.openings.of(subject.payload, opener(subject));
         let mut bytes: [&[u8]; 2] = [&[]; 2];
         bytes[from] = subject.payload;
         let view = Streams {
@@ -583,9 +603,17 @@ impl Inspector {
 /// Returns who sends the first payload of a connection.
 fn opener(subject: &Subject<'_>) -> Opener {
     match subject.from & 1 == subject.client {
+        _ if !subject.opened => Opener::Unknown,
         true => Opener::Client,
         false => Opener::Server,
     }
+}
+
+/// Learns nothing.
+struct Nobody;
+
+impl Learn for Nobody {
+    fn learned(&mut self, _: FlowId, _: Learned<'_>) {}
 }
 
 /// Where a flow's inspection stands.

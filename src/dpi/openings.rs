@@ -1,10 +1,11 @@
-//! Who may know a connection by the first byte that is sent: asking the others is a waste.
+//! Who may know a connection by the first bytes that are sent: asking the others is a waste.
 //!
-//! Nothing is declared, all is asked once at the start. A recogniser that denies a connection of one byte
-//! denies whatever may follow it ([`Verdict::No`]), so it need not be asked about any that begins so.
+//! Of connections nothing is declared, all is asked once. A recogniser that denies one of one byte
+//! denies whatever may follow it ([`Verdict::No`]), so it need not be asked about any that begins so. A datagram
+//! comes whole: there the row says which first bytes it may have.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
-use std::{net::IpAddr, sync::LazyLock};
+use std::net::IpAddr;
 
 use crate::dpi::{
     fact::Fact,
@@ -24,54 +25,101 @@ pub enum Opener {
     Client,
     /// Its server.
     Server,
+    /// The handshake was not seen: it may be either side, in the middle of what it says.
+    Unknown,
 }
 
-/// Recognisers by the first byte of a connection whose handshake was seen, one bit each.
+/// Bit of a mask that was worked out.
+const KNOWN: u128 = 1 << 127;
+
+const _: () = assert!(RECOGNISERS.len() < 127);
+
+/// Recognisers by how a connection or a flow begins, one bit each. A mask is worked out when it is needed for the
+/// first time, which takes some 10 us.
 pub struct Openings {
-    of_client: [u128; 256],
-    of_server: [u128; 256],
+    of_client: Lead,
+    of_server: Lead,
+    of_unknown: Lead,
+    of_datagram: [u128; 256],
+}
+
+/// Recognisers by the first bytes of a connection.
+struct Lead {
+    /// By the first byte.
+    first: [u128; 256],
+    /// By the second one behind a zero, which is the high byte of many a length.
+    behind_zero: [u128; 256],
+}
+
+impl Lead {
+    const NONE: Self = Self { first: [0; 256], behind_zero: [0; 256] };
 }
 
 impl Openings {
-    /// Returns those of [`RECOGNISERS`], worked out at the first call.
-    pub fn get() -> &'static Self {
-        static OPENINGS: LazyLock<Openings> = LazyLock::new(Openings::ask);
-        &OPENINGS
-    }
-
-    /// Returns which recognisers may know a connection whose first payload is this.
-    #[inline]
-    pub fn of(&self, payload: &[u8], opener: Opener) -> u128 {
-        let Some(first) = payload.first().map(|first| usize::from(*first)) else { return u128::MAX };
-        match opener {
-            Opener::Client => self.of_client[first],
-            Opener::Server => self.of_server[first],
-        }
-    }
-
-    fn ask() -> Self {
-        let mut openings = Self { of_client: [0; 256], of_server: [0; 256] };
-        let rows = RECOGNISERS.iter().enumerate().filter_map(|(n, r)| Some((n, r.streams?)));
-        for (n, recognise) in rows {
-            for byte in 0..=u8::MAX {
-                let at = usize::from(byte);
-                openings.of_client[at] |= u128::from(may_begin(recognise, [&[byte], &[]])) << n;
-                openings.of_server[at] |= u128::from(may_begin(recognise, [&[], &[byte]])) << n;
+    /// Returns those of [`RECOGNISERS`].
+    #[allow(clippy::disallowed_methods, reason = "start-up")]
+    pub fn new() -> Box<Self> {
+        let (of_client, of_server, of_unknown) = (Lead::NONE, Lead::NONE, Lead::NONE);
+        let mut openings = Box::new(Self { of_client, of_server, of_unknown, of_datagram: [0; 256] });
+        for (n, row) in RECOGNISERS.iter().enumerate().filter(|(_, row)| row.datagram.is_some()) {
+            for (byte, mask) in (0..=u8::MAX).zip(&mut openings.of_datagram) {
+                *mask |= u128::from((row.leads)(byte)) << n;
             }
         }
         openings
     }
+
+    /// Returns which recognisers may know a connection whose first payload is this.
+    #[inline]
+    pub fn of(&mut self, payload: &[u8], opener: Opener) -> u128 {
+        let lead = match opener {
+            Opener::Client => &mut self.of_client,
+            Opener::Server => &mut self.of_server,
+            Opener::Unknown => &mut self.of_unknown,
+        };
+        let (mask, len) = match *payload {
+            [] => return u128::MAX,
+            [0, second, ..] => (&mut lead.behind_zero[usize::from(second)], 2),
+            [first, ..] => (&mut lead.first[usize::from(first)], 1),
+        };
+        if *mask == 0 {
+            *mask = KNOWN | ask(&payload[..len], opener);
+        }
+        *mask & !KNOWN
+    }
+
+    /// Returns which recognisers may know a flow by this datagram alone.
+    #[inline]
+    pub fn of_datagram(&self, payload: &[u8]) -> u128 {
+        payload.first().map_or(u128::MAX, |first| self.of_datagram[usize::from(*first)])
+    }
+}
+
+/// Returns which recognisers do not deny a connection that begins so.
+#[cold]
+fn ask(lead: &[u8], opener: Opener) -> u128 {
+    let by_client = |recognise, opened| may_begin(recognise, [lead, &[]], opened);
+    let by_server = |recognise, opened| may_begin(recognise, [&[], lead], opened);
+    let rows = RECOGNISERS.iter().enumerate().filter_map(|(n, row)| Some((n, row.streams?)));
+    rows.fold(0, |mask, (n, recognise)| {
+        let may = match opener {
+            Opener::Client => by_client(recognise, true),
+            Opener::Server => by_server(recognise, true),
+            Opener::Unknown => by_client(recognise, false) || by_server(recognise, false),
+        };
+        mask | u128::from(may) << n
+    })
 }
 
 /// Returns whether a connection whose client and server have sent this may be the recogniser's.
-fn may_begin(recognise: OfStreams, bytes: [&[u8]; 2]) -> bool {
+fn may_begin(recognise: OfStreams, bytes: [&[u8]; 2], opened: bool) -> bool {
     PORTS.iter().any(|port| {
         let talk = Streams {
             bytes,
             ended: [false; 2],
             total: bytes.map(|b| b.len() as u64),
             client: 0,
-            opened: true,
+            opened,
             ports: [*port; 2],
         };
         recognise(&talk, &mut Notes::new(&mut Deaf)) != Verdict::No
@@ -107,9 +155,10 @@ mod tests {
 
     #[test]
     fn most_are_not_asked_about_most_bytes() {
-        let openings = Openings::get();
+        let mut openings = Openings::new();
         let all = RECOGNISERS.iter().filter(|r| r.streams.is_some()).count() as u32;
-        let mean = openings.of_client.iter().map(|mask| mask.count_ones()).sum::<u32>() / 256;
+        let asked = (1..=u8::MAX).map(|byte| openings.of(&[byte], Opener::Client).count_ones());
+        let mean = asked.sum::<u32>() / 255;
         assert!(mean * 3 < all, "{mean} of {all}");
         for (payload, wanted) in
             [(&b"GET / HTTP/1.1\r\n"[..], "HTTP"), (&[22, 3, 1], "TLS"), (b"SSH-2.0", "SSH")]
@@ -121,9 +170,9 @@ mod tests {
     #[test]
     fn zeros_of_a_client_are_given_up_at_once() {
         let zeros = [0; 6];
-        let asked = Openings::get().of(&zeros, Opener::Client);
+        let asked = Openings::new().of(&zeros, Opener::Client);
         let rows = RECOGNISERS.iter().enumerate().filter(|(n, _)| asked >> n & 1 != 0);
-        let left = rows.filter(|(_, r)| r.streams.is_some_and(|r| may_begin(r, [&zeros, &[]])));
+        let left = rows.filter(|(_, r)| r.streams.is_some_and(|r| may_begin(r, [&zeros, &[]], true)));
         let left: Vec<_> = left.map(|(_, r)| r.service).collect();
         assert!(left.is_empty(), "{left:?}");
     }
@@ -139,9 +188,14 @@ mod tests {
             ],
             ports in any::<[u16; 2]>(),
             by_client in any::<bool>(),
+            opened in any::<bool>(),
         ) {
-            let opener = if by_client { Opener::Client } else { Opener::Server };
-            let asked = Openings::get().of(&payload, opener);
+            let opener = match (opened, by_client) {
+                (false, _) => Opener::Unknown,
+                (true, true) => Opener::Client,
+                (true, false) => Opener::Server,
+            };
+            let asked = Openings::new().of(&payload, opener);
             let bytes: [&[u8]; 2] = if by_client { [&payload, &[]] } else { [&[], &payload] };
             for (n, row) in RECOGNISERS.iter().enumerate().filter(|(n, _)| asked >> n & 1 == 0) {
                 let Some(recognise) = row.streams else { continue };
@@ -150,7 +204,7 @@ mod tests {
                     ended: [false; 2],
                     total: bytes.map(|b| b.len() as u64),
                     client: 0,
-                    opened: true,
+                    opened,
                     ports,
                 };
                 let verdict = recognise(&talk, &mut Notes::new(&mut Deaf));

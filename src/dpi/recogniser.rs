@@ -2,15 +2,16 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::dpi::{
-    amqp, bacnet, bgp, bittorrent, coap, dcerpc, dhcp, dhcpv6, diameter, dnp3, dns, dtls, ftp, http, http2,
-    ike, irc, kafka, kerberos, lan, ldap, mail, memcached, modbus, mongodb, mqtt, mysql, netbios, netflow,
-    nntp,
     notes::{Notes, Phase},
-    ntp, oncrpc, openvpn, postgres, pptp, quic, radius, redis, rip, rtmp, rtp, rtsp,
+    protocols::{
+        amqp, bacnet, bgp, bittorrent, coap, dcerpc, dhcp, dhcpv6, diameter, dnp3, dns, dtls, ftp, http,
+        http2, ike, irc, kafka, kerberos, lan, ldap, mail, memcached, modbus, mongodb, mqtt, mysql, netbios,
+        netflow, nntp, ntp, oncrpc, openvpn, postgres, pptp, quic, radius, redis, rip, rtmp, rtp, rtsp, sip,
+        smb, snmp, socks, ssdp, ssh, stun, syslog, tds, telnet, tftp, tls, tpkt, transfer, tunnel, vnc,
+        websocket, wireguard, x11, xmpp,
+    },
     service::Service,
-    sip, smb, snmp, socks, ssdp, ssh, stun, syslog,
     talk::{Datagram, MEMORY, Streams},
-    tds, telnet, tftp, tls, tpkt, transfer, tunnel, vnc, websocket, wireguard, x11, xmpp,
 };
 
 /// What a recogniser says of a flow.
@@ -48,6 +49,8 @@ pub struct Recogniser {
     pub streams: Option<OfStreams>,
     /// How it knows the protocol over UDP.
     pub datagram: Option<OfDatagram>,
+    /// Whether the first datagram of a flow that it knows may begin with this byte: it is asked about no other.
+    pub leads: fn(u8) -> bool,
     /// How many bytes of a flow's memory it writes to at most, from the front.
     pub keeps: usize,
     /// What a datagram says of the phase alone, for flows that have rested after many: their facts
@@ -64,6 +67,11 @@ impl Recogniser {
         Self { keeps: bytes, ..self }
     }
 
+    /// Returns the row of one whose flows begin with a datagram whose first byte is one of `leads`.
+    const fn led_by(self, leads: fn(u8) -> bool) -> Self {
+        Self { leads, ..self }
+    }
+
     /// Returns the row of one whose phase can be told from a datagram alone.
     const fn following(self, follow: OfPhase) -> Self {
         Self { follow: Some(follow), ..self }
@@ -75,31 +83,35 @@ impl Recogniser {
     }
 }
 
+/// The row that all others are made from.
+const NOBODY: Recogniser = Recogniser {
+    service: Service::Tls,
+    streams: None,
+    datagram: None,
+    leads: |_| true,
+    keeps: 0,
+    follow: None,
+    renews: None,
+};
+
 const fn tcp(service: Service, streams: OfStreams) -> Recogniser {
-    Recogniser { service, streams: Some(streams), datagram: None, keeps: 0, follow: None, renews: None }
+    Recogniser { service, streams: Some(streams), ..NOBODY }
 }
 
 const fn udp(service: Service, datagram: OfDatagram) -> Recogniser {
-    Recogniser { service, streams: None, datagram: Some(datagram), keeps: 0, follow: None, renews: None }
+    Recogniser { service, datagram: Some(datagram), ..NOBODY }
 }
 
 const fn both(service: Service, streams: OfStreams, datagram: OfDatagram) -> Recogniser {
-    Recogniser {
-        service,
-        streams: Some(streams),
-        datagram: Some(datagram),
-        keeps: 0,
-        follow: None,
-        renews: None,
-    }
+    Recogniser { streams: Some(streams), ..udp(service, datagram) }
 }
 
 /// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
 /// stands before a weak one. At most 128.
 pub const RECOGNISERS: &[Recogniser] = &[
     tcp(Service::Tls, tls::streams),
-    udp(Service::Quic, quic::datagram).keeping(MEMORY).renewing(quic::renews),
-    udp(Service::Dtls, dtls::datagram).keeping(MEMORY),
+    udp(Service::Quic, quic::datagram).led_by(quic::leads).keeping(MEMORY).renewing(quic::renews),
+    udp(Service::Dtls, dtls::datagram).led_by(dtls::leads).keeping(MEMORY),
     // Text.
     tcp(Service::Http, http::streams),
     tcp(Service::Http2, http2::streams),
@@ -112,32 +124,36 @@ pub const RECOGNISERS: &[Recogniser] = &[
     tcp(Service::Irc, irc::streams),
     tcp(Service::Xmpp, xmpp::streams),
     tcp(Service::Telnet, telnet::streams),
-    both(Service::Sip, sip::streams, sip::datagram),
+    both(Service::Sip, sip::streams, sip::datagram)
+        .led_by(|b| b.is_ascii_uppercase() || matches!(b, 0 | b'\r' | b'\n')),
     tcp(Service::Rtsp, rtsp::streams),
-    udp(Service::Ssdp, ssdp::datagram),
-    udp(Service::Wsd, ssdp::ws_discovery),
-    both(Service::Syslog, syslog::streams, syslog::datagram),
+    udp(Service::Ssdp, ssdp::datagram).led_by(|b| matches!(b, b'M' | b'N' | b'H')),
+    udp(Service::Wsd, ssdp::ws_discovery).led_by(|b| b == b'<'),
+    both(Service::Syslog, syslog::streams, syslog::datagram).led_by(|b| b == b'<'),
     tcp(Service::Rsync, transfer::rsync),
     tcp(Service::Git, transfer::git),
     tcp(Service::Socks, socks::streams),
     tcp(Service::Redis, redis::streams),
     both(Service::Memcached, memcached::streams, memcached::datagram),
     // Magic numbers and whole structures.
-    both(Service::Stun, stun::streams, stun::datagram).keeping(1),
-    both(Service::BitTorrent, bittorrent::streams, bittorrent::datagram),
+    both(Service::Stun, stun::streams, stun::datagram).led_by(|b| b < 0x40).keeping(1),
+    both(Service::BitTorrent, bittorrent::streams, bittorrent::datagram)
+        .led_by(|b| matches!(b, b'd' | b'B' | 0 | 0x41)),
     udp(Service::NetbiosNs, netbios::name_service),
     both(Service::Dns, dns::streams, dns::datagram).keeping(dns::KEEPS).following(dns::phase),
-    udp(Service::NetbiosDgm, netbios::datagram_service),
+    udp(Service::NetbiosDgm, netbios::datagram_service).led_by(|b| matches!(b, 0x10..=0x16)),
     tcp(Service::Smb, smb::streams),
-    udp(Service::Dhcp, dhcp::datagram),
+    udp(Service::Dhcp, dhcp::datagram).led_by(|b| matches!(b, 1 | 2)),
     udp(Service::Ike, ike::datagram),
-    both(Service::Kerberos, kerberos::streams, kerberos::datagram),
-    both(Service::Snmp, snmp::streams, snmp::datagram),
-    both(Service::Ldap, ldap::streams, ldap::datagram),
-    udp(Service::WireGuard, wireguard::datagram),
-    both(Service::OpenVpn, openvpn::streams, openvpn::datagram).keeping(openvpn::KEEPS),
+    both(Service::Kerberos, kerberos::streams, kerberos::datagram).led_by(|b| b & 0xe0 == 0x60),
+    both(Service::Snmp, snmp::streams, snmp::datagram).led_by(|b| b == 0x30),
+    both(Service::Ldap, ldap::streams, ldap::datagram).led_by(|b| b == 0x30),
+    udp(Service::WireGuard, wireguard::datagram).led_by(|b| matches!(b, 1..=4)),
+    both(Service::OpenVpn, openvpn::streams, openvpn::datagram)
+        .led_by(|b| b & 7 == 0 && b != 0)
+        .keeping(openvpn::KEEPS),
     tcp(Service::Bgp, bgp::streams),
-    both(Service::Rdp, tpkt::streams, tpkt::datagram),
+    both(Service::Rdp, tpkt::streams, tpkt::datagram).led_by(|b| b == 0xff),
     tcp(Service::Vnc, vnc::streams),
     tcp(Service::X11, x11::streams),
     tcp(Service::Postgres, postgres::streams),
@@ -147,26 +163,26 @@ pub const RECOGNISERS: &[Recogniser] = &[
     tcp(Service::Mqtt, mqtt::streams),
     tcp(Service::Amqp, amqp::streams),
     tcp(Service::Pptp, pptp::streams),
-    both(Service::DceRpc, dcerpc::streams, dcerpc::datagram),
+    both(Service::DceRpc, dcerpc::streams, dcerpc::datagram).led_by(|b| b == 4),
     both(Service::OncRpc, oncrpc::streams, oncrpc::datagram),
     tcp(Service::Diameter, diameter::streams),
-    both(Service::Dnp3, dnp3::streams, dnp3::datagram),
+    both(Service::Dnp3, dnp3::streams, dnp3::datagram).led_by(|b| b == 5),
     tcp(Service::Modbus, modbus::streams),
     udp(Service::Dropbox, lan::datagram),
-    udp(Service::Rip, rip::datagram),
-    udp(Service::Netflow, netflow::datagram),
-    udp(Service::Radius, radius::datagram),
-    udp(Service::Dhcpv6, dhcpv6::datagram),
+    udp(Service::Rip, rip::datagram).led_by(|b| matches!(b, 1 | 2)),
+    udp(Service::Netflow, netflow::datagram).led_by(|b| b == 0),
+    udp(Service::Radius, radius::datagram).led_by(|b| matches!(b, 1..=45)),
+    udp(Service::Dhcpv6, dhcpv6::datagram).led_by(|b| matches!(b, 1..=36)),
     // Weak signs.
     udp(Service::Ntp, ntp::datagram).keeping(1),
     tcp(Service::WebSocket, websocket::streams),
-    udp(Service::Bacnet, bacnet::datagram),
-    udp(Service::Vxlan, tunnel::datagram),
-    udp(Service::Tftp, tftp::datagram),
-    udp(Service::Coap, coap::datagram),
+    udp(Service::Bacnet, bacnet::datagram).led_by(|b| b == 0x81),
+    udp(Service::Vxlan, tunnel::datagram).led_by(|b| b < 0x70 || b == 0xc8),
+    udp(Service::Tftp, tftp::datagram).led_by(|b| b == 0),
+    udp(Service::Coap, coap::datagram).led_by(|b| b >> 6 == 1),
     tcp(Service::Rtmp, rtmp::streams),
     tcp(Service::Kafka, kafka::streams),
-    both(Service::Rtp, rtp::streams, rtp::datagram).keeping(1),
+    both(Service::Rtp, rtp::streams, rtp::datagram).led_by(|b| b >> 6 == 2).keeping(1),
 ];
 
 const _: () = assert!(RECOGNISERS.len() <= 128);

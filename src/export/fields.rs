@@ -402,6 +402,7 @@ pub(super) mod fixture {
             now: Nanos::from_secs(2),
             wall: Stamp(1_700_000_001_500_000_000),
             accounts,
+            history: Default::default(),
             totals: Totals { closed: 2, ..Totals::default() },
             sources: vec![SourceStatus {
                 method: "file",

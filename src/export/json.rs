@@ -11,12 +11,14 @@ use std::{
 use crate::{
     base::time::Nanos,
     export::{
+        alarms::Alarms,
         fields::{self, Origin},
         selection::Selection,
         text,
     },
     flow::{entry::FlowRecord, state::EndReason},
     packet::key::{kind, proto},
+    query::watch::Watch,
     snapshot::{
         tap::{Ended, Tap},
         view::Snapshot,
@@ -38,6 +40,8 @@ pub struct Json<W> {
     ends: Tally,
     top: BinaryHeap<Reverse<Ranked>>,
     selection: Selection,
+    alarms: Alarms,
+    events: Vec<Vec<u8>>,
 }
 
 const ARP: usize = 256;
@@ -57,7 +61,15 @@ impl<W: Write + Send> Json<W> {
             ends: Tally::default(),
             top: BinaryHeap::with_capacity(TOP),
             selection: Selection::default(),
+            alarms: Alarms::default(),
+            events: Vec::new(),
         }
+    }
+
+    /// Lists when these began and ceased to fire.
+    pub fn with_watches(mut self, watches: Vec<Watch>) -> Self {
+        self.alarms = Alarms::new(watches);
+        self
     }
 
     /// Lists only connections that are selected, in the order of the selection. Totals stay those of
@@ -116,10 +128,15 @@ impl<W: Write + Send> Json<W> {
         let mut top: Vec<Ended> = top.into_iter().map(|ranked| ranked.flow).collect();
         self.selection.order(&mut top);
         array(&mut out, top.iter(), |flow, out| fields::flow(out, flow));
+        out.extend_from_slice(b",\n\"events\":");
+        array(&mut out, self.events.iter(), |event, out| out.extend_from_slice(event));
         out.extend_from_slice(b"}\n");
         out
     }
 }
+
+/// Events listed at most.
+const MOST_EVENTS: usize = 1000;
 
 impl<W: Write + Send> Tap for Json<W> {
     /// Totals and the largest flows: any order gives the same.
@@ -141,6 +158,12 @@ impl<W: Write + Send> Tap for Json<W> {
 
     fn epoch(&mut self, snapshot: &Snapshot) -> io::Result<()> {
         self.selection.enter(snapshot);
+        let events = &mut self.events;
+        self.alarms.look(snapshot, self.selection.around(), |event| {
+            if events.len() < MOST_EVENTS {
+                events.push(event.to_vec());
+            }
+        });
         if !snapshot.ended {
             return Ok(());
         }

@@ -4,6 +4,7 @@
 //! {"type":"header","schema":1,...}
 //! {"type":"flow","proto":"TCP","src":...}     in the order of `Tap::ended`
 //! {"type":"update","proto":"TCP",...}         `--interval`: open flows that have changed
+//! {"type":"event","event":"watch",...}        a watch begins or ceases to fire
 //! {"type":"summary","packets":...}
 //! ```
 
@@ -15,9 +16,11 @@ use std::{
 use crate::{
     base::{ids::FlowId, time::Nanos},
     export::{
+        alarms::Alarms,
         fields::{self, Origin},
         selection::Selection,
     },
+    query::watch::Watch,
     snapshot::{
         tap::{Ended, Tap},
         view::Snapshot,
@@ -39,6 +42,7 @@ pub struct Jsonl<W> {
     prompt: bool,
     changes: Option<Changes>,
     selection: Selection,
+    alarms: Alarms,
     /// Ended flows that wait for their cut to be complete, to be selected and brought into order.
     held: Vec<Ended>,
 }
@@ -64,6 +68,7 @@ impl Changes {
                     record: snapshot.record(at),
                     app: snapshot.app(at).cloned(),
                     owner: snapshot.owner(at).cloned(),
+                    rate: Some(snapshot.rate(at)),
                 });
             }
             seen.insert(id, frames);
@@ -83,12 +88,27 @@ impl<W: Write + Send> Jsonl<W> {
         fields::header(&mut buffer, origin);
         buffer.extend_from_slice(b"}\n");
         let selection = Selection::default();
-        Self { out, buffer, flows: 0, prompt, changes: None, selection, held: Vec::new() }
+        Self {
+            out,
+            buffer,
+            flows: 0,
+            prompt,
+            changes: None,
+            selection,
+            alarms: Alarms::default(),
+            held: Vec::new(),
+        }
     }
 
     /// Writes only lines of what is selected, and those of a cut in its order.
     pub fn with_selection(mut self, selection: Selection) -> Self {
         self.selection = selection;
+        self
+    }
+
+    /// Adds a line when one of these begins and when it ceases to fire.
+    pub fn with_watches(mut self, watches: Vec<Watch>) -> Self {
+        self.alarms = Alarms::new(watches);
         self
     }
 
@@ -143,6 +163,11 @@ impl<W: Write + Send> Tap for Jsonl<W> {
         self.selection.enter(snapshot);
         let held = std::mem::take(&mut self.held);
         self.selected(held)?;
+        let buffer = &mut self.buffer;
+        self.alarms.look(snapshot, self.selection.around(), |event| {
+            buffer.extend_from_slice(event);
+            buffer.push(b'\n');
+        });
         // At the stop, every open flow has its last line.
         let due = self.changes.as_mut().filter(|c| snapshot.now >= c.due && !snapshot.ended);
         if let Some(changes) = due {

@@ -10,6 +10,7 @@ pub mod json;
 pub mod jsonl;
 pub mod selection;
 
+mod alarms;
 mod app;
 mod fields;
 mod owner;

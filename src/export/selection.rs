@@ -11,7 +11,7 @@ use crate::{
             eval::{Filter, Surroundings},
             plan::Scratch,
         },
-        sort::{Keyer, Sort},
+        sort::{Keyer, Namer, Sort},
     },
     snapshot::{flow_view::FlowView, tap::Ended, view::Snapshot},
 };
@@ -47,26 +47,35 @@ impl Selection {
         self.around.interfaces.extend(interfaces.iter().map(|i| i.name.clone()));
     }
 
+    /// Returns time and names as they were taken.
+    pub fn around(&self) -> &Surroundings {
+        &self.around
+    }
+
     /// Removes what is not in the filter.
     pub fn keep(&mut self, flows: &mut Vec<Ended>) {
         let Some(filter) = self.filter.clone() else { return };
         self.scratch.forget();
+        let wall = self.around.wall;
         flows.retain(|flow| {
             // The age of what has ended is that which it reached.
-            self.around.wall = flow.record.hot.last;
+            self.around.wall = if flow.rate.is_some() { wall } else { flow.record.hot.last };
             filter.holds(&view(flow), &self.around, &mut self.scratch)
         });
+        self.around.wall = wall;
     }
 
     /// Brings flows into their order.
     pub fn order(&mut self, flows: &mut [Ended]) {
         let Some(sort) = self.sort else { return };
         self.keyer.prepare(sort, &self.around);
+        let mut namer = Namer::default();
         // New numbers of texts make those before void; after two rounds none is new.
         let mut keys = Vec::new();
         for _ in 0..3 {
             let before = self.keyer.generation();
-            keys = flows.iter().map(|flow| self.keyer.key(sort, &view(flow), &self.around)).collect();
+            namer.prepare(&self.keyer);
+            keys = flows.iter().map(|flow| self.keyer.key(sort, &view(flow), &mut namer)).collect();
             if self.keyer.generation() == before {
                 break;
             }
@@ -80,12 +89,13 @@ impl Selection {
     }
 }
 
-/// Returns a flow as filters and sort keys look at it; its rate is that over its life.
+/// Returns a flow as filters and sort keys look at it. The rate of an open one is that of its last second,
+/// that of one which has ended is that over its life.
 fn view(flow: &Ended) -> FlowView<'_> {
     let record = &flow.record;
     let seconds = record.hot.last.since(record.facts.first).as_secs_f64();
-    let rate =
-        record.hot.bytes.map(|bytes| if seconds > 0.0 { (bytes as f64 / seconds) as f32 } else { 0.0 });
+    let over_life = |bytes: u64| if seconds > 0.0 { (bytes as f64 / seconds) as f32 } else { 0.0 };
+    let rate = flow.rate.unwrap_or_else(|| record.hot.bytes.map(over_life));
     FlowView { rate, ..flow.view() }
 }
 
@@ -114,6 +124,20 @@ mod tests {
             let mut flows = vec![fixture::tcp().into(), fixture::udp6().into()];
             selection(filter, None).keep(&mut flows);
             assert_eq!(flows.len(), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn c10_the_rate_of_an_open_connection_is_that_of_its_last_second() {
+        for (filter, rate, expected) in [
+            ("rate>5k rate<7k", None, 1),
+            ("rate>5k rate<7k", Some([1e6, 0.0]), 0),
+            ("rate>900k", Some([1e6, 0.0]), 1),
+            ("rate>1k", Some([0.0; 2]), 0),
+        ] {
+            let mut flows = vec![Ended { rate, ..fixture::tcp().into() }];
+            selection(filter, None).keep(&mut flows);
+            assert_eq!(flows.len(), expected, "{filter} {rate:?}");
         }
     }
 

@@ -72,6 +72,18 @@ impl<T: Record, const N: usize> Pool<T, N> {
         self.fresh - 1
     }
 
+    /// Returns a chunk of zeros that nobody else uses. Memory that was never used is zeros, and is left untouched:
+    /// it may be of a kind of record that few flows have.
+    pub fn take_zeroed(&mut self) -> u32 {
+        let fresh = self.fresh;
+        let chunk = self.take();
+        if self.fresh == fresh {
+            // SAFETY: `take` gave a chunk that nobody else uses, with N records; zeros are a value.
+            unsafe { std::ptr::write_bytes(self.start(chunk), 0, N) };
+        }
+        chunk
+    }
+
     /// Takes a chunk back that a reader may still look at.
     #[inline]
     pub fn retire(&mut self, chunk: u32) {
@@ -138,9 +150,25 @@ mod tests {
     use crate::base::memory::no_advice;
 
     #[derive(Clone, Copy)]
-    struct Cell(#[allow(dead_code, reason = "only its size matters")] u64);
+    struct Cell(u64);
     // SAFETY: a u64 of zeros is 0.
     unsafe impl Record for Cell {}
+
+    #[test]
+    fn zeros_are_asked_for_and_given() {
+        let mut pool = Pool::<Cell, 4>::new(2, no_advice).unwrap();
+        for round in 0..20 {
+            let chunk = pool.take_zeroed();
+            for at in 0..4 {
+                // SAFETY: the chunk was taken and has four records.
+                let cell = unsafe { &mut *pool.start(chunk).add(at) };
+                assert_eq!(cell.0, 0, "round {round}");
+                cell.0 = 7;
+            }
+            pool.retire(chunk);
+            pool.release();
+        }
+    }
 
     #[test]
     fn no_chunk_is_given_twice_and_none_is_lost() {

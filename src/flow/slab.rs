@@ -186,10 +186,7 @@ impl<T: Record> Slab<T> {
 
     #[inline(never)]
     fn add_chunk(&mut self) {
-        let chunk = self.records.take();
-        // SAFETY: `take` gave a chunk that nobody else uses, with CHUNK records; it may hold old
-        // ones.
-        unsafe { std::ptr::write_bytes(self.records.start(chunk), 0, CHUNK) };
+        let chunk = self.records.take_zeroed();
         if self.used.is_multiple_of(BLOCK) {
             self.blocks[self.used / BLOCK] = Place { chunk: self.lists.take(), epoch: self.epoch };
         }

@@ -27,10 +27,11 @@ use crate::{
         naming::Naming,
         owners::Attribution,
         part::Part,
-        rates::{self, DownUp, Rates},
+        rates::{DownUp, Rates},
         report::{Message, RxReport, Unreported, WorkerReport},
         rx::{self, Control},
         taps::Taps,
+        tempo::Tempo,
         wake::Bell,
     },
     snapshot::{
@@ -38,7 +39,7 @@ use crate::{
         publication::Publication,
         side::SideTable,
         tap::Ended,
-        view::{Snapshot, StageStatus, Totals, WorkerView},
+        view::{RateList, Snapshot, StageStatus, Totals, WorkerView},
     },
 };
 
@@ -46,8 +47,6 @@ use crate::{
 const RECALL_PATIENCE: Duration = Duration::from_millis(20);
 /// An rx that has not answered for so long is left out of an epoch.
 const ANSWER_PATIENCE: Nanos = Nanos::from_millis(20);
-/// Rates are reckoned over a second.
-const RATE_INTERVAL: Nanos = Nanos::from_millis(950);
 /// While a file is read, readers see an epoch at most so often.
 const FILE_PUBLISH: Duration = Duration::from_millis(200);
 /// What an epoch of a file stays published at least, so that a reader has a chance.
@@ -143,11 +142,10 @@ pub struct Collector {
     naming: Naming,
     rates: Vec<Rates>,
     /// Rates by worker and slot, while no snapshot holds them.
-    rate_lists: Vec<Vec<[f32; 2]>>,
+    rate_lists: Vec<RateList>,
     /// Bytes of flows that ended since the last reckoning.
     ended_sum: DownUp<u64>,
-    /// The last reckoning of rates.
-    reckoned: Option<Reckoned>,
+    tempo: Tempo,
     totals: Totals,
     epoch: Epoch,
     /// Live: when the next cut is due, and when rx threads were told to look for it.
@@ -159,20 +157,13 @@ pub struct Collector {
     published: Option<Instant>,
 }
 
-#[derive(Clone, Copy)]
-struct Reckoned {
-    now: Nanos,
-    packets: u64,
-    opened: u64,
-    closed: u64,
-}
-
 impl Collector {
     /// Puts a collector together.
     pub fn new(parts: CollectorParts) -> Self {
         let (rx, workers) = (parts.rx.len(), parts.workers.len());
         let next_cut = (parts.monotonic)() + first_cut(&parts).0;
         parts.control.plan(next_cut);
+        let tempo = Tempo::new(parts.clock, Nanos(parts.interval.load(Ordering::Relaxed)));
         Self {
             parts,
             rx_reports: (0..rx).map(|_| None).collect(),
@@ -186,9 +177,9 @@ impl Collector {
             apps: (0..workers).map(|_| SideTable::default()).collect(),
             naming: Naming::new(workers),
             rates: (0..workers).map(|_| Rates::default()).collect(),
-            rate_lists: vec![Vec::new(); workers],
+            rate_lists: vec![RateList::default(); workers],
             ended_sum: DownUp::default(),
-            reckoned: None,
+            tempo,
             totals: Totals::default(),
             epoch: Epoch(1),
             next_cut,
@@ -272,6 +263,7 @@ impl Collector {
                     record: *record,
                     app: apps.take(record.id),
                     owner: None,
+                    rate: None,
                 }));
             }
             chunk.commit_all();
@@ -431,9 +423,8 @@ impl Collector {
     fn publish(&mut self, cut: Cut, accounts: Accounts, counts: TableCounts, unreported: Unreported) {
         // The end of a flow that was not reported is not known to rates: its slot may have another one.
         let unknown = unreported.flows != self.totals.ended_unreported;
-        let due = self.reckoned.is_none_or(|r| cut.now.since(r.now) >= RATE_INTERVAL) || cut.last || unknown;
-        let elapsed = self.reckoned.map_or(cut.now, |r| cut.now.since(r.now));
-        let mut sum = DownUp::default();
+        let due = self.tempo.due(&cut, unknown);
+        let (mut came, mut of_rows) = (DownUp::default(), DownUp::default());
         let reports = self.worker_reports.iter_mut();
         let tables: Vec<_> = reports
             .map(|report| report.as_mut().and_then(|r| r.flows.take()).expect("asked for before"))
@@ -447,10 +438,12 @@ impl Collector {
         for (w, flows) in tables.into_iter().enumerate() {
             let mut rates = std::mem::take(&mut self.rate_lists[w]);
             let gone = self.rates[w].forget_ended(&mut rates);
-            self.totals.down -= gone.down;
-            self.totals.up -= gone.up;
-            if due {
-                sum += self.rates[w].reckon(&flows, &cut, elapsed, &mut rates);
+            self.totals.gone[0] += gone.down;
+            self.totals.gone[1] += gone.up;
+            if let Some(span) = &due {
+                let (bytes, rate) = self.rates[w].reckon(&flows, &cut, span, &mut rates);
+                came += bytes;
+                of_rows += rate;
             }
             let apps = self.apps[w].view();
             let owners = self.parts.owners.as_ref().map(|o| o.view(w)).unwrap_or_default();
@@ -463,8 +456,11 @@ impl Collector {
         self.totals.retransmits = counts.retransmits;
         self.totals.half_open = counts.half_open;
         self.totals.ended_unreported = unreported.flows;
-        if due {
-            self.reckon_totals(&cut, sum, elapsed, &accounts);
+        if let Some(span) = &due {
+            // A flow that moved bytes and ended, by eviction or another one in its place, has no row.
+            came += std::mem::take(&mut self.ended_sum);
+            self.tempo.reckon(&cut, span, came, &accounts, &mut self.totals);
+            self.totals.gone = [self.totals.down - of_rows.down, self.totals.up - of_rows.up];
         }
         let sources = self.rx_reports.iter().flatten().map(|r| r.status.clone()).collect();
         let mut inspections = InspectorCounts::default();
@@ -479,6 +475,7 @@ impl Collector {
             wall: cut.wall,
             accounts,
             totals: self.totals,
+            history: Arc::clone(&self.tempo.history),
             sources,
             stages: self.stages(),
             owner_method: self.parts.owners.as_ref().map(Attribution::status).unwrap_or_default(),
@@ -500,25 +497,6 @@ impl Collector {
         self.published = Some(Instant::now());
     }
 
-    fn reckon_totals(&mut self, cut: &Cut, sum: DownUp<f64>, elapsed: Nanos, accounts: &Accounts) {
-        let seconds = elapsed.max(rates::SHORTEST).as_secs_f64();
-        let before = self.reckoned.unwrap_or(Reckoned { now: Nanos(0), packets: 0, opened: 0, closed: 0 });
-        let now = Reckoned {
-            now: cut.now,
-            packets: accounts.taken.packets,
-            opened: self.totals.opened,
-            closed: self.totals.closed,
-        };
-        // A flow that moved bytes and ended, by eviction or another one in its place, has no row.
-        let ended = std::mem::take(&mut self.ended_sum);
-        self.totals.down = sum.down + ended.down as f64 / seconds;
-        self.totals.up = sum.up + ended.up as f64 / seconds;
-        self.totals.packets_per_second = (now.packets - before.packets) as f64 / seconds;
-        self.totals.opened_per_second = (now.opened - before.opened) as f64 / seconds;
-        self.totals.closed_per_second = (now.closed - before.closed) as f64 / seconds;
-        self.reckoned = Some(now);
-    }
-
     fn stages(&self) -> Vec<StageStatus> {
         let rx =
             self.parts.rx.iter().zip(self.rx_reports.iter().flatten()).map(|(link, report)| StageStatus {
@@ -526,6 +504,7 @@ impl Collector {
                 core: link.core,
                 frames: report.accounts.taken.frames,
                 flows: 0,
+                ring: None,
                 stalled: false,
             });
         let workers =
@@ -535,6 +514,7 @@ impl Collector {
                     core: link.core,
                     frames: report.counts.volume.frames,
                     flows: report.counts.live,
+                    ring: report.ring,
                     stalled: false,
                 }
             });
@@ -606,6 +586,7 @@ impl Collector {
                 record: FlowRecord { end: Some(EndReason::Eof), ..snapshot.record(at) },
                 app: snapshot.app(at).cloned(),
                 owner: snapshot.owner(at).cloned(),
+                rate: None,
             }));
             self.parts.taps.ended(&batch);
         }

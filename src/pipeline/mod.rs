@@ -15,5 +15,6 @@ pub mod ring;
 pub mod rx;
 pub mod steer;
 pub mod taps;
+pub mod tempo;
 pub mod wake;
 pub mod worker;

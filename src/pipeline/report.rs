@@ -18,6 +18,7 @@ use crate::{
     },
     packet::descriptor::Cut,
     pipeline::{learned::LearnedSender, wake::Bell},
+    snapshot::view::RingFill,
 };
 
 /// How long a worker waits before it looks for room again.
@@ -47,6 +48,8 @@ pub struct WorkerReport {
     pub learned_sent: u64,
     /// Totals of ended flows that found the queue full.
     pub unreported: Unreported,
+    /// How full the rings to it are, if there are any.
+    pub ring: Option<RingFill>,
     /// What became of the payloads.
     pub inspections: InspectorCounts,
     /// Facts that found their ring full.

@@ -88,6 +88,11 @@ impl LineReceiver {
         self.consumer.slots()
     }
 
+    /// Returns how many lines there is room for.
+    pub fn capacity(&self) -> usize {
+        self.consumer.buffer().capacity()
+    }
+
     /// Returns whether none waits.
     pub fn is_empty(&self) -> bool {
         self.consumer.is_empty()

@@ -32,6 +32,7 @@ use crate::{
         rx::Control,
         wake::Bell,
     },
+    snapshot::view::RingFill,
 };
 
 /// Chunks of 64 flows looked at between two bursts while a sweep is under way.
@@ -64,6 +65,8 @@ pub struct Worker {
     /// Whether a sweep may be spread over bursts (live) or ends within the cut (files).
     spread_sweep: bool,
     sweeping: bool,
+    /// How full its rings are, if it has any.
+    ring: Option<RingFill>,
 }
 
 /// What a worker is made of.
@@ -91,7 +94,18 @@ impl Worker {
     pub fn new(parts: WorkerParts) -> Self {
         let WorkerParts { table, ended, to_collector, tables, locals, collector, publish, spread_sweep } =
             parts;
-        Self { table, ended, to_collector, tables, locals, collector, publish, spread_sweep, sweeping: false }
+        Self {
+            table,
+            ended,
+            to_collector,
+            tables,
+            locals,
+            collector,
+            publish,
+            spread_sweep,
+            sweeping: false,
+            ring: None,
+        }
     }
 
     /// Accounts lines up to the first marker; returns how many.
@@ -118,6 +132,15 @@ impl Worker {
     #[inline(always)]
     pub fn prefetch(&self, hash: u32) {
         self.table.prefetch(hash);
+    }
+
+    /// Takes note of how full its rings are.
+    #[inline]
+    fn note_fill(&mut self, now: usize) {
+        if let Some(ring) = &mut self.ring {
+            ring.now = now as u32;
+            ring.peak = ring.peak.max(ring.now);
+        }
     }
 
     /// Returns all frames that were given to its table since the start.
@@ -164,6 +187,7 @@ impl Worker {
             ended_sent: self.ended.sent,
             learned_sent: self.ended.learned.sent,
             unreported: self.ended.unreported,
+            ring: self.ring,
             inspections: self.table.inspections(),
             facts_lost: self.ended.learned.lost,
             ahead,
@@ -254,7 +278,9 @@ impl WorkerThread {
         shares: WorkerShares,
     ) -> Self {
         let inlet = |(ring, part)| Inlet { ring, part, cut: None, ahead: Volume::default() };
-        let rings = rings.into_iter().map(inlet).collect();
+        let rings: Box<[Inlet]> = rings.into_iter().map(inlet).collect();
+        let size = rings.iter().map(|inlet| inlet.ring.capacity() as u32).sum();
+        let worker = Worker { ring: Some(RingFill { size, ..RingFill::default() }), ..worker };
         Self { worker, rings, epoch: Epoch(1), closed: Nanos(0), shares }
     }
 
@@ -263,12 +289,15 @@ impl WorkerThread {
         self.shares.bell.adopt();
         let mut idle_rounds = 0u32;
         loop {
-            let mut any = false;
+            let (mut any, mut waiting) = (false, 0);
             for inlet in &mut self.rings {
                 if inlet.cut.is_none() {
-                    any |= inlet.take(&mut self.worker);
+                    let lines = inlet.take(&mut self.worker);
+                    waiting += lines;
+                    any |= lines > 0;
                 }
             }
+            self.worker.note_fill(waiting);
             if let Some((cut, ahead)) = self.aligned() {
                 self.worker.close(cut, ahead);
                 if let Some(quiet) = &self.shares.quiet {
@@ -334,16 +363,17 @@ impl WorkerThread {
 }
 
 impl Inlet {
-    /// Takes what is there, up to a marker; returns whether there was anything.
+    /// Takes what is there, a burst at most and up to a marker; returns how many lines waited.
     #[inline]
-    fn take(&mut self, worker: &mut Worker) -> bool {
-        let lines = self.ring.len().min(TAKE);
+    fn take(&mut self, worker: &mut Worker) -> usize {
+        let waiting = self.ring.len();
+        let lines = waiting.min(TAKE);
         if lines == 0 {
-            return false;
+            return 0;
         }
         let before = worker.taken();
         self.cut = self.ring.take(lines, |lines| worker.process(lines, &Behind));
         self.ahead += worker.taken() - before;
-        true
+        waiting
     }
 }

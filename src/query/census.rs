@@ -65,9 +65,9 @@ impl Census {
                         name: column::protocol_of(key),
                         ..Protocol::default()
                     });
-                    let (down, up) = flow.down_up();
+                    let (down, up) = flow.seen_down_up();
                     of.flows += 1;
-                    of.rate += f64::from(down) + f64::from(up);
+                    of.rate += down + up;
                     of.bytes = of.bytes.saturating_add(flow.bytes());
                     if let Some(rtt) = flow.rtt() {
                         classes[class(rtt)] += 1;
@@ -78,6 +78,26 @@ impl Census {
         let mut states: Vec<_> = states.into_iter().collect();
         states.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         Self { states, protocols: by_name(protocols.into_values()), round_trips: spread(&classes) }
+    }
+}
+
+/// Chunks that a sample looks at, at most.
+const SAMPLED: usize = 1024;
+
+impl Spread {
+    /// Returns how round trips are spread, by a look at some 65,000 connections, evenly over the tables.
+    pub fn sampled(snapshot: &Snapshot) -> Self {
+        let all: usize = (0..snapshot.workers()).map(|worker| snapshot.chunks(worker)).sum();
+        let step = all.div_ceil(SAMPLED).max(1);
+        let mut classes = vec![0_u64; CLASSES];
+        for worker in 0..snapshot.workers() {
+            for chunk in (0..snapshot.chunks(worker)).step_by(step) {
+                for rtt in snapshot.round_trips(worker, chunk) {
+                    classes[class(rtt)] += 1;
+                }
+            }
+        }
+        spread(&classes)
     }
 }
 
@@ -152,5 +172,25 @@ mod tests {
         assert_eq!(census.round_trips.count, 90);
         near(census.round_trips.p50, 55);
         near(census.round_trips.p99, 100);
+        assert_eq!(Spread::sampled(&sample::of_rows(&rows, Nanos(0), Stamp(1))), census.round_trips);
+    }
+
+    #[test]
+    fn a_sample_of_many_round_trips_is_near_them_all() {
+        let end = |n: u32| -> (std::net::IpAddr, u16) { (std::net::Ipv4Addr::from(n).into(), 9) };
+        let rows: Vec<_> = (0..200_000_u32)
+            .map(|n| {
+                let mut r = sample::record([end(1), end(0x2000_0000 + n)], 6);
+                r.facts.rtt_handshake_us = 1000 + n.wrapping_mul(2_654_435_761) % 99_000;
+                (r, [0.0; 2])
+            })
+            .collect();
+        let snapshot = sample::of_rows(&rows, Nanos(0), Stamp(1));
+        let (all, some) = (Census::of(&snapshot).round_trips, Spread::sampled(&snapshot));
+        assert!(some.count < all.count && some.count > 40_000, "{some:?}");
+        for (some, all) in [(some.p50, all.p50), (some.p99, all.p99)] {
+            let apart = some.0 as f64 / all.0 as f64;
+            assert!((0.9..1.1).contains(&apart), "{some:?} {all:?}");
+        }
     }
 }

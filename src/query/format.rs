@@ -80,6 +80,17 @@ pub fn span(span: Nanos) -> String {
     }
 }
 
+/// Returns a span with two significant digits where it is short: `0.12 ms`, `12 ms`, `240 ms`, `12 s`.
+pub fn short_span(span: Nanos) -> String {
+    let ms = span.0 as f64 / 1e6;
+    match ms {
+        ms if ms < 0.995 => format!("{ms:.2} ms"),
+        ms if ms < 9.95 => format!("{ms:.1} ms"),
+        ms if ms < 10_000.0 => format!("{ms:.0} ms"),
+        _ => whole_span(span),
+    }
+}
+
 /// Returns a span without milliseconds: `0 s`, `12 s`, `5 m 18 s`.
 pub fn whole_span(span: Nanos) -> String {
     long_span(span.0 / 1_000_000_000)
@@ -215,6 +226,9 @@ mod tests {
             assert_eq!(span(Nanos::from_millis(ms)), text);
         }
         assert_eq!(span(Nanos(412_345)), "0.41 ms");
+        let short =
+            [120_000, 1_249_000, 11_800_000, 240_000_000, 12_000_000_000].map(|ns| short_span(Nanos(ns)));
+        assert_eq!(short, ["0.12 ms", "1.2 ms", "12 ms", "240 ms", "12 s"]);
         assert_eq!(countdown(Nanos::from_secs(582)), "9:42");
         assert_eq!(whole_span(Nanos::from_millis(1_900)), "1 s");
     }

@@ -75,6 +75,8 @@ pub enum GroupName {
     Forwarded,
     /// Flows whose owner is not known.
     Unknown,
+    /// Flows whose owners nobody looks for, as those of a file.
+    NotLooked,
 }
 
 /// One group. Names are as they came: escape them where they are shown.
@@ -150,21 +152,22 @@ impl Group {
     }
 }
 
-/// Returns whose flow it is.
-pub fn process_of(flow: &FlowView) -> GroupName {
+/// Returns whose flow it is; `looked` is whether anybody looks for owners.
+pub fn process_of(flow: &FlowView, looked: bool) -> GroupName {
     match flow.owner {
         Some(Owner { is_kernel: true, .. }) => GroupName::Kernel,
         Some(owner) if !owner.name.is_empty() => GroupName::Process(owner.name.clone()),
+        _ if !looked => GroupName::NotLooked,
         _ if !flow.hot.roles.is_local(0) && !flow.hot.roles.is_local(1) => GroupName::Forwarded,
         _ => GroupName::Unknown,
     }
 }
 
 /// Returns the group that a flow is in.
-pub fn name_of(by: GroupBy, flow: &FlowView) -> GroupName {
+pub fn name_of(by: GroupBy, flow: &FlowView, looked: bool) -> GroupName {
     match by {
         GroupBy::Host => GroupName::Host(flow.addresses()[flow.remote()]),
-        GroupBy::Process => process_of(flow),
+        GroupBy::Process => process_of(flow, looked),
     }
 }
 
@@ -174,6 +177,7 @@ const MOST_MEMBERS: usize = 200;
 /// The rows of groups that are open.
 pub struct Members {
     by: GroupBy,
+    looked: bool,
     open: Vec<(GroupName, usize, Vec<Member>)>,
 }
 
@@ -182,8 +186,8 @@ type Member = (f64, u64, RowRef);
 
 impl Members {
     /// Returns the groups of these names, without any rows yet.
-    pub fn new(by: GroupBy, open: &[GroupName]) -> Self {
-        Self { by, open: open.iter().map(|name| (name.clone(), 0, Vec::new())).collect() }
+    pub fn new(by: GroupBy, looked: bool, open: &[GroupName]) -> Self {
+        Self { by, looked, open: open.iter().map(|name| (name.clone(), 0, Vec::new())).collect() }
     }
 
     /// Adds a row if its group is open.
@@ -191,7 +195,7 @@ impl Members {
         if self.open.is_empty() {
             return;
         }
-        let name = name_of(self.by, flow);
+        let name = name_of(self.by, flow, self.looked);
         let Some((_, count, rows)) = self.open.iter_mut().find(|(open, ..)| *open == name) else { return };
         let (down, up) = flow.down_up();
         *count += 1;
@@ -224,22 +228,23 @@ fn shorten(rows: &mut Vec<Member>) {
 /// Sums up.
 pub struct Sums {
     by: GroupBy,
+    /// Somebody looks for owners.
+    looked: bool,
     wall: Stamp,
     groups: HashMap<GroupName, Group>,
 }
 
 impl Sums {
     /// Returns no groups, of rows as of `wall`.
-    pub fn new(by: GroupBy, wall: Stamp) -> Self {
-        Self { by, wall, groups: HashMap::new() }
+    pub fn new(by: GroupBy, looked: bool, wall: Stamp) -> Self {
+        Self { by, looked, wall, groups: HashMap::new() }
     }
 
     /// Adds a row.
     pub fn add(&mut self, flow: &FlowView) {
-        let name = name_of(self.by, flow);
+        let name = name_of(self.by, flow, self.looked);
         let group = self.groups.entry(name).or_insert_with_key(|name| Group::new(name.clone()));
-        let (down, up) = flow.down_up();
-        let (down, up) = (f64::from(down), f64::from(up));
+        let (down, up) = flow.seen_down_up();
         group.flows += 1;
         group.new += usize::from(self.wall.since(flow.facts.first) < Nanos::from_secs(1));
         group.down += down;

@@ -40,6 +40,11 @@ pub fn ended_spot(list: &EndedList, first: u64, id: FlowId) -> Option<(Spot, &En
     Some((Spot::Ended((found - first) as u32), list.get(found)?))
 }
 
+/// Returns a row as a flow on its own.
+pub fn of_row(row: &Row) -> EndedFlow {
+    EndedFlow { record: row.to_record(), app: row.app.clone(), owner: row.owner.clone(), rate: None }
+}
+
 /// Returns why a row is gone at `wall`, if its last state says so; it may also have been evicted
 /// or replaced.
 fn end_reason(row: &Row, wall: Stamp) -> Option<EndReason> {

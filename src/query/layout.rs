@@ -47,9 +47,13 @@ impl Choice {
             || column.shown_from <= width && !self.off.contains(&column.id)
     }
 
-    /// Shows a column, or hides it.
+    /// Shows a column, or hides it; the last one that is shown stays.
     pub fn switch(&mut self, column: &Column, width: u16) {
         let shown = self.shows(column, width, None);
+        let is_alone = COLUMNS.iter().filter(|c| self.shows(c, width, None)).count() == 1;
+        if shown && is_alone {
+            return;
+        }
         self.on.retain(|id| *id != column.id);
         self.off.retain(|id| *id != column.id);
         if shown { self.off.push(column.id) } else { self.on.push(column.id) }
@@ -57,9 +61,10 @@ impl Choice {
 
     /// Makes a column wider, or narrower, by some cells.
     pub fn widen(&mut self, column: ColumnId, by: i16) {
-        match self.wider.iter_mut().find(|(id, _)| *id == column) {
-            Some((_, cells)) => *cells = (*cells + by).clamp(-40, 80),
-            None => self.wider.push((column, by)),
+        let cells = self.wider(column).saturating_add(by).clamp(-40, 80);
+        self.wider.retain(|(id, _)| *id != column);
+        if cells != 0 {
+            self.wider.push((column, cells));
         }
     }
 
@@ -96,14 +101,41 @@ impl Wishes {
     }
 
     /// Returns the columns for a screen of `width` cells, side by side; the first cell of a line
-    /// is left to the sign.
+    /// is left to the sign. The header of the sort column has room for its arrow, the short one where the
+    /// long one would cost other columns.
     pub fn places(&self, width: u16, choice: &Choice, sort: Option<ColumnId>) -> Vec<Place> {
+        let long = self.places_with(width, choice, sort, |column| column.header);
+        let short = self.places_with(width, choice, sort, |column| column.short);
+        if short.len() > long.len() { short } else { long }
+    }
+
+    fn places_with(
+        &self,
+        width: u16,
+        choice: &Choice,
+        sort: Option<ColumnId>,
+        header: impl Fn(&Column) -> &'static str,
+    ) -> Vec<Place> {
         let mut shown: Vec<usize> =
             (0..COLUMNS.len()).filter(|i| choice.shows(&COLUMNS[*i], width, sort)).collect();
-        let least = |i: &usize| match choice.wider(COLUMNS[*i].id) {
-            // The State column is never cut.
-            by if by < 0 && COLUMNS[*i].share > 0 => COLUMNS[*i].min.saturating_add_signed(by).max(4),
-            by => COLUMNS[*i].min.saturating_add_signed(by.max(0)),
+        if shown.is_empty() {
+            // Whatever was chosen for wider screens, something is shown.
+            shown = (0..COLUMNS.len()).filter(|i| COLUMNS[*i].id == ColumnId::Remote).collect();
+        }
+        let with_arrow = |i: &usize| match sort == Some(COLUMNS[*i].id) {
+            true => with_arrow(&COLUMNS[*i], header(&COLUMNS[*i])),
+            false => 0,
+        };
+        let least = |i: &usize| {
+            let column = &COLUMNS[*i];
+            column.min.saturating_add_signed(choice.wider(column.id).max(0)).max(with_arrow(i))
+        };
+        // On the narrowest screens the other end's address gives way before a column goes.
+        let give_way = |over: u16, shown: &[usize]| {
+            let n = shown.iter().position(|i| COLUMNS[*i].id == ColumnId::Remote)?;
+            let (column, cells) = (&COLUMNS[shown[n]], least(&shown[n]));
+            let room = cells - column.least.max(with_arrow(&shown[n]));
+            (over > 0 && room >= over).then(|| (n, cells - over))
         };
         // What a wider screen would show goes first where there is no room for all; on the narrowest
         // ones that is the column that is sorted by, whose name stands in the title.
@@ -119,14 +151,29 @@ impl Wishes {
                 .or_else(|| places().filter(|n| !always(n)).max_by_key(rank))
                 .or_else(|| places().max_by_key(rank));
             let Some(n) = n else { break };
+            if always(&n) && give_way(taken(&shown) - width, &shown).is_some() {
+                break;
+            }
             shown.remove(n);
         }
         let mut widths: Vec<u16> = shown.iter().map(least).collect();
-        let taken: u16 = taken(&shown);
-        let mut left = width.saturating_sub(taken);
+        if let Some((n, cells)) = give_way(taken(&shown).saturating_sub(width), &shown) {
+            widths[n] = cells;
+        }
+        let mut left = width.saturating_sub(widths.iter().map(|cells| cells + 1).sum());
         let wanted = |i: usize| self.0[i].cells.clamp(COLUMNS[i].min, COLUMNS[i].max);
         deal(&mut left, &mut widths, &shown, wanted);
-        deal(&mut left, &mut widths, &shown, |i| COLUMNS[i].max * u16::from(COLUMNS[i].max == u16::MAX));
+        let any = |i: usize| COLUMNS[i].max * u16::from(COLUMNS[i].max == u16::MAX);
+        deal(&mut left, &mut widths, &shown, any);
+        // What somebody made narrower gives to the others what it has.
+        let narrower = |i: usize| choice.wider(COLUMNS[i].id).min(0);
+        for (i, cells) in shown.iter().zip(&mut widths).filter(|(i, _)| narrower(**i) < 0) {
+            let least = COLUMNS[*i].least.max(with_arrow(i)).min(*cells);
+            let new = cells.saturating_add_signed(narrower(*i)).max(least);
+            left += *cells - new;
+            *cells = new;
+        }
+        deal(&mut left, &mut widths, &shown, |i| if narrower(i) < 0 { 0 } else { any(i) });
         let mut x = 1;
         let place = |(i, width): (&usize, &u16)| {
             let place = Place { column: &COLUMNS[*i], x, width: *width };
@@ -135,6 +182,12 @@ impl Wishes {
         };
         shown.iter().zip(&widths).map(place).filter(|p| p.x + p.width <= width).collect()
     }
+}
+
+/// Returns the cells of a header of the column that is sorted by: with its arrow, which stands behind a
+/// blank, or among the names of both rates.
+pub fn with_arrow(column: &Column, header: &str) -> u16 {
+    text::width(header) as u16 + if column.id == ColumnId::Bandwidth { 1 } else { 2 }
 }
 
 /// Returns the headers of the main columns that a screen of this width leaves out.
@@ -217,6 +270,57 @@ mod tests {
                 assert!(narrow.into_iter().all(there), "{} at {width}", row.name);
             }
         }
+    }
+
+    #[test]
+    fn so4_the_arrow_of_the_sort_column_always_has_room() {
+        for row in crate::query::sort::SORTS.iter().filter(|row| row.column.is_some()) {
+            for width in 40..260 {
+                for by in [-40, 0] {
+                    let mut choice = Choice::default();
+                    choice.widen(row.column.unwrap(), by);
+                    let places = Wishes::default().places(width, &choice, row.column);
+                    let Some(place) = places.iter().find(|p| Some(p.column.id) == row.column) else {
+                        assert!(width < 80, "{} at {width}", row.name);
+                        continue;
+                    };
+                    // Where it would not be shown otherwise, others stay for the shorter one.
+                    let is_usual = place.column.shown_from <= width && width >= 80;
+                    let header = if is_usual { place.column.header } else { place.column.short };
+                    let needed = with_arrow(place.column, header);
+                    assert!(place.width >= needed, "{} at {width}: {}", row.name, place.width);
+                    assert!(places.iter().all(|p| p.x + p.width <= width && p.width >= p.column.least));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn so11_columns_become_narrower_and_wider_again_but_ports_stay() {
+        let width_of = |choice: &Choice, id| {
+            let wishes = Wishes([Wish { cells: 40, seen: Nanos(0) }; COLUMNS.len()]);
+            wishes.places(120, choice, None).iter().find(|p| p.column.id == id).map(|p| p.width).unwrap()
+        };
+        for (id, least) in [(ColumnId::Remote, 12), (ColumnId::Local, 10), (ColumnId::State, 14)] {
+            let mut choice = Choice::default();
+            choice.widen(id, -40);
+            assert_eq!(width_of(&choice, id), least, "{id:?}");
+        }
+        let mut choice = Choice::default();
+        choice.widen(ColumnId::Remote, -3);
+        assert_eq!(width_of(&Choice::default(), ColumnId::Remote) - width_of(&choice, ColumnId::Remote), 3);
+    }
+
+    #[test]
+    fn whatever_is_hidden_something_is_shown() {
+        let all = Choice { off: COLUMNS.iter().map(|c| c.id).collect(), ..Choice::default() };
+        for width in [40, 80, 200] {
+            assert_eq!(Wishes::default().places(width, &all, None).len(), 1);
+        }
+        let mut choice = Choice::default();
+        COLUMNS.iter().for_each(|column| choice.switch(column, 80));
+        COLUMNS.iter().filter(|c| c.shown_from > 80).for_each(|column| choice.switch(column, 80));
+        assert_eq!(COLUMNS.iter().filter(|c| choice.shows(c, 80, None)).count(), 1);
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! So for the same question at the next epoch only chunks that changed, and those whose time has
 //! come, are looked at; the rest is one bit and one key a row, 17 bytes.
 //!
-//! A large table is looked at in pieces by a few threads at once, which live as long as the look. Keys
-//! that are numbers of texts are given behind them, by one.
+//! A large table is looked at in pieces by a few threads at once, which live as long as the look. Each
+//! chunk also says between which keys its rows lie, so that a window passes by most of them.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -27,13 +27,13 @@ use crate::{
             plan::Scratch,
         },
         rest::Rest,
-        sort::{Key, Keyer, Sort, SortBy},
+        sort::{Key, Keyer, Namer, Sort, SortBy},
         window::Localhost,
     },
     snapshot::{
         ended::EndedList,
         flow_view::FlowView,
-        view::{ROWS_A_CHUNK, RowRef, Snapshot},
+        view::{ROWS_A_CHUNK, RowRef, Snapshot, Tenants},
     },
 };
 
@@ -84,10 +84,18 @@ pub struct Counts {
 #[derive(Default)]
 pub struct Scan {
     keyer: Keyer,
-    scratch: Scratch,
+    /// What each thread needs.
+    hands: Vec<Hand>,
     asked: Option<(u64, u64)>,
     workers: Vec<Worker>,
     ended: Ended,
+}
+
+/// What one thread knows and writes into while it looks.
+#[derive(Default)]
+struct Hand {
+    scratch: Scratch,
+    namer: Namer,
 }
 
 #[derive(Default)]
@@ -96,16 +104,25 @@ struct Worker {
     keys: Vec<Key>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Chunk {
     /// Versions when it was looked at.
-    seen: Option<[u64; 2]>,
+    seen: Option<[u64; 3]>,
     /// The tick from which the answers no longer hold.
     until: Tick,
     /// The rows that are shown.
     shown: u64,
+    /// The least and the greatest of their keys.
+    bounds: [Key; 2],
     all: u8,
     hidden: u8,
+}
+
+impl Default for Chunk {
+    fn default() -> Self {
+        let bounds = [[u64::MAX; 2], [0; 2]];
+        Self { seen: None, until: Tick(0), shown: 0, bounds, all: 0, hidden: 0 }
+    }
 }
 
 #[derive(Default)]
@@ -136,7 +153,49 @@ impl Scan {
 
     /// Returns the key of a flow under the question that was asked last.
     pub fn key_of(&mut self, flow: &FlowView, question: &Question) -> Key {
-        key(&mut self.keyer, &mut self.scratch, flow, question)
+        let Self { keyer, hands, .. } = self;
+        if hands.is_empty() {
+            hands.push(Hand::default());
+        }
+        key(keyer, &mut hands[0], flow, question)
+    }
+
+    /// Calls `each` for every row that is shown whose key is neither below nor above; returns how many
+    /// are below.
+    pub fn between(&self, [from, to]: [Key; 2], mut each: impl FnMut(&Key, Spot)) -> usize {
+        let mut below = 0;
+        for (w, worker) in self.workers.iter().enumerate() {
+            for (c, chunk) in worker.chunks.iter().enumerate() {
+                let [least, greatest] = chunk.bounds;
+                if greatest < from {
+                    below += chunk.shown.count_ones() as usize;
+                    continue;
+                }
+                if least > to {
+                    continue;
+                }
+                let keys = &worker.keys[c * ROWS_A_CHUNK..][..ROWS_A_CHUNK];
+                let mut shown = chunk.shown;
+                while shown != 0 {
+                    let bit = shown.trailing_zeros();
+                    let key = &keys[bit as usize];
+                    if *key < from {
+                        below += 1;
+                    } else if *key <= to {
+                        each(key, Spot::Live(RowRef::in_chunk(w, c, bit)));
+                    }
+                    shown &= shown - 1;
+                }
+            }
+        }
+        for (n, key) in self.ended.keys.iter().enumerate() {
+            match key {
+                Some(key) if *key < from => below += 1,
+                Some(key) if *key <= to => each(key, Spot::Ended(n as u32)),
+                _ => {}
+            }
+        }
+        below
     }
 
     /// Calls `each` for every row that is shown.
@@ -206,8 +265,12 @@ impl Scan {
             worker.chunks.resize(chunks, Chunk::default());
             worker.keys.resize(chunks * ROWS_A_CHUNK, [0; 2]);
         }
-        self.scratch.forget();
         self.keyer.prepare(question.sort, question.around);
+        self.hands.resize_with(MOST_THREADS, Hand::default);
+        for hand in &mut self.hands {
+            hand.scratch.forget();
+            hand.namer.prepare(&self.keyer);
+        }
         let mut counts = self.look_in_pieces(snapshot, question);
         counts.live = counts.all + counts.hidden;
         self.look_at_ended(question, &mut counts);
@@ -216,7 +279,7 @@ impl Scan {
 
     /// Looks at all chunks, in several threads if they are many.
     fn look_in_pieces(&mut self, snapshot: &Snapshot, question: &Question) -> Counts {
-        let Self { keyer, workers, scratch, .. } = self;
+        let Self { keyer, workers, hands, .. } = self;
         let chunks: usize = workers.iter().map(|worker| worker.chunks.len()).sum();
         let look = Look::new(snapshot, question, keyer);
         let mut pieces: Vec<Piece> = Vec::with_capacity(chunks / PIECE + workers.len());
@@ -234,46 +297,35 @@ impl Scan {
             _ => thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS) - 1,
         };
         let pieces = Mutex::new(pieces);
-        let work = |scratch: &mut Scratch| {
+        let work = |hand: &mut Hand| {
             let mut counts = Counts::default();
-            let mut unnamed = Vec::new();
             let mut rest = Rest::default();
             loop {
                 // NB: the lock ends with this statement.
                 let next = pieces.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                let Some(piece) = next else { return (counts, unnamed) };
-                counts += look.at(piece, scratch, &mut unnamed);
+                let Some(piece) = next else { return counts };
+                counts += look.at(piece, hand);
                 rest.now_and_then();
             }
         };
-        let (mut counts, mut unnamed) = (Counts::default(), Vec::new());
+        let Some((mine, others)) = hands.split_first_mut() else { return Counts::default() };
+        let mut counts = Counts::default();
         thread::scope(|scope| {
-            let spawn = |_| {
-                thread::Builder::new()
-                    .name("query".into())
-                    .spawn_scoped(scope, || work(&mut Scratch::default()))
-            };
+            let spawn = |hand| thread::Builder::new().name("query".into()).spawn_scoped(scope, || work(hand));
             // Without a further thread this one does it all.
-            let helpers: Vec<_> = (0..helpers).filter_map(|n| spawn(n).ok()).collect();
-            let mine = work(scratch);
-            let theirs =
-                helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            for (more, rows) in std::iter::once(mine).chain(theirs) {
-                counts += more;
-                unnamed.extend(rows);
+            let helpers: Vec<_> =
+                others.iter_mut().take(helpers).filter_map(|hand| spawn(hand).ok()).collect();
+            counts += work(mine);
+            for helper in helpers {
+                counts += helper.join().unwrap_or_else(|panic| resume_unwind(panic));
             }
         });
-        // In the order of the table, so that numbers of texts do not depend on the threads.
-        unnamed.sort_unstable();
-        for at in unnamed {
-            let key = keyer.key(question.sort, &snapshot.flow(at), question.around);
-            workers[at.worker()].keys[at.slot() as usize] = key;
-        }
         counts
     }
 
     fn look_at_ended(&mut self, question: &Question, counts: &mut Counts) {
-        let Self { keyer, scratch, ended, .. } = self;
+        let Self { keyer, hands, ended, .. } = self;
+        let Some(hand) = hands.first_mut() else { return };
         let Some((list, from)) = question.ended else {
             *ended = Ended::default();
             return;
@@ -289,8 +341,8 @@ impl Scan {
         for number in ended.first + ended.keys.len() as u64..list.end() {
             let key = list.get(number).map(|flow| flow.view()).and_then(|flow| {
                 let hidden = question.localhost == Localhost::Hide && is_localhost(&flow);
-                let shown = !hidden && is_shown(&flow, question, scratch);
-                shown.then(|| key(keyer, scratch, &flow, question))
+                let shown = !hidden && is_shown(&flow, question, &mut hand.scratch);
+                shown.then(|| key(keyer, hand, &flow, question))
             });
             ended.keys.push_back(key);
         }
@@ -310,8 +362,9 @@ fn is_shown(flow: &FlowView, question: &Question, scratch: &mut Scratch) -> bool
         && question.filter.is_none_or(|filter| filter.holds(flow, question.around, scratch))
 }
 
-fn key(keyer: &mut Keyer, scratch: &mut Scratch, flow: &FlowView, question: &Question) -> Key {
-    fitness(flow, question, scratch).unwrap_or_else(|| keyer.key(question.sort, flow, question.around))
+fn key(keyer: &Keyer, hand: &mut Hand, flow: &FlowView, question: &Question) -> Key {
+    let Hand { scratch, namer } = hand;
+    fitness(flow, question, scratch).unwrap_or_else(|| keyer.key(question.sort, flow, namer))
 }
 
 /// Returns the key of a flow that is looked for by letters and not sorted otherwise.
@@ -366,16 +419,19 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Brings the answers for a piece up to date; adds rows whose key is a text's number to `unnamed`.
-    fn at(&self, piece: Piece, scratch: &mut Scratch, unnamed: &mut Vec<RowRef>) -> Counts {
+    /// Brings the answers for a piece up to date.
+    fn at(&self, piece: Piece, hand: &mut Hand) -> Counts {
         let Piece { worker, first, chunks, keys } = piece;
         let mut counts = Counts::default();
         for (n, (chunk, keys)) in chunks.iter_mut().zip(keys.chunks_mut(ROWS_A_CHUNK)).enumerate() {
             let place = (worker, first + n);
+            if self.tenants && chunk.seen.is_none() {
+                self.snapshot.prefetch_apps(worker, first + n);
+            }
             let seen = self.version(place);
             if chunk.seen != Some(seen) || chunk.until.since(self.now) == 0 {
                 *chunk = Chunk { seen: Some(seen), until: self.far, ..Chunk::default() };
-                self.renew(place, chunk, keys, scratch, unnamed);
+                self.renew(place, chunk, keys, hand);
             }
             counts.matched += chunk.shown.count_ones() as usize;
             counts.all += usize::from(chunk.all);
@@ -385,27 +441,20 @@ impl<'a> Look<'a> {
     }
 
     /// Returns numbers that change with what answers for a chunk depend on.
-    fn version(&self, (worker, chunk): (usize, usize)) -> [u64; 2] {
-        let mut seen = [self.snapshot.records_version(worker, chunk), 0];
-        if self.rates {
-            seen[1] = self.snapshot.rates_version(worker, chunk);
-        }
-        if self.tenants {
-            seen[1] ^= self.snapshot.tenants_version(worker, chunk).rotate_left(1);
-        }
-        seen
+    fn version(&self, (worker, chunk): (usize, usize)) -> [u64; 3] {
+        let rates = || self.snapshot.rates_version(worker, chunk);
+        let tenants = || self.snapshot.tenants_version(worker, chunk);
+        [
+            self.snapshot.records_version(worker, chunk),
+            if self.rates { rates() } else { 0 },
+            if self.tenants { tenants() } else { 0 },
+        ]
     }
 
-    fn renew(
-        &self,
-        (worker, at): (usize, usize),
-        chunk: &mut Chunk,
-        keys: &mut [Key],
-        scratch: &mut Scratch,
-        unnamed: &mut Vec<RowRef>,
-    ) {
+    fn renew(&self, (worker, at): (usize, usize), chunk: &mut Chunk, keys: &mut [Key], hand: &mut Hand) {
         let Self { question, keyer, .. } = self;
-        self.snapshot.look_at(worker, at, |bit, flow| {
+        let tenants = if self.tenants { Tenants::With } else { Tenants::Without };
+        self.snapshot.look_at_some(worker, at, tenants, |bit, flow| {
             if question.localhost == Localhost::Hide && is_localhost(&flow) {
                 chunk.hidden += 1;
                 return;
@@ -417,15 +466,13 @@ impl<'a> Look<'a> {
             if question.sort.by == SortBy::State {
                 chunk.until = next_state(&flow, self.now, chunk.until);
             }
-            if !is_shown(&flow, question, scratch) {
+            if !is_shown(&flow, question, &mut hand.scratch) {
                 return;
             }
+            let key = key(keyer, hand, &flow, question);
             chunk.shown |= 1 << bit;
-            let key = fitness(&flow, question, scratch).or_else(|| keyer.number(question.sort, &flow));
-            match key {
-                Some(key) => keys[bit as usize] = key,
-                None => unnamed.push(RowRef::in_chunk(worker, at, bit)),
-            }
+            chunk.bounds = [chunk.bounds[0].min(key), chunk.bounds[1].max(key)];
+            keys[bit as usize] = key;
         });
     }
 }

@@ -91,18 +91,11 @@ fn between(
     compare: &impl Fn(&Entry, &Entry) -> Ordering,
 ) -> Option<Found> {
     let (from, to) = (low.unwrap_or([0; 2]), high.unwrap_or([u64::MAX; 2]));
-    let mut below = 0;
     let mut near = Vec::new();
-    let mut take = |key: &Key, spot| {
-        if *key < from {
-            below += 1;
-        } else if *key <= to {
-            near.push(Entry { key: *key, spot });
-        }
-    };
-    scan.each(&mut take);
+    let mut below = scan.between([from, to], |key, spot| near.push(Entry { key: *key, spot }));
     if let Some(extra) = extra {
-        take(&extra.key, extra.spot);
+        below += usize::from(extra.key < from);
+        near.extend(Some(extra).filter(|extra| (from..=to).contains(&extra.key)));
     }
     let place = match target {
         Target::Place(place) => place.min(len - 1),

@@ -1,6 +1,10 @@
 //! By what rows can be sorted (one table), and the number that a row sorts by.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{
+    collections::HashMap,
+    fmt::Write as _,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use crate::{
     base::time::{Nanos, Tick},
@@ -12,6 +16,7 @@ use crate::{
         filter::eval::Surroundings,
         labels::{self, Labels},
         states::StateTable,
+        texts::{Places, Texts},
     },
     snapshot::flow_view::FlowView,
 };
@@ -136,28 +141,51 @@ impl Sort {
 /// their addresses and ids.
 pub type Key = [u64; 2];
 
-/// Makes keys.
+/// Makes keys; threads share it, each with a [`Namer`] of its own.
 #[derive(Default)]
 pub struct Keyer {
-    labels: Labels,
+    labels: Mutex<Labels>,
     /// Ranks of the services of TCP ports and of all others; without them the port counts.
     services: Option<Box<[Vec<u32>; 2]>>,
     by_name: bool,
-    text: String,
     /// Numbers of the texts of the State column.
     states: Option<StateTable<u64>>,
-    /// Numbers of owners, by the place of what is known of them, while one snapshot is looked at.
-    owners: HashMap<usize, u64>,
     base: Tick,
+}
+
+/// What one thread knows of the numbers of texts.
+#[derive(Default)]
+pub struct Namer {
+    texts: Texts,
+    /// Numbers of owners, by the place of what is known of them, while one snapshot is looked at.
+    owners: HashMap<usize, u64, Places>,
+    text: String,
+    generation: u64,
 }
 
 /// The key of what has no text: it comes last.
 const UNKNOWN: u64 = 1 << labels::BITS;
 
+impl Namer {
+    /// Forgets what holds no longer: owners may have other places than at the last look.
+    pub fn prepare(&mut self, keyer: &Keyer) {
+        self.owners.clear();
+        let generation = keyer.generation();
+        if self.generation != generation {
+            self.texts.clear();
+            self.generation = generation;
+        }
+    }
+}
+
 impl Keyer {
     /// Returns a number that changes when keys made before are void.
     pub fn generation(&self) -> u64 {
-        self.labels.generation()
+        self.labels().generation()
+    }
+
+    fn labels(&self) -> MutexGuard<'_, Labels> {
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets the time that times left are counted from.
@@ -165,12 +193,14 @@ impl Keyer {
         self.base = now;
     }
 
-    /// Makes what keys of one look need. Owners may have other places than at the last.
+    /// Makes what keys of one look need.
     pub fn prepare(&mut self, sort: Sort, around: &Surroundings) {
-        self.owners.clear();
         if sort.by == SortBy::State {
             // All at once and anew: numbers of texts may have become void.
-            self.states = Some(StateTable::new(|text| self.labels.label(text.as_bytes())));
+            let mut labels = self.labels();
+            let states = StateTable::new(|text| labels.label(text.as_bytes()));
+            drop(labels);
+            self.states = Some(states);
         }
         if sort.by == SortBy::Service {
             self.by_name = around.services.is_some();
@@ -181,37 +211,18 @@ impl Keyer {
     }
 
     /// Returns the key of a flow.
-    pub fn key(&mut self, sort: Sort, flow: &FlowView, around: &Surroundings) -> Key {
-        if let Some(key) = self.number(sort, flow) {
-            return key;
-        }
-        let value = match sort.by {
-            SortBy::Local => self.wide_end(flow, flow.local()),
-            SortBy::Remote => self.wide_end(flow, flow.remote()),
-            SortBy::Application => self.application(flow),
-            SortBy::Process => self.process(flow),
-            _ => {
-                self.prepare(sort, around);
-                return self.number(sort, flow).unwrap_or_default();
-            }
-        };
-        ordered(sort, value, flow)
-    }
-
-    /// Returns the key of a flow if it does not need the number of a text that may be new.
     #[inline]
-    pub fn number(&self, sort: Sort, flow: &FlowView) -> Option<Key> {
+    pub fn key(&self, sort: Sort, flow: &FlowView, namer: &mut Namer) -> Key {
         let first = flow.facts.first.0;
         let value = match sort.by {
-            SortBy::Created => return Some(if sort.descending { [!first, 0] } else { [first, 0] }),
+            SortBy::Created => return if sort.descending { [!first, 0] } else { [first, 0] },
             SortBy::Protocol => packed(&flow.hot.key),
-            SortBy::Local => v4_end(flow, flow.local())?,
-            SortBy::Remote => v4_end(flow, flow.remote())?,
-            SortBy::State => self.states.as_ref()?.of(flow),
-            SortBy::Service => self.service(flow)?,
-            SortBy::Application if flow.app.is_none() => UNKNOWN,
-            SortBy::Process if flow.owner.is_none() => UNKNOWN,
-            SortBy::Application | SortBy::Process => return None,
+            SortBy::Local => self.end(flow, flow.local(), namer),
+            SortBy::Remote => self.end(flow, flow.remote(), namer),
+            SortBy::State => self.states.as_ref().map_or(0, |states| states.of(flow)),
+            SortBy::Service => self.service(flow),
+            SortBy::Application => self.application(flow, namer),
+            SortBy::Process => self.process(flow, namer),
             // Floats above 0 sort as their bits do.
             SortBy::Down => u64::from(flow.down_up().0.max(0.0).to_bits()),
             SortBy::Up => u64::from(flow.down_up().1.max(0.0).to_bits()),
@@ -224,68 +235,66 @@ impl Keyer {
                 u64::from(flow.gone_at().0.wrapping_sub(self.base.0).wrapping_add(margin))
             }
         };
-        Some(ordered(sort, value, flow))
+        ordered(sort, value, flow)
     }
 
     /// IPv6 behind IPv4 and mapped addresses.
-    fn wide_end(&mut self, flow: &FlowView, end: usize) -> u64 {
+    fn end(&self, flow: &FlowView, end: usize, namer: &mut Namer) -> u64 {
+        if let Some(value) = v4_end(flow, end) {
+            return value;
+        }
         let port = u64::from(flow.hot.key.ports[end]);
         // NB: case must not be folded here; hexadecimal digits have none.
         let digits = hexadecimal(&flow.ends[end]);
-        1 << (labels::BITS + 16) | self.labels.label(&digits) << 16 | port
+        let number = namer.texts.number([&digits, b""], || self.labels().label(&digits));
+        1 << (labels::BITS + 16) | number << 16 | port
     }
 
     /// Names in their order, then what has only a number, then what has no ports.
-    fn service(&self, flow: &FlowView) -> Option<u64> {
-        let Some(called) = flow.port(1 - flow.hot.roles.initiator()) else { return Some(u32::MAX.into()) };
-        if !self.by_name {
-            return Some(called.into());
+    fn service(&self, flow: &FlowView) -> u64 {
+        let Some(called) = flow.port(1 - flow.hot.roles.initiator()) else { return u32::MAX.into() };
+        match self.services.as_ref().filter(|_| self.by_name) {
+            Some(ranks) => ranks[usize::from(flow.hot.key.proto != proto::TCP)][usize::from(called)].into(),
+            None => called.into(),
         }
-        let ranks = &self.services.as_ref()?[usize::from(flow.hot.key.proto != proto::TCP)];
-        Some(ranks[usize::from(called)].into())
     }
 
     /// Label and fact; what is unknown comes last.
-    fn application(&mut self, flow: &FlowView) -> u64 {
+    fn application(&self, flow: &FlowView, namer: &mut Namer) -> u64 {
         let Some(app) = flow.app else { return UNKNOWN };
+        let Namer { texts, text, .. } = namer;
         // The usual case without making the column's text.
-        self.text.clear();
-        let named = matches!(app.service, Some(Service::Tls | Service::Quic));
-        if let (true, Some(label), Some(name)) =
-            (named, application::label(app, flow.hot.key.ports), app.first(Fact::Sni))
+        if matches!(app.service, Some(Service::Tls | Service::Quic))
+            && let (Some(label), Some(name)) =
+                (application::label(app, flow.hot.key.ports), app.first(Fact::Sni))
         {
-            self.text.push_str(label);
-            self.text.push(' ');
-            match std::str::from_utf8(name) {
-                Ok(name) => self.text.push_str(name),
-                Err(_) => self.text.push_str(&String::from_utf8_lossy(name)),
-            }
-        } else {
-            self.text = application::application(app, flow.hot.key.ports, 1 - flow.hot.roles.initiator());
+            return texts.number([label.as_bytes(), name], || {
+                text.clear();
+                let _ = write!(text, "{label} {}", String::from_utf8_lossy(name));
+                self.labels().label(text.as_bytes())
+            });
         }
-        if self.text.is_empty() { UNKNOWN } else { self.labels.label(self.text.as_bytes()) }
+        *text = application::application(app, flow.hot.key.ports, 1 - flow.hot.roles.initiator());
+        match text.is_empty() {
+            true => UNKNOWN,
+            false => texts.number([b"", text.as_bytes()], || self.labels().label(text.as_bytes())),
+        }
     }
 
     /// Name, then number; what is unknown comes last.
-    fn process(&mut self, flow: &FlowView) -> u64 {
+    fn process(&self, flow: &FlowView, namer: &mut Namer) -> u64 {
         let Some(owner) = flow.owner else { return UNKNOWN };
         let place = std::ptr::from_ref(owner).addr();
-        if let Some(known) = self.owners.get(&place) {
-            return *known;
-        }
-        self.text.clear();
-        let name = if owner.is_kernel { "kernel" } else { &owner.name };
-        if name.is_empty() {
-            return UNKNOWN - 1;
-        }
-        let _ = write!(self.text, "{name} ({:>10})", owner.pid.unwrap_or(0));
-        let before = self.labels.generation();
-        let label = self.labels.label(self.text.as_bytes());
-        if self.labels.generation() != before {
-            self.owners.clear();
-        }
-        self.owners.insert(place, label);
-        label
+        let Namer { owners, text, .. } = namer;
+        *owners.entry(place).or_insert_with(|| {
+            let name = if owner.is_kernel { "kernel" } else { &owner.name };
+            if name.is_empty() {
+                return UNKNOWN - 1;
+            }
+            text.clear();
+            let _ = write!(text, "{name} ({:>10})", owner.pid.unwrap_or(0));
+            self.labels().label(text.as_bytes())
+        })
     }
 }
 

@@ -66,7 +66,7 @@ pub fn endpoint(address: IpAddr, port: Option<u16>) -> String {
 }
 
 /// Returns an [`endpoint`] in at most `max` cells: shortened in the middle of its address, never
-/// in its port, as long as the port and one character on either side of the cut have room.
+/// in its port, as long as that and the sign of the cut have room.
 pub fn endpoint_within(address: IpAddr, port: Option<u16>, max: usize, ellipsis: char) -> String {
     let full = endpoint(address, port);
     if full.len() <= max {
@@ -78,9 +78,7 @@ pub fn endpoint_within(address: IpAddr, port: Option<u16>, max: usize, ellipsis:
         (IpAddr::V6(_), Some(_)) => full.len() - full.rfind(']').unwrap_or(full.len()),
     };
     let (address, port) = full.split_at(full.len() - tail_len);
-    let Some(room) = max.checked_sub(port.len() + 1).filter(|room| *room >= 2) else {
-        return clip(&full, max, ellipsis).into_owned();
-    };
+    let Some(room) = max.checked_sub(port.len() + 1) else { return clip(&full, max, ellipsis).into_owned() };
     let behind = room / 2;
     format!("{}{ellipsis}{}{port}", &address[..room - behind], &address[address.len() - behind..])
 }
@@ -139,6 +137,8 @@ mod tests {
         assert_eq!(endpoint_within(v4, Some(51022), 19, '…'), "203.0.113.254:51022");
         assert_eq!(endpoint_within(v4, Some(51022), 14, '…'), "203.…254:51022");
         assert_eq!(endpoint_within(v4, None, 9, '…'), "203.….254");
+        assert_eq!(endpoint_within(v4, Some(51022), 8, '…'), "2…:51022");
+        assert_eq!(endpoint_within(v4, Some(51022), 7, '…'), "…:51022");
         assert_eq!(endpoint_within(v4, Some(51022), 5, '…'), "203.…");
     }
 }

@@ -25,6 +25,8 @@ pub struct App {
     pub names: EndNames,
 }
 
+/// Bytes by which the memory for values grows: less would be taken anew for nearly each, more would lie idle.
+const STEP: usize = 96;
 /// Bytes before a value.
 const HEAD: usize = 3;
 
@@ -39,11 +41,17 @@ impl App {
     pub fn learn(&mut self, fact: Fact, value: &[u8]) {
         let single = fact.shape() != Shape::List;
         let value = &value[..value.len().min(usize::from(u16::MAX))];
-        let known = self.facts().any(|(f, v)| f == fact && (single || v == value));
-        if known || self.facts().count() >= MOST_VALUES {
-            return;
+        let mut count = 0;
+        for (f, v) in self.facts() {
+            count += 1;
+            if count == MOST_VALUES || f == fact && (single || v == value) {
+                return;
+            }
         }
-        self.values.reserve_exact(HEAD + value.len());
+        let more = HEAD + value.len();
+        if self.values.capacity() - self.values.len() < more {
+            self.values.reserve_exact(more.next_multiple_of(STEP));
+        }
         self.values.push(fact as u8);
         self.values.extend_from_slice(&(value.len() as u16).to_le_bytes());
         self.values.extend_from_slice(value);

@@ -27,8 +27,10 @@ pub struct FlowView<'a> {
     pub ends: &'a [[u8; 16]; 2],
     /// Worker and slot.
     pub id: FlowId,
-    /// Bytes per second by sender.
+    /// Bytes per second by sender, as the row shows them: they fall slowly.
     pub rate: [f32; 2],
+    /// Bytes per second by sender that came within the last second.
+    pub seen: [f32; 2],
     /// What it speaks.
     pub app: Option<&'a App>,
     /// Who owns its local end.
@@ -48,6 +50,7 @@ impl<'a> FlowView<'a> {
             ends: &record.wide.ends,
             id: record.id,
             rate: [0.0; 2],
+            seen: [0.0; 2],
             app,
             owner,
             silence: Nanos(0),
@@ -98,9 +101,15 @@ impl<'a> FlowView<'a> {
         Direction::of(self.hot.roles)
     }
 
-    /// Returns bytes per second towards Local and towards Remote.
+    /// Returns bytes per second towards Local and towards Remote, as the row shows them.
     pub fn down_up(&self) -> (f32, f32) {
         (self.rate[self.remote()], self.rate[self.local()])
+    }
+
+    /// Returns the bytes per second towards Local and towards Remote that came within the last second:
+    /// what sums over rows are made of.
+    pub fn seen_down_up(&self) -> (f64, f64) {
+        (self.seen[self.remote()].into(), self.seen[self.local()].into())
     }
 
     /// Returns the text of the State column.

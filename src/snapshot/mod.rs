@@ -3,6 +3,7 @@
 pub mod app;
 pub mod ended;
 pub mod flow_view;
+pub mod history;
 pub mod publication;
 pub mod row;
 #[doc(hidden)]

@@ -23,8 +23,9 @@ use crate::{
     process::{lookup::OwnerStatus, owner::Owner},
     snapshot::{
         app::App,
+        history::History,
         side::SideView,
-        view::{Snapshot, Totals, WorkerView},
+        view::{RateList, Snapshot, Totals, WorkerView},
     },
 };
 
@@ -62,6 +63,9 @@ fn build(rows: &[(FlowRecord, [f32; 2])], versions: (usize, u32), now: Nanos, wa
         totals.down += f64::from(rate[1 - subject]);
         totals.up += f64::from(rate[subject]);
     }
+    let rates: Vec<_> = rows.iter().map(|(_, rate)| *rate).collect();
+    let mut history = History::default();
+    history.push(now, [totals.down, totals.up, 0.0]);
     let worker = WorkerView {
         flows: Box::new(FrozenFlows {
             hot: freeze(rows.iter().map(|(r, _)| r.hot), len, versions),
@@ -69,7 +73,7 @@ fn build(rows: &[(FlowRecord, [f32; 2])], versions: (usize, u32), now: Nanos, wa
             ends: freeze(rows.iter().map(|(r, _)| WideEnds(r.wide.ends)), len, versions),
             extensions: freeze(rows.iter().map(|(r, _)| r.wide.extension), len, versions),
         }),
-        rates: rows.iter().map(|(_, rate)| *rate).collect(),
+        rates: RateList { shown: rates.clone(), seen: rates, versions: Vec::new() },
         apps: SideView::default(),
         owners: SideView::default(),
     };
@@ -79,6 +83,7 @@ fn build(rows: &[(FlowRecord, [f32; 2])], versions: (usize, u32), now: Nanos, wa
         wall,
         accounts: Accounts { taken: flows, flows, ..Accounts::default() },
         totals,
+        history: Arc::new(history),
         sources: Vec::new(),
         stages: Vec::new(),
         owner_method: OwnerStatus::default(),

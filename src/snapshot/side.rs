@@ -33,17 +33,19 @@ impl<T> Clone for Tenant<T> {
 #[derive(Debug)]
 pub struct SideView<T> {
     chunks: Vec<Option<Arc<Chunk<T>>>>,
+    /// How often each chunk was opened for writing.
+    versions: Vec<u32>,
 }
 
 impl<T> Default for SideView<T> {
     fn default() -> Self {
-        Self { chunks: Vec::new() }
+        Self { chunks: Vec::new(), versions: Vec::new() }
     }
 }
 
 impl<T> Clone for SideView<T> {
     fn clone(&self) -> Self {
-        Self { chunks: self.chunks.clone() }
+        Self { chunks: self.chunks.clone(), versions: self.versions.clone() }
     }
 }
 
@@ -58,16 +60,17 @@ impl<T> SideView<T> {
         self.chunks.iter().any(Option::is_some)
     }
 
-    /// Returns a number that changes when other values belong to the slots from `start` on.
-    pub fn print(&self, start: usize, slots: usize) -> u64 {
-        let Some(Some(chunk)) = self.chunks.get(start / CHUNK) else { return 0 };
+    /// Returns a number that changes when something else is known of the flows of a slot and those near it.
+    pub fn version(&self, slot: usize) -> u32 {
+        self.versions.get(slot / CHUNK).copied().unwrap_or(0)
+    }
+
+    /// Returns what is known of the flows of a chunk of slots, whose flows may have gone.
+    pub fn near(&self, start: usize, slots: usize) -> impl Iterator<Item = &T> {
+        let chunk = self.chunks.get(start / CHUNK).and_then(Option::as_ref);
         let first = start % CHUNK;
-        chunk[first..(first + slots).min(CHUNK)].iter().fold(0, |sum, tenant| {
-            let value = tenant.value.as_ref().map_or(1, |value| Arc::as_ptr(value).addr() as u64);
-            let mixed =
-                (sum ^ value ^ u64::from(tenant.generation) << 48).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed ^ mixed >> 29
-        })
+        let part = chunk.map_or(&[][..], |chunk| &chunk[first..(first + slots).min(CHUNK)]);
+        part.iter().filter_map(|tenant| tenant.value.as_deref())
     }
 
     /// Returns what is known of the flow of a slot and generation.
@@ -151,7 +154,9 @@ impl<T> SideView<T> {
         let at = slot as usize / CHUNK;
         if at >= self.chunks.len() {
             self.chunks.resize(at + 1, None);
+            self.versions.resize(at + 1, 0);
         }
+        self.versions[at] = self.versions[at].wrapping_add(1);
         let chunk = self.chunks[at]
             .get_or_insert_with(|| Arc::new(std::array::from_fn(|_| Tenant { generation: 0, value: None })));
         &mut Arc::make_mut(chunk)[slot as usize % CHUNK]

@@ -17,11 +17,13 @@ pub struct Ended {
     pub app: Option<Arc<App>>,
     /// Who owned it.
     pub owner: Option<Arc<Owner>>,
+    /// Bytes per second by sender, if it is still open.
+    pub rate: Option<[f32; 2]>,
 }
 
 impl From<FlowRecord> for Ended {
     fn from(record: FlowRecord) -> Self {
-        Self { record, app: None, owner: None }
+        Self { record, app: None, owner: None, rate: None }
     }
 }
 

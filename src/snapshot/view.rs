@@ -6,6 +6,7 @@ use crate::{
     base::{
         counters::Accounts,
         ids::{CoreId, Epoch, FlowId},
+        memory::prefetch,
         time::{Nanos, Stamp},
     },
     capture::source::SourceStatus,
@@ -16,7 +17,7 @@ use crate::{
         table::FrozenFlows,
     },
     process::{lookup::OwnerStatus, owner::Owner},
-    snapshot::{app::App, flow_view::FlowView, row::Row, side::SideView},
+    snapshot::{app::App, flow_view::FlowView, history::History, row::Row, side::SideView},
 };
 
 /// Where a row stands in a [`Snapshot`]; valid for that snapshot only. Ordered by worker and slot.
@@ -47,12 +48,32 @@ impl RowRef {
 /// The flows of one worker, frozen.
 pub struct WorkerView {
     pub(crate) flows: Box<FrozenFlows>,
-    /// Bytes per second by slot and sender.
-    pub(crate) rates: Vec<[f32; 2]>,
+    /// Bytes per second.
+    pub(crate) rates: RateList,
     /// What flows speak.
     pub(crate) apps: SideView<App>,
     /// Who owns them.
     pub(crate) owners: SideView<Owner>,
+}
+
+/// Bytes per second of one worker's flows, by slot and sender.
+#[derive(Clone, Debug, Default)]
+pub struct RateList {
+    /// What a row shows: it falls slowly.
+    pub shown: Vec<[f32; 2]>,
+    /// What came within the last second: these add up to the totals.
+    pub seen: Vec<[f32; 2]>,
+    /// How often what is shown has changed, by chunk.
+    pub versions: Vec<u32>,
+}
+
+/// Whether what flows speak and who owns them is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tenants {
+    /// It is.
+    With,
+    /// Only records are.
+    Without,
 }
 
 /// One epoch.
@@ -67,6 +88,8 @@ pub struct Snapshot {
     pub accounts: Accounts,
     /// Totals over rows and ended flows.
     pub totals: Totals,
+    /// The totals of the last hour, by the packets' seconds.
+    pub history: Arc<History>,
     /// Every capture source, in the order of rx threads.
     pub sources: Vec<SourceStatus>,
     /// Every pinned stage.
@@ -99,11 +122,13 @@ pub struct Totals {
     pub ended_unreported: u64,
     /// TCP segments without anything new, and all TCP segments with payload.
     pub retransmits: u64,
-    /// Bytes per second towards Local and towards Remote: the sum of all rows' rates, and what moved
-    /// in flows that were evicted or replaced within the last second and have no row.
+    /// Bytes per second towards Local and towards Remote over the last second: every byte of every
+    /// flow, once. The sum over all rows of what came ([`FlowView::seen`]), and `gone`.
     pub down: f64,
     /// See `down`.
     pub up: f64,
+    /// The part of `down` and of `up` that moved in flows which have no row any more.
+    pub gone: [f64; 2],
     /// Packets per second over the last second.
     pub packets_per_second: f64,
     /// Rows opened and closed per second over the last second.
@@ -125,9 +150,22 @@ pub struct StageStatus {
     pub frames: u64,
     /// Flows in its table; 0 for rx.
     pub flows: u64,
+    /// How full the rings to it are; `None` for those without any, an rx or a shard.
+    pub ring: Option<RingFill>,
     /// It did not answer when this epoch was asked for. An rx, whose frames since its last answer
     /// count from the workers that got them; or a shard, whose rows are those of its last answer.
     pub stalled: bool,
+}
+
+/// How full the rings to a worker are, all of them together, in lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingFill {
+    /// What waited when the epoch was closed.
+    pub now: u32,
+    /// The most that waited at any look since the start.
+    pub peak: u32,
+    /// What there is room for.
+    pub size: u32,
 }
 
 /// Slots in a chunk, the grain of the versions that tell what has changed.
@@ -135,12 +173,6 @@ pub const ROWS_A_CHUNK: usize = CHUNK;
 
 /// Stands for the ends of flows whose key holds them itself.
 static NO_ENDS: [[u8; 16]; 2] = [[0; 16]; 2];
-
-/// Mixes a word into a sum (the multiply and shift of splitmix64).
-fn stir(sum: u64, word: u64) -> u64 {
-    let mixed = (sum ^ word).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed ^ mixed >> 29
-}
 
 /// Copies frozen records into a slab of their own.
 fn copy<T: Record>(from: &Frozen<T>) -> Option<Frozen<T>> {
@@ -193,7 +225,7 @@ impl Snapshot {
         let (hot, facts) = (view.flows.hot.get(slot), view.flows.facts.get(slot));
         let wide = view.flows.wide_key(slot);
         let id = FlowId::new(w as u8, slot, facts.generation);
-        let rate = view.rates.get(slot as usize).copied().unwrap_or_default();
+        let rate = view.rates.shown.get(slot as usize).copied().unwrap_or_default();
         let mut row = Row::new(id, hot, facts, &wide, rate, self.now.tick());
         row.app = self.app(at).cloned();
         row.owner = self.owner(at).cloned();
@@ -217,34 +249,41 @@ impl Snapshot {
         part(flows.hot.version(chunk)) << 32 | part(flows.facts.version(chunk))
     }
 
-    /// Returns a number that changes with the rates of a chunk.
+    /// Returns a number that changes with the rates that a chunk's rows show.
     pub fn rates_version(&self, worker: usize, chunk: usize) -> u64 {
-        let rates = &self.workers[worker].rates;
-        let start = (chunk * CHUNK).min(rates.len());
-        let end = (start + CHUNK).min(rates.len());
-        // Four sums at once: each waits for its own last step only.
-        let mut sums = [0, 1, 2, 3];
-        for four in rates[start..end].chunks(4) {
-            for (sum, rate) in sums.iter_mut().zip(four) {
-                let both = u64::from(rate[0].to_bits()) << 32 | u64::from(rate[1].to_bits());
-                *sum = stir(*sum, both);
-            }
-        }
-        sums.into_iter().reduce(stir).unwrap_or(0)
+        self.workers[worker].rates.versions.get(chunk).copied().unwrap_or(0).into()
     }
 
     /// Returns a number that changes with what is known of a chunk's flows beside their records:
     /// what they speak and who owns them.
     pub fn tenants_version(&self, worker: usize, chunk: usize) -> u64 {
         let view = &self.workers[worker];
-        stir(view.apps.print(chunk * CHUNK, CHUNK), view.owners.print(chunk * CHUNK, CHUNK))
+        let [apps, owners] = [view.apps.version(chunk * CHUNK), view.owners.version(chunk * CHUNK)];
+        u64::from(apps) << 32 | u64::from(owners)
     }
 
-    /// Returns whether some row of a chunk moves bytes.
+    /// Starts loading what a chunk's flows speak.
+    pub fn prefetch_apps(&self, worker: usize, chunk: usize) {
+        let apps = &self.workers[worker].apps;
+        apps.near(chunk * CHUNK, CHUNK).for_each(|app| prefetch(app));
+        apps.near(chunk * CHUNK, CHUNK).for_each(|app| prefetch(app.in_one_piece().as_ptr()));
+    }
+
+    /// Returns whether some row of a chunk moved bytes within the last second.
     pub fn moves(&self, worker: usize, chunk: usize) -> bool {
-        let rates = &self.workers[worker].rates;
+        let rates = &self.workers[worker].rates.seen;
         let start = (chunk * CHUNK).min(rates.len());
         rates[start..(start + CHUNK).min(rates.len())].iter().any(|rate| *rate != [0.0; 2])
+    }
+
+    /// Returns the round trips of a chunk's rows, those of data rather than of handshakes.
+    pub fn round_trips(&self, worker: usize, chunk: usize) -> impl Iterator<Item = Nanos> + '_ {
+        let flows = &self.workers[worker].flows;
+        let rows = flows.hot.chunk(chunk).iter().zip(flows.facts.chunk(chunk));
+        rows.filter(|(hot, _)| hot.is_live()).filter_map(|(_, facts)| {
+            let us = if facts.rtt_data_us != 0 { facts.rtt_data_us } else { facts.rtt_handshake_us };
+            (us != 0).then_some(Nanos(u64::from(us) * 1000))
+        })
     }
 
     /// Returns whether owners are looked for: some row has, or had, one.
@@ -252,13 +291,46 @@ impl Snapshot {
         self.workers.iter().any(|view| view.owners.is_some())
     }
 
+    /// Returns whether anybody looks for owners: nobody does in a file, or where that is off.
+    pub fn looks_for_owners(&self) -> bool {
+        self.owner_method.method != "off" && self.sources.iter().all(|source| source.read.is_none())
+    }
+
     /// Calls `each` with the place and the view of every row of a chunk.
-    pub fn look_at(&self, worker: usize, chunk: usize, mut each: impl FnMut(u32, FlowView)) {
-        let view = &self.workers[worker];
-        for (i, hot) in view.flows.hot.chunk(chunk).iter().enumerate() {
-            if hot.is_live() {
-                each(i as u32, self.flow(RowRef::in_chunk(worker, chunk, i as u32)));
-            }
+    pub fn look_at(&self, worker: usize, chunk: usize, each: impl FnMut(u32, FlowView)) {
+        self.look_at_some(worker, chunk, Tenants::With, each);
+    }
+
+    /// As [`Snapshot::look_at`]; what flows speak and who owns them is looked up only if that is wanted.
+    #[inline]
+    pub fn look_at_some(
+        &self,
+        worker: usize,
+        chunk: usize,
+        tenants: Tenants,
+        mut each: impl FnMut(u32, FlowView),
+    ) {
+        let WorkerView { flows, rates, apps, owners } = &self.workers[worker];
+        let now = self.now.tick();
+        let start = chunk * CHUNK;
+        let of = |list: &[[f32; 2]], i: usize| list.get(start + i).copied().unwrap_or_default();
+        let records = flows.hot.chunk(chunk).iter().zip(flows.facts.chunk(chunk)).enumerate();
+        for (i, (hot, facts)) in records.filter(|(_, (hot, _))| hot.is_live()) {
+            let (slot, generation) = ((start + i) as u32, facts.generation);
+            let with = tenants == Tenants::With;
+            let flow = FlowView {
+                hot,
+                facts,
+                ends: if hot.key.is_wide() { &flows.ends.get(slot).0 } else { &NO_ENDS },
+                id: FlowId::new(worker as u8, slot, generation),
+                rate: of(&rates.shown, i),
+                seen: of(&rates.seen, i),
+                app: if with { apps.get(slot, generation).map(|app| &**app) } else { None },
+                owner: if with { owners.get(slot, generation).map(|owner| &**owner) } else { None },
+                silence: hot.silence(now),
+                end: None,
+            };
+            each(i as u32, flow);
         }
     }
 
@@ -276,7 +348,8 @@ impl Snapshot {
             facts,
             ends,
             id: FlowId::new(at.worker() as u8, slot, facts.generation),
-            rate: view.rates.get(slot as usize).copied().unwrap_or_default(),
+            rate: view.rates.shown.get(slot as usize).copied().unwrap_or_default(),
+            seen: view.rates.seen.get(slot as usize).copied().unwrap_or_default(),
             app: view.apps.get(slot, facts.generation).map(|app| &**app),
             owner: view.owners.get(slot, facts.generation).map(|owner| &**owner),
             silence: hot.silence(self.now.tick()),
@@ -302,6 +375,7 @@ impl Snapshot {
             })
         };
         Some(Self {
+            history: Arc::clone(&self.history),
             sources: self.sources.clone(),
             stages: self.stages.clone(),
             owner_method: self.owner_method.clone(),
@@ -347,9 +421,9 @@ impl Snapshot {
         same.then(|| RowRef::new(usize::from(id.worker()), id.slot()))
     }
 
-    /// Returns the bytes per second of a row, by sender.
+    /// Returns the bytes per second that a row shows, by sender.
     pub fn rate(&self, at: RowRef) -> [f32; 2] {
-        self.workers[at.worker()].rates.get(at.slot() as usize).copied().unwrap_or_default()
+        self.workers[at.worker()].rates.shown.get(at.slot() as usize).copied().unwrap_or_default()
     }
 
     /// Returns what a row speaks, if that is known.

@@ -8,7 +8,6 @@ pub mod app;
 pub mod clipboard;
 pub mod field;
 pub mod filter_bar;
-pub mod history;
 pub mod input;
 pub mod keys;
 pub mod overlay;
@@ -268,6 +267,7 @@ impl Loop<'_> {
             Ok(running) => running,
             Err(why) => {
                 self.app.say(why, Role::Bad);
+                self.app.reread_failed();
                 return Ok(());
             }
         };

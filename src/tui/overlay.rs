@@ -1,7 +1,7 @@
 //! What lies over the page: the palette, the chooser of columns, and lists to choose from or to read.
 
 use crate::{
-    query::{column::COLUMNS, filter::matching, sort::SORTS, window::of_row},
+    query::{column::COLUMNS, filter::matching, kept::of_row, sort::SORTS},
     tui::{
         action::Action,
         app::{Again, App, Effect, Form, Next},

@@ -64,6 +64,7 @@ pub fn of_group(name: &GroupName) -> String {
         GroupName::Kernel => is("process", "kernel"),
         GroupName::Forwarded => "dir:fwd".into(),
         GroupName::Unknown => "!process:/./ !dir:fwd".into(),
+        GroupName::NotLooked => "!process:/./".into(),
     }
 }
 
@@ -144,6 +145,7 @@ mod tests {
             GroupName::Kernel,
             GroupName::Forwarded,
             GroupName::Unknown,
+            GroupName::NotLooked,
         ] {
             let term = of_group(&name);
             assert!(parse(&term).is_ok_and(|p| p.expr.is_some() && p.incomplete.is_none()), "{term}");

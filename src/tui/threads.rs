@@ -26,8 +26,10 @@ use crate::{
     base::ids::Epoch,
     process::listening::Listening,
     query::{
+        finder::Finder,
         group::GroupBy,
-        window::{Finder, Request, View, of_row},
+        kept::of_row,
+        window::{Request, View},
     },
     snapshot::{ended::EndedFlows, publication::Publication, row::Row, tap::Ended, view::Snapshot},
     tui::app::Form,

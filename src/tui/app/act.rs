@@ -46,6 +46,11 @@ impl App {
             Action::SortColumn(column) => self.sort_column(column),
             Action::Widen(by) => {
                 if let Some(column) = self.sort.by.row().column {
+                    let before = self.width_of(column);
+                    if by < 0 && before.is_some_and(|cells| cells <= self.narrowest(column)) {
+                        self.say("this column cannot be narrower", Role::Warn);
+                        return Next::Draw;
+                    }
                     self.columns.widen(column, by);
                     self.effects.push(Effect::KeepColumns(self.columns.clone()));
                 }
@@ -61,6 +66,7 @@ impl App {
                 self.say("ended rows are cleared", Role::Plain);
             }
             Action::Reset if pending == Some(Action::Reset) => {
+                self.history_from = self.view.as_ref().map_or(Nanos(0), |view| view.now);
                 (self.history, self.trace) = Default::default();
                 self.stage_peaks.clear();
                 self.drops.clear();

@@ -11,7 +11,10 @@ impl App {
             return;
         }
         let firing = self.view.as_ref().map_or_else(Vec::new, |view| view.firing.clone());
-        self.history.push(view.now, [view.totals.down, view.totals.up, view.totals.packets_per_second]);
+        self.history = match self.history_from {
+            Nanos(0) => Arc::clone(&view.history),
+            from => Arc::new(view.history.after(from)),
+        };
         if view.ended && self.read_in.is_none() {
             self.read_in = Some(self.uptime);
         }
@@ -115,14 +118,21 @@ impl App {
         count(self.drops.back()).unwrap_or(0).saturating_sub(before)
     }
 
+    /// Adds the rate of the selected row. Of a file, only where it stands: how often it was drawn on the
+    /// way there says nothing.
     pub(super) fn trace_selected(&mut self) {
         let Some(row) = self.selected_row() else { return };
         let (id, (down, up)) = (row.id, row.down_up());
-        if self.trace_of != Some(id) {
+        let Some(view) = &self.view else { return };
+        let (now, is_on_its_way) = (view.now, view.is_file() && !view.ended);
+        let is_back = self.trace.newest().is_some_and(|newest| newest.0 >= now.0 + 1_000_000_000);
+        if self.trace_of != Some(id) || is_back {
             self.trace = History::default();
             self.trace_of = Some(id);
         }
-        let now = self.view.as_ref().map_or(Nanos(0), |v| v.now);
+        if is_on_its_way {
+            return;
+        }
         self.trace.push(now, [f64::from(down), f64::from(up), 0.0]);
     }
 

@@ -41,16 +41,16 @@ use crate::{
         column::{ColumnId, Look},
         format::Digits,
         group::{GroupBy, GroupName, GroupRequest, GroupSort, LineName},
+        kept::Kept,
         layout::{Choice, Wishes},
         sort::{Sort, SortBy},
         watch::Watch,
-        window::{Cursor, Kept, Localhost, View},
+        window::{Cursor, Localhost, View},
     },
-    snapshot::row::Row,
+    snapshot::{history::History, row::Row},
     tui::{
         action::{Action, Tab},
         filter_bar::FilterBar,
-        history::History,
         overlay::Overlay,
         theme::Role,
     },
@@ -88,8 +88,10 @@ pub struct App {
     pub setup: Setup,
     /// What is on the table; `None` before the first epoch.
     pub view: Option<View>,
-    /// The last hour.
-    pub history: History,
+    /// The last hour, by the packets' seconds.
+    pub history: Arc<History>,
+    /// Engine time before which nothing of it is shown any more.
+    history_from: Nanos,
     /// Own cost, as last measured.
     pub usage: Option<SelfUsage>,
     /// Wall time, as the loop last said.
@@ -190,7 +192,8 @@ impl App {
         filter.set(&setup.filter, setup.services);
         Self {
             view: None,
-            history: History::default(),
+            history: Arc::default(),
+            history_from: Nanos(0),
             usage: None,
             clock: Stamp(0),
             uptime: Nanos(0),

@@ -14,8 +14,9 @@ pub(super) struct Playback {
     span: Option<(Stamp, Stamp)>,
     /// The time up to which it is read; `None`: all of it.
     at: Option<Stamp>,
-    /// It is being read again.
+    /// It is being read again; before, it was read up to there.
     reading: bool,
+    before: Option<Stamp>,
     /// It plays: since when, and from which time on.
     playing: Option<(Nanos, Stamp)>,
 }
@@ -76,9 +77,20 @@ impl App {
         if at == self.playback.at && !self.playback.reading {
             return;
         }
+        if !self.playback.reading {
+            self.playback.before = self.playback.at;
+        }
         self.playback.at = at;
         self.playback.reading = true;
         self.effects.push(Effect::Again(Again::Until(at)));
+    }
+
+    /// Takes note that the file cannot be read again now: what was read before still stands.
+    pub fn reread_failed(&mut self) {
+        if self.playback.reading {
+            self.playback.at = self.playback.before;
+            (self.playback.reading, self.playback.playing) = (false, None);
+        }
     }
 
     /// Takes note of a view; returns whether it is to be shown. While the file is read again, what
@@ -94,7 +106,7 @@ impl App {
 
     /// Forgets what belongs to what was looked at before: another source comes, or the same again.
     pub fn begin_again(&mut self) {
-        (self.history, self.trace) = Default::default();
+        (self.history, self.history_from) = Default::default();
         self.cleared = 0;
         self.frozen_at = None;
         self.stage_frames = None;
@@ -107,6 +119,7 @@ impl App {
     /// Forgets all rows, too: another source comes.
     pub fn begin_anew(&mut self, notes: Vec<String>) {
         self.begin_again();
+        self.trace = History::default();
         self.setup.notes = notes;
         self.view = None;
         self.marks = Arc::default();

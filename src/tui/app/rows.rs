@@ -1,7 +1,14 @@
 //! Which rows are wanted, in which order.
 
 use super::*;
-use crate::{query::sort::SORTS, tui::terms};
+use crate::{
+    query::{
+        column::{COLUMNS, Column},
+        layout,
+        sort::SORTS,
+    },
+    tui::terms,
+};
 
 impl App {
     /// Sorts so.
@@ -34,6 +41,17 @@ impl App {
             (false, _) => Sort::by(first.by),
         };
         self.set_sort(next);
+    }
+
+    /// Returns the cells of a column, as last drawn.
+    pub(super) fn width_of(&self, column: ColumnId) -> Option<u16> {
+        self.hits.columns.iter().find(|(.., id)| *id == column).map(|(from, to, _)| to - from)
+    }
+
+    /// Returns the cells that the sort column has at least: for its header with the arrow, and its ports.
+    pub(super) fn narrowest(&self, column: ColumnId) -> u16 {
+        let least = |c: &Column| c.least.max(layout::with_arrow(c, c.short));
+        COLUMNS.iter().find(|c| c.id == column).map_or(0, least)
     }
 
     /// Puts a filter in force, as if it had been typed.

@@ -8,7 +8,10 @@ use crate::{
     dpi::fact::Fact,
     packet::key::{kind, proto},
     query::{application, column, format, text},
-    snapshot::row::{Direction, Row},
+    snapshot::{
+        history::SECONDS,
+        row::{Direction, Row},
+    },
     tui::{
         action::Tab,
         app::App,
@@ -171,8 +174,8 @@ fn draw_traces(buf: &mut Buffer, area: Rect, app: &App) {
         let height = area.height / 2;
         let place = Rect { y: area.y + which as u16 * height, height, ..area };
         let parts = app.trace.parts(which, usize::from(area.width.saturating_sub(10)));
-        let (mean, peak) = app.trace.mean_and_peak(which);
-        let now = parts.iter().rev().flatten().next().copied().unwrap_or(0.0);
+        let (mean, peak) = app.trace.mean_and_peak(which, SECONDS);
+        let now = app.trace.now(which);
         let dot = app.setup.signs.dot;
         let mut rule = title(app, name);
         let figures = format!(
@@ -182,6 +185,9 @@ fn draw_traces(buf: &mut Buffer, area: Rect, app: &App) {
             app.rate(peak)
         );
         rule.right(5, [app.run(Role::Dim, figures)]);
+        if app.can_step() && !app.plays() {
+            rule.left(4, [app.run(Role::Dim, "; plays the file along")]);
+        }
         rule.draw(buf, Rect { height: 1, ..place });
         let below = Rect { y: place.y + 1, height: place.height - 1, ..place };
         chart::draw(buf, below, app, &parts, "60 s", &format::compact(peak, format::Digits::Three));

@@ -122,10 +122,9 @@ fn draw_list(
 fn draw_chart(buf: &mut Buffer, area: Rect, app: &App, (title, which, seconds, span): Chart) {
     let cells = usize::from(area.width.saturating_sub(10));
     let parts = app.history.over(which, seconds, cells);
-    let peak = parts.iter().flatten().fold(0.0_f64, |a, b| a.max(*b));
-    let known = parts.iter().flatten().count().max(1);
-    let mean = parts.iter().flatten().sum::<f64>() / known as f64;
-    let now = parts.iter().rev().flatten().next().copied().unwrap_or(0.0);
+    let (mean, peak) = app.history.mean_and_peak(which, seconds);
+    // That of the last second, whatever the parts of the chart are.
+    let now = app.history.now(which);
     let amount = |value: f64| match which {
         2 => format!("{}/s", format::count(value)),
         _ => app.rate(value),

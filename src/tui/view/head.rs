@@ -34,7 +34,10 @@ pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &mut App) {
     let mut strip = Strip::new(app.setup.signs.ellipsis);
     strip.left(9, runs);
     if let Some(view) = &app.view {
-        add_interfaces(&mut strip, app, view);
+        // The line's margins, a gap behind the tabs, and what must not be missed.
+        let chips: usize = chips(app, area.width).iter().map(|(_, text)| text::width(text) + 2).sum();
+        let room = usize::from((area.width + area.x).saturating_sub(x + 3)).saturating_sub(chips);
+        add_interfaces(&mut strip, app, view, room);
         let methods: Vec<_> = unique(view.sources.iter().map(|s| s.method));
         strip.right(4, [app.run(Role::Dim, methods.join(" "))]);
         if !app.is_file() {
@@ -43,7 +46,9 @@ pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &mut App) {
             let role = if owners.reason.is_some() { Role::Warn } else { Role::Dim };
             strip.right(3, [app.run(role, format!("owners {}", owners.method))]);
         }
-        add_chips(&mut strip, app);
+        for (weight, text) in self::chips(app, area.width) {
+            strip.right(weight, [app.run(Role::Warn, text)]);
+        }
         if app.setup.promiscuous {
             strip.right(6, [app.run(Role::Accent, "promiscuous")]);
         }
@@ -51,22 +56,26 @@ pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &mut App) {
     strip.draw(buf, area);
 }
 
-/// Adds one chip for all watches that fire, and one for all that is degraded.
-fn add_chips(strip: &mut Strip, app: &App) {
-    let mut firing = app.firing().map(|(watch, _)| text::escape(&watch.name));
-    if let Some(first) = firing.next() {
-        let more = firing.count();
-        let more = if more > 0 { format!(" +{more}") } else { String::new() };
-        let chip =
-            format!("{} {}{more}", app.setup.signs.watched, text::clip(&first, 24, app.setup.signs.ellipsis));
-        strip.right(7, [app.run(Role::Warn, chip)]);
-    }
-    let degraded = app.degraded();
-    match &degraded[..] {
-        [] => {}
-        [(what, _)] => strip.right(6, [app.run(Role::Warn, format!("! {what} degraded"))]),
-        all => strip.right(6, [app.run(Role::Warn, format!("! {} degraded", all.len()))]),
-    }
+/// Returns one chip for all watches that fire, and one for all that is degraded, each with its weight; only
+/// their numbers where there is no room for more.
+fn chips(app: &App, width: u16) -> Vec<(u8, String)> {
+    let signs = &app.setup.signs;
+    let (degraded, firing) = (app.degraded(), app.firing().count());
+    let watched = app.firing().next().map(|(watch, _)| {
+        let name = text::escape(&watch.name);
+        let more = if firing > 1 { format!(" +{}", firing - 1) } else { String::new() };
+        match width {
+            ..100 => format!("{}{firing}", signs.watched),
+            _ => format!("{} {}{more}", signs.watched, text::clip(&name, 24, signs.ellipsis)),
+        }
+    });
+    let less = match &degraded[..] {
+        [] => None,
+        all if width < 100 => Some(format!("!{}", all.len())),
+        [(what, _)] => Some(format!("! {what} degraded")),
+        all => Some(format!("! {} degraded", all.len())),
+    };
+    watched.map(|text| (7, text)).into_iter().chain(less.map(|text| (6, text))).collect()
 }
 
 /// Returns the pieces of the tabs' line: names where there is room, else numbers for all but the
@@ -99,11 +108,14 @@ fn unique<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
     out
 }
 
-fn add_interfaces(strip: &mut Strip, app: &App, view: &View) {
+/// Adds what is watched, in at most `room` cells where that is one interface or file.
+fn add_interfaces(strip: &mut Strip, app: &App, view: &View, room: usize) {
     let signs = &app.setup.signs;
+    // A sign and a blank before each name.
+    let room = room.saturating_sub(2).max(4);
     if let Some(file) = &app.setup.file {
         let name = text::escape(file);
-        let name = text::clip_start(&name, 40, signs.ellipsis);
+        let name = text::clip_start(&name, room.min(40), signs.ellipsis);
         return strip
             .right(8, [app.run(Role::Good, signs.link_up), app.run(Role::Plain, format!(" {name}"))]);
     }
@@ -118,7 +130,7 @@ fn add_interfaces(strip: &mut Strip, app: &App, view: &View) {
     let down = all.iter().filter(|i| matches!(i.state, InterfaceState::Down(_))).count();
     for interface in &all {
         let name = text::escape(&interface.name);
-        let name = text::clip(&name, 15, signs.ellipsis);
+        let name = text::clip(&name, room.min(15), signs.ellipsis);
         let (role, sign, what) = match interface.state {
             InterfaceState::Up if up > 2 => continue,
             InterfaceState::Down(_) if down > 2 => continue,
@@ -132,6 +144,9 @@ fn add_interfaces(strip: &mut Strip, app: &App, view: &View) {
         };
         let speed = interface.speed.filter(|_| role == Role::Good).map_or_else(String::new, speed);
         let rest = if role == Role::Good { Role::Plain } else { role };
+        // The sign and its colour say what there is no room to say.
+        let fits = |text: &str| text::width(&name) + text::width(text) <= room;
+        let [speed, what] = [speed, what].map(|text| if fits(&text) { text } else { String::new() });
         strip.right(8, [app.run(role, sign), app.run(rest, format!(" {name}{speed}{what}"))]);
     }
     if down > 2 {
@@ -212,6 +227,7 @@ pub fn group_name(name: &GroupName) -> String {
         GroupName::Kernel => "kernel".into(),
         GroupName::Forwarded => "forwarded".into(),
         GroupName::Unknown => "(unknown)".into(),
+        GroupName::NotLooked => "n/a".into(),
     }
 }
 
@@ -292,6 +308,16 @@ fn losses(app: &App, view: &View, width: u16) -> Strip {
     if view.totals.retransmits > 0 {
         let count = format::grouped(view.totals.retransmits);
         strip.left(3, [app.run(Role::Dim, "retrans "), app.run(Role::Plain, count)]);
+    }
+    if view.round_trips.count > 0 && width >= 100 {
+        let [middle, far] = [view.round_trips.p50, view.round_trips.p99].map(format::short_span);
+        let runs = [
+            app.run(Role::Dim, "RTT p50 "),
+            app.run(Role::Plain, middle),
+            app.run(Role::Dim, " p99 "),
+            app.run(Role::Plain, far),
+        ];
+        strip.left(3, runs);
     }
     if view.totals.half_open > 0 {
         let count = format::grouped(view.totals.half_open);

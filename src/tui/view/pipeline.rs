@@ -5,6 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 use crate::{
     base::counters::DropReason,
     query::{format, text, window::View},
+    snapshot::view::RingFill,
     tui::{
         action::Tab,
         app::App,
@@ -155,15 +156,22 @@ fn conservation(app: &App, view: &View, width: u16, lines: &mut Vec<Line>) {
 /// A column of the table of stages: header, cells, from which width.
 type StageColumn = (&'static str, usize, u16);
 
-const STAGE_COLUMNS: [StageColumn; 7] = [
+const STAGE_COLUMNS: [StageColumn; 8] = [
     ("Core", 4, 40),
     ("Frames/s", 11, 40),
     ("Peak/s", 11, 100),
     ("ns/frame", 8, 80),
     ("Busy", 6, 40),
-    ("Frames", 16, 80),
+    ("Ring/peak", 9, 80),
+    ("Frames", 16, 100),
     ("Flows", 11, 80),
 ];
+
+/// How full a ring is now, and was at most: `0%/31%`.
+fn fill(ring: RingFill) -> String {
+    let part = |lines: u32| format!("{:.0}%", f64::from(lines) * 100.0 / f64::from(ring.size.max(1)));
+    format!("{}/{}", part(ring.now), part(ring.peak))
+}
 
 fn stages(app: &App, view: &View, width: u16, lines: &mut Vec<Line>) {
     lines.push(Line::Rule("Stages", "one line for each pinned thread; X X resets peaks".into()));
@@ -183,13 +191,14 @@ fn stages(app: &App, view: &View, width: u16, lines: &mut Vec<Line>) {
             format::grouped(peak as u64),
             or_none(per_frame),
             or_none(busy.map(|busy| format!("{:.1}%", busy * 100.0))),
+            or_none(stage.ring.map(fill)),
             format::grouped(stage.frames),
             or_none((stage.flows > 0).then(|| format::grouped(stage.flows))),
         ];
         let mut text = format!(" {:<12}", stage.name);
         shown.iter().for_each(|(n, (_, cells, _))| text += &format!(" {:>cells$}", values[*n]));
         let mut runs = vec![app.run(if stage.stalled { Role::Bad } else { Role::Plain }, text)];
-        if width >= 100 {
+        if width >= 116 {
             let part = (busy.unwrap_or(0.0) * 1000.0) as u64;
             runs.push(
                 app.run(Role::Accent, format!("  {}", bars::progress(part, 1000, 12, &app.setup.signs))),
@@ -276,10 +285,17 @@ fn capture(app: &App, view: &View, lines: &mut Vec<Line>) {
     };
     for (n, source) in view.sources.iter().enumerate() {
         let names: Vec<_> = source.interfaces.iter().map(|i| text::escape(&i.name).into_owned()).collect();
-        field("Method", format!("{} ({n})", source.method), Role::Plain);
+        let number = if view.sources.len() > 1 { format!(" ({n})") } else { String::new() };
+        field("Method", format!("{}{number}", source.method), Role::Plain);
         let shown = names.iter().take(6).cloned().collect::<Vec<_>>().join(" ");
         let more = if names.len() > 6 { format!(" and {} more", names.len() - 6) } else { String::new() };
-        field("Interfaces", format!("{shown}{more}"), Role::Plain);
+        // A file need not name any.
+        if !names.is_empty() {
+            field("Interfaces", format!("{shown}{more}"), Role::Plain);
+        }
+        if let Some(file) = &app.setup.file {
+            field("File", text::escape(file).into_owned(), Role::Plain);
+        }
         if source.kernel_frames > 0 {
             field("Kernel saw", format!("{} frames", format::grouped(source.kernel_frames)), Role::Plain);
         }

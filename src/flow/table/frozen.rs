@@ -1,0 +1,87 @@
+//! The records of all flows as readers see them.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+
+use crate::{
+    flow::{
+        entry::{Facts, Hot, WideEnds},
+        slab::Frozen,
+        table::{FlowTable, NO_WIDE_KEY},
+    },
+    packet::key::{Extension, WideKey, kind},
+};
+
+/// The records of all flows as of one cut.
+pub struct FrozenFlows {
+    /// By slot.
+    pub hot: Frozen<Hot>,
+    /// By slot.
+    pub facts: Frozen<Facts>,
+    /// By slot; those of IPv6 and extended keys.
+    pub ends: Frozen<WideEnds>,
+    /// By slot; those of extended keys.
+    pub extensions: Frozen<Extension>,
+}
+
+impl FrozenFlows {
+    /// Returns an empty one for a table of `capacity` flows.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self {
+            hot: Frozen::with_capacity(capacity),
+            facts: Frozen::with_capacity(capacity),
+            ends: Frozen::with_capacity(capacity),
+            extensions: Frozen::with_capacity(capacity),
+        }
+    }
+
+    /// Returns the rest of the key of the flow in a slot.
+    pub fn wide_key(&self, slot: u32) -> WideKey {
+        wide_key(self.hot.get(slot).key.kind, slot, |s| *self.ends.get(s), |s| *self.extensions.get(s))
+    }
+}
+
+impl FlowTable {
+    /// Hands out all records as they are now. Returns `false`, and does nothing, if spare memory
+    /// could not serve the copies that may follow.
+    pub fn freeze(&mut self, into: &mut FrozenFlows) -> bool {
+        let able = self.hot.can_freeze()
+            && self.facts.can_freeze()
+            && self.ends.can_freeze()
+            && self.extensions.can_freeze();
+        if able {
+            self.hot.freeze(&mut into.hot);
+            self.facts.freeze(&mut into.facts);
+            self.ends.freeze(&mut into.ends);
+            self.extensions.freeze(&mut into.extensions);
+        }
+        able
+    }
+
+    /// Takes note that what was frozen last is read no more.
+    pub fn release(&mut self) {
+        self.hot.release();
+        self.facts.release();
+        self.ends.release();
+        self.extensions.release();
+    }
+
+    /// Returns how many chunks of hot records were copied for readers since the start.
+    pub fn chunks_copied(&self) -> u64 {
+        self.hot.copied()
+    }
+}
+
+pub(super) fn wide_key(
+    bits: u8,
+    slot: u32,
+    ends: impl Fn(u32) -> WideEnds,
+    extension: impl Fn(u32) -> Extension,
+) -> WideKey {
+    let mut wide = NO_WIDE_KEY;
+    if bits & kind::WIDE != 0 {
+        wide.ends = ends(slot).0;
+    }
+    if bits & kind::EXTENDED != 0 {
+        wide.extension = extension(slot);
+    }
+    wide
+}

@@ -1,0 +1,664 @@
+//! The flow table of one worker: finds, begins, updates, expires, evicts and publishes flows.
+//!
+//! Frames come in bursts. A burst goes through three passes, so that its cache misses overlap:
+//! prefetch the index, compare tags and prefetch the records, then update.
+//!
+//! Time enters only with cuts ([`FlowTable::set_cutoff`]): a flow whose lifetime had passed at the
+//! last cut is over, whether the sweep has reached it or a packet for its tuple comes first.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+
+mod ends;
+mod frozen;
+mod payloads;
+mod settled;
+
+use std::net::IpAddr;
+
+pub use self::frozen::FrozenFlows;
+use self::{
+    ends::{ChunkState, SHORTEST_LIFE, is_over},
+    settled::Settled,
+};
+use crate::{
+    base::{
+        bits::Bits,
+        counters::{DropReason, Drops, Volume},
+        memory::{Advise, Array, OutOfMemory, no_advice},
+        time::{Nanos, Tick},
+    },
+    dpi::{
+        inspector::{Inspector, InspectorCounts},
+        notes::Learn,
+    },
+    flow::{
+        classify,
+        entry::{Facts, FlowRecord, Hot, Roles, WideEnds},
+        index::Index,
+        locals::Locals,
+        slab::{CHUNK, Slab, Spot},
+        state::{EndReason, FlowState},
+        tcp::{Segment, TcpTrack},
+    },
+    packet::{
+        descriptor::{Descriptor, flag, tcp_flag},
+        hash::Seed,
+        key::{Extension, WideKey, kind, proto},
+        line::Line,
+        payload::Payloads,
+    },
+};
+
+/// Frames whose cache misses overlap.
+const BATCH: usize = 32;
+/// No slot.
+const NONE: u32 = u32::MAX;
+/// A flow's home interface moves when it was silent there for so long.
+const HOME_MOVES_AFTER: Nanos = Nanos::from_secs(2);
+/// How far a frame may lie behind its flow's last one and still count as delivered late by another
+/// queue or interface, not as sent late.
+const LATE: Nanos = Nanos::from_millis(5);
+/// In tables of more flows than this, facts are far away: 1 MB of them.
+const FAR_FLOWS: usize = 1 << 14;
+
+/// How a table is made.
+#[derive(Clone)]
+pub struct TableConfig {
+    /// Flows at most; up to 2^24.
+    pub capacity: usize,
+    /// The run's seed.
+    pub seed: Seed,
+    /// Which addresses are ours.
+    pub locals: Locals,
+    /// Whether a flow counts only on its home interface: live capture on several interfaces.
+    pub home_interfaces: bool,
+    /// Asks for large pages.
+    pub advise: Advise,
+    /// The worker's number, part of every id.
+    pub worker: u8,
+    /// Whether payloads are looked at.
+    pub inspects: bool,
+}
+
+/// Where ended flows and what flows speak go. Returns once it is taken or accounted for.
+pub trait EndedFlows: Learn {
+    /// Takes a flow that ended.
+    fn ended(&mut self, record: &FlowRecord);
+}
+
+/// What a table counted since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TableCounts {
+    /// Frames accounted to flows.
+    pub volume: Volume,
+    /// Frames accounted to none.
+    pub drops: Drops,
+    /// Flows begun.
+    pub opened: u64,
+    /// Flows ended, evicted ones included.
+    pub closed: u64,
+    /// Flows evicted.
+    pub evicted: u64,
+    /// TCP segments without anything new.
+    pub retransmits: u64,
+    /// Flows in the table.
+    pub live: u64,
+    /// Flows in SYN_SENT or SYN_RECV.
+    pub half_open: u64,
+}
+
+/// A frame of a batch, and where its flow most likely is.
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    frame: &'a Descriptor,
+    spot: Spot<Hot>,
+    /// `NONE` without a candidate.
+    slot: u32,
+    /// The frame's line.
+    at: u32,
+}
+
+/// The flows of one worker.
+pub struct FlowTable {
+    index: Index,
+    hot: Slab<Hot>,
+    facts: Slab<Facts>,
+    ends: Slab<WideEnds>,
+    extensions: Slab<Extension>,
+    tcp: Array<TcpTrack>,
+    chunks: Box<[ChunkState]>,
+    free: Array<u32>,
+    free_len: usize,
+    /// Slots ever used, from the front.
+    used: usize,
+    /// One-packet and half-open flows: evicted first.
+    embryos: Bits,
+    hand: u32,
+    cutoff: Tick,
+    sweep: usize,
+    counts: TableCounts,
+    inspector: Option<Inspector>,
+    /// Payloads of the last burst were looked at, so some of the next one will be.
+    looks: bool,
+    config: TableConfig,
+}
+
+impl FlowTable {
+    /// Returns an empty table. Address space is reserved here; memory comes as flows come.
+    #[allow(clippy::disallowed_macros, reason = "start-up")]
+    ///
+    /// # Errors
+    /// When the system does not give the address space.
+    pub fn new(config: TableConfig) -> Result<Self, OutOfMemory> {
+        let capacity = config.capacity.clamp(1, 1 << 24);
+        let advise = config.advise;
+        let inspector = match config.inspects {
+            true => Some(Inspector::new(capacity, advise)?),
+            false => None,
+        };
+        Ok(Self {
+            index: Index::new(capacity, advise)?,
+            hot: Slab::new(capacity, advise)?,
+            facts: Slab::new(capacity, advise)?,
+            ends: Slab::new(capacity, advise)?,
+            extensions: Slab::new(capacity, advise)?,
+            tcp: Array::new(capacity, advise)?,
+            chunks: vec![ChunkState::default(); capacity.div_ceil(CHUNK)].into_boxed_slice(),
+            free: Array::new(capacity, no_advice)?,
+            free_len: 0,
+            used: 0,
+            embryos: Bits::new(capacity),
+            hand: 0,
+            cutoff: Tick(0),
+            sweep: usize::MAX,
+            counts: TableCounts::default(),
+            inspector,
+            looks: false,
+            config: TableConfig { capacity, ..config },
+        })
+    }
+
+    /// Accounts the frames of `lines` up to the first marker, and returns how many lines that were.
+    /// A frame whose key or payload lies beyond the end is left.
+    pub fn process(
+        &mut self,
+        lines: &[Line],
+        payloads: &impl Payloads,
+        ended: &mut impl EndedFlows,
+    ) -> usize {
+        let mut at = 0;
+        while at < lines.len() {
+            let line = &lines[at];
+            self.prefetch(line.frame().hash);
+            at += 1 + line.frame().lines_after();
+        }
+        self.process_prefetched(lines, payloads, ended)
+    }
+
+    /// Does what [`FlowTable::process`] does, for lines whose buckets are on their way: of at most a
+    /// few bursts, [`FlowTable::prefetch`] was called for every hash.
+    #[inline]
+    pub fn process_prefetched(
+        &mut self,
+        lines: &[Line],
+        payloads: &impl Payloads,
+        ended: &mut impl EndedFlows,
+    ) -> usize {
+        match self.config.home_interfaces {
+            true => self.process_batches::<true>(lines, payloads, ended),
+            false => self.process_batches::<false>(lines, payloads, ended),
+        }
+    }
+
+    /// Starts loading what is needed first for a frame with this hash.
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u32) {
+        self.index.prefetch(hash);
+    }
+
+    #[inline(always)]
+    fn process_batches<const HOME: bool>(
+        &mut self,
+        lines: &[Line],
+        payloads: &impl Payloads,
+        ended: &mut impl EndedFlows,
+    ) -> usize {
+        let Some(first) = lines.first() else { return 0 };
+        let mut batch = [Candidate { frame: first.frame(), spot: Spot::NOWHERE, slot: NONE, at: 0 }; BATCH];
+        let mut done = 0;
+        let mut volume = Volume::default();
+        let mut settled = Settled::default();
+        let is_large = self.used > FAR_FLOWS;
+        let looks = is_large && std::mem::take(&mut self.looks);
+        while done < lines.len() {
+            let mut frames = 0;
+            let mut next = done;
+            for candidate in &mut batch {
+                let Some(line) = lines.get(next) else { break };
+                let frame = line.frame();
+                if frame.flags & flag::MARKER != 0 {
+                    break;
+                }
+                let at = next as u32;
+                let after = next + 1 + frame.lines_after();
+                if after > lines.len() {
+                    break;
+                }
+                next = after;
+                let (slot, spot) = self.approach(frame, is_large);
+                if looks && slot != NONE && says_something(frame) {
+                    self.approach_inspection(slot);
+                }
+                *candidate = Candidate { frame, spot, slot, at };
+                frames += 1;
+            }
+            if frames == 0 {
+                break;
+            }
+            for candidate in &batch[..frames] {
+                if !self.settled::<HOME>(candidate, lines, &mut settled) {
+                    let wide = wide_of(lines, candidate);
+                    let payload = payloads.of(lines, candidate.at as usize);
+                    self.make_way(candidate, wide, payload, ended);
+                    let slot = self.frame(candidate.frame, wide, candidate.slot, &mut volume, ended);
+                    if slot != NONE {
+                        self.looks = true;
+                        self.inspect(slot, candidate.frame, payload, ended);
+                    }
+                }
+            }
+            done = next;
+        }
+        volume += Volume { frames: settled.frames, packets: settled.frames, bytes: settled.bytes };
+        self.counts.volume += volume;
+        done
+    }
+
+    /// Changes which addresses are ours, for flows that begin from now on; gives the old set back.
+    pub fn set_locals(&mut self, locals: &mut Locals) {
+        std::mem::swap(&mut self.config.locals, locals);
+    }
+
+    /// Returns all frames that were given to the table since the start; dropped ones have no bytes.
+    #[inline]
+    pub fn taken(&self) -> Volume {
+        let dropped = self.counts.drops.total();
+        let Volume { frames, packets, bytes } = self.counts.volume;
+        Volume { frames: frames + dropped, packets: packets + dropped, bytes }
+    }
+
+    /// Returns what was counted since the start.
+    pub fn counts(&self) -> TableCounts {
+        self.counts
+    }
+
+    /// Returns what became of the payloads; zeros if none is looked at.
+    pub fn inspections(&self) -> InspectorCounts {
+        self.inspector.as_ref().map(Inspector::counts).unwrap_or_default()
+    }
+
+    /// Accounts one frame of any kind: to the candidate if that is its flow. Returns the flow's slot if
+    /// the frame's payload is to be looked at, else [`NONE`].
+    #[inline(never)]
+    fn frame(
+        &mut self,
+        frame: &Descriptor,
+        wide: &WideKey,
+        candidate: u32,
+        volume: &mut Volume,
+        ended: &mut impl EndedFlows,
+    ) -> u32 {
+        let is_candidate = candidate != NONE
+            && self.hot.get(candidate).key.matches(&frame.key)
+            && (!frame.key.is_wide() || self.is_flow(candidate, frame, wide));
+        let slot = match is_candidate {
+            true => candidate,
+            false => match self.index.find(frame.hash, |slot| self.is_flow(slot, frame, wide)) {
+                Some(slot) => slot,
+                None => return self.begin(frame, wide, volume, ended),
+            },
+        };
+        let hot = self.hot.get_mut(slot);
+        if self.cutoff.since(hot.tick) >= SHORTEST_LIFE && is_over(hot, self.cutoff) {
+            let reason = hot.state.end_reason();
+            self.end(slot, reason, ended);
+            return self.begin(frame, wide, volume, ended);
+        }
+        let mut late = false;
+        if self.config.home_interfaces {
+            if hot.iface != frame.iface && !move_home(hot, frame) {
+                self.counts.drops[DropReason::SeenElsewhere] += 1;
+                return NONE;
+            }
+            // Another queue or interface delivered it late. A file's order is what was captured.
+            let behind = hot.last.since(frame.wall);
+            late = behind.0 > 0 && behind <= LATE;
+        }
+        let has_segment = has_segment(frame);
+        if frame.tcp_flags & tcp_flag::SYN != 0
+            && has_segment
+            && hot.state.is_over()
+            && self.tcp[slot as usize].begins_anew(hot.state, &segment_of(frame, false, hot.roles))
+        {
+            self.end(slot, EndReason::Replaced, ended);
+            return self.begin(frame, wide, volume, ended);
+        }
+        let irregular = count(hot, frame, volume);
+        let inspected = hot.roles.is_inspected();
+        if has_segment {
+            self.segment(slot, frame, late);
+        } else if !is_settled(hot, frame) {
+            self.other(slot, frame);
+        }
+        if irregular {
+            self.count_irregular(slot, frame);
+        }
+        if inspected && says_something(frame) { slot } else { NONE }
+    }
+
+    /// Counts what an ordinary frame does not have: a stamp before the flow's last, several
+    /// segments, or an unknown number of them.
+    #[cold]
+    fn count_irregular(&mut self, slot: u32, frame: &Descriptor) {
+        if frame.wall < self.facts.get(slot).first {
+            self.facts.get_mut(slot).first = frame.wall;
+        }
+        if frame.segments > 1 {
+            self.facts.get_mut(slot).extra_packets[frame.from()] += u64::from(frame.segments) - 1;
+        }
+        if frame.flags & flag::SEGMENTS_UNKNOWN != 0 {
+            self.hot.get_mut(slot).roles.set_segments_unknown();
+        }
+    }
+
+    /// Follows a TCP segment that may change more than numbers.
+    #[inline(never)]
+    fn segment(&mut self, slot: u32, frame: &Descriptor, late: bool) {
+        let from = frame.from();
+        let hot = self.hot.get(slot);
+        let segment = segment_of(frame, late, hot.roles);
+        let outcome = self.tcp[slot as usize].segment(&segment, hot.roles.subject());
+        if outcome.tells_facts() {
+            // Nothing is read for a round trip, which most come for: a write alone need not wait for memory.
+            let facts = self.facts.get_mut(slot);
+            if outcome.retransmit {
+                facts.retransmits[from] += 1;
+            }
+            if outcome.out_of_order {
+                facts.out_of_order[from] += 1;
+            }
+            if outcome.rtt_handshake_us != 0 {
+                facts.rtt_handshake_us = outcome.rtt_handshake_us;
+            }
+            if outcome.rtt_data_us != 0 {
+                facts.rtt_data_us = outcome.rtt_data_us;
+            }
+            self.counts.retransmits += u64::from(outcome.retransmit);
+        }
+        let hot = self.hot.get(slot);
+        let mut roles = hot.roles;
+        // What the payload told refines it.
+        let refine = |state: FlowState| match state {
+            FlowState::Established if hot.state.is_established() => hot.state,
+            other => other,
+        };
+        let mut state = refine(outcome.state);
+        if let Some((end, evidence)) = outcome.initiator {
+            roles.learn(usize::from(end), evidence);
+            if roles.subject() != hot.roles.subject() {
+                state = refine(self.tcp[slot as usize].state(roles.subject()));
+            }
+        }
+        if state != hot.state || roles != hot.roles || !roles.is_answered() {
+            self.enter(slot, frame.tick, state, roles);
+        }
+    }
+
+    /// Follows a frame without a TCP segment that may change the state.
+    #[cold]
+    fn other(&mut self, slot: u32, frame: &Descriptor) {
+        let hot = self.hot.get(slot);
+        let state = if keeps_state(frame) { hot.state } else { classify::state_after(hot.state, frame) };
+        self.enter(slot, frame.tick, state, hot.roles);
+        if let Some(code) = code_of(frame)
+            && !self.facts.get(slot).codes().any(|known| known == code)
+        {
+            self.facts.get_mut(slot).add_code(code);
+        }
+    }
+
+    /// Puts a flow into a state after its first packet.
+    fn enter(&mut self, slot: u32, now: Tick, state: FlowState, roles: Roles) {
+        let hot = self.hot.get_mut(slot);
+        if state != hot.state {
+            // A final state's lifetime runs from here.
+            hot.tick = now;
+            self.counts.half_open -= u64::from(is_half_open(hot.state));
+            self.counts.half_open += u64::from(is_half_open(state));
+        }
+        hot.state = state;
+        hot.roles = roles;
+        hot.roles.set_answered();
+        self.embryos.put(slot, is_half_open(state));
+        self.expect_end(slot, now, state);
+    }
+
+    #[inline(never)]
+    fn begin(
+        &mut self,
+        frame: &Descriptor,
+        wide: &WideKey,
+        volume: &mut Volume,
+        ended: &mut impl EndedFlows,
+    ) -> u32 {
+        let slot = self.take_slot(ended);
+        let addresses = frame.key.addresses(wide);
+        let local = addresses.map(|a| self.is_local(a));
+        let (initiator, evidence) = classify::initiator_of(frame);
+        let mut hot = Hot {
+            key: frame.key,
+            last: frame.wall,
+            tick: frame.tick,
+            roles: Roles::new(initiator, evidence, local),
+            iface: frame.iface,
+            ..Hot::default()
+        };
+        let facts = self.facts.get_mut(slot);
+        *facts = Facts {
+            first: frame.wall,
+            generation: facts.generation.wrapping_add(1),
+            vlan: frame.vlan,
+            ..Facts::default()
+        };
+        if let Some(code) = code_of(frame) {
+            facts.add_code(code);
+        }
+        if frame.key.is_wide() {
+            *self.ends.get_mut(slot) = WideEnds(wide.ends);
+            if frame.key.kind & kind::EXTENDED != 0 {
+                *self.extensions.get_mut(slot) = wide.extension;
+            }
+        }
+        if has_segment(frame) {
+            let mut track = TcpTrack::default();
+            let outcome = track.segment(&segment_of(frame, false, hot.roles), hot.roles.subject());
+            hot.state = outcome.state;
+            if let Some((end, evidence)) = outcome.initiator {
+                hot.roles.learn(usize::from(end), evidence);
+                hot.state = track.state(hot.roles.subject());
+            }
+            self.tcp[slot as usize] = track;
+        } else {
+            hot.state = classify::state_after(FlowState::Active, frame);
+            if frame.key.proto == proto::TCP {
+                self.tcp[slot as usize] = TcpTrack::default();
+            }
+        }
+        let irregular = count(&mut hot, frame, volume);
+        let inspected = self.inspector.is_some() && matches!(frame.key.proto, proto::TCP | proto::UDP);
+        hot.roles.set_inspected(inspected);
+        *self.hot.get_mut(slot) = hot;
+        self.counts.half_open += u64::from(is_half_open(hot.state));
+        self.index.insert(frame.hash, slot);
+        self.embryos.put(slot, true);
+        self.chunks[slot as usize / CHUNK].live += 1;
+        self.expect_end(slot, frame.tick, hot.state);
+        self.counts.opened += 1;
+        self.counts.live += 1;
+        if irregular {
+            self.count_irregular(slot, frame);
+        }
+        if inspected && says_something(frame) { slot } else { NONE }
+    }
+
+    fn take_slot(&mut self, ended: &mut impl EndedFlows) -> u32 {
+        if self.free_len == 0 && self.used == self.config.capacity {
+            self.evict(ended);
+        }
+        if self.free_len > 0 {
+            self.free_len -= 1;
+            return self.free[self.free_len];
+        }
+        let slot = self.used;
+        self.used += 1;
+        if slot.is_multiple_of(CHUNK) {
+            self.hot.extend_to(self.used);
+            self.facts.extend_to(self.used);
+            self.ends.extend_to(self.used);
+            self.extensions.extend_to(self.used);
+        }
+        slot as u32
+    }
+
+    #[inline]
+    fn is_flow(&self, slot: u32, frame: &Descriptor, wide: &WideKey) -> bool {
+        let key = &self.hot.get(slot).key;
+        if !key.matches(&frame.key) {
+            return false;
+        }
+        !key.is_wide() || is_wide_flow(key.kind, slot, wide, &self.ends, &self.extensions)
+    }
+
+    fn is_local(&self, address: IpAddr) -> bool {
+        !self.config.locals.is_empty() && self.config.locals.contains(address)
+    }
+}
+
+/// Counts a frame to a flow; returns whether there is more to count.
+#[inline(always)]
+fn count(hot: &mut Hot, frame: &Descriptor, volume: &mut Volume) -> bool {
+    let from = frame.from();
+    hot.bytes[from] += u64::from(frame.wire_len);
+    hot.frames[from] += 1;
+    // A final state's lifetime runs from its beginning.
+    if !hot.state.counts_from_entry() {
+        hot.tick = frame.tick;
+    }
+    let earlier = frame.wall < hot.last;
+    if !earlier {
+        hot.last = frame.wall;
+    }
+    volume.add_frame(u64::from(frame.segments), u64::from(frame.wire_len));
+    earlier || frame.segments != 1 || frame.flags & flag::SEGMENTS_UNKNOWN != 0
+}
+
+/// Moves a flow's home to the frame's interface if it was silent at home; says whether it did.
+#[cold]
+fn move_home(hot: &mut Hot, frame: &Descriptor) -> bool {
+    let silent = frame.wall.since(hot.last) >= HOME_MOVES_AFTER;
+    if silent {
+        hot.iface = frame.iface;
+    }
+    silent
+}
+
+static NO_WIDE_KEY: WideKey = WideKey {
+    ends: [[0; 16]; 2],
+    extension: Extension {
+        outer: [0; 2],
+        tunnel_id: 0,
+        tunnel: 0,
+        depth: 0,
+        vlan: 0,
+        iface: 0,
+        zero: [0; 6],
+    },
+};
+
+/// Returns the rest of a frame's key.
+#[inline(always)]
+fn wide_of<'a>(lines: &'a [Line], candidate: &Candidate<'_>) -> &'a WideKey {
+    match lines.get(candidate.at as usize + 1) {
+        Some(line) if candidate.frame.key.is_wide() => line.wide(),
+        _ => &NO_WIDE_KEY,
+    }
+}
+
+/// Returns whether the flow in a slot has this wide key; its `FlowKey` is the frame's.
+fn is_wide_flow(
+    bits: u8,
+    slot: u32,
+    wide: &WideKey,
+    ends: &Slab<WideEnds>,
+    extensions: &Slab<Extension>,
+) -> bool {
+    let same_extension = bits & kind::EXTENDED == 0 || *extensions.get(slot) == wide.extension;
+    ends.get(slot).0 == wide.ends && same_extension
+}
+
+/// Returns whether the frame has a TCP header of its own that could be read.
+#[inline]
+fn has_segment(frame: &Descriptor) -> bool {
+    frame.key.proto == proto::TCP && !keeps_state(frame)
+}
+
+/// Returns the type and code of an ICMP message, or the operation of an ARP one.
+#[inline]
+fn code_of(frame: &Descriptor) -> Option<u16> {
+    if frame.key.kind & kind::ARP != 0 {
+        return Some(frame.seq_number as u16);
+    }
+    let is_icmp = matches!(frame.key.proto, proto::ICMP | proto::ICMPV6);
+    (is_icmp && !keeps_state(frame)).then_some(frame.ack_number as u16)
+}
+
+/// Returns whether the frame says nothing about its flow's state.
+#[inline]
+fn keeps_state(frame: &Descriptor) -> bool {
+    frame.flags & (flag::FRAGMENT | flag::NO_TRANSPORT) != 0
+}
+
+/// Returns whether the frame has something to inspect: payload, or the end of a direction.
+#[inline]
+fn says_something(frame: &Descriptor) -> bool {
+    (frame.payload_len != 0 || frame.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0) && !keeps_state(frame)
+}
+
+/// Returns whether another frame like this one cannot change the state of its flow.
+#[inline]
+fn is_settled(hot: &Hot, frame: &Descriptor) -> bool {
+    hot.roles.is_answered() && (frame.key.proto == proto::UDP || keeps_state(frame))
+}
+
+#[inline]
+fn segment_of(frame: &Descriptor, late: bool, roles: Roles) -> Segment {
+    Segment {
+        from: frame.from(),
+        seq_number: frame.seq_number,
+        ack_number: frame.ack_number,
+        window: frame.window,
+        window_scale: frame.window_scale,
+        flags: frame.tcp_flags,
+        payload_len: frame.payload_len,
+        wall: frame.wall,
+        late,
+        subject_is_local: roles.is_local(roles.subject()),
+    }
+}
+
+fn is_half_open(state: FlowState) -> bool {
+    matches!(state, FlowState::SynSent | FlowState::SynRecv)
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
+mod tests;

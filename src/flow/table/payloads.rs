@@ -1,0 +1,150 @@
+//! Payloads of flows that are not classified yet, on their way to the inspector and back.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+
+use crate::{
+    base::{ids::FlowId, memory::prefetch, time::Tick},
+    dpi::inspector::{Judgement, Subject},
+    flow::{
+        entry::Evidence,
+        state::EndReason,
+        table::{Candidate, EndedFlows, FlowTable, NONE, keeps_state},
+    },
+    packet::{
+        descriptor::{Descriptor, tcp_flag},
+        key::{WideKey, proto},
+    },
+};
+
+impl FlowTable {
+    /// Starts loading what looking at a flow's payload takes.
+    #[inline(always)]
+    pub(super) fn approach_inspection(&self, slot: u32) {
+        prefetch(&raw const self.facts.get(slot).generation);
+        if let Some(inspector) = &self.inspector {
+            inspector.prefetch(slot);
+        }
+    }
+
+    /// Ends a QUIC connection that was closed if this frame begins another one on the same ends.
+    #[inline(always)]
+    pub(super) fn make_way(
+        &mut self,
+        candidate: &Candidate<'_>,
+        wide: &WideKey,
+        payload: &[u8],
+        ended: &mut impl EndedFlows,
+    ) {
+        let &Candidate { frame, slot, .. } = candidate;
+        if slot != NONE
+            && self.hot.get(slot).state.is_quic_over()
+            && self.is_flow(slot, frame, wide)
+            && self.begins_another(slot, frame, payload)
+        {
+            self.end(slot, EndReason::Replaced, ended);
+        }
+    }
+
+    #[cold]
+    pub(super) fn begins_another(&self, slot: u32, frame: &Descriptor, payload: &[u8]) -> bool {
+        let hot = self.hot.get(slot);
+        let Some(inspector) = self.inspector.as_ref().filter(|_| hot.roles.is_inspected()) else {
+            return false;
+        };
+        let is_elsewhere = self.config.home_interfaces && hot.iface != frame.iface;
+        let id = FlowId::new(self.config.worker, slot, self.facts.get(slot).generation);
+        let (payload, wire_len) = datagrams(payload, frame).next().unwrap_or_default();
+        !is_elsewhere && !keeps_state(frame) && inspector.renews(id, payload, wire_len)
+    }
+
+    /// Has a payload looked at.
+    #[inline(never)]
+    pub(super) fn inspect(
+        &mut self,
+        slot: u32,
+        frame: &Descriptor,
+        payload: &[u8],
+        ended: &mut impl EndedFlows,
+    ) {
+        let Some(inspector) = &mut self.inspector else { return };
+        let hot = self.hot.get(slot);
+        let generation = self.facts.get(slot).generation;
+        let mut subject = Subject {
+            id: FlowId::new(self.config.worker, slot, generation),
+            from: frame.from(),
+            client: hot.roles.initiator(),
+            opened: hot.roles.evidence() == Evidence::Handshake as u8,
+            starts: [None; 2],
+            seq_number: frame.seq_number,
+            closes: false,
+            ports: hot.key.ports,
+            wall: frame.wall,
+            payload,
+            wire_len: frame.payload_len as usize,
+        };
+        let judgement = if hot.key.proto == proto::TCP {
+            let track = &self.tcp[slot as usize];
+            subject.starts = [0, 1].map(|end| track.first_data(end));
+            subject.closes = frame.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0;
+            // A SYN takes a number of its own, before its data (RFC 9293 section 3.4).
+            let is_syn = frame.tcp_flags & tcp_flag::SYN != 0;
+            subject.seq_number = frame.seq_number.wrapping_add(u32::from(is_syn));
+            inspector.segment(&subject, ended)
+        } else {
+            let mut sum = Judgement::default();
+            for (payload, wire_len) in datagrams(payload, frame) {
+                let judgement = inspector.datagram(&Subject { payload, wire_len, ..subject }, ended);
+                sum.phase = judgement.phase.or(sum.phase);
+                sum.client = sum.client.or(judgement.client);
+                sum.settled = judgement.settled;
+                if sum.settled {
+                    break;
+                }
+            }
+            sum
+        };
+        if judgement != Judgement::default() {
+            self.judge(slot, frame.tick, judgement);
+        }
+    }
+
+    /// Draws the consequences of an inspection.
+    pub(super) fn judge(&mut self, slot: u32, now: Tick, judgement: Judgement) {
+        let hot = self.hot.get_mut(slot);
+        let mut roles = hot.roles;
+        roles.set_inspected(!judgement.settled);
+        if let Some(client) = judgement.client {
+            roles.learn(client & 1, Evidence::Application);
+        }
+        let mut state = judgement.phase.map_or(hot.state, |phase| hot.state.in_phase(phase));
+        if hot.key.proto == proto::TCP && roles.subject() != hot.roles.subject() {
+            // TCP's state is that of the subject's end.
+            let seen = self.tcp[slot as usize].state(roles.subject());
+            if seen.of_transport() != state.of_transport() {
+                state = seen;
+            }
+        }
+        hot.roles = roles;
+        if state != hot.state {
+            if state.counts_from_entry() {
+                hot.tick = now;
+            }
+            hot.state = state;
+            self.expect_end(slot, now, state);
+        }
+    }
+}
+
+/// Returns the datagrams of a frame, as far as they were captured, each with its length on the wire: a super-frame
+/// has several.
+fn datagrams<'a>(payload: &'a [u8], frame: &Descriptor) -> impl Iterator<Item = (&'a [u8], usize)> {
+    let whole = frame.payload_len as usize;
+    let len = match frame.window {
+        size if frame.segments > 1 && size > 0 => usize::from(size),
+        _ => whole.max(1),
+    };
+    (0..whole).step_by(len).map_while(move |at| {
+        // What was not captured at all cannot be looked at, but the first one tells its length.
+        let rest = payload.get(at..).filter(|rest| at == 0 || !rest.is_empty())?;
+        Some((&rest[..rest.len().min(len)], len.min(whole - at)))
+    })
+}

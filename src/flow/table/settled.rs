@@ -1,0 +1,125 @@
+//! The straight way of frames whose flow is settled, which nearly all are.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![expect(unsafe_code, reason = "a batch finds its records once and touches them twice")]
+
+use crate::{
+    base::memory::prefetch,
+    flow::{
+        entry::{Hot, Roles},
+        slab::Spot,
+        state::FlowState,
+        table::{Candidate, FlowTable, NONE, ends::SHORTEST_LIFE, is_wide_flow, segment_of, wide_of},
+    },
+    packet::{descriptor::Descriptor, key::proto, line::Line},
+};
+
+/// States of TCP flows in which data and acknowledgements change numbers only.
+const SETTLED_TCP: u64 = bits_of_established();
+
+/// States of UDP flows that no packet changes.
+const SETTLED_UDP: u64 = bits_of_udp();
+
+const fn bits_of_established() -> u64 {
+    let (mut bits, mut i) = (0, 0);
+    while i < FlowState::ALL.len() {
+        if FlowState::ALL[i].is_established() {
+            bits |= FlowState::ALL[i].bit();
+        }
+        i += 1;
+    }
+    bits
+}
+
+const fn bits_of_udp() -> u64 {
+    let (mut bits, mut i) = (0, 0);
+    while i < FlowState::ALL.len() {
+        let state = FlowState::ALL[i];
+        if state.is_udp() && !state.counts_from_entry() {
+            bits |= state.bit();
+        }
+        i += 1;
+    }
+    bits
+}
+
+/// What was accounted the straight way.
+#[derive(Default)]
+pub(super) struct Settled {
+    pub frames: u64,
+    pub bytes: u64,
+}
+
+impl FlowTable {
+    /// Finds the flow that the frame is most likely of, and starts loading what accounting it there
+    /// takes.
+    #[inline(always)]
+    pub(super) fn approach(&mut self, frame: &Descriptor, is_large: bool) -> (u32, Spot<Hot>) {
+        let Some(slot) = self.index.candidate(frame.hash) else { return (NONE, Spot::NOWHERE) };
+        // SAFETY: the index holds usable slots only.
+        let spot = unsafe { self.hot.spot(slot) };
+        prefetch(spot.address());
+        let is_tcp = frame.key.proto == proto::TCP;
+        // Without a branch, which any two frames may differ in.
+        let (record, track) = (spot.address().cast::<u8>(), self.tcp.address(slot as usize).cast());
+        prefetch(std::hint::select_unpredictable(is_tcp, track, record));
+        if is_large && is_tcp {
+            // For the round trip: of a flow with few packets, most give one.
+            prefetch(&raw const self.facts.get(slot).rtt_data_us);
+        }
+        if frame.key.is_wide() {
+            prefetch(self.ends.address(slot));
+        }
+        (slot, spot)
+    }
+
+    /// Accounts an ordinary frame of a settled flow, which nearly all are: adds to its counters, and
+    /// moves TCP's numbers on. Returns `false`, having done nothing, if it is anything else.
+    #[inline(always)]
+    pub(super) fn settled<const HOME: bool>(
+        &mut self,
+        candidate: &Candidate<'_>,
+        lines: &[Line],
+        sums: &mut Settled,
+    ) -> bool {
+        let &Candidate { frame, spot, slot, .. } = candidate;
+        if slot == NONE {
+            return false;
+        }
+        // SAFETY: the spot is of this batch, within which nothing is frozen.
+        let hot = unsafe { self.hot.at(spot) };
+        let state = hot.state.bit();
+        let is_segment = state & SETTLED_TCP != 0;
+        if !hot.key.matches(&frame.key)
+            || state & (SETTLED_TCP | SETTLED_UDP) == 0
+            || !hot.roles.is_settled()
+            || !frame.is_ordinary(is_segment)
+            || frame.wall < hot.last
+            // A tick after the cutoff is silence of less than none.
+            || self.cutoff.0.wrapping_sub(hot.tick.0) as i32 >= SHORTEST_LIFE as i32
+            || HOME && hot.iface != frame.iface
+        {
+            return false;
+        }
+        if frame.key.is_wide() {
+            let wide = wide_of(lines, candidate);
+            if !is_wide_flow(frame.key.kind, slot, wide, &self.ends, &self.extensions) {
+                return false;
+            }
+        }
+        let from = frame.from();
+        hot.bytes[from] += u64::from(frame.wire_len);
+        hot.frames[from] += 1;
+        hot.last = frame.wall;
+        hot.tick = frame.tick;
+        sums.frames += 1;
+        sums.bytes += u64::from(frame.wire_len);
+        if is_segment {
+            // SAFETY: there is a track for every slot.
+            let track = unsafe { self.tcp.get_unchecked_mut(slot as usize) };
+            if !track.advance(&segment_of(frame, false, Roles::default())) {
+                self.segment(slot, frame, false);
+            }
+        }
+        true
+    }
+}

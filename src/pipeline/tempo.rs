@@ -1,0 +1,165 @@
+//! How fast everything goes: the totals of each second, exact, and the history of them.
+//!
+//! A second's rates are what came between two reckonings over the time between them. Live that is about
+//! a second by the clock; of a file it is a second of its packets. Where less has passed, at the end of
+//! a file or when records were lost on the way, the second is made full with its share of the one before.
+
+use std::sync::Arc;
+
+use crate::{
+    base::{counters::Accounts, time::Nanos},
+    capture::source::Clock,
+    packet::descriptor::Cut,
+    pipeline::rates::{DownUp, SHORTEST, Span},
+    snapshot::{history::History, view::Totals},
+};
+
+/// Rates are reckoned over a second.
+const RATE_INTERVAL: Nanos = Nanos::from_millis(950);
+const SECOND: Nanos = Nanos::from_secs(1);
+
+/// Reckons totals a second.
+pub struct Tempo {
+    clock: Clock,
+    /// Of a file: what usually lies between two reckonings.
+    usual: Nanos,
+    last: Option<Reckoned>,
+    /// The totals of the last hour.
+    pub history: Arc<History>,
+}
+
+#[derive(Clone, Copy)]
+struct Reckoned {
+    now: Nanos,
+    packets: u64,
+    opened: u64,
+    closed: u64,
+}
+
+impl Tempo {
+    /// Returns one at engine time 0; cuts come about `interval` apart.
+    pub fn new(clock: Clock, interval: Nanos) -> Self {
+        let usual = Nanos(RATE_INTERVAL.0.next_multiple_of(interval.0.max(1)));
+        Self { clock, usual, last: None, history: Arc::default() }
+    }
+
+    /// Returns the time that is to be reckoned at a cut, if it is due; `now` is whether it must be.
+    pub fn due(&self, cut: &Cut, now: bool) -> Option<Span> {
+        let passed = cut.now.since(self.last.map_or(Nanos(0), |last| last.now));
+        if self.last.is_some() && passed < RATE_INTERVAL && !cut.last && !now {
+            return None;
+        }
+        // A file without a frame for long has no cut then, so that all came at the end of it.
+        let heard = match self.clock {
+            Clock::Live => passed,
+            Clock::Frames => passed.min(self.usual),
+        };
+        let window = match (self.clock, self.last) {
+            // What was before the start is not known, so that it has its real length.
+            (Clock::Live, None) => heard.max(SHORTEST),
+            _ if heard >= RATE_INTERVAL => heard,
+            _ => SECOND,
+        };
+        Some(Span { passed, heard, window })
+    }
+
+    /// Sets the totals of the second before a cut, in which `came` bytes came.
+    pub fn reckon(
+        &mut self,
+        cut: &Cut,
+        span: &Span,
+        came: DownUp<u64>,
+        accounts: &Accounts,
+        totals: &mut Totals,
+    ) {
+        let before = self.last.unwrap_or(Reckoned { now: Nanos(0), packets: 0, opened: 0, closed: 0 });
+        let now = Reckoned {
+            now: cut.now,
+            packets: accounts.taken.packets,
+            opened: totals.opened,
+            closed: totals.closed,
+        };
+        let packets = now.packets.saturating_sub(before.packets) as f64;
+        totals.down = span.rate(came.down as f64, totals.down);
+        totals.up = span.rate(came.up as f64, totals.up);
+        totals.packets_per_second = span.rate(packets, totals.packets_per_second);
+        totals.opened_per_second = span.rate((now.opened - before.opened) as f64, totals.opened_per_second);
+        totals.closed_per_second = span.rate((now.closed - before.closed) as f64, totals.closed_per_second);
+        let history = Arc::make_mut(&mut self.history);
+        if span.passed > span.heard {
+            history.push_silence(before.now, Nanos(cut.now.0 - span.heard.0));
+        }
+        let seconds = match self.clock {
+            Clock::Live => span.passed.max(SHORTEST),
+            Clock::Frames => span.window,
+        };
+        let a_second = [came.down as f64, came.up as f64, packets].map(|n| n / seconds.as_secs_f64());
+        history.push(cut.now, a_second);
+        self.last = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{ids::Epoch, time::Stamp};
+
+    fn cut(ms: u64, last: bool) -> Cut {
+        Cut { epoch: Epoch(1), now: Nanos::from_millis(ms), wall: Stamp(ms), last }
+    }
+
+    /// Cuts at these times, in ms, with the bytes that came before each; returns down at each that was due.
+    fn down(clock: Clock, cuts: &[(u64, u64)]) -> (Vec<f64>, Tempo) {
+        let mut tempo = Tempo::new(clock, SECOND);
+        let (mut totals, mut accounts) = (Totals::default(), Accounts::default());
+        let mut came = DownUp::default();
+        let mut all = Vec::new();
+        for (n, (ms, bytes)) in cuts.iter().enumerate() {
+            came.down += bytes;
+            accounts.taken.packets += bytes / 1000;
+            let cut = cut(*ms, clock == Clock::Frames && n + 1 == cuts.len());
+            let Some(span) = tempo.due(&cut, false) else { continue };
+            tempo.reckon(&cut, &span, std::mem::take(&mut came), &accounts, &mut totals);
+            assert_eq!(totals.packets_per_second * 1000.0, totals.down);
+            all.push(totals.down);
+        }
+        (all, tempo)
+    }
+
+    #[test]
+    fn a_constant_rate_is_what_it_is_from_the_first_cut_to_the_last() {
+        let cuts = [(100, 100_000), (1_100, 1_000_000), (1_600, 500_000), (2_100, 500_000), (3_090, 990_000)];
+        assert_eq!(down(Clock::Live, &cuts).0, [1e6; 4]);
+        // The last tenth of a second of a file stands behind nine of the one before.
+        let cuts = [(1000, 1_000_000), (2000, 1_000_000), (2100, 100_000)];
+        let (rates, tempo) = down(Clock::Frames, &cuts);
+        assert_eq!(rates, [1e6; 3]);
+        assert_eq!(
+            tempo.history.parts(0, 60)[57..],
+            [Some(1e6), Some(1e6), Some(1e5)],
+            "by the packets' second"
+        );
+    }
+
+    #[test]
+    fn a_burst_counts_once() {
+        let (rates, tempo) = down(Clock::Live, &[(100, 0), (1_090, 0), (2_090, 5_000_000), (3_090, 0)]);
+        assert_eq!(rates, [0.0, 0.0, 5e6, 0.0]);
+        assert_eq!(tempo.history.mean_and_peak(0, 60).1, 5e6);
+    }
+
+    #[test]
+    fn a_packet_alone_is_no_more_than_itself() {
+        assert_eq!(down(Clock::Frames, &[(0, 1000)]).0, [1000.0]);
+        assert_eq!(down(Clock::Live, &[(100, 0), (1_100, 1000), (2_100, 0)]).0, [0.0, 1000.0, 0.0]);
+    }
+
+    #[test]
+    fn v10_silence_in_a_file_is_no_gap_and_makes_nothing_slower() {
+        let (rates, tempo) = down(Clock::Frames, &[(1000, 8000), (31_000, 8000), (31_500, 2000)]);
+        assert_eq!(rates, [8000.0, 8000.0, 6000.0]);
+        let parts = tempo.history.parts(0, 60);
+        assert_eq!(parts.iter().flatten().count(), 32);
+        assert_eq!(parts.iter().flatten().sum::<f64>(), 18_000.0, "every byte once");
+    }
+}

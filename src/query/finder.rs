@@ -1,0 +1,328 @@
+//! Finds the rows of a window.
+//!
+//! What is shown and what it sorts by is kept from epoch to epoch ([`crate::query::scan`]), and
+//! nothing is sorted but the window ([`crate::query::select`]). So a million rows cost some
+//! milliseconds, once an epoch and when somebody scrolls out of the window, and the snapshot is
+//! let go right after.
+
+use std::{collections::HashSet, sync::Arc};
+
+use crate::{
+    base::{
+        ids::{Epoch, FlowId},
+        time::Nanos,
+    },
+    query::{
+        census::{Census, Spread},
+        damping::Damper,
+        filter::{eval::Surroundings, plan::Scratch},
+        group::{GroupRequest, GroupView, Members, Sums},
+        kept::{ended_spot, of_row},
+        rest::Rest,
+        scan::{Question, Scan, Spot},
+        select::{self, Entry, Target},
+        shares::{Share, shares},
+        sort::SortBy,
+        watch::{Counted, Firing, Watch, Watcher},
+        window::{Cursor, FrozenAt, Request, View},
+    },
+    snapshot::{
+        ended::{EndedFlow, EndedFlows, EndedList},
+        flow_view::FlowView,
+        row::Row,
+        view::Snapshot,
+    },
+};
+
+/// Finds windows; keeps what it found out between queries (some 20 bytes a row).
+#[derive(Default)]
+pub struct Finder {
+    scan: Scan,
+    damper: Damper,
+    ended: Option<Arc<EndedFlows>>,
+    frozen: Option<(Box<Snapshot>, EndedList)>,
+    top: (Epoch, Vec<Share>, Spread),
+    around: Surroundings,
+    watcher: Watcher,
+    firing: (Epoch, Arc<Vec<Watch>>, Vec<Option<Firing>>),
+    scratch: Scratch,
+}
+impl Finder {
+    /// Returns one that knows the ended flows, too.
+    pub fn with_ended(ended: Arc<EndedFlows>) -> Self {
+        Self { ended: Some(ended), ..Self::default() }
+    }
+
+    /// Answers a request. Costs a look at what has changed and one pass over the keys of all rows;
+    /// another set or order of rows costs a look at all records. Holds the snapshot no longer.
+    pub fn find(&mut self, live: &Snapshot, request: &Request) -> View {
+        self.freeze(live, request.frozen);
+        if self.top.0 != live.epoch {
+            self.top = (live.epoch, shares(live), Spread::sampled(live));
+        }
+        let ended_now = self.ended.as_ref().map(|ended| ended.list()).unwrap_or_default();
+        let frozen = self.frozen.take();
+        let (snapshot, list) = match &frozen {
+            Some((snapshot, list)) => (&**snapshot, list),
+            None => (live, &ended_now),
+        };
+        let mut around = std::mem::take(&mut self.around);
+        around.services = request.services;
+        (around.wall, around.now) = (snapshot.wall, snapshot.now.tick());
+        around.interfaces.clear();
+        let interfaces = snapshot.sources.first().map_or(&[][..], |s| &s.interfaces);
+        around.interfaces.extend(interfaces.iter().map(|i| i.name.clone()));
+        let question = Question {
+            serial: request.serial << 1 | u64::from(request.frozen),
+            filter: request.filter.as_deref(),
+            localhost: request.localhost,
+            only: request.only.as_ref(),
+            sort: request.sort,
+            ended: request.ended.map(|from| (list, from)),
+            around: &around,
+        };
+        let mut view = self.answer(live, snapshot, list, request, &question);
+        view.frozen = frozen.as_ref().map(|(frozen, _)| FrozenAt {
+            wall: frozen.wall,
+            new: live.totals.opened.saturating_sub(frozen.totals.opened),
+        });
+        view.ended_end = list.end();
+        view.groups = request.group.as_ref().map(|group| self.groups(snapshot, group));
+        view.top.clone_from(&self.top.1);
+        view.round_trips = self.top.2;
+        view.census = request.census.then(|| Census::of(snapshot));
+        if self.firing.0 != live.epoch || !Arc::ptr_eq(&self.firing.1, &request.watches) {
+            // Watches look at what is, also while the rows are frozen.
+            let now = Surroundings { wall: live.wall, now: live.now.tick(), ..around.clone() };
+            let firing = self.watcher.look(live, &request.watches, &now);
+            self.firing = (live.epoch, Arc::clone(&request.watches), firing);
+        }
+        view.firing.clone_from(&self.firing.2);
+        view.watched = self.watched(&view.rows, &request.watches, &around);
+        self.frozen = frozen;
+        self.around = around;
+        view
+    }
+
+    /// Calls `each` with every row that the request shows, in its order.
+    ///
+    /// # Errors
+    /// Those of `each`.
+    pub fn export<E>(
+        &mut self,
+        live: &Snapshot,
+        request: &Request,
+        mut each: impl FnMut(&Row) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let all = Request {
+            cursor: Cursor::First,
+            around: usize::MAX / 2,
+            keep: None,
+            exact: true,
+            group: None,
+            ..request.clone()
+        };
+        let view = self.find(live, &all);
+        for row in &view.rows {
+            each(row)?;
+        }
+        Ok(view.rows.len())
+    }
+
+    fn freeze(&mut self, live: &Snapshot, frozen: bool) {
+        if !frozen {
+            self.frozen = None;
+        } else if self.frozen.is_none() {
+            let ended = self.ended.as_ref().map(|ended| ended.list()).unwrap_or_default();
+            // Without memory for a copy it goes on live.
+            self.frozen = live.detached().map(|copy| (Box::new(copy), ended));
+        }
+    }
+
+    fn answer(
+        &mut self,
+        live: &Snapshot,
+        snapshot: &Snapshot,
+        list: &EndedList,
+        request: &Request,
+        question: &Question,
+    ) -> View {
+        let counts = self.scan.update(snapshot, question);
+        let first_ended = self.scan.ended_first();
+        let wanted = match request.cursor {
+            Cursor::On(id) if snapshot.find(id).is_none() => {
+                request.ended.and_then(|_| ended_spot(list, first_ended, id))
+            }
+            _ => None,
+        };
+        let gone = request.keep.as_ref().filter(|k| snapshot.find(k.row.id).is_none() && wanted.is_none());
+        let gone = gone.map(|kept| kept.as_gone(snapshot.wall));
+        let kept_flow = gone.as_ref().map(|kept| of_row(&kept.row));
+        let extra = kept_flow
+            .as_ref()
+            .map(|flow| Entry { key: self.scan.key_of(&flow.view(), question), spot: Spot::Kept });
+        let places = counts.matched + usize::from(extra.is_some());
+        let target = match request.cursor {
+            Cursor::First => Target::Place(0),
+            Cursor::Last => Target::Place(places),
+            Cursor::At(place) => Target::Place(place),
+            Cursor::On(id) => match (snapshot.find(id), wanted, extra) {
+                (Some(at), ..) => Target::Row(Entry {
+                    key: self.scan.key_of(&snapshot.flow(at), question),
+                    spot: Spot::Live(at),
+                }),
+                (None, Some((spot, flow)), _) => {
+                    Target::Row(Entry { key: self.scan.key_of(&flow.view(), question), spot })
+                }
+                (None, None, Some(entry)) if gone.as_ref().is_some_and(|k| k.row.id == id) => {
+                    Target::Row(entry)
+                }
+                _ => Target::Place(0),
+            },
+        };
+        let record = |spot: Spot| match spot {
+            Spot::Live(at) => snapshot.record(at),
+            Spot::Ended(n) => list.get(first_ended + u64::from(n)).map(|f| f.record).unwrap_or_default(),
+            Spot::Kept => kept_flow.as_ref().map(|f| f.record).unwrap_or_default(),
+        };
+        let found = select::window(&self.scan, extra, places, target, request.around, |a, b| {
+            let rank = |spot| {
+                let r = record(spot);
+                (
+                    r.hot.key.addresses(&r.wide),
+                    r.hot.key.ports,
+                    r.hot.key.proto,
+                    r.wide.extension.tunnel_id,
+                    r.id,
+                )
+            };
+            rank(a).cmp(&rank(b))
+        });
+        let mut rows: Vec<Row> = found
+            .rows
+            .iter()
+            .filter_map(|entry| match entry.spot {
+                Spot::Live(at) => Some(snapshot.row(at)),
+                Spot::Ended(n) => list.get(first_ended + u64::from(n)).map(EndedFlow::row),
+                Spot::Kept => gone.as_ref().map(|kept| kept.row.clone()),
+            })
+            .collect();
+        let mut selected = (places > 0).then_some(found.place.min(places.saturating_sub(1)));
+        self.damp(&mut rows, found.first, &mut selected, request, snapshot.now);
+        View {
+            epoch: live.epoch,
+            cursor: request.cursor,
+            now: live.now,
+            wall: live.wall,
+            accounts: live.accounts,
+            totals: live.totals,
+            history: Arc::clone(&live.history),
+            lost: live.lost(),
+            kernel_drops: live.kernel_drops(),
+            seen: live.seen(),
+            sources: live.sources.clone(),
+            stages: live.stages.clone(),
+            epochs_skipped: live.epochs_skipped,
+            owner_method: live.owner_method.clone(),
+            ended: live.ended,
+            frozen: None,
+            serial: request.serial,
+            top: Vec::new(),
+            round_trips: Spread::default(),
+            groups: None,
+            census: None,
+            firing: Vec::new(),
+            watched: HashSet::new(),
+            listening: Arc::default(),
+            ended_end: 0,
+            all: counts.all,
+            len: counts.matched,
+            hidden: counts.hidden,
+            first: found.first,
+            rows,
+            selected,
+            gone,
+        }
+    }
+
+    /// Keeps rows that are sorted by a rate in their places for a moment.
+    fn damp(
+        &mut self,
+        rows: &mut [Row],
+        first: usize,
+        selected: &mut Option<usize>,
+        request: &Request,
+        now: Nanos,
+    ) {
+        let by = request.sort.by;
+        if !by.is_rate() {
+            return;
+        }
+        if request.exact || request.undamped || request.frozen {
+            return self.damper.reset(rows.iter().map(|row| row.id), now);
+        }
+        let rate = |row: &Row| match by {
+            SortBy::Down => f64::from(row.down_up().0),
+            _ => f64::from(row.down_up().1),
+        };
+        let rates: Vec<_> = rows.iter().map(|row| (row.id, rate(row))).collect();
+        let order = self.damper.settle(&rates, request.sort.descending, now);
+        let chosen = selected.and_then(|place| place.checked_sub(first));
+        if let Some(place) = chosen.and_then(|chosen| order.iter().position(|n| *n == chosen)) {
+            // A cursor at a place stays there, one on a row goes with it.
+            if matches!(request.cursor, Cursor::On(_)) {
+                *selected = Some(place + first);
+            }
+        }
+        let sorted: Vec<Row> = order.iter().map(|n| rows[*n].clone()).collect();
+        rows.clone_from_slice(&sorted);
+    }
+
+    /// Returns which rows a watch looks for.
+    fn watched(&mut self, rows: &[Row], watches: &[Watch], around: &Surroundings) -> HashSet<FlowId> {
+        let filters: Vec<_> = watches
+            .iter()
+            .filter_map(|watch| match &watch.counts {
+                Counted::Rows(filter) if watch.on => Some(filter),
+                _ => None,
+            })
+            .collect();
+        if filters.is_empty() {
+            return HashSet::new();
+        }
+        let flows: Vec<_> =
+            rows.iter().filter(|row| row.end.is_none()).map(|row| (row, of_row(row))).collect();
+        let mut watched = HashSet::new();
+        for filter in filters {
+            // Answers are those of one filter.
+            self.scratch.forget();
+            watched.extend(flows.iter().filter_map(|(row, flow)| {
+                let flow = FlowView { rate: row.rate, silence: row.silence, ..flow.view() };
+                filter.holds(&flow, around, &mut self.scratch).then_some(row.id)
+            }));
+        }
+        watched
+    }
+
+    fn groups(&self, snapshot: &Snapshot, request: &GroupRequest) -> GroupView {
+        let looked = snapshot.looks_for_owners();
+        let mut sums = Sums::new(request.by, looked, snapshot.wall);
+        let mut members = Members::new(request.by, looked, &request.open);
+        let (mut rest, mut turn) = (Rest::default(), 0_u32);
+        self.scan.each(|_, spot| {
+            let Spot::Live(at) = spot else { return };
+            turn = turn.wrapping_add(1);
+            if turn.is_multiple_of(256) {
+                rest.now_and_then();
+            }
+            let flow = snapshot.flow(at);
+            sums.add(&flow);
+            members.add(at, &flow);
+        });
+        GroupView::of(&sums, members, snapshot, request)
+    }
+}
+
+#[cfg(test)]
+#[path = "finder_tests.rs"]
+mod tests;

@@ -1,0 +1,440 @@
+//! Windows against the whole order, epoch by epoch.
+
+use std::net::Ipv4Addr;
+
+use super::*;
+use crate::{
+    base::time::Stamp,
+    dpi::{fact::Fact, service::Service},
+    flow::{
+        entry::{Evidence, FlowRecord, Roles},
+        state::{EndReason, FlowState},
+    },
+    process::owner::Owner,
+    query::{
+        column::{self, Look},
+        filter::{eval::Filter, parse},
+        group::{GroupBy, GroupName, GroupSort},
+        kept::Kept,
+        sort::{SORTS, Sort},
+        window::Localhost,
+    },
+    snapshot::{app::App, sample},
+};
+
+/// `count` rows whose order of creation is a permutation of their slots; every eighth stamp
+/// is shared by two.
+fn records(count: u32) -> Vec<(FlowRecord, [f32; 2])> {
+    (0..count)
+        .map(|n| {
+            let low = Ipv4Addr::from(0x0a00_0000 + n);
+            let high = Ipv4Addr::from(0xc000_0200_u32);
+            let mut r = sample::record([(low.into(), 1000), (high.into(), 443)], 6);
+            let turn = (u64::from(n) * 7919) % u64::from(count);
+            r.facts.first = Stamp((turn - u64::from(turn % 8 == 1)) * 1000);
+            r.facts.generation = n;
+            r.hot.state = FlowState::Established;
+            (r, [0.0; 2])
+        })
+        .collect()
+}
+
+fn snapshot(records: &[(FlowRecord, [f32; 2])]) -> Snapshot {
+    sample::of_rows(records, Nanos(0), Stamp(1_000_000_000))
+}
+
+fn in_order(records: &[(FlowRecord, [f32; 2])]) -> Vec<FlowId> {
+    let mut all: Vec<_> = records
+        .iter()
+        .enumerate()
+        .filter(|(_, r)| r.0.hot.is_live())
+        .map(|(n, (r, _))| (r.facts.first, r.hot.key.ends, sample::id_of(n, &r.facts)))
+        .collect();
+    all.sort_unstable();
+    all.into_iter().map(|(_, _, id)| id).collect()
+}
+
+fn ids(view: &View) -> Vec<FlowId> {
+    view.rows.iter().map(|r| r.id).collect()
+}
+
+#[test]
+fn a_window_is_a_piece_of_the_whole_order() {
+    let records = records(1009);
+    let snapshot = snapshot(&records);
+    let all = in_order(&records);
+    let mut finder = Finder::default();
+    for (cursor, first, end, selected) in [
+        (Cursor::First, 0, 21, 0),
+        (Cursor::Last, 988, 1009, 1008),
+        (Cursor::At(500), 480, 521, 500),
+        (Cursor::At(5000), 988, 1009, 1008),
+        (Cursor::On(all[77]), 57, 98, 77),
+    ] {
+        let view = finder.find(&snapshot, &Request { cursor, around: 20, ..Request::default() });
+        assert_eq!((view.first, view.selected), (first, Some(selected)), "{cursor:?}");
+        assert_eq!(ids(&view), all[first..end], "{cursor:?}");
+        assert_eq!(view.len, 1009);
+    }
+}
+
+#[test]
+fn a_selected_row_that_ends_keeps_its_place() {
+    let mut records = records(101);
+    let all = in_order(&records);
+    let before = snapshot(&records);
+    let cursor = Cursor::On(all[50]);
+    let row = before.row(before.find(all[50]).unwrap());
+    records[all[50].slot() as usize].0 = FlowRecord::default();
+    let mut after = snapshot(&records);
+    after.wall = Stamp(601_000_000_000);
+    let keep = Some(Kept { row, ended: None });
+    let mut request = Request { cursor, around: 3, keep, ..Request::default() };
+    let mut finder = Finder::default();
+    let view = finder.find(&after, &request);
+    assert_eq!((view.len, view.places(), view.selected), (100, 101, Some(50)));
+    assert_eq!(ids(&view), all[47..54]);
+    let gone = view.gone.unwrap();
+    assert_eq!(gone.ended, Some((after.wall, Some(EndReason::Timeout))));
+
+    // The time of the end is that of the first epoch without it.
+    request.keep = Some(gone.clone());
+    let mut later = snapshot(&records);
+    later.wall = Stamp(700_000_000_000);
+    assert_eq!(finder.find(&later, &request).gone.unwrap().ended, gone.ended);
+
+    // Without a row to keep, a lost selection starts over.
+    request.keep = None;
+    assert_eq!(finder.find(&later, &request).selected, Some(0));
+}
+
+#[test]
+fn connections_with_itself_can_be_hidden() {
+    let end = |s: &str| (s.parse().unwrap(), 80);
+    let ours = Roles::new(0, Evidence::Handshake, [true, true]);
+    let rows: Vec<_> = [
+        (["127.0.0.1", "127.0.0.53"], Roles::default(), true),
+        (["10.0.0.1", "10.0.0.1"], ours, true),
+        (["10.0.0.1", "10.0.0.1"], Roles::default(), false),
+        (["10.0.0.1", "10.0.0.2"], ours, false),
+        (["127.0.0.1", "128.0.0.1"], ours, false),
+        (["::1", "::1"], ours, true),
+        (["2001:db8::1", "2001:db8::1"], ours, true),
+        (["2001:db8::1", "2001:db8::2"], ours, false),
+    ]
+    .into_iter()
+    .map(|(ends, roles, hidden)| {
+        let mut r = sample::record(ends.map(end), 6);
+        r.hot.roles = roles;
+        r.facts.vlan = u16::from(hidden);
+        (r, [0.0; 2])
+    })
+    .collect();
+    let snapshot = snapshot(&rows);
+    let request = Request { around: 10, localhost: Localhost::Hide, ..Request::default() };
+    let view = Finder::default().find(&snapshot, &request);
+    assert_eq!((view.len, view.hidden), (4, 4));
+    assert!(view.rows.iter().all(|r| r.vlan.is_none()));
+    let shown = Finder::default().find(&snapshot, &Request { around: 10, ..Request::default() });
+    assert_eq!((shown.len, shown.hidden), (8, 0));
+}
+
+/// Rows with all kinds of states, ports, rates and owners, some addresses twice.
+fn mixed(count: u32) -> Snapshot {
+    let rows: Vec<_> = records(count)
+        .into_iter()
+        .enumerate()
+        .map(|(n, (mut r, _))| {
+            let n = n as u64;
+            let mix = |salt: u64| (n + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+            r.hot.state = FlowState::ALL[(mix(1) % 23) as usize];
+            r.hot.key.proto = [6, 17, 1][(mix(2) % 3) as usize];
+            r.hot.key.ports = [1000 + (mix(3) % 7) as u16, [443, 80, 22][(mix(4) % 3) as usize]];
+            r.hot.bytes = [mix(5) % 50, mix(6)];
+            r.facts.rtt_data_us = (mix(7) % 9) as u32;
+            r.facts.retransmits = [(mix(8) % 4) as u32, 0];
+            (r, [(mix(9) % 5) as f32, mix(10) as f32])
+        })
+        .collect();
+    let mut snapshot = snapshot(&rows);
+    snapshot.owner_method.method = "bpf";
+    for n in 0..count as usize {
+        if n % 3 == 0 {
+            let mut app = App::of(Service::ALL[n % 50]);
+            app.learn(Fact::Sni, format!("host{}.example", n % 17).as_bytes());
+            sample::set_app(&mut snapshot, n, app);
+        }
+        if n % 4 == 0 {
+            let name = ["nginx", "firefox", "Sshd"][n % 3].into();
+            sample::set_owner(&mut snapshot, n, Owner { name, pid: Some(n as u32 % 9), ..Owner::default() });
+        }
+    }
+    snapshot
+}
+
+fn name(_: u8, port: u16) -> Option<&'static str> {
+    [(443, "https"), (22, "ssh")].into_iter().find(|(p, _)| *p == port).map(|(_, n)| n)
+}
+
+/// What a column shows, in a form that sorts as the column must.
+fn shown(by: SortBy, row: &Row) -> (u64, String) {
+    let look = Look {
+        signs: crate::query::signs::Signs::UNICODE,
+        digits: crate::query::format::Digits::Three,
+        services: Some(name),
+        no_owners: false,
+        wall: Stamp(0),
+        bits: false,
+    };
+    let text = |t: String| (u64::from(t.is_empty()), t.to_lowercase());
+    let end = |end: usize| match row.addresses[end] {
+        std::net::IpAddr::V4(a) => (u64::from(u32::from(a)) << 16 | u64::from(row.ports[end]), String::new()),
+        std::net::IpAddr::V6(_) => (u64::MAX, String::new()),
+    };
+    match by {
+        SortBy::Created => (row.first.0, String::new()),
+        SortBy::Protocol => text(column::protocol(row).into_owned()),
+        SortBy::Local => end(row.local()),
+        SortBy::Remote => end(row.remote()),
+        SortBy::State => text(row.state_text().into()),
+        SortBy::Service => {
+            let service = column::service(row, &look).into_owned();
+            let rank = match service.parse::<u64>() {
+                Ok(port) => 1000 + port,
+                Err(_) if service.is_empty() => u64::MAX,
+                Err(_) => 0,
+            };
+            (rank, service)
+        }
+        SortBy::Application => text(row.app.as_ref().map_or(String::new(), |a| {
+            crate::query::application::application(a, row.ports, 1 - row.roles.initiator())
+        })),
+        SortBy::Process => match &row.owner {
+            Some(o) => (0, format!("{} ({:>10})", o.name.to_lowercase(), o.pid.unwrap_or(0))),
+            None => (1, String::new()),
+        },
+        SortBy::Down => (row.down_up().0 as u64, String::new()),
+        SortBy::Up => (row.down_up().1 as u64, String::new()),
+        SortBy::Rtt => (row.rtt_data.map_or(0, |r| r.0), String::new()),
+        SortBy::Age => (u64::MAX - row.first.0, String::new()),
+        SortBy::Total => (row.bytes[0] + row.bytes[1], String::new()),
+        SortBy::Retransmits => (row.retransmits.iter().map(|n| u64::from(*n)).sum(), String::new()),
+        SortBy::Left => (row.left().0 >> 20, String::new()),
+    }
+}
+
+#[test]
+fn so1_every_sort_orders_by_what_its_column_shows() {
+    let snapshot = mixed(3000);
+    for (n, sort) in SORTS.iter().enumerate() {
+        for descending in [false, true] {
+            let request = Request {
+                around: 5000,
+                sort: Sort { by: sort.by, descending },
+                services: Some(name),
+                exact: true,
+                serial: 2 * n as u64 + u64::from(descending),
+                ..Request::default()
+            };
+            let mut finder = Finder::default();
+            let view = finder.find(&snapshot, &request);
+            assert_eq!(view.rows.len(), 3000);
+            for pair in view.rows.windows(2) {
+                let [a, b] = [&pair[0], &pair[1]].map(|row| (shown(sort.by, row), row.first));
+                let right = match descending {
+                    false => a.0 <= b.0,
+                    true => a.0 >= b.0,
+                };
+                assert!(right, "{} descending: {descending}: {a:?} before {b:?}", sort.name);
+                assert!(a.0 != b.0 || a.1 <= b.1 || sort.by == SortBy::Created, "{}: {a:?} {b:?}", sort.name);
+            }
+            // Any window is a piece of it.
+            for at in [0, 1, 17, 1500, 2990, 2999] {
+                let request = Request { cursor: Cursor::At(at), around: 20, ..request.clone() };
+                let piece = finder.find(&snapshot, &request);
+                let all = &view.rows[piece.first..piece.first + piece.rows.len()];
+                assert!(piece.rows.iter().zip(all).all(|(a, b)| a.id == b.id), "{} at {at}", sort.name);
+                let on = Request { cursor: Cursor::On(view.rows[at].id), ..request };
+                assert_eq!(finder.find(&snapshot, &on).selected, Some(at), "{}", sort.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn filters_keep_the_order_and_count_what_they_hide() {
+    let snapshot = mixed(1000);
+    let filtered = |text: &str, serial| {
+        let filter = Filter::new(parse(text).unwrap().expr.unwrap(), Some(name));
+        let request = Request { around: 5000, filter: Some(Arc::new(filter)), serial, ..Request::default() };
+        Finder::default().find(&snapshot, &request)
+    };
+    let all = Finder::default().find(&snapshot, &Request { around: 5000, ..Request::default() });
+    let nginx = filtered("process:nginx", 1);
+    assert!(nginx.len > 0 && nginx.all == 1000);
+    assert!(nginx.rows.iter().all(|r| r.owner.as_ref().is_some_and(|o| &*o.name == "nginx")));
+    let rest = filtered("!process:nginx", 2);
+    assert_eq!(nginx.len + rest.len, all.len);
+    let left: Vec<_> =
+        all.rows.iter().filter(|r| rest.rows.iter().any(|o| o.id == r.id)).map(|r| r.id).collect();
+    assert_eq!(ids(&rest), left);
+    assert_eq!(filtered("process:nothing", 3).selected, None);
+}
+
+#[test]
+fn the_same_question_at_the_next_epoch_gives_what_a_new_one_would() {
+    let mut rows = records(2000);
+    let filter =
+        || Some(Arc::new(Filter::new(parse("port:443 !10.0.0.7 up>=0").unwrap().expr.unwrap(), None)));
+    let mut kept: [Finder; 4] = Default::default();
+    let mut before = rows.clone();
+    for round in 0..20_u32 {
+        for n in (round..2000).step_by(97) {
+            let row = &mut rows[n as usize];
+            match (n + round) % 4 {
+                0 => row.0 = FlowRecord::default(),
+                1 => row.1 = [round as f32 * 10.0, n as f32],
+                2 => row.0.hot.bytes[0] += 1000,
+                _ => row.0.hot.state = FlowState::TimeWait,
+            }
+        }
+        // Every other epoch only the last rows change.
+        let changed = if round % 2 == 0 { 0 } else { 1900 };
+        if changed > 0 {
+            rows[..changed as usize].clone_from_slice(&before[..changed as usize]);
+        }
+        before.clone_from(&rows);
+        let mut snapshot = sample::of_rows_changed(&rows, changed as usize, Nanos(0), Stamp(1_000_000_000));
+        snapshot.now = Nanos::from_secs(u64::from(round));
+        if changed == 0 {
+            kept = Default::default();
+        }
+        let sorts = [SortBy::Created, SortBy::Up, SortBy::Total, SortBy::State];
+        for (kept, sort) in kept.iter_mut().zip(sorts) {
+            let request = Request {
+                around: 3000,
+                filter: filter(),
+                sort: Sort::by(sort),
+                exact: true,
+                ..Request::default()
+            };
+            let fresh = Finder::default().find(&snapshot, &request);
+            assert_eq!(ids(&kept.find(&snapshot, &request)), ids(&fresh), "{round}");
+        }
+    }
+}
+
+#[test]
+fn ended_flows_are_rows_when_asked_for() {
+    let records = records(100);
+    let all = in_order(&records);
+    let snapshot = snapshot(&records);
+    let ended = Arc::new(EndedFlows::new(1 << 20));
+    for n in 0..50_u32 {
+        let mut record = records[n as usize].0;
+        record.facts.first = Stamp(u64::from(n) * 2000 + 500);
+        record.facts.generation = 1000 + n;
+        record.id = FlowId::new(0, n, 1000 + n);
+        record.end = Some(EndReason::Fin);
+        ended.push(record.into());
+    }
+    let mut finder = Finder::with_ended(ended);
+    let request = Request { around: 500, ..Request::default() };
+    assert_eq!(ids(&finder.find(&snapshot, &request)), all);
+    let request = Request { ended: Some(0), serial: 1, ..request };
+    let view = finder.find(&snapshot, &request);
+    assert_eq!((view.len, view.rows.len(), view.ended_end), (150, 150, 50));
+    assert!(view.rows.windows(2).all(|w| w[0].first <= w[1].first));
+    let id = FlowId::new(0, 30, 1030);
+    let on = finder.find(&snapshot, &Request { cursor: Cursor::On(id), ..request.clone() });
+    assert_eq!(on.rows[on.selected.unwrap()].id, id);
+    // Those that were cleared away are gone.
+    let view = finder.find(&snapshot, &Request { ended: Some(40), serial: 2, ..request });
+    assert_eq!(view.len, 110);
+}
+
+#[test]
+fn a_frozen_view_stays_while_the_head_goes_on() {
+    let mut records = records(100);
+    let before = snapshot(&records);
+    let mut finder = Finder::default();
+    let request = Request { around: 500, frozen: true, ..Request::default() };
+    let first = finder.find(&before, &request);
+    records.truncate(50);
+    let mut after = snapshot(&records);
+    after.totals.opened = 107;
+    after.wall = Stamp(9_000_000_000);
+    let second = finder.find(&after, &request);
+    assert_eq!(ids(&second), ids(&first));
+    assert_eq!(
+        (second.wall, second.frozen.unwrap().wall, second.frozen.unwrap().new),
+        (after.wall, before.wall, 7)
+    );
+    let live = finder.find(&after, &Request { frozen: false, ..request });
+    assert_eq!((live.len, live.frozen.is_none()), (50, true));
+}
+
+fn heads(groups: &GroupView) -> impl Iterator<Item = &crate::query::group::Group> {
+    groups.lines.iter().filter_map(|line| match line {
+        crate::query::group::GroupLine::Group { group, .. } => Some(&**group),
+        _ => None,
+    })
+}
+
+#[test]
+fn open_groups_show_the_rows_that_move_most() {
+    let snapshot = mixed(3000);
+    let group = GroupRequest {
+        by: GroupBy::Process,
+        sort: GroupSort::Connections,
+        flipped: false,
+        open: vec![GroupName::Forwarded],
+        name: None,
+        place: 0,
+        around: 5000,
+    };
+    let view = Finder::default().find(&snapshot, &Request { group: Some(group), ..Request::default() });
+    let groups = view.groups.unwrap();
+    let rows: Vec<_> = groups.lines.iter().filter(|l| l.name().flow.is_some()).collect();
+    assert_eq!(rows.len(), 200);
+    let forwarded = heads(&groups).find(|g| g.name == GroupName::Forwarded).unwrap();
+    let more = groups.lines.iter().find_map(|line| match line {
+        crate::query::group::GroupLine::More { count, .. } => Some(*count),
+        _ => None,
+    });
+    assert_eq!(more, Some(forwarded.flows - 200));
+    assert_eq!(groups.len, groups.groups + 201);
+}
+
+#[test]
+fn groups_sum_up_to_the_whole() {
+    let snapshot = mixed(500);
+    let group = GroupRequest {
+        by: GroupBy::Process,
+        sort: GroupSort::Rate,
+        flipped: false,
+        open: Vec::new(),
+        name: None,
+        place: 0,
+        around: 100,
+    };
+    for by in [GroupBy::Process, GroupBy::Host] {
+        let group = Some(GroupRequest { by, ..group.clone() });
+        let view = Finder::default().find(&snapshot, &Request { group, ..Request::default() });
+        let groups = view.groups.unwrap();
+        assert_eq!(heads(&groups).map(|g| g.flows).sum::<usize>(), 500);
+        let all = snapshot.totals.down + snapshot.totals.up;
+        assert!((groups.sum.0 + groups.sum.1 - all).abs() < 1e-6 * all);
+        assert!(heads(&groups).collect::<Vec<_>>().windows(2).all(|w| w[0].rate() >= w[1].rate()));
+        assert!(!view.top.is_empty() && view.top.windows(2).all(|w| w[0].rate >= w[1].rate));
+    }
+}
+
+#[test]
+fn no_rows_give_an_empty_window() {
+    let snapshot = snapshot(&[]);
+    for cursor in [Cursor::First, Cursor::Last, Cursor::At(3), Cursor::On(FlowId::new(3, 9, 1))] {
+        let view = Finder::default().find(&snapshot, &Request { cursor, ..Request::default() });
+        assert_eq!((view.selected, view.places()), (None, 0));
+    }
+}
