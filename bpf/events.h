@@ -10,7 +10,6 @@ enum event_kind {
 	EVENT_SOCKET = 2,  /* struct socket_event */
 	EVENT_CLOSED = 3,  /* struct short_event: a socket */
 	EVENT_EXIT = 4,    /* struct short_event: a process */
-	EVENT_CONNECT = 5, /* struct short_event: who connects a socket without a port, if nothing here can keep that */
 };
 
 /* Flags of a socket. */
@@ -32,7 +31,7 @@ enum {
 /* A socket, and a process that has it. SOCKET_EVENT_V4 bytes of it with IPv4, else all. */
 struct socket_event {
 	u32 kind;
-	u32 pid;	/* thread group; 0: the one of the socket's EVENT_CONNECT */
+	u32 pid;	/* thread group; 0: not known */
 	u64 start_ns;	/* when the process started, since boot */
 	u64 at_ns;	/* CLOCK_MONOTONIC */
 	u64 socket;	/* address of struct sock: names it for its life */
@@ -69,7 +68,7 @@ struct process_event {
 	char command[COMMAND_BYTES]; /* arguments, each with its NUL; empty: ask /proc */
 };
 
-/* A socket or a process is over, or both meet. */
+/* A socket or a process is over. */
 struct short_event {
 	u32 kind;
 	u32 pid;

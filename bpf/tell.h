@@ -15,11 +15,11 @@
 #define NAME_BYTES 256
 
 /* Events, read every 10 ms. Full: the event is dropped and counted in `lost`; a pass over all sockets repairs
- * that. Larger costs more: what comes round less often is in no cache.
+ * that.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 2 << 20);
+	__uint(max_entries, 8 << 20);
 } events SEC(".maps");
 
 /* Events that found no room. */
@@ -80,7 +80,7 @@ static __always_inline u32 path_of(struct file *file, char *out, u32 *flags)
 	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
 	u32 in_mount = bpf_core_field_offset(struct mount, mnt);
 	struct mount *mount = (void *)mnt - in_mount;
-	u32 len = 0;
+	u64 len = 0;
 	int i;
 
 #pragma clang loop unroll(disable)
@@ -89,6 +89,9 @@ static __always_inline u32 path_of(struct file *file, char *out, u32 *flags)
 		const unsigned char *name;
 		long n;
 
+		/* Changes nothing, but lets verifiers take all ways to this place for the same. */
+		barrier_var(len);
+		len &= 2 * PATH_BYTES - 1;
 		if (dentry == BPF_CORE_READ(mnt, mnt_root)) {
 			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
 
@@ -104,7 +107,9 @@ static __always_inline u32 path_of(struct file *file, char *out, u32 *flags)
 		if (len > PATH_BYTES - NAME_BYTES)
 			break;
 		name = BPF_CORE_READ(dentry, d_name.name);
-		n = bpf_probe_read_kernel_str(&out[len], NAME_BYTES, name);
+		/* Says again what was just made sure: verifiers up to 6.1 have forgotten it by now. */
+		barrier_var(len);
+		n = bpf_probe_read_kernel_str(&out[len & (PATH_BYTES - 1)], NAME_BYTES, name);
 		if (n <= 0 || n > NAME_BYTES)
 			return len;
 		len += n;
@@ -143,7 +148,8 @@ static __always_inline void fill_process(struct process_event *event, struct tas
 	event->flags = flags;
 }
 
-static __noinline int tell_new_process(u32 pid, u64 start_ns)
+/* Not static, so that verifiers look at it once, and not again for each caller. */
+__noinline int tell_new_process(u32 pid, u64 start_ns)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);

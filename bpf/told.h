@@ -25,7 +25,7 @@
 
 /* Who connects: see connecting.h. */
 struct connecting {
-	u64 socket; /* by number_of; 0: free */
+	u64 socket; /* by number_of */
 	u64 start_ns;
 	u64 since;  /* ticks */
 	u32 pid;

@@ -1,16 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /* Tracepoints with type information (5.8): no kprobe, no perf event, no trampoline. */
 
-/* The attempt of a process to connect is over, well or badly: the socket has its ends now. */
-static __always_inline void tell_connected(struct sock *sk)
-{
-	u64 socket = number_of(sk, 1);
-	struct told_with with = {};
-
-	take_connecting(mix(socket >> 6), socket, &with);
-	tell_socket(sk, &with, 1);
-}
-
 static __always_inline void begin_connect(struct sock *sk)
 {
 	struct caller caller = this_caller();
@@ -18,10 +8,18 @@ static __always_inline void begin_connect(struct sock *sk)
 	u64 hash = mix(socket >> 6);
 
 	tell_process(&caller);
-	if (!keep_connecting(hash, socket, &caller) &&
-	    !tell_short(EVENT_CONNECT, caller.pid, caller.start_ns, (u64)sk))
-		return;
-	put_word(socket_set(hash), socket_word(hash, 0, &caller), SOCKET_TAG);
+	keep_connecting(socket_line(hash), socket, hash, &caller);
+}
+
+/* The attempt to connect is over, well or badly: the socket has its ends now. */
+static __always_inline void tell_connected(struct sock *sk)
+{
+	u64 socket = number_of(sk, 1);
+	u64 hash = mix(socket >> 6);
+	struct told_with with = {};
+
+	take_connecting(socket_line(hash), socket, hash, &with);
+	tell_socket(sk, &with, 1);
 }
 
 /* inet_sock_set_state: every change of a TCP socket's state. Entering SYN_SENT and LISTEN happens in the

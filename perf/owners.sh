@@ -105,7 +105,7 @@ PY
     for method in ${METHODS:-bpf proc}; do
         "$rustnet" -i ownp0 --headless --owners "$method" >"$work/open.jsonl" &
         local pid=$!
-        while ! grep -q header "$work/open.jsonl"; do sleep 0.1; done
+        while ! grep -qs header "$work/open.jsonl"; do sleep 0.1; done
         ip netns exec $ns python3 "$work/ask.py" "$work/truth"
         sleep 2
         kill -INT $pid

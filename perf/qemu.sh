@@ -9,6 +9,8 @@
 #   WORK     where that is kept
 #   COUNT    connections of each kind and life (100)
 #   LIVES    ms (1 10 100)
+#   KVM      not empty: with /dev/kvm instead of emulation
+#   PATIENCE seconds until it is given up (900)
 #
 # Needs qemu-system-x86_64, busybox (static), cpio, cc; no root, no KVM. Ends with a message where one is missing.
 arguments="$*"
@@ -118,9 +120,10 @@ INIT
         echo "WITHOUT='${without#-}' FIRST=$first"
         cat <<'INIT'
 export RUSTNET_BPF_WITHOUT="$WITHOUT"
+rm -f /tmp/out.jsonl; touch /tmp/out.jsonl
 rustnet -i lo --headless --duration 3600 --owners bpf >/tmp/out.jsonl 2>/tmp/err & watcher=$!
 n=0; while ! grep -q header /tmp/out.jsonl && [ $n -lt 60 ]; do sleep 1; n=$((n + 1)); done
-sleep 3
+sleep 6
 for ms in $LIVES; do
     /load $COUNT $ms x $FIRST
     FIRST=$((FIRST + 2 * COUNT))
@@ -136,7 +139,7 @@ for ms in $LIVES; do
           name = ""; if (match($0, /"process":"[^"]*"/)) name = substr($0, RSTART + 11, RLENGTH - 12)
           kind = (port - first) % 2; seen[kind]++
           if (name == "c" port) right[kind]++; else if (name != "") { wrong[kind]++; print "RESULT   wrong: " port " is " name } }
-        END { for (k = 0; k < 2; k++) printf "RESULT without \047%s\047 %s %d ms: %d of %d right, %d wrong\n", without, k ? "udp" : "tcp", ms, right[k], count, wrong[k] }'
+        END { for (k = 0; k < 2; k++) printf "RESULT without \047%s\047 %s %d ms: %d of %d right, %d wrong, %d seen\n", without, k ? "udp" : "tcp", ms, right[k], count, wrong[k], seen[k] }'
     FIRST=$((FIRST + 2 * COUNT))
 done
 tail -1 /tmp/out.jsonl | grep -oE '"owner[a-z_]*":("[^"]*"|[0-9]+)' | tr "\n" " " | sed "s/^/RESULT   /"; echo
@@ -149,8 +152,9 @@ INIT
 chmod +x "$work/root/init"
 (cd "$work/root" && find . | cpio -o -H newc --quiet | gzip -1) >"$work/initramfs.gz"
 
+# Emulated, unless asked: where this is a guest itself, /dev/kvm may be there and hang.
 accelerate=
-[ -w /dev/kvm ] && accelerate=-enable-kvm
+[ -n "${KVM:-}" ] && accelerate=-enable-kvm
 echo "qemu $(basename "$kernel") ${accelerate:-(emulated)}"
 # shellcheck disable=SC2086
 timeout "${PATIENCE:-900}" qemu-system-x86_64 -m 1024 -smp 2 -nographic -no-reboot $accelerate \

@@ -22,12 +22,16 @@ const MOST_RETRIES: usize = 1 << 16;
 /// the next cut.
 const PAUSES: [u64; 12] = [0, 0, 0, 1, 1, 2, 4, 8, 15, 30, 60, 120];
 
+/// Tries without an answer after which a flow counts as one without owner.
+const SURE: u8 = 3;
+
 /// Owners of all flows of all workers.
 pub struct Attribution {
     owners: Box<dyn Owners>,
     workers: Vec<Table>,
     retries: Vec<Retry>,
     changed: Vec<FlowId>,
+    unknown: u64,
 }
 
 /// What is known of one worker's flows.
@@ -55,6 +59,7 @@ impl Attribution {
             workers: (0..workers).map(|_| Table::default()).collect(),
             retries: Vec::new(),
             changed: Vec::new(),
+            unknown: 0,
         }
     }
 
@@ -80,6 +85,10 @@ impl Attribution {
         } else if self.retries.iter().any(|r| r.due <= now || usize::from(r.tries) < PAUSES.len() / 2) {
             self.owners.look_again(false);
         }
+        let without = |r: &&Retry| {
+            r.tries > SURE && self.workers[usize::from(r.id.worker())].owners.get(r.id).is_none()
+        };
+        self.unknown = self.retries.iter().filter(without).count() as u64;
     }
 
     /// Returns the owner of a flow that has ended, and forgets it.
@@ -118,7 +127,7 @@ impl Attribution {
 
     /// Returns how owners are found.
     pub fn status(&self) -> OwnerStatus {
-        self.owners.status()
+        OwnerStatus { unknown: self.unknown, ..self.owners.status() }
     }
 
     fn join_new(&mut self, w: usize, flows: &FrozenFlows, now: Nanos) {

@@ -39,6 +39,8 @@ pub struct OwnerStatus {
     pub reason: Option<String>,
     /// What helps.
     pub remedy: Option<String>,
+    /// Open connections with a local end that were asked about several times without an answer.
+    pub unknown: u64,
     /// Events that found their queue full; repaired by the next pass.
     pub events_lost: u64,
     /// Passes over all sockets.
@@ -57,6 +59,7 @@ impl Default for OwnerStatus {
             parts: String::new(),
             reason: None,
             remedy: None,
+            unknown: 0,
             events_lost: 0,
             passes: 0,
             pass_ns: 0,

@@ -153,6 +153,10 @@ impl Registry {
         let number = self.pass;
         let started = pass.started;
         let before = std::mem::replace(&mut self.last_pass, started);
+        let more = pass.seen.len().saturating_sub(self.by_id.len()).min(MOST_LIVES);
+        self.by_id.reserve(more);
+        self.by_tuple.reserve(more);
+        self.lives.reserve(more.saturating_sub(self.free.len()));
         for seen in pass.seen {
             // It came up at some time since the last pass; before the first pass, at any time.
             self.take_in(seen, before, Some(number));

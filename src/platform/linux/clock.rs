@@ -23,6 +23,11 @@ pub fn monotonic() -> u64 {
     read(libc::CLOCK_MONOTONIC)
 }
 
+/// Returns the time in ns that this thread has worked.
+pub fn worked() -> u64 {
+    read(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
 /// Returns how long a tick of the kernel is, in ns: 1 to 10 ms.
 pub fn tick() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -33,7 +38,7 @@ pub fn tick() -> u64 {
 
 fn read(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is valid for writing; both clocks exist on every Linux, so it cannot fail.
+    // SAFETY: `time` is valid for writing; these clocks exist on every Linux, so it cannot fail.
     unsafe { libc::clock_gettime(clock, &raw mut time) };
     u64::try_from(time.tv_sec).unwrap_or(0).saturating_mul(1_000_000_000) + time.tv_nsec as u64
 }

@@ -55,6 +55,15 @@ impl App {
         if let Some(reason) = &view.owner_method.reason {
             let remedy = view.owner_method.remedy.as_ref().map_or(String::new(), |r| format!(": {r}"));
             all.push(("owners", format!("{reason}{remedy}")));
+        } else if view.owner_method.unknown * 20 > view.totals.flows {
+            let unknown = format::percent(view.owner_method.unknown, view.totals.flows);
+            let remedy = match view.owner_method.method {
+                "proc" => "--owners bpf finds short ones, too",
+                _ => {
+                    "in a container, run with --pid=host; sockets that were closed before the start stay unknown"
+                }
+            };
+            all.push(("owners", format!("{unknown} of the connections have no owner: {remedy}")));
         }
         for source in &view.sources {
             if source.other_host_frames * 2 > view.accounts.taken.frames && view.accounts.taken.frames > 1000

@@ -149,7 +149,8 @@ impl Bpf {
                 }
             }
         }
-        if chosen.is_empty() {
+        // Ends alone are of no use.
+        if !chosen.iter().any(|v| GROUPS[0].variants.contains(v) || GROUPS[2].variants.contains(v)) {
             let first = refused.into_iter().next();
             return Err(
                 first.map_or_else(String::new, |(variant, error)| format!("{}: {error}", variant.name))

@@ -21,13 +21,6 @@ pub enum Event {
     Process(Box<ProcessEvent>),
     /// A socket and a process that has it.
     Socket(SocketEvent),
-    /// A process connects a socket, which has no port yet.
-    Connect {
-        /// Which socket.
-        socket: SocketId,
-        /// Who.
-        process: ProcessId,
-    },
     /// A socket is closed.
     Closed {
         /// Which one.
@@ -70,7 +63,7 @@ pub struct ProcessEvent {
 /// `struct socket_event`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketEvent {
-    /// The process; `None`: the one that connected it.
+    /// The process, if it is known.
     pub process: Option<ProcessId>,
     /// When.
     pub at: Nanos,
@@ -118,10 +111,6 @@ pub fn read(bytes: &[u8]) -> Option<(Event, usize)> {
             (Event::Closed { socket, at: Nanos(long(bytes, 16)?) }, SHORT_BYTES)
         }
         4 => (Event::Exit { process: id(bytes)?, at: Nanos(long(bytes, 16)?) }, SHORT_BYTES),
-        5 => {
-            let socket = SocketId(long(bytes, 24)?);
-            (Event::Connect { socket, process: id(bytes)? }, SHORT_BYTES)
-        }
         _ => return None,
     })
 }

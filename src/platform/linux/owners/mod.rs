@@ -51,20 +51,22 @@ use crate::{
         lookup::{Asked, OwnerStatus, Owners},
         owner::Owner,
         registry::Registry,
-        socket::{Netns, Pass, Seen, SocketId},
+        socket::{Netns, Pass, Seen},
     },
 };
 
 /// How often the ring is drained at least.
 const DRAIN: Duration = Duration::from_millis(10);
-/// Pauses between passes are at least this, and so many times what the last one took.
+/// Pauses between passes are at least this, and so many times what the last one took: by the clock where
+/// events tell the rest, in this thread's own work where passes are all there is.
 const PASS_PAUSE: Duration = Duration::from_millis(100);
 const PASS_SHARE: u32 = 20;
+const LONE_PASS_SHARE: u32 = 10;
 /// A pass comes at least so often: what closes without a word is forgotten.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Sockets that may come before a pass clears up.
 const GROWTH: usize = 16_384;
-/// Sockets that wait for what is told next: their port, or their process.
+/// Sockets that wait for their process to be told.
 const MOST_WAITING: usize = 65_536;
 /// How long a caller waits for a pass.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -91,7 +93,6 @@ pub fn open(method: OwnerMethod) -> Box<dyn Owners> {
             sees_pids: std::fs::read_link("/proc/self/ns/pid").is_ok_and(|l| l == *INITIAL_PID_NAMESPACE),
             cgroups: Cgroups::default(),
             early: HashMap::new(),
-            connecting: HashMap::new(),
             bpf,
             proc,
             status,
@@ -185,8 +186,6 @@ struct State {
     registry: Registry,
     /// Sockets whose process was told later than themselves, or not at all.
     early: HashMap<ProcessId, Vec<SocketEvent>>,
-    /// Who connects sockets that have no port yet.
-    connecting: HashMap<SocketId, ProcessId>,
     bpf: Option<Bpf>,
     proc: Procfs,
     cgroups: Cgroups,
@@ -232,9 +231,13 @@ impl Shared {
             let wanted = state.pass_wanted || grown || !has_events || now >= latest;
             drop(state);
             if wanted && now >= next_pass {
+                let before = clock::worked();
                 self.pass(survey, false);
-                let took = now.elapsed();
-                next_pass = Instant::now() + PASS_PAUSE.max(took * PASS_SHARE);
+                let pause = match has_events {
+                    true => now.elapsed() * PASS_SHARE,
+                    false => Duration::from_nanos(clock::worked().saturating_sub(before)) * LONE_PASS_SHARE,
+                };
+                next_pass = Instant::now() + PASS_PAUSE.max(pause);
                 latest = Instant::now() + LONGEST_PAUSE;
                 size = self.lock().registry.len();
             }
@@ -253,8 +256,8 @@ impl Shared {
         let is_bpf = reader.is_some();
         let (events, found) = thread::scope(|scope| {
             let events = scope.spawn(|| reader.map(PassReader::read).unwrap_or_default());
-            // What has no process has a user at least.
-            let found = if !is_bpf || wanted || is_first { survey.sockets() } else { Vec::new() };
+            // What has no process has a user at least; that can wait for the second pass.
+            let found = if !is_bpf || wanted { survey.sockets() } else { Vec::new() };
             (events.join().unwrap_or_default(), found)
         });
         let holders = match is_bpf {
@@ -285,6 +288,7 @@ impl Shared {
         state.status.pass_ns = begun.elapsed().as_nanos() as u64;
         if is_first {
             state.status.first_pass_ns = state.status.pass_ns;
+            state.pass_wanted = is_bpf;
         }
         drop(state);
         self.changed.notify_all();
@@ -318,8 +322,7 @@ impl State {
                     self.registry.see(seen);
                 }
             }
-            Event::Socket(mut event) => {
-                event.process = event.process.or_else(|| self.connecting.remove(&event.socket));
+            Event::Socket(event) => {
                 let seen = self.seen(&event);
                 match (pass, event.process) {
                     (Some(pass), _) => pass.push(seen),
@@ -333,15 +336,7 @@ impl State {
                     }
                 }
             }
-            Event::Connect { socket, process } => {
-                // What is left over belongs to events that were lost.
-                if self.connecting.len() >= MOST_WAITING {
-                    self.connecting.clear();
-                }
-                self.connecting.insert(socket, process);
-            }
             Event::Closed { socket, at } => {
-                self.connecting.remove(&socket);
                 self.registry.close(socket, at);
             }
             Event::Exit { process, at } => {

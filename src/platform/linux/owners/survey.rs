@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// Whole walks are at least this far apart, and so many times what the last one took.
+/// Whole walks are at least this far apart, and so many times what the last one took by the clock.
 const WALK_PAUSE: Duration = Duration::from_secs(2);
 const WALK_SHARE: u32 = 20;
 /// Rounds in which a socket is looked for before it is left to the whole walks.
