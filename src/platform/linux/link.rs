@@ -50,6 +50,7 @@ pub fn flags_of(socket: BorrowedFd<'_>, name: &str) -> io::Result<c_int> {
 ///
 /// # Errors
 /// `ENODEV` when there is no such interface.
+#[cfg_attr(not(feature = "bpf"), allow(dead_code, reason = "captures by BPF ask"))]
 pub fn hatype_of(socket: BorrowedFd<'_>, name: &str) -> io::Result<u16> {
     let answer = ask(socket, libc::SIOCGIFHWADDR, &mut request(name)?)?;
     // SAFETY: the call filled this member; the family is the type.
@@ -104,6 +105,7 @@ fn ask(socket: BorrowedFd<'_>, what: c_ulong, ifreq: &mut libc::ifreq) -> io::Re
 }
 
 /// Returns the number of receive queues, `None` where the driver does not tell.
+#[cfg_attr(not(feature = "bpf"), allow(dead_code, reason = "captures by BPF ask"))]
 pub fn channels_of(socket: BorrowedFd<'_>, name: &str) -> Option<u32> {
     const ETHTOOL_GCHANNELS: u32 = 0x3c;
     // struct ethtool_channels (linux/ethtool.h): cmd, four maxima, rx_count, tx_count, other_count,

@@ -17,6 +17,7 @@ mod bpf;
 #[path = "no_bpf.rs"]
 mod bpf;
 mod cgroups;
+#[cfg_attr(not(feature = "bpf"), allow(dead_code, reason = "what BPF tells"))]
 mod events;
 pub mod listening;
 pub(super) mod procfs;
@@ -24,6 +25,7 @@ pub(super) mod sock_diag;
 mod survey;
 mod tables;
 mod users;
+#[cfg_attr(not(feature = "bpf"), allow(dead_code, reason = "what BPF tells"))]
 pub(super) mod why;
 
 use std::{
