@@ -1,7 +1,7 @@
 //! The longest that one packet keeps the inspector: what takes most work a byte, in segments of several sizes.
 //!
-//! Every flow is inspected many times, and of each of its packets the shortest time counts, so that what else the
-//! machine does has no part in it. Prints the slowest packets. `dpi_worst PATH...` looks at files too, whose first
+//! Every flow is inspected many times by an inspector that has seen nothing before, and of each of its packets the
+//! shortest time counts, so that what else the machine does has no part in it. Prints the slowest packets. `dpi_worst PATH...` looks at files too, whose first
 //! half is what the client sends.
 
 use std::{
@@ -49,14 +49,13 @@ fn main() {
         let (client, server) = bytes.split_at(bytes.len() / 2);
         talks.push(Talk { name: path, sides: [client.to_vec(), server.to_vec()] });
     }
-    let mut inspector = Inspector::new(64, no_advice).expect("memory for 64 flows");
     let mut slowest = Vec::new();
     for talk in &talks {
         for size in SIZES {
-            let took = shortest(|times| segments(&mut inspector, talk, size, times));
+            let took = shortest(|times| segments(&mut inspector(), talk, size, times));
             slowest.push((took, format!("{} in segments of {size}", talk.name)));
         }
-        let took = shortest(|times| datagrams(&mut inspector, talk, times));
+        let took = shortest(|times| datagrams(&mut inspector(), talk, times));
         slowest.push((took, format!("{} in datagrams", talk.name)));
     }
     slowest.sort_by_key(|(took, _)| std::cmp::Reverse(*took));
@@ -67,12 +66,20 @@ fn main() {
     }
 }
 
+fn inspector() -> Inspector {
+    Inspector::new(64, no_advice).expect("memory for 64 flows")
+}
+
 /// Returns how long the slowest packet takes, of which each one's shortest time counts.
 fn shortest(mut run: impl FnMut(&mut Vec<Duration>)) -> Duration {
     let mut least: Vec<Duration> = Vec::new();
     for _ in 0..ROUNDS {
         let mut times = Vec::with_capacity(least.len());
         run(&mut times);
+        assert!(
+            least.is_empty() || least.len() == times.len(),
+            "the same bytes are settled at the same packet"
+        );
         least.resize(times.len(), Duration::MAX);
         least.iter_mut().zip(&times).for_each(|(least, time)| *least = (*least).min(*time));
     }

@@ -233,7 +233,7 @@ fn screens_of_every_size() {
     let history = Arc::make_mut(&mut snapshot.history);
     for second in 0..90 {
         let (down, up) = (2e8 + 2e8 * (second as f64 / 7.0).sin(), 4e7 + 3e7 * (second as f64 / 5.0).cos());
-        history.push(Nanos(NOW.0 + (second + 1) * 1_000_000_000), [down, up, 8e5]);
+        history.push(Nanos(NOW.0 + (second + 1) * 1_000_000_000), Nanos::from_secs(1), [down, up, 8e5]);
     }
     for (width, height) in [(20, 5), (40, 10), (60, 15), (80, 24), (104, 19), (120, 40), (160, 30), (200, 50)]
     {
@@ -723,7 +723,7 @@ fn every_tab_at_every_size() {
     for second in 0..90 {
         let wave = f64::from(second) / 7.0;
         let rates = [2e8 + 2e8 * wave.sin(), 4e7 + 3e7 * wave.cos(), 8e5];
-        history.push(Nanos(NOW.0 + (second as u64 + 1) * 1_000_000_000), rates);
+        history.push(Nanos(NOW.0 + (second as u64 + 1) * 1_000_000_000), Nanos::from_secs(1), rates);
     }
     for (width, height) in [(40, 10), (80, 24), (120, 40), (200, 50)] {
         for tab in 1..=7 {
@@ -1078,6 +1078,32 @@ fn v7_sorted_narrow_screens_keep_rates_and_processes() {
         let is_header =
             |line: &&str| ["Pro", "Remote", "Down", process].iter().all(|name| line.contains(name));
         assert!(text.lines().any(|line| is_header(&line)), "{text}");
+    }
+}
+
+#[test]
+fn a_column_that_cannot_be_narrower_keeps_nothing_of_the_attempt() {
+    let snapshot = known();
+    for sorts in 1..=8 {
+        let mut stage = Stage::new(120, 40);
+        stage.epoch(&snapshot);
+        (0..sorts).for_each(|_| assert_eq!(stage.key(KeyCode::Char('s')), Next::Draw));
+        let header = |stage: &mut Stage| stage.settle(&snapshot).line("Pro ");
+        let mut last = header(&mut stage);
+        let mut steps = 0;
+        loop {
+            let kept = format!("{:?}", stage.app.columns);
+            stage.key(KeyCode::Char('<'));
+            let now = header(&mut stage);
+            if stage.text().contains("this column cannot be narrower") {
+                assert_eq!((&now, format!("{:?}", stage.app.columns)), (&last, kept));
+                break;
+            }
+            assert_ne!(now, last);
+            last = now;
+            steps += 1;
+            assert!(steps < 60, "{last}");
+        }
     }
 }
 

@@ -107,7 +107,7 @@ const fn both(service: Service, streams: OfStreams, datagram: OfDatagram) -> Rec
 }
 
 /// All recognisers. Of several that know a flow, the first one has it; so an unmistakable sign
-/// stands before a weak one. At most 128.
+/// stands before a weak one. At most 126, see [`crate::dpi::openings`].
 pub const RECOGNISERS: &[Recogniser] = &[
     tcp(Service::Tls, tls::streams),
     udp(Service::Quic, quic::datagram).led_by(quic::leads).keeping(MEMORY).renewing(quic::renews),
@@ -184,5 +184,3 @@ pub const RECOGNISERS: &[Recogniser] = &[
     tcp(Service::Kafka, kafka::streams),
     both(Service::Rtp, rtp::streams, rtp::datagram).led_by(|b| b >> 6 == 2).keeping(1),
 ];
-
-const _: () = assert!(RECOGNISERS.len() <= 128);

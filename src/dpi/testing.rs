@@ -8,7 +8,7 @@ use crate::{
     dpi::{
         fact::Fact,
         notes::{Notes, Phase, Sink},
-        recogniser::{OfDatagram, OfStreams, Verdict},
+        recogniser::{OfDatagram, OfStreams, RECOGNISERS, Verdict},
         service::Service,
         talk::{Datagram, HEAD, MEMORY, Streams},
     },
@@ -98,6 +98,12 @@ pub fn datagrams(ask: OfDatagram, sent: &[(usize, &[u8])], ports: [u16; 2]) -> H
         };
         let mut notes = Notes::new(&mut heard);
         let verdict = ask(&mut datagram, &mut notes);
+        if let Some(first) = bytes.first().filter(|_| nth == 0 && verdict != Verdict::No) {
+            let row = RECOGNISERS
+                .iter()
+                .find(|row| row.datagram.is_some_and(|known| std::ptr::fn_addr_eq(known, ask)));
+            assert!(row.is_none_or(|row| (row.leads)(*first)), "{first:#x} is not asked about");
+        }
         let (phase, client) = (notes.phase, notes.client);
         heard.verdict = Some(verdict);
         heard.phase = phase.or(heard.phase);

@@ -85,8 +85,9 @@ impl Tempo {
         if span.passed > span.heard {
             history.push_silence(before.now, Nanos(cut.now.0 - span.heard.0));
         }
-        let a_second = [came.down as f64, came.up as f64, packets].map(|n| n / span.window.as_secs_f64());
-        history.push(cut.now, a_second);
+        // The first frames have waited for longer, and a file's last second was not all of one.
+        let over = if self.last.is_none() || cut.last { span.window } else { span.heard };
+        history.push(cut.now, over, [came.down as f64, came.up as f64, packets]);
         self.last = Some(now);
     }
 }

@@ -295,6 +295,9 @@ impl WorkerThread {
                     let lines = inlet.take(&mut self.worker);
                     waiting += lines;
                     any |= lines > 0;
+                } else {
+                    // Behind its marker frames wait for the other rings' markers.
+                    waiting += inlet.ring.len();
                 }
             }
             self.worker.note_fill(waiting);

@@ -9,7 +9,7 @@
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 
 /// Bytes of texts that are kept at most; beyond, all are forgotten.
-const MOST_BYTES: usize = 64 << 20;
+const MOST_BYTES: usize = 16 << 20;
 /// The odd constant of splitmix64.
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -115,7 +115,7 @@ impl Texts {
             last[..rest.len()].copy_from_slice(rest);
             sum = stir(sum, u64::from_le_bytes(last) ^ (part.len() as u64) << 57);
         }
-        sum | 1
+        sum | 1 << 63
     }
 }
 

@@ -25,49 +25,82 @@ pub struct History {
     coarse: VecDeque<Sample>,
 }
 
+/// Less than this is a part of a second, which is put together with its other parts.
+const PART: f64 = 0.95;
+/// More than this is about more than one second.
+const LONG: f64 = 1.05;
+
 /// A second, or ten.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     /// Its first second.
     second: u64,
-    /// The largest of its seconds.
+    /// The largest rates of its seconds.
     peak: Rates,
-    /// The sum of its seconds, and how many they are.
-    sum: Rates,
-    count: u32,
+    /// What came, and in how many seconds.
+    came: Rates,
+    over: f64,
 }
 
 impl Sample {
-    fn new(second: u64, rates: Rates) -> Self {
-        Self { second, peak: rates, sum: rates, count: 1 }
+    fn new(second: u64, came: Rates, over: f64) -> Self {
+        Self { second, peak: came.map(|n| n / over), came, over }
     }
 
-    fn add(&mut self, rates: Rates) {
-        self.peak.iter_mut().zip(rates).for_each(|(peak, rate)| *peak = peak.max(rate));
-        self.sum.iter_mut().zip(rates).for_each(|(sum, rate)| *sum += rate);
-        self.count += 1;
+    /// Adds what came, without its peak.
+    fn add(&mut self, came: Rates, over: f64) {
+        self.came.iter_mut().zip(came).for_each(|(sum, n)| *sum += n);
+        self.over += over;
+    }
+
+    fn raise(&mut self, to: Rates) {
+        self.peak.iter_mut().zip(to).for_each(|(peak, rate)| *peak = peak.max(rate));
     }
 }
 
 impl History {
-    /// Takes the rates of the second that ended at `now`; of two within one second the larger ones count.
-    pub fn push(&mut self, now: Nanos, rates: Rates) {
-        let second = now.0.saturating_sub(1) / 1_000_000_000;
-        match self.samples.back_mut() {
-            Some(last) if last.second >= second => {
-                last.peak.iter_mut().zip(rates).for_each(|(peak, rate)| *peak = peak.max(rate));
-                last.sum = last.peak;
-            }
-            _ => self.samples.push_back(Sample::new(second, rates)),
+    /// Takes what came in the time `over` that ended at `now`. Parts of one second are added up; of two times within
+    /// one second that are longer the larger rates count. Longer times fill all their seconds.
+    pub fn push(&mut self, now: Nanos, over: Nanos, came: Rates) {
+        let over = over.as_secs_f64();
+        if over <= 0.0 {
+            return;
         }
+        let second = now.0.saturating_sub(1) / 1_000_000_000;
+        let rates = match self.samples.back_mut() {
+            Some(last) if last.second >= second && over < PART => {
+                last.add(came, over);
+                last.peak = last.came.map(|n| n / last.over);
+                last.peak
+            }
+            Some(last) if last.second >= second => {
+                last.raise(came.map(|n| n / over));
+                (last.came, last.over) = (last.peak, 1.0);
+                last.peak
+            }
+            last => {
+                // The second that it ended in; of a longer time all seconds that it covers most of.
+                let start = now.0.saturating_sub((over * 1e9) as u64);
+                let first = if over > LONG { (start + 500_000_000) / 1_000_000_000 } else { second };
+                let first = first.max((second + 1).saturating_sub(FINE));
+                let first = last.map_or(second, |last| first.max(last.second + 1)).min(second);
+                let parts = (second - first + 1) as f64;
+                let sample = |second| Sample::new(second, came.map(|n| n / parts), over / parts);
+                self.samples.extend((first..=second).map(sample));
+                came.map(|n| n / over)
+            }
+        };
         let newest = self.samples.back().map_or(0, |s| s.second);
         while self.samples.front().is_some_and(|s| s.second + FINE < newest) {
             self.samples.pop_front();
         }
         let second = second / COARSE_STEP * COARSE_STEP;
         match self.coarse.back_mut() {
-            Some(last) if last.second >= second => last.add(rates),
-            _ => self.coarse.push_back(Sample::new(second, rates)),
+            Some(last) if last.second >= second => {
+                last.add(came, over);
+                last.raise(rates);
+            }
+            _ => self.coarse.push_back(Sample { peak: rates, ..Sample::new(second, came, over) }),
         }
         while self.coarse.front().is_some_and(|s| s.second + COARSE < second) {
             self.coarse.pop_front();
@@ -78,7 +111,8 @@ impl History {
     pub fn push_silence(&mut self, from: Nanos, to: Nanos) {
         const SECOND: u64 = 1_000_000_000;
         let first = from.0.div_ceil(SECOND).max((to.0 / SECOND).saturating_sub(COARSE));
-        (first + 1..=to.0 / SECOND).for_each(|second| self.push(Nanos::from_secs(second), Rates::default()));
+        (first + 1..=to.0 / SECOND)
+            .for_each(|second| self.push(Nanos::from_secs(second), Nanos::from_secs(1), Rates::default()));
     }
 
     /// Returns the part behind a time.
@@ -129,13 +163,13 @@ impl History {
     pub fn mean_and_peak(&self, which: usize, seconds: u64) -> (f64, f64) {
         let (samples, _) = self.samples_of(seconds);
         let newest = samples.back().map_or(0, |s| s.second);
-        let (mut count, mut sum, mut peak) = (0, 0.0, 0.0_f64);
+        let (mut over, mut sum, mut peak) = (0.0, 0.0, 0.0_f64);
         for sample in samples.iter().filter(|s| s.second + seconds > newest) {
-            count += sample.count;
-            sum += sample.sum[which];
+            over += sample.over;
+            sum += sample.came[which];
             peak = peak.max(sample.peak[which]);
         }
-        (sum / f64::from(count.max(1)), peak)
+        (if over > 0.0 { sum / over } else { 0.0 }, peak)
     }
 
     /// Returns the samples that reach so far back, and how many seconds each is about.
@@ -151,12 +185,38 @@ impl History {
 mod tests {
     use super::*;
 
+    const SECOND: Nanos = Nanos::from_secs(1);
+
+    #[test]
+    fn parts_of_a_second_add_up_and_longer_times_leave_no_gap() {
+        let mut history = History::default();
+        // A quarter of a second at a time: each brings a quarter of the bytes.
+        for quarter in 1..=20_u64 {
+            history.push(Nanos::from_millis(250 * quarter), Nanos::from_millis(250), [250.0, 0.0, 0.0]);
+            assert_eq!((history.now(0), history.mean_and_peak(0, 60)), (1000.0, (1000.0, 1000.0)));
+            assert_eq!(history.mean_and_peak(0, 600), (1000.0, 1000.0));
+        }
+        assert_eq!(history.parts(0, 60).iter().flatten().count(), 5);
+        // 1.4 s at a time, as cuts every 700 ms give.
+        for n in 1..=20_u64 {
+            let (now, over) = (Nanos::from_millis(5000 + 1400 * n), Nanos::from_millis(1400));
+            history.push(now, over, [1400.0, 0.0, 0.0]);
+        }
+        let parts = history.parts(0, 60);
+        assert!(
+            parts[60 - 33..].iter().all(|part| part.is_some_and(|rate| (rate - 1000.0).abs() < 1e-9)),
+            "{parts:?}"
+        );
+        let (mean, peak) = history.mean_and_peak(0, 600);
+        assert!((mean - 1000.0).abs() < 1e-9 && (peak - 1000.0).abs() < 1e-9);
+    }
+
     #[test]
     fn a_peak_keeps_its_height_until_a_minute_has_passed() {
         let mut history = History::default();
         for second in 0..200_u64 {
             let rate = if second == 100 { 900.0 } else { 1.0 };
-            history.push(Nanos::from_secs(second + 1), [rate, 0.0, 0.0]);
+            history.push(Nanos::from_secs(second + 1), SECOND, [rate, 0.0, 0.0]);
             let parts = history.parts(0, 15);
             assert_eq!(parts.len(), 15);
             let peaks = parts.iter().filter(|p| **p == Some(900.0)).count();
@@ -178,9 +238,9 @@ mod tests {
     fn seconds_that_nobody_told_of_are_gaps_and_silence_is_none() {
         let mut history = History::default();
         assert_eq!(history.parts(0, 15), vec![None; 15]);
-        history.push(Nanos::from_millis(3_200), [5.0, 0.0, 0.0]);
-        history.push(Nanos::from_millis(3_500), [4.0, 0.0, 0.0]);
-        history.push(Nanos::from_millis(1_000_200), [7.0, 0.0, 0.0]);
+        history.push(Nanos::from_millis(3_200), SECOND, [5.0, 0.0, 0.0]);
+        history.push(Nanos::from_millis(3_500), SECOND, [4.0, 0.0, 0.0]);
+        history.push(Nanos::from_millis(1_000_200), SECOND, [7.0, 0.0, 0.0]);
         let parts = history.parts(0, 60);
         assert_eq!(parts[59], Some(7.0));
         assert_eq!(parts.iter().flatten().count(), 1);

@@ -65,7 +65,7 @@ fn build(rows: &[(FlowRecord, [f32; 2])], versions: (usize, u32), now: Nanos, wa
     }
     let rates: Vec<_> = rows.iter().map(|(_, rate)| *rate).collect();
     let mut history = History::default();
-    history.push(now, [totals.down, totals.up, 0.0]);
+    history.push(now, Nanos::from_secs(1), [totals.down, totals.up, 0.0]);
     let worker = WorkerView {
         flows: Box::new(FrozenFlows {
             hot: freeze(rows.iter().map(|(r, _)| r.hot), len, versions),

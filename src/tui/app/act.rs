@@ -45,17 +45,7 @@ impl App {
                 None => self.set_sort(self.sort.flipped()),
             },
             Action::SortColumn(column) => self.sort_column(column),
-            Action::Widen(by) => {
-                if let Some(column) = self.sort.by.row().column {
-                    let before = self.width_of(column);
-                    if by < 0 && before.is_some_and(|cells| cells <= self.narrowest(column)) {
-                        self.say("this column cannot be narrower", Role::Warn);
-                        return Next::Draw;
-                    }
-                    self.columns.widen(column, by);
-                    self.effects.push(Effect::KeepColumns(self.columns.clone()));
-                }
-            }
+            Action::Widen(by) => self.widen(by),
             Action::Freeze => self.freeze(),
             Action::Ended => {
                 self.shows_ended = !self.shows_ended;

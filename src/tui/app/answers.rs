@@ -124,7 +124,9 @@ impl App {
         let Some(row) = self.selected_row() else { return };
         let (id, (down, up)) = (row.id, row.down_up());
         let Some(view) = &self.view else { return };
-        let (now, is_on_its_way) = (view.now, view.is_file() && !view.ended);
+        // What comes through a pipe comes at its own pace.
+        let is_whole = view.sources.iter().any(|s| s.read.is_some_and(|(_, size)| size.is_some()));
+        let (now, is_on_its_way) = (view.now, is_whole && !view.ended);
         let is_back = self.trace.newest().is_some_and(|newest| newest.0 >= now.0 + 1_000_000_000);
         if self.trace_of != Some(id) || is_back {
             self.trace = History::default();
@@ -133,7 +135,7 @@ impl App {
         if is_on_its_way {
             return;
         }
-        self.trace.push(now, [f64::from(down), f64::from(up), 0.0]);
+        self.trace.push(now, Nanos::from_secs(1), [f64::from(down), f64::from(up), 0.0]);
     }
 
     /// Returns what to ask for, and whether it is needed at once, if anything has changed.

@@ -1,14 +1,7 @@
 //! Which rows are wanted, in which order.
 
 use super::*;
-use crate::{
-    query::{
-        column::{COLUMNS, Column},
-        layout,
-        sort::SORTS,
-    },
-    tui::terms,
-};
+use crate::{query::sort::SORTS, tui::terms};
 
 impl App {
     /// Sorts so.
@@ -43,15 +36,24 @@ impl App {
         self.set_sort(next);
     }
 
-    /// Returns the cells of a column, as last drawn.
-    pub(super) fn width_of(&self, column: ColumnId) -> Option<u16> {
-        self.hits.columns.iter().find(|(.., id)| *id == column).map(|(from, to, _)| to - from)
+    /// Makes the sort column wider, or narrower: as far as its header with the arrow, and its ports.
+    pub(super) fn widen(&mut self, by: i16) {
+        let Some(column) = self.sort.by.row().column else { return };
+        let before = self.width_of(column);
+        let columns = self.columns.clone();
+        self.columns.widen(column, by);
+        if by < 0 && before.is_some() && self.width_of(column) == before {
+            self.columns = columns;
+            return self.say("this column cannot be narrower", Role::Warn);
+        }
+        self.effects.push(Effect::KeepColumns(self.columns.clone()));
     }
 
-    /// Returns the cells that the sort column has at least: for its header with the arrow, and its ports.
-    pub(super) fn narrowest(&self, column: ColumnId) -> u16 {
-        let least = |c: &Column| c.least.max(layout::with_arrow(c, c.short));
-        COLUMNS.iter().find(|c| c.id == column).map_or(0, least)
+    /// Returns the cells that a column has, if it is shown.
+    fn width_of(&self, column: ColumnId) -> Option<u16> {
+        let sorted = self.sort.by.row().column.filter(|_| self.is_sorted());
+        let places = self.wishes.places(self.screen_width, &self.columns, sorted);
+        places.iter().find(|place| place.column.id == column).map(|place| place.width)
     }
 
     /// Puts a filter in force, as if it had been typed.
