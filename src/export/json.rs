@@ -42,6 +42,8 @@ pub struct Json<W> {
     selection: Selection,
     alarms: Alarms,
     events: Vec<Vec<u8>>,
+    /// Events beyond those that are listed.
+    events_left_out: u64,
 }
 
 const ARP: usize = 256;
@@ -63,6 +65,7 @@ impl<W: Write + Send> Json<W> {
             selection: Selection::default(),
             alarms: Alarms::default(),
             events: Vec::new(),
+            events_left_out: 0,
         }
     }
 
@@ -130,6 +133,8 @@ impl<W: Write + Send> Json<W> {
         array(&mut out, top.iter(), |flow, out| fields::flow(out, flow));
         out.extend_from_slice(b",\n\"events\":");
         array(&mut out, self.events.iter(), |event, out| out.extend_from_slice(event));
+        out.extend_from_slice(b",\n\"events_left_out\":");
+        out.extend_from_slice(itoa::Buffer::new().format(self.events_left_out).as_bytes());
         out.extend_from_slice(b"}\n");
         out
     }
@@ -158,10 +163,12 @@ impl<W: Write + Send> Tap for Json<W> {
 
     fn epoch(&mut self, snapshot: &Snapshot) -> io::Result<()> {
         self.selection.enter(snapshot);
-        let events = &mut self.events;
+        let (events, left_out) = (&mut self.events, &mut self.events_left_out);
         self.alarms.look(snapshot, self.selection.around(), |event| {
             if events.len() < MOST_EVENTS {
                 events.push(event.to_vec());
+            } else {
+                *left_out += 1;
             }
         });
         if !snapshot.ended {

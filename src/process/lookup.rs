@@ -51,6 +51,13 @@ pub struct OwnerStatus {
     pub first_pass_ns: u64,
 }
 
+impl OwnerStatus {
+    /// Returns whether nothing is looked up.
+    pub fn is_off(&self) -> bool {
+        self.method == "off"
+    }
+}
+
 impl Default for OwnerStatus {
     /// Nothing is looked up.
     fn default() -> Self {

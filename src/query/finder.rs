@@ -34,7 +34,8 @@ use crate::{
     },
 };
 
-/// Finds windows; keeps what it found out between queries (some 20 bytes a row).
+/// Finds windows; keeps what it found out between queries (some 20 bytes a row, and of texts that
+/// were sorted by at most 16 MB a thread).
 #[derive(Default)]
 pub struct Finder {
     scan: Scan,
@@ -47,6 +48,7 @@ pub struct Finder {
     firing: (Epoch, Arc<Vec<Watch>>, Vec<Option<Firing>>),
     scratch: Scratch,
 }
+
 impl Finder {
     /// Returns one that knows the ended flows, too.
     pub fn with_ended(ended: Arc<EndedFlows>) -> Self {

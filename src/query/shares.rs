@@ -19,6 +19,7 @@ pub struct Share {
     /// Bytes per second, both ways.
     pub rate: f64,
 }
+
 /// Parts of the traffic that are told.
 const MOST_SHARES: usize = 8;
 /// Of more rows than these hosts are not summed up for the head.

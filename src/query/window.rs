@@ -89,6 +89,7 @@ pub struct Request {
     /// `only`, `ended` and `services`.
     pub serial: u64,
 }
+
 /// An epoch that was frozen.
 #[derive(Clone, Copy, Debug)]
 pub struct FrozenAt {

@@ -293,7 +293,7 @@ impl Snapshot {
 
     /// Returns whether anybody looks for owners: nobody does in a file, or where that is off.
     pub fn looks_for_owners(&self) -> bool {
-        self.owner_method.method != "off" && self.sources.iter().all(|source| source.read.is_none())
+        !self.owner_method.is_off() && self.sources.iter().all(|source| source.read.is_none())
     }
 
     /// Calls `each` with the place and the view of every row of a chunk.

@@ -285,7 +285,7 @@ impl App {
             signs: self.setup.signs,
             digits: if width < 100 { Digits::Two } else { Digits::Three },
             services: self.setup.services.filter(|_| self.names),
-            no_owners: self.is_file() || self.view.as_ref().is_some_and(|v| v.owner_method.method == "off"),
+            no_owners: self.is_file() || self.view.as_ref().is_some_and(|v| v.owner_method.is_off()),
             wall,
             bits: self.bits,
         }
