@@ -61,7 +61,7 @@ pub struct Cli {
     #[arg(long, value_name = "FACT", value_enum, help_heading = "Connections")]
     pub key: Vec<KeyFact>,
 
-    /// Connections kept at once [default: 1000000, or what 1/16 of the memory holds]
+    /// Connections kept at once [default: 1048576, or what 1/16 of the memory holds]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parse::flows,
         help_heading = "Connections")]
     pub max_flows: Option<u32>,
@@ -374,7 +374,7 @@ impl Cli {
     }
 }
 
-const DEFAULT_FLOWS: usize = 1_000_000;
+const DEFAULT_FLOWS: usize = 1 << 20;
 /// The default on a machine with next to no memory.
 const LEAST_FLOWS: usize = 4096;
 /// A flow's records, its share of the index and of the copies that a cut needs.
@@ -511,8 +511,8 @@ mod tests {
     #[test]
     fn tables_follow_the_memory_unless_told() {
         let auto = cli("").unwrap();
-        assert_eq!(auto.flows(None), 1_000_000);
-        assert_eq!(auto.flows(Some(64 << 30)), 1_000_000);
+        assert_eq!(auto.flows(None), 1 << 20);
+        assert_eq!(auto.flows(Some(64 << 30)), 1 << 20);
         assert_eq!(auto.flows(Some(1 << 30)), 349_525);
         assert_eq!(auto.flows(Some(0)), 4096);
         assert_eq!(cli("--max-flows 2000000").unwrap().flows(Some(1 << 30)), 2_000_000);

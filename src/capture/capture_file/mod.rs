@@ -237,6 +237,7 @@ impl CaptureFile {
             Format::PcapNg(_) => pcapng::NO_META,
         };
         let window = self.input.window();
+        let gone = self.input.gone();
         let (mut used, mut frames) = (0, 0);
         let stop = loop {
             if frames == max {
@@ -244,8 +245,8 @@ impl CaptureFile {
             }
             let rest = &window[used..];
             let record = match (&usual, &mut self.format) {
-                (Some(pcap), _) => pcap.next(&self.input, rest, &mut meta),
-                (None, Format::Pcap(pcap)) => pcap.next_rare(&self.input, rest, &mut meta),
+                (Some(pcap), _) => pcap.next(&self.input, gone, rest, &mut meta),
+                (None, Format::Pcap(pcap)) => pcap.next_rare(&self.input, gone, rest, &mut meta),
                 (None, Format::PcapNg(section)) => {
                     let found = section.next(&self.input, rest, &mut self.facts, &mut meta);
                     found.map_err(|(passed, stop)| {

@@ -13,6 +13,8 @@
 //! nanoseconds. The time zone field is ignored, as everybody does.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
+use std::sync::atomic::AtomicBool;
+
 use crate::{
     base::{ids::IfaceId, time::Stamp},
     capture::capture_file::{
@@ -104,9 +106,9 @@ impl Pcap {
     }
 
     /// Returns whether it is what nearly every file is: little-endian on a little-endian machine, or big
-    /// on big, and the captured length first.
+    /// on big, record headers of 16 bytes, and the captured length first.
     pub fn is_usual(&self) -> bool {
-        !self.swapped && self.lengths == Lengths::CapturedFirst
+        !self.swapped && self.lengths == Lengths::CapturedFirst && self.record_header == RECORD_HEADER
     }
 
     /// Returns what is known of every frame beside its time and length.
@@ -124,13 +126,19 @@ impl Pcap {
     }
 
     /// Reads the record at the front of `rest`, a part of the window of `input`: returns its length and
-    /// the frame, and writes time and wire length. For a file that is usual.
+    /// the frame, and writes time and wire length. For a file that is usual. `gone` is the flag of `input`.
     ///
     /// # Errors
     /// Why there is no whole record.
     #[inline(always)]
-    pub fn next<'a>(&self, input: &Input, rest: &'a [u8], meta: &mut FrameMeta) -> Result<Record<'a>, Stop> {
-        self.record::<false, true>(input, rest, meta)
+    pub fn next<'a>(
+        &self,
+        input: &Input,
+        gone: &AtomicBool,
+        rest: &'a [u8],
+        meta: &mut FrameMeta,
+    ) -> Result<Record<'a>, Stop> {
+        self.record::<false, true>(input, gone, rest, meta)
     }
 
     /// As [`Pcap::next`], for any file.
@@ -141,13 +149,14 @@ impl Pcap {
     pub fn next_rare<'a>(
         &self,
         input: &Input,
+        gone: &AtomicBool,
         rest: &'a [u8],
         meta: &mut FrameMeta,
     ) -> Result<Record<'a>, Stop> {
         match (self.swapped, self.lengths) {
-            (true, Lengths::CapturedFirst) => self.record::<true, true>(input, rest, meta),
-            (true, _) => self.record::<true, false>(input, rest, meta),
-            (false, _) => self.record::<false, false>(input, rest, meta),
+            (true, Lengths::CapturedFirst) => self.record::<true, true>(input, gone, rest, meta),
+            (true, _) => self.record::<true, false>(input, gone, rest, meta),
+            (false, _) => self.record::<false, false>(input, gone, rest, meta),
         }
     }
 
@@ -155,6 +164,7 @@ impl Pcap {
     fn record<'a, const SWAPPED: bool, const USUAL: bool>(
         &self,
         input: &Input,
+        gone: &AtomicBool,
         rest: &'a [u8],
         meta: &mut FrameMeta,
     ) -> Result<Record<'a>, Stop> {
@@ -166,18 +176,19 @@ impl Pcap {
         if captured > MAX_FRAME {
             return Err(Stop::Cut(too_long(input, captured)));
         }
-        let len = self.record_header + captured as usize;
+        let header_len = if USUAL && !SWAPPED { RECORD_HEADER } else { self.record_header };
+        let len = header_len + captured as usize;
         let Some(record) = rest.get(..len) else { return Err(Stop::Need(len)) };
         // Of long frames, where the next but one begins if they are all as long.
         prefetch(rest, AHEAD.max(2 * len));
         let zeros = secs | fraction | first | second == 0;
-        if !intact(record, input.gone()) || (zeros && input.shortened()) {
+        if !intact(record, gone) || (zeros && input.shortened()) {
             return Err(Stop::Cut(Why::Shortened));
         }
         // Fits: 2^32 seconds are below 2^62 ns. A fraction beyond a second carries over.
         meta.wall = Stamp(u64::from(secs) * 1_000_000_000 + u64::from(fraction) * self.nanos_per_fraction);
         meta.wire_len = wire;
-        Ok((len, &record[self.record_header..]))
+        Ok((len, &record[header_len..]))
     }
 }
 
