@@ -352,7 +352,9 @@ mod tests {
         ] {
             let mut record = fixture::udp6();
             (record.hot.key.proto, record.hot.key.kind) = (proto, kind);
-            codes.iter().for_each(|&code| record.facts.add_code(code));
+            let mut tally = record.facts.tally();
+            codes.iter().for_each(|&code| tally.add_code(code));
+            record.facts = crate::flow::entry::Facts::new(&record.facts.origin(), &tally);
             let mut out = Vec::new();
             fields::flow(&mut out, &record.into());
             let flow: Value = serde_json::from_slice(&out).unwrap();

@@ -1,4 +1,4 @@
-//! The records of a flow: hot (every packet), facts (some packets, read by screens), wide keys.
+//! The records of a flow: hot (every packet), origin (its first), tally (some packets of some flows), wide keys.
 //!
 //! Index 0 of every pair is the key's low end as sender, index 1 the high end.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
@@ -164,9 +164,43 @@ impl Roles {
     }
 }
 
-/// What only some packets touch and readers want: 56 bytes.
+/// What is written when a flow begins: 16 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
+pub struct Origin {
+    /// The smallest stamp.
+    pub first: Stamp,
+    /// Generation of the slot.
+    pub generation: u32,
+    /// Outermost VLAN id of the first packet plus 1; 0 without a tag.
+    pub vlan: u16,
+    /// Unused.
+    pub zero: u16,
+}
+
+const _: () = assert!(size_of::<Origin>() == 16);
+
+/// What only some flows have, written by some of their packets: 40 bytes. Where none of a chunk's flows has
+/// any of it, it is never touched, and takes no memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Tally {
+    /// See [`Facts::extra_packets`].
+    pub extra_packets: [u64; 2],
+    /// See [`Facts::retransmits`].
+    pub retransmits: [u32; 2],
+    /// See [`Facts::out_of_order`].
+    pub out_of_order: [u32; 2],
+    /// See [`Facts::rtt_handshake_us`].
+    pub rtt_handshake_us: u32,
+    /// See [`Facts::rtt_data_us`].
+    pub rtt_data_us: u32,
+}
+
+const _: () = assert!(size_of::<Tally>() == 40);
+
+/// What readers want beside the hot record: [`Origin`] and [`Tally`] in one piece.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
     /// The smallest stamp.
     pub first: Stamp,
@@ -184,17 +218,51 @@ pub struct Facts {
     pub generation: u32,
     /// Outermost VLAN id of the first packet plus 1; 0 without a tag.
     pub vlan: u16,
-    /// Unused.
-    pub zero: u16,
 }
 
-const _: () = assert!(size_of::<Facts>() == 56);
-
 impl Facts {
+    /// Returns both parts in one piece.
+    #[inline(always)]
+    pub const fn new(origin: &Origin, tally: &Tally) -> Self {
+        Self {
+            first: origin.first,
+            extra_packets: tally.extra_packets,
+            retransmits: tally.retransmits,
+            out_of_order: tally.out_of_order,
+            rtt_handshake_us: tally.rtt_handshake_us,
+            rtt_data_us: tally.rtt_data_us,
+            generation: origin.generation,
+            vlan: origin.vlan,
+        }
+    }
+
+    /// Returns what was written when the flow began.
+    pub const fn origin(&self) -> Origin {
+        Origin { first: self.first, generation: self.generation, vlan: self.vlan, zero: 0 }
+    }
+
+    /// Returns what was counted since.
+    pub const fn tally(&self) -> Tally {
+        Tally {
+            extra_packets: self.extra_packets,
+            retransmits: self.retransmits,
+            out_of_order: self.out_of_order,
+            rtt_handshake_us: self.rtt_handshake_us,
+            rtt_data_us: self.rtt_data_us,
+        }
+    }
+
     /// Returns the codes of an ICMP flow (type in the upper byte, code in the lower) or an ARP flow
     /// (operation), each once, in the order of their first frames; at most 8. They stand where a
     /// TCP flow has its counts, each plus 1.
     pub fn codes(&self) -> impl Iterator<Item = u16> {
+        self.tally().codes()
+    }
+}
+
+impl Tally {
+    /// See [`Facts::codes`].
+    pub fn codes(&self) -> impl Iterator<Item = u16> + use<> {
         let words = [self.retransmits[0], self.retransmits[1], self.out_of_order[0], self.out_of_order[1]];
         let halves = words.into_iter().flat_map(|word| [word as u16, (word >> 16) as u16]);
         halves.take_while(|&stored| stored != 0).map(|stored| stored - 1)
@@ -220,7 +288,9 @@ pub struct WideEnds(pub [[u8; 16]; 2]);
 // SAFETY: integers and arrays of them, `FlowState::Active` (0), and newtypes; zeros are values.
 unsafe impl Record for Hot {}
 // SAFETY: integers only.
-unsafe impl Record for Facts {}
+unsafe impl Record for Origin {}
+// SAFETY: integers only.
+unsafe impl Record for Tally {}
 // SAFETY: bytes only.
 unsafe impl Record for WideEnds {}
 // SAFETY: integers only.
@@ -260,7 +330,7 @@ mod tests {
 
     #[test]
     fn eight_codes_are_kept_each_once() {
-        let mut facts = Facts::default();
+        let mut facts = Tally::default();
         assert_eq!(facts.codes().count(), 0);
         // Echo reply is type 0, code 0.
         for code in [0x0800, 0, 0x0800, 0x0301, 0, 0xffff, 0xfffe, 5, 6, 7, 8, 9, 10] {

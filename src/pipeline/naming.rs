@@ -71,20 +71,21 @@ impl Naming {
         asked.generations.resize(flows.hot.slots(), 0);
         asked.versions.resize(flows.hot.chunks(), 0);
         for c in 0..flows.hot.chunks() {
-            // A new flow writes its facts.
-            let version = flows.facts.version(c).map_or(0, |v| u64::from(v) + 1);
+            // A new flow writes its origin.
+            let version = flows.origins.version(c).map_or(0, |v| u64::from(v) + 1);
             if std::mem::replace(&mut self.workers[w].versions[c], version) == version {
                 continue;
             }
-            let facts = flows.facts.chunk(c);
+            let facts = flows.facts_of_chunk(c);
             for (i, hot) in flows.hot.chunk(c).iter().enumerate() {
-                let (slot, generation) = (c * CHUNK + i, facts[i].generation);
+                let (slot, facts) = (c * CHUNK + i, facts(i));
+                let generation = facts.generation;
                 let known = &mut self.workers[w].generations[slot];
                 if !hot.is_live() || std::mem::replace(known, generation) == generation {
                     continue;
                 }
                 let wide = flows.wide_key(slot as u32);
-                let record = FlowRecord { hot: *hot, facts: facts[i], wide, ..FlowRecord::default() };
+                let record = FlowRecord { hot: *hot, facts, wide, ..FlowRecord::default() };
                 let names = self.names(&record);
                 if !names.is_empty() {
                     apps.get_mut(FlowId::new(w as u8, slot as u32, generation)).names = names;

@@ -135,21 +135,22 @@ impl Attribution {
         table.asked.resize(flows.hot.slots(), 0);
         table.versions.resize(flows.hot.chunks(), 0);
         for c in 0..flows.hot.chunks() {
-            // A new flow writes its facts.
-            let version = flows.facts.version(c).map_or(0, |v| u64::from(v) + 1);
+            // A new flow writes its origin.
+            let version = flows.origins.version(c).map_or(0, |v| u64::from(v) + 1);
             if version == table.versions[c] {
                 continue;
             }
             table.versions[c] = version;
-            let facts = flows.facts.chunk(c);
+            let facts = flows.facts_of_chunk(c);
             for (i, hot) in flows.hot.chunk(c).iter().enumerate() {
                 let slot = c * CHUNK + i;
-                if !hot.is_live() || table.asked[slot] == facts[i].generation {
+                let facts = facts(i);
+                if !hot.is_live() || table.asked[slot] == facts.generation {
                     continue;
                 }
-                table.asked[slot] = facts[i].generation;
-                let id = FlowId::new(w as u8, slot as u32, facts[i].generation);
-                let asked = Asked::new(id, hot, &facts[i], &flows.wide_key(slot as u32));
+                table.asked[slot] = facts.generation;
+                let id = FlowId::new(w as u8, slot as u32, facts.generation);
+                let asked = Asked::new(id, hot, &facts, &flows.wide_key(slot as u32));
                 let value = self.owners.find(&asked);
                 if needs_more(value.as_ref(), &asked) && self.retries.len() < MOST_RETRIES {
                     self.retries.push(Retry { id, tries: 0, due: now });
@@ -183,11 +184,11 @@ impl Attribution {
     fn ask_again(&mut self, tables: &[&FrozenFlows], id: FlowId) -> bool {
         let (w, slot) = (usize::from(id.worker()), id.slot());
         let Some(flows) = tables.get(w).filter(|f| (slot as usize) < f.hot.slots()) else { return false };
-        let (hot, facts) = (flows.hot.get(slot), flows.facts.get(slot));
+        let (hot, facts) = (flows.hot.get(slot), flows.facts(slot));
         if !hot.is_live() || facts.generation != id.generation() {
             return false;
         }
-        let asked = Asked::new(id, hot, facts, &flows.wide_key(slot));
+        let asked = Asked::new(id, hot, &facts, &flows.wide_key(slot));
         let answer = self.owners.find(&asked);
         let owners = &mut self.workers[w].owners;
         if let Some(owner) = answer
@@ -330,7 +331,7 @@ mod tests {
 
         fn pid(&self, slot: usize) -> Option<u32> {
             let flows = &self.frozen;
-            let id = FlowId::new(0, slot as u32, flows.facts.get(slot as u32).generation);
+            let id = FlowId::new(0, slot as u32, flows.origins.get(slot as u32).generation);
             self.attribution.workers[0].owners.get(id).and_then(|o| o.pid)
         }
     }

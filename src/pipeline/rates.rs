@@ -10,7 +10,7 @@
 //! nor does a packet alone. So a row never shows more than came, taken over the time since. A
 //! connection that was closed counts as what the last second brought.
 
-use std::ops::AddAssign;
+use std::{collections::HashMap, ops::AddAssign};
 
 use crate::{
     base::time::Nanos,
@@ -34,12 +34,65 @@ const LEAST: f32 = 1.0;
 #[derive(Default)]
 pub struct Rates {
     /// Bytes by slot and sender at the last reckoning; 0 since the flow there ended.
-    bytes: Vec<[u64; 2]>,
+    bytes: Counted,
     chunks: Vec<Chunk>,
     /// Slots whose flows ended since a list was cleared of them, and which of their ends was whose.
     vacated: Vec<(u32, Roles)>,
     /// How long the last reckoning's time was.
     passed: Nanos,
+}
+
+/// Bytes by slot and sender, in 8 bytes a flow: those of flows that moved more than 4 GB lie apart.
+#[derive(Default)]
+struct Counted {
+    low: Vec<[u32; 2]>,
+    high: HashMap<u32, [u64; 2]>,
+}
+
+impl Counted {
+    /// What stands in `low` for bytes that lie apart.
+    const APART: [u32; 2] = [u32::MAX; 2];
+
+    fn resize(&mut self, slots: usize) {
+        self.low.resize(slots, [0; 2]);
+    }
+
+    #[inline]
+    fn get(&self, slot: usize) -> [u64; 2] {
+        match self.low.get(slot) {
+            Some(&Self::APART) => self.high.get(&(slot as u32)).copied().unwrap_or_default(),
+            Some(bytes) => bytes.map(u64::from),
+            None => [0; 2],
+        }
+    }
+
+    /// `slot` must be below what it was resized to.
+    #[inline]
+    fn put(&mut self, slot: usize, bytes: [u64; 2]) {
+        let before = self.low[slot];
+        let fits = (bytes[0] | bytes[1]) >> 32 == 0 && bytes != Self::APART.map(u64::from);
+        if !fits || before == Self::APART {
+            self.put_apart(slot as u32, bytes, fits);
+        }
+        self.low[slot] = if fits { bytes.map(|b| b as u32) } else { Self::APART };
+    }
+
+    #[cold]
+    fn put_apart(&mut self, slot: u32, bytes: [u64; 2], fits: bool) {
+        if fits {
+            self.high.remove(&slot);
+        } else {
+            self.high.insert(slot, bytes);
+        }
+    }
+
+    fn take(&mut self, slot: usize) -> [u64; 2] {
+        let bytes = self.get(slot);
+        if bytes != [0; 2] {
+            self.put(slot, [0; 2]);
+        }
+        bytes
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -90,7 +143,7 @@ impl Rates {
     /// Takes note that a flow ended, and returns the bytes that it moved since the last reckoning.
     pub fn ended(&mut self, record: &FlowRecord) -> DownUp<u64> {
         let slot = record.id.slot() as usize;
-        let before = self.bytes.get_mut(slot).map(std::mem::take).unwrap_or_default();
+        let before = self.bytes.take(slot);
         // Each slot stands here once at most until the next reckoning.
         if before != [0; 2] {
             self.vacated.push((slot as u32, record.hot.roles));
@@ -123,7 +176,7 @@ impl Rates {
         rates: &mut RateList,
     ) -> (DownUp<u64>, DownUp<f64>) {
         let slots = flows.hot.slots();
-        self.bytes.resize(slots, [0; 2]);
+        self.bytes.resize(slots);
         self.chunks.resize(flows.hot.chunks(), Chunk::default());
         rates.shown.resize(slots, [0.0; 2]);
         rates.seen.resize(slots, [0.0; 2]);
@@ -141,21 +194,22 @@ impl Rates {
             rates.versions[c] = rates.versions[c].wrapping_add(1);
             let slots = c * CHUNK..(c + 1) * CHUNK;
             let lists = rates.shown[slots.clone()].iter_mut().zip(&mut rates.seen[slots.clone()]);
-            let records = flows.hot.chunk(c).iter().zip(0u32..);
-            for (((hot, i), (shown, seen)), bytes) in records.zip(lists).zip(&mut self.bytes[slots]) {
+            for ((hot, slot), (shown, seen)) in flows.hot.chunk(c).iter().zip(slots).zip(lists) {
+                let bytes = self.bytes.get(slot);
                 if !hot.is_live() {
-                    (*shown, *seen, *bytes) = ([0.0; 2], [0.0; 2], [0; 2]);
+                    (*shown, *seen) = ([0.0; 2], [0.0; 2]);
+                    self.bytes.take(slot);
                     continue;
                 }
-                if hot.bytes == *bytes && *shown == [0.0; 2] && *seen == [0.0; 2] {
+                if hot.bytes == bytes && *shown == [0.0; 2] && *seen == [0.0; 2] {
                     continue;
                 }
-                let age = || cut.wall.since(flows.facts.get((c * CHUNK) as u32 + i).first);
-                let came = moved(hot, *bytes);
+                let age = || cut.wall.since(flows.origins.get(slot as u32).first);
+                let came = moved(hot, bytes);
                 let before = *seen;
                 *seen = [0, 1].map(|side| span.rate(came[side] as f64, f64::from(before[side])) as f32);
                 // Only a flow without bytes at the last reckoning can be younger than that.
-                let age_counts = *bytes == [0; 2] && !hot.state.is_over() && is_steady(hot, age(), cut, span);
+                let age_counts = bytes == [0; 2] && !hot.state.is_over() && is_steady(hot, age(), cut, span);
                 let now = match age_counts {
                     true => came.map(|bytes| (bytes as f64 / age().as_secs_f64()) as f32),
                     false => *seen,
@@ -171,7 +225,7 @@ impl Rates {
                 }
                 bytes_of_rows += down_up(came, hot.roles);
                 sum += down_up(seen.map(f64::from), hot.roles);
-                *bytes = hot.bytes;
+                self.bytes.put(slot, hot.bytes);
                 chunk.moving |= *shown != [0.0; 2] || *seen != [0.0; 2];
             }
         }
@@ -558,6 +612,21 @@ mod tests {
         bench.cut(2000, true);
         assert_eq!(bench.rate(0), 100.0);
         assert_eq!(bench.total, DownUp { down: 0.0, up: 100.0 });
+    }
+
+    #[test]
+    fn bytes_are_kept_whatever_their_number() {
+        let mut counted = Counted::default();
+        counted.resize(3);
+        let most = u64::from(u32::MAX);
+        let cases =
+            [[0, 0], [1, 2], [most, 0], [most, most], [most + 1, 0], [5, u64::MAX], [7, 7], [most - 1, most]];
+        for bytes in cases {
+            counted.put(1, bytes);
+            assert_eq!([0, 1, 2, 9].map(|slot| counted.get(slot)), [[0; 2], bytes, [0; 2], [0; 2]]);
+        }
+        counted.put(1, [most + 1, 0]);
+        assert_eq!((counted.take(1), counted.get(1), counted.high.len()), ([most + 1, 0], [0; 2], 0));
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub struct FlowView<'a> {
     /// Counters, times, state.
     pub hot: &'a Hot,
     /// First stamp, TCP facts.
-    pub facts: &'a Facts,
+    pub facts: Facts,
     /// The ends of IPv6 and extended keys; meaningless for others.
     pub ends: &'a [[u8; 16]; 2],
     /// Worker and slot.
@@ -46,7 +46,7 @@ impl<'a> FlowView<'a> {
     pub fn of_record(record: &'a FlowRecord, app: Option<&'a App>, owner: Option<&'a Owner>) -> Self {
         Self {
             hot: &record.hot,
-            facts: &record.facts,
+            facts: record.facts,
             ends: &record.wide.ends,
             id: record.id,
             rate: [0.0; 2],

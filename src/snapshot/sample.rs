@@ -69,7 +69,8 @@ fn build(rows: &[(FlowRecord, [f32; 2])], versions: (usize, u32), now: Nanos, wa
     let worker = WorkerView {
         flows: Box::new(FrozenFlows {
             hot: freeze(rows.iter().map(|(r, _)| r.hot), len, versions),
-            facts: freeze(rows.iter().map(|(r, _)| r.facts), len, versions),
+            origins: freeze(rows.iter().map(|(r, _)| r.facts.origin()), len, versions),
+            tallies: freeze(rows.iter().map(|(r, _)| r.facts.tally()), len, versions),
             ends: freeze(rows.iter().map(|(r, _)| WideEnds(r.wide.ends)), len, versions),
             extensions: freeze(rows.iter().map(|(r, _)| r.wide.extension), len, versions),
         }),
@@ -98,14 +99,14 @@ fn build(rows: &[(FlowRecord, [f32; 2])], versions: (usize, u32), now: Nanos, wa
 /// Says what the row in `slot` of [`of_rows`] speaks.
 pub fn set_app(snapshot: &mut Snapshot, slot: usize, app: App) {
     let view = &mut snapshot.workers[0];
-    let generation = view.flows.facts.get(slot as u32).generation;
+    let generation = view.flows.origins.get(slot as u32).generation;
     view.apps.put(slot as u32, generation, Arc::new(app));
 }
 
 /// Says who owns the row in `slot` of [`of_rows`].
 pub fn set_owner(snapshot: &mut Snapshot, slot: usize, owner: impl Into<Arc<Owner>>) {
     let view = &mut snapshot.workers[0];
-    let generation = view.flows.facts.get(slot as u32).generation;
+    let generation = view.flows.origins.get(slot as u32).generation;
     view.owners.put(slot as u32, generation, owner.into());
 }
 

@@ -205,10 +205,10 @@ impl Snapshot {
     pub fn scan(&self, mut each: impl FnMut(RowRef, &Hot, &Facts)) {
         for (w, view) in self.workers.iter().enumerate() {
             for c in 0..view.flows.hot.chunks() {
-                let facts = view.flows.facts.chunk(c);
+                let facts = view.flows.facts_of_chunk(c);
                 for (i, hot) in view.flows.hot.chunk(c).iter().enumerate() {
                     if hot.is_live() {
-                        each(RowRef::new(w, (c * CHUNK + i) as u32), hot, &facts[i]);
+                        each(RowRef::new(w, (c * CHUNK + i) as u32), hot, &facts(i));
                     }
                 }
             }
@@ -222,11 +222,11 @@ impl Snapshot {
     pub fn row(&self, at: RowRef) -> Row {
         let (w, slot) = (at.worker(), at.slot());
         let view = &self.workers[w];
-        let (hot, facts) = (view.flows.hot.get(slot), view.flows.facts.get(slot));
+        let (hot, facts) = (view.flows.hot.get(slot), view.flows.facts(slot));
         let wide = view.flows.wide_key(slot);
         let id = FlowId::new(w as u8, slot, facts.generation);
         let rate = view.rates.shown.get(slot as usize).copied().unwrap_or_default();
-        let mut row = Row::new(id, hot, facts, &wide, rate, self.now.tick());
+        let mut row = Row::new(id, hot, &facts, &wide, rate, self.now.tick());
         row.app = self.app(at).cloned();
         row.owner = self.owner(at).cloned();
         row
@@ -246,7 +246,9 @@ impl Snapshot {
     pub fn records_version(&self, worker: usize, chunk: usize) -> u64 {
         let flows = &self.workers[worker].flows;
         let part = |version: Option<u32>| u64::from(version.unwrap_or(0));
-        part(flows.hot.version(chunk)) << 32 | part(flows.facts.version(chunk))
+        // Each is the number of the epoch that wrote last, so that the later one changes with either.
+        let beside = part(flows.origins.version(chunk)).max(part(flows.tallies.version(chunk)));
+        part(flows.hot.version(chunk)) << 32 | beside
     }
 
     /// Returns a number that changes with the rates that a chunk's rows show.
@@ -279,9 +281,9 @@ impl Snapshot {
     /// Returns the round trips of a chunk's rows, those of data rather than of handshakes.
     pub fn round_trips(&self, worker: usize, chunk: usize) -> impl Iterator<Item = Nanos> + '_ {
         let flows = &self.workers[worker].flows;
-        let rows = flows.hot.chunk(chunk).iter().zip(flows.facts.chunk(chunk));
-        rows.filter(|(hot, _)| hot.is_live()).filter_map(|(_, facts)| {
-            let us = if facts.rtt_data_us != 0 { facts.rtt_data_us } else { facts.rtt_handshake_us };
+        let rows = flows.hot.chunk(chunk).iter().zip(flows.tallies.chunk(chunk));
+        rows.filter(|(hot, _)| hot.is_live()).filter_map(|(_, tally)| {
+            let us = if tally.rtt_data_us != 0 { tally.rtt_data_us } else { tally.rtt_handshake_us };
             (us != 0).then_some(Nanos(u64::from(us) * 1000))
         })
     }
@@ -314,8 +316,9 @@ impl Snapshot {
         let now = self.now.tick();
         let start = chunk * CHUNK;
         let of = |list: &[[f32; 2]], i: usize| list.get(start + i).copied().unwrap_or_default();
-        let records = flows.hot.chunk(chunk).iter().zip(flows.facts.chunk(chunk)).enumerate();
-        for (i, (hot, facts)) in records.filter(|(_, (hot, _))| hot.is_live()) {
+        let facts = flows.facts_of_chunk(chunk);
+        for (i, hot) in flows.hot.chunk(chunk).iter().enumerate().filter(|(_, hot)| hot.is_live()) {
+            let facts = facts(i);
             let (slot, generation) = ((start + i) as u32, facts.generation);
             let with = tenants == Tenants::With;
             let flow = FlowView {
@@ -341,7 +344,7 @@ impl Snapshot {
     pub fn flow(&self, at: RowRef) -> FlowView<'_> {
         let slot = at.slot();
         let view = &self.workers[at.worker()];
-        let (hot, facts) = (view.flows.hot.get(slot), view.flows.facts.get(slot));
+        let (hot, facts) = (view.flows.hot.get(slot), view.flows.facts(slot));
         let ends = if hot.key.is_wide() { &view.flows.ends.get(slot).0 } else { &NO_ENDS };
         FlowView {
             hot,
@@ -363,7 +366,8 @@ impl Snapshot {
         let copied = |view: &WorkerView| {
             let flows = FrozenFlows {
                 hot: copy(&view.flows.hot)?,
-                facts: copy(&view.flows.facts)?,
+                origins: copy(&view.flows.origins)?,
+                tallies: copy(&view.flows.tallies)?,
                 ends: copy(&view.flows.ends)?,
                 extensions: copy(&view.flows.extensions)?,
             };
@@ -391,7 +395,7 @@ impl Snapshot {
     pub fn record(&self, at: RowRef) -> FlowRecord {
         let slot = at.slot();
         let flows = &self.workers[at.worker()].flows;
-        let facts = *flows.facts.get(slot);
+        let facts = flows.facts(slot);
         FlowRecord {
             hot: *flows.hot.get(slot),
             facts,
@@ -406,8 +410,8 @@ impl Snapshot {
     /// # Panics
     /// As [`Snapshot::row`].
     pub fn id(&self, at: RowRef) -> FlowId {
-        let facts = self.workers[at.worker()].flows.facts.get(at.slot());
-        FlowId::new(at.worker() as u8, at.slot(), facts.generation)
+        let origin = self.workers[at.worker()].flows.origins.get(at.slot());
+        FlowId::new(at.worker() as u8, at.slot(), origin.generation)
     }
 
     /// Returns where the row with this id stands, if it lives.
@@ -417,7 +421,7 @@ impl Snapshot {
             return None;
         }
         let hot = view.flows.hot.get(id.slot());
-        let same = hot.is_live() && view.flows.facts.get(id.slot()).generation == id.generation();
+        let same = hot.is_live() && view.flows.origins.get(id.slot()).generation == id.generation();
         same.then(|| RowRef::new(usize::from(id.worker()), id.slot()))
     }
 
@@ -429,13 +433,13 @@ impl Snapshot {
     /// Returns what a row speaks, if that is known.
     pub fn app(&self, at: RowRef) -> Option<&Arc<App>> {
         let view = &self.workers[at.worker()];
-        view.apps.get(at.slot(), view.flows.facts.get(at.slot()).generation)
+        view.apps.get(at.slot(), view.flows.origins.get(at.slot()).generation)
     }
 
     /// Returns who owns a row, if that is known.
     pub fn owner(&self, at: RowRef) -> Option<&Arc<Owner>> {
         let view = &self.workers[at.worker()];
-        view.owners.get(at.slot(), view.flows.facts.get(at.slot()).generation)
+        view.owners.get(at.slot(), view.flows.origins.get(at.slot()).generation)
     }
 
     /// Returns frames lost to the kernel, over all sources.

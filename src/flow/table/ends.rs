@@ -8,7 +8,7 @@ use crate::{
         time::{Nanos, Tick},
     },
     flow::{
-        entry::{FlowRecord, Hot},
+        entry::{Facts, FlowRecord, Hot, Tally},
         slab::CHUNK,
         state::{EndReason, FlowState},
         table::{EndedFlows, FlowTable, frozen::wide_key, is_half_open},
@@ -120,7 +120,8 @@ impl FlowTable {
         let (soon, later) = (victim + BUCKETS_AHEAD, victim + RECORDS_AHEAD);
         if (later as usize) < self.used {
             prefetch(self.hot.address(later));
-            prefetch(self.facts.address(later));
+            prefetch(self.origins.address(later));
+            prefetch(self.tallies.address(later));
             prefetch(self.tcp.address(later as usize));
         }
         if (soon as usize) < self.used {
@@ -137,6 +138,9 @@ impl FlowTable {
             inspector.forget(slot);
         }
         *self.hot.get_mut(slot) = Hot::default();
+        if record.facts.tally() != Tally::default() {
+            *self.tallies.get_mut(slot) = Tally::default();
+        }
         self.free[self.free_len] = slot;
         self.free_len += 1;
         self.embryos.put(slot, false);
@@ -148,7 +152,8 @@ impl FlowTable {
     }
 
     pub(super) fn record(&self, slot: u32, end: Option<EndReason>) -> FlowRecord {
-        let (hot, facts) = (*self.hot.get(slot), *self.facts.get(slot));
+        let hot = *self.hot.get(slot);
+        let facts = Facts::new(self.origins.get(slot), self.tallies.get(slot));
         FlowRecord {
             hot,
             facts,

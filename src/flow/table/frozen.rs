@@ -3,8 +3,8 @@
 
 use crate::{
     flow::{
-        entry::{Facts, Hot, WideEnds},
-        slab::Frozen,
+        entry::{Facts, Hot, Origin, Tally, WideEnds},
+        slab::{CHUNK, Frozen},
         table::{FlowTable, NO_WIDE_KEY},
     },
     packet::key::{Extension, WideKey, kind},
@@ -15,7 +15,9 @@ pub struct FrozenFlows {
     /// By slot.
     pub hot: Frozen<Hot>,
     /// By slot.
-    pub facts: Frozen<Facts>,
+    pub origins: Frozen<Origin>,
+    /// By slot.
+    pub tallies: Frozen<Tally>,
     /// By slot; those of IPv6 and extended keys.
     pub ends: Frozen<WideEnds>,
     /// By slot; those of extended keys.
@@ -27,10 +29,28 @@ impl FrozenFlows {
     pub fn with_capacity(capacity: usize) -> Self {
         Self {
             hot: Frozen::with_capacity(capacity),
-            facts: Frozen::with_capacity(capacity),
+            origins: Frozen::with_capacity(capacity),
+            tallies: Frozen::with_capacity(capacity),
             ends: Frozen::with_capacity(capacity),
             extensions: Frozen::with_capacity(capacity),
         }
+    }
+
+    /// Returns what is known of the flow in a slot beside its hot record.
+    #[inline]
+    pub fn facts(&self, slot: u32) -> Facts {
+        Facts::new(self.origins.get(slot), self.tallies.get(slot))
+    }
+
+    /// Returns the facts of a chunk's flows, slot by slot.
+    ///
+    /// # Panics
+    /// If there is no such chunk.
+    #[inline]
+    pub fn facts_of_chunk(&self, chunk: usize) -> impl Fn(usize) -> Facts {
+        let (origins, tallies): (&[_; CHUNK], &[_; CHUNK]) =
+            (self.origins.chunk(chunk), self.tallies.chunk(chunk));
+        move |i| Facts::new(&origins[i], &tallies[i])
     }
 
     /// Returns the rest of the key of the flow in a slot.
@@ -44,12 +64,14 @@ impl FlowTable {
     /// could not serve the copies that may follow.
     pub fn freeze(&mut self, into: &mut FrozenFlows) -> bool {
         let able = self.hot.can_freeze()
-            && self.facts.can_freeze()
+            && self.origins.can_freeze()
+            && self.tallies.can_freeze()
             && self.ends.can_freeze()
             && self.extensions.can_freeze();
         if able {
             self.hot.freeze(&mut into.hot);
-            self.facts.freeze(&mut into.facts);
+            self.origins.freeze(&mut into.origins);
+            self.tallies.freeze(&mut into.tallies);
             self.ends.freeze(&mut into.ends);
             self.extensions.freeze(&mut into.extensions);
         }
@@ -59,7 +81,8 @@ impl FlowTable {
     /// Takes note that what was frozen last is read no more.
     pub fn release(&mut self) {
         self.hot.release();
-        self.facts.release();
+        self.origins.release();
+        self.tallies.release();
         self.ends.release();
         self.extensions.release();
     }

@@ -32,7 +32,7 @@ use crate::{
     },
     flow::{
         classify,
-        entry::{Facts, FlowRecord, Hot, Roles, WideEnds},
+        entry::{FlowRecord, Hot, Origin, Roles, Tally, WideEnds},
         index::Index,
         locals::Locals,
         slab::{CHUNK, Slab, Spot},
@@ -121,7 +121,9 @@ struct Candidate<'a> {
 pub struct FlowTable {
     index: Index,
     hot: Slab<Hot>,
-    facts: Slab<Facts>,
+    origins: Slab<Origin>,
+    /// Zeros in slots without a flow.
+    tallies: Slab<Tally>,
     ends: Slab<WideEnds>,
     extensions: Slab<Extension>,
     tcp: Array<TcpTrack>,
@@ -158,7 +160,8 @@ impl FlowTable {
         Ok(Self {
             index: Index::new(capacity, advise)?,
             hot: Slab::new(capacity, advise)?,
-            facts: Slab::new(capacity, advise)?,
+            origins: Slab::new(capacity, advise)?,
+            tallies: Slab::new(capacity, advise)?,
             ends: Slab::new(capacity, advise)?,
             extensions: Slab::new(capacity, advise)?,
             tcp: Array::new(capacity, advise)?,
@@ -359,11 +362,11 @@ impl FlowTable {
     /// segments, or an unknown number of them.
     #[cold]
     fn count_irregular(&mut self, slot: u32, frame: &Descriptor) {
-        if frame.wall < self.facts.get(slot).first {
-            self.facts.get_mut(slot).first = frame.wall;
+        if frame.wall < self.origins.get(slot).first {
+            self.origins.get_mut(slot).first = frame.wall;
         }
         if frame.segments > 1 {
-            self.facts.get_mut(slot).extra_packets[frame.from()] += u64::from(frame.segments) - 1;
+            self.tallies.get_mut(slot).extra_packets[frame.from()] += u64::from(frame.segments) - 1;
         }
         if frame.flags & flag::SEGMENTS_UNKNOWN != 0 {
             self.hot.get_mut(slot).roles.set_segments_unknown();
@@ -379,18 +382,18 @@ impl FlowTable {
         let outcome = self.tcp[slot as usize].segment(&segment, hot.roles.subject());
         if outcome.tells_facts() {
             // Nothing is read for a round trip, which most come for: a write alone need not wait for memory.
-            let facts = self.facts.get_mut(slot);
+            let tally = self.tallies.get_mut(slot);
             if outcome.retransmit {
-                facts.retransmits[from] += 1;
+                tally.retransmits[from] += 1;
             }
             if outcome.out_of_order {
-                facts.out_of_order[from] += 1;
+                tally.out_of_order[from] += 1;
             }
             if outcome.rtt_handshake_us != 0 {
-                facts.rtt_handshake_us = outcome.rtt_handshake_us;
+                tally.rtt_handshake_us = outcome.rtt_handshake_us;
             }
             if outcome.rtt_data_us != 0 {
-                facts.rtt_data_us = outcome.rtt_data_us;
+                tally.rtt_data_us = outcome.rtt_data_us;
             }
             self.counts.retransmits += u64::from(outcome.retransmit);
         }
@@ -420,9 +423,9 @@ impl FlowTable {
         let state = if keeps_state(frame) { hot.state } else { classify::state_after(hot.state, frame) };
         self.enter(slot, frame.tick, state, hot.roles);
         if let Some(code) = code_of(frame)
-            && !self.facts.get(slot).codes().any(|known| known == code)
+            && !self.tallies.get(slot).codes().any(|known| known == code)
         {
-            self.facts.get_mut(slot).add_code(code);
+            self.tallies.get_mut(slot).add_code(code);
         }
     }
 
@@ -462,15 +465,11 @@ impl FlowTable {
             iface: frame.iface,
             ..Hot::default()
         };
-        let facts = self.facts.get_mut(slot);
-        *facts = Facts {
-            first: frame.wall,
-            generation: facts.generation.wrapping_add(1),
-            vlan: frame.vlan,
-            ..Facts::default()
-        };
+        let origin = self.origins.get_mut(slot);
+        let generation = origin.generation.wrapping_add(1);
+        *origin = Origin { first: frame.wall, generation, vlan: frame.vlan, zero: 0 };
         if let Some(code) = code_of(frame) {
-            facts.add_code(code);
+            self.tallies.get_mut(slot).add_code(code);
         }
         if frame.key.is_wide() {
             *self.ends.get_mut(slot) = WideEnds(wide.ends);
@@ -522,7 +521,8 @@ impl FlowTable {
         self.used += 1;
         if slot.is_multiple_of(CHUNK) {
             self.hot.extend_to(self.used);
-            self.facts.extend_to(self.used);
+            self.origins.extend_to(self.used);
+            self.tallies.extend_to(self.used);
             self.ends.extend_to(self.used);
             self.extensions.extend_to(self.used);
         }

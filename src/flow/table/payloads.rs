@@ -19,7 +19,7 @@ impl FlowTable {
     /// Starts loading what looking at a flow's payload takes.
     #[inline(always)]
     pub(super) fn approach_inspection(&self, slot: u32) {
-        prefetch(&raw const self.facts.get(slot).generation);
+        prefetch(&raw const self.origins.get(slot).generation);
         if let Some(inspector) = &self.inspector {
             inspector.prefetch(slot);
         }
@@ -51,7 +51,7 @@ impl FlowTable {
             return false;
         };
         let is_elsewhere = self.config.home_interfaces && hot.iface != frame.iface;
-        let id = FlowId::new(self.config.worker, slot, self.facts.get(slot).generation);
+        let id = FlowId::new(self.config.worker, slot, self.origins.get(slot).generation);
         let (payload, wire_len) = datagrams(payload, frame).next().unwrap_or_default();
         !is_elsewhere && !keeps_state(frame) && inspector.renews(id, payload, wire_len)
     }
@@ -67,7 +67,7 @@ impl FlowTable {
     ) {
         let Some(inspector) = &mut self.inspector else { return };
         let hot = self.hot.get(slot);
-        let generation = self.facts.get(slot).generation;
+        let generation = self.origins.get(slot).generation;
         let mut subject = Subject {
             id: FlowId::new(self.config.worker, slot, generation),
             from: frame.from(),

@@ -64,7 +64,7 @@ impl FlowTable {
         prefetch(std::hint::select_unpredictable(is_tcp, track, record));
         if is_large && is_tcp {
             // For the round trip: of a flow with few packets, most give one.
-            prefetch(&raw const self.facts.get(slot).rtt_data_us);
+            prefetch(&raw const self.tallies.get(slot).rtt_data_us);
         }
         if frame.key.is_wide() {
             prefetch(self.ends.address(slot));

@@ -131,7 +131,7 @@ fn plain(record: &FlowRecord) -> Plain {
 fn frozen_rows(frozen: &FrozenFlows) -> HashMap<u64, Plain> {
     let mut rows = HashMap::new();
     for slot in 0..frozen.hot.slots() as u32 {
-        let (hot, facts) = (*frozen.hot.get(slot), *frozen.facts.get(slot));
+        let (hot, facts) = (*frozen.hot.get(slot), frozen.facts(slot));
         if hot.is_live() {
             let id = FlowId::new(3, slot, facts.generation);
             let record = FlowRecord { hot, facts, wide: frozen.wide_key(slot), id, end: None };

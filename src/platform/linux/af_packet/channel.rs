@@ -13,7 +13,16 @@ use super::{
     ring::Ring,
     socket::PacketSocket,
 };
-use crate::{base::ids::IfaceId, packet::parse::FrameMeta, platform::filter::Filter};
+use crate::{
+    base::{ids::IfaceId, memory::prefetch},
+    packet::{line::Line, parse::FrameMeta},
+    platform::filter::Filter,
+};
+
+/// How many frames ahead memory is asked for: at 10 to 50 ns a frame, longer than a line takes between cores.
+const FRAMES_AHEAD: usize = 12;
+/// The lines of a slot that are read: the kernel's header of 68 bytes, link, network and transport headers.
+const LINES_AHEAD: usize = 3;
 
 /// What the kernel and we counted on one socket, or on several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,6 +99,7 @@ impl Channel {
             let block = self.ring.block();
             match Slot::read(block, self.offset, self.vnet) {
                 Slot::Frame(frame) => {
+                    prefetch_ahead(block, self.offset, frame.next as usize);
                     let (skip, meta) = faces.meta(&frame, self.watches);
                     each(&frame.bytes[skip..], &meta);
                     self.offset += frame.next as usize;
@@ -191,6 +201,16 @@ impl Channel {
         }
         self.socket.detach_filter();
         Ok(())
+    }
+}
+
+/// Starts loading a frame that is read a few frames from now, if they are all as long: another core has
+/// written it a moment ago, and has it in its cache.
+#[inline(always)]
+fn prefetch_ahead(block: &[u8], offset: usize, slot: usize) {
+    let at = block.as_ptr().wrapping_add(offset.wrapping_add(FRAMES_AHEAD.wrapping_mul(slot)));
+    for line in 0..LINES_AHEAD {
+        prefetch(at.wrapping_add(line * size_of::<Line>()));
     }
 }
 
