@@ -5,7 +5,7 @@
 //! that waits for nothing is given up, else one that has been there for a while.
 //!
 //! Memory: [`BYTES_PER_FLOW`] bytes for each flow under inspection, and what it needs of the worker's
-//! blocks: 16 KB at most, of its stream's beginnings or of its recogniser's memory.
+//! blocks: 17 KB at most, of its stream's beginnings or of its recogniser's memory.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 #![expect(unsafe_code, reason = "places in the pool promise that zeros are a value")]
 
@@ -26,7 +26,7 @@ use crate::{
         room::{Kept, Room},
         said::{Passer, Said},
         service::Service,
-        stream::{Side, Written},
+        stream::{Gaps, Side, Written},
         talk::{MEMORY, STREAM_BUDGET, Streams},
     },
 };
@@ -55,28 +55,36 @@ const FACTS_OF_DATAGRAMS: u32 = 8;
 /// A slot's entry: the flow was given up; whoever asks again is told so.
 const GIVEN_UP: u32 = u32::MAX;
 
-/// A flow under inspection.
+/// A flow under inspection. What most payloads touch lies in two cache lines, the first one and that of the sides.
 #[derive(Clone, Copy)]
-#[repr(C)]
+#[repr(C, align(64))]
 struct Conversation {
     /// Recognisers that have not said no.
     candidates: u128,
     /// The flow; its slot's entry points back here while it has this place.
     id: FlowId,
-    /// The recogniser that knows it, plus 1.
-    chosen: u32,
-    /// Payloads seen.
-    seen: u32,
-    tries: u32,
     /// The memory of its recogniser.
     kept: Kept,
-    sides: [Side; 2],
-    chains: [Chain; 2],
-    heads: Heads,
+    /// The recogniser that knows it, plus 1.
+    chosen: u8,
     /// The label that was passed on, plus 1.
     label: u8,
+    tries: u16,
+    /// Payloads seen.
+    seen: u32,
     said: Said,
+    sides: Line<([Side; 2], [Chain; 2])>,
+    gaps: [Gaps; 2],
+    heads: Heads,
 }
+
+/// What lies in one cache line.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line<T>(T);
+
+const _: () = assert!(size_of::<Line<([Side; 2], [Chain; 2])>>() == 64);
+const _: () = assert!(RECOGNISERS.len() < 255);
 
 // SAFETY: integers, booleans (0 is false), a newtype of an integer, and arrays of them.
 unsafe impl Record for Conversation {}
@@ -154,6 +162,16 @@ impl Inspector {
         prefetch(self.of_slot.address(slot as usize));
     }
 
+    /// Starts loading the memory of a flow's inspection; where that stands should be on its way.
+    #[inline]
+    pub fn approach(&self, slot: u32) {
+        if let Place::At(place) = self.place(slot) {
+            let talk = &self.pool[place];
+            prefetch(&raw const talk.candidates);
+            prefetch(&raw const talk.sides);
+        }
+    }
+
     /// Looks at a TCP segment with payload or FIN.
     pub fn segment(&mut self, subject: &Subject<'_>, learn: &mut impl Learn) -> Judgement {
         self.counts.payloads += 1;
@@ -178,7 +196,7 @@ impl Inspector {
             return Judgement::default();
         }
         let [low, high] = &mut **scratch;
-        let (sides, chains) = (&talk.sides, &talk.chains);
+        let (sides, chains) = &talk.sides.0;
         let view = Streams {
             bytes: [
                 room.blocks.read(&chains[0], usize::from(sides[0].ready), low),
@@ -190,7 +208,7 @@ impl Inspector {
             opened: subject.opened,
             ports: subject.ports,
         };
-        let asking = Asking { candidates: talk.candidates, chosen: talk.chosen };
+        let asking = Asking { candidates: talk.candidates, chosen: u32::from(talk.chosen) };
         let mut passer = Passer::new((subject.flow, subject.wall), learn, &mut talk.said, hashes);
         let Answer { asked, phase, client, label, .. } = asking.streams(&view, &mut passer);
         let over = view.ended == [true; 2] || talk.seen >= MOST_SEGMENTS;
@@ -207,19 +225,20 @@ impl Inspector {
     /// before, or none will come any more.
     fn keep(&mut self, place: usize, subject: &Subject<'_>) -> bool {
         let talk = &mut self.pool[place];
-        for (side, start) in talk.sides.iter_mut().zip(subject.starts) {
+        let (sides, chains) = &mut talk.sides.0;
+        for (side, start) in sides.iter_mut().zip(subject.starts) {
             if let Some(start) = start {
                 side.begin(start);
             }
         }
         let from = subject.from & 1;
-        let side = &mut talk.sides[from];
+        let side = &mut sides[from];
         let before = (side.ready, side.has_ended());
         if let Some(Written { at, skip, len }) =
-            side.take(subject.seq_number, subject.payload.len(), subject.wire_len)
+            side.take(&mut talk.gaps[from], subject.seq_number, subject.payload.len(), subject.wire_len)
         {
             let bytes = &subject.payload[skip..skip + len];
-            if !self.room.blocks.write(&mut talk.chains[from], at, bytes) {
+            if !self.room.blocks.write(&mut chains[from], at, bytes) {
                 side.stop(before.0);
             }
         }
@@ -247,7 +266,7 @@ impl Inspector {
         };
         let Self { pool, room, hashes, .. } = self;
         let talk = &mut pool[place];
-        let asking = Asking { candidates: talk.candidates, chosen: talk.chosen };
+        let asking = Asking { candidates: talk.candidates, chosen: u32::from(talk.chosen) };
         let mut passer = Passer::new((subject.flow, subject.wall), learn, &mut talk.said, hashes);
         passer.is_stream = false;
         let before = (talk.seen, talk.heads.get());
@@ -289,7 +308,9 @@ impl Inspector {
             Asked::Open(0) => self.nobody_knows(slot),
             Asked::Chosen(..) | Asked::Open(_) => {
                 let place = self.enter(subject.flow);
-                self.pool[place].said.copy_from(&self.fresh);
+                let talk = &mut self.pool[place];
+                talk.said.copy_from(&self.fresh);
+                talk.heads.clear();
                 self.answered(place, subject, answer, learn)
             }
         }
@@ -340,11 +361,11 @@ impl Inspector {
         if settled && chosen == 0 {
             return self.try_again(place, over);
         }
-        let can_follow = || RECOGNISERS[chosen as usize - 1].follow.is_some();
+        let can_follow = || RECOGNISERS[usize::from(chosen) - 1].follow.is_some();
         let is_followed = !settled && rests && seen >= FACTS_OF_DATAGRAMS && can_follow();
         self.leave_if(settled || is_followed, place);
         if is_followed {
-            self.of_slot[subject.flow.slot as usize] = FOLLOWED | (chosen - 1);
+            self.of_slot[subject.flow.slot as usize] = FOLLOWED | u32::from(chosen - 1);
         }
         Judgement { settled, phase, client }
     }
@@ -353,7 +374,7 @@ impl Inspector {
     pub fn renews(&self, slot: u32, payload: &[u8], wire_len: usize) -> bool {
         let Place::At(place) = self.place(slot) else { return false };
         let talk = &self.pool[place];
-        let renews = talk.chosen.checked_sub(1).and_then(|n| RECOGNISERS[n as usize].renews);
+        let renews = talk.chosen.checked_sub(1).and_then(|n| RECOGNISERS[usize::from(n)].renews);
         renews.is_some_and(|ask| self.room.look(talk.kept).is_some_and(|kept| ask(payload, wire_len, kept)))
     }
 
@@ -449,7 +470,7 @@ impl Inspector {
         match asked {
             Asked::Chosen(n, verdict) => {
                 self.counts.labelled += u64::from(talk.chosen == 0);
-                talk.chosen = n as u32 + 1;
+                talk.chosen = n as u8 + 1;
                 let known = talk.label.checked_sub(1).and_then(Service::from_number);
                 let label = label.or(known).unwrap_or(RECOGNISERS[n].service);
                 if known != Some(label) {
@@ -457,7 +478,7 @@ impl Inspector {
                     learn.learned(talk.id, Learned::Service(label));
                 }
                 verdict == Verdict::Done
-                    || talk.seen >= MOST_OF_KNOWN && talk.sides.iter().any(|side| side.total > 0)
+                    || talk.seen >= MOST_OF_KNOWN && talk.sides.0.0.iter().any(|side| side.total > 0)
             }
             // Who has known the flow and denies it now has said what there is to say.
             Asked::Open(_) if talk.chosen != 0 => true,
@@ -471,7 +492,7 @@ impl Inspector {
     /// Begins anew with the next payload of a flow that nobody knew by its first ones.
     fn try_again(&mut self, place: usize, over: bool) -> Judgement {
         let talk = &mut self.pool[place];
-        let (id, tries) = (talk.id, talk.tries + 1);
+        let (id, tries) = (talk.id, u32::from(talk.tries) + 1);
         self.leave_if(true, place);
         let settled = over || tries >= MOST_TRIES;
         if settled {
@@ -502,9 +523,8 @@ impl Inspector {
         let place = self.free[self.free_len] as usize;
         let before = std::mem::replace(&mut self.of_slot[flow.slot as usize], place as u32 + 1);
         let talk = &mut self.pool[place];
-        talk.sides = [Side::default(); 2];
-        talk.heads.clear();
-        (talk.id, talk.seen, talk.tries) = (flow.id(), 0, before & !TRIES);
+        talk.sides.0 = Default::default();
+        (talk.id, talk.seen, talk.tries) = (flow.id(), 0, (before & !TRIES) as u16);
         (talk.chosen, talk.label) = (0, 0);
         talk.said.clear();
         place
@@ -532,7 +552,8 @@ impl Inspector {
     fn give_back(&mut self, place: usize) {
         let talk = &mut self.pool[place];
         self.room.release(&mut talk.kept);
-        talk.chains.iter_mut().for_each(|chain| self.room.blocks.release(chain));
+        let (_, chains) = &mut talk.sides.0;
+        chains.iter_mut().for_each(|chain| self.room.blocks.release(chain));
         self.resting.put(place as u32, false);
         self.free[self.free_len] = place as u32;
         self.free_len += 1;

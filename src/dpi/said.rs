@@ -22,22 +22,22 @@ const SAID: usize = MOST_VALUES;
 #[repr(C)]
 pub struct Said {
     /// One bit for each fact of which a value was passed on.
-    facts: u128,
+    facts: [u64; 2],
+    len: u32,
     /// Values of lists.
     digests: [u32; SAID],
-    len: u32,
 }
 
 const _: () = assert!(Fact::ALL.len() <= 128);
 
 impl Said {
     /// Nothing.
-    pub const NOTHING: Self = Self { facts: 0, digests: [0; SAID], len: 0 };
+    pub const NOTHING: Self = Self { facts: [0; 2], len: 0, digests: [0; SAID] };
 
     /// Forgets everything.
     #[inline]
     pub fn clear(&mut self) {
-        (self.facts, self.len) = (0, 0);
+        (self.facts, self.len) = ([0; 2], 0);
     }
 
     /// Remembers what another one does, and nothing else.
@@ -88,7 +88,7 @@ impl<'a, L: Learn> Passer<'a, L> {
 
 impl<L: Learn> Sink for Passer<'_, L> {
     fn has(&self, fact: Fact) -> bool {
-        self.said.facts & 1 << fact as u8 != 0
+        self.said.facts[fact as usize / 64] & 1 << (fact as u8 % 64) != 0
     }
 
     fn fact(&mut self, fact: Fact, value: &[u8]) {
@@ -98,7 +98,7 @@ impl<L: Learn> Sink for Passer<'_, L> {
             Shape::Text | Shape::Number | Shape::Flag => !self.has(fact),
         };
         if is_new {
-            self.said.facts |= 1 << fact as u8;
+            self.said.facts[fact as usize / 64] |= 1 << (fact as u8 % 64);
             self.learn.learned(self.flow.id(), Learned::Fact(fact, value));
         }
     }

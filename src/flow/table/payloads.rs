@@ -10,7 +10,7 @@ use crate::{
     flow::{
         entry::Evidence,
         state::{EndReason, FlowState},
-        table::{Candidate, EndedFlows, FlowTable, NONE, keeps_state},
+        table::{Candidate, EndedFlows, FlowTable, NONE, keeps_state, says_something},
     },
     packet::{
         descriptor::{Descriptor, tcp_flag},
@@ -24,6 +24,17 @@ impl FlowTable {
     pub(super) fn approach_inspection(&self, slot: u32) {
         if let Some(inspector) = &self.inspector {
             inspector.prefetch(slot);
+        }
+    }
+
+    /// Starts loading the memory of the inspections that a batch goes on with.
+    #[inline]
+    pub(super) fn approach_conversations(&self, batch: &[Candidate<'_>]) {
+        let Some(inspector) = &self.inspector else { return };
+        for &Candidate { frame, slot, .. } in batch {
+            if slot != NONE && says_something(frame) && self.hot.get(slot).roles.is_inspected() {
+                inspector.approach(slot);
+            }
         }
     }
 
