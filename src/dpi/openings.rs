@@ -99,9 +99,9 @@ impl Openings {
 #[cold]
 fn work_out(lead: &mut Lead, begin: &[u8], opener: Opener) -> u128 {
     let mut open = u128::MAX;
-    for zeros in 0..begin.len() {
+    for (zeros, byte) in begin.iter().enumerate() {
         // Who denies the zeros in front need not be asked again.
-        let mask = &mut lead[zeros][usize::from(begin[zeros])];
+        let mask = &mut lead[zeros][usize::from(*byte)];
         if *mask == 0 {
             *mask = KNOWN | ask(open, &begin[..=zeros], opener);
         }

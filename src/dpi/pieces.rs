@@ -9,6 +9,7 @@ use crate::{
 
 /// Bytes of a block, which with its link takes eight cache lines.
 pub const BLOCK: usize = 508;
+
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Piece<const N: usize> {

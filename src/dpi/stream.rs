@@ -113,8 +113,8 @@ impl Side {
     /// Adds the piece; `false` if there is no room to remember it.
     fn add(&mut self, gaps: &mut Gaps, mut from: u16, mut to: u16) -> bool {
         let mut kept = 0;
-        for nth in 0..usize::from(self.len) {
-            let (start, end) = gaps[nth];
+        let pieces = *gaps;
+        for &(start, end) in &pieces[..usize::from(self.len)] {
             if start <= to && from <= end {
                 (from, to) = (from.min(start), to.max(end));
             } else {
