@@ -12,7 +12,7 @@ use std::{
 use rustnet::{
     base::{ids::FlowId, memory::no_advice, time::Stamp},
     dpi::{
-        inspector::{Inspector, Subject},
+        inspector::{Flow, Inspector, Subject},
         notes::{Learn, Learned},
         talk::STREAM_BUDGET,
     },
@@ -124,7 +124,7 @@ fn datagrams(inspector: &mut Inspector, talk: &Talk, times: &mut Vec<Duration>) 
 
 fn subject(payload: &[u8]) -> Subject<'_> {
     Subject {
-        id: FlowId::new(0, 0, 1),
+        flow: Flow { worker: 0, slot: 0, generation: &1 },
         from: 0,
         client: 0,
         opened: true,

@@ -75,6 +75,14 @@ fn data(ms: u64, from_client: bool, payload: &'static [u8]) -> Sent {
     Sent { payload, ..segment(ms, from_client, PSH | ACK, seq, ack) }
 }
 
+/// A ClientHello over TCP that offers a protocol.
+fn hello(protocol: &str) -> &'static [u8] {
+    /// What stands before the message in a CRYPTO frame.
+    const FRAME: usize = 4;
+    let message = &quic_hello(protocol)[FRAME..];
+    kept([&[22, 3, 1, 0, message.len() as u8][..], message].concat())
+}
+
 /// A connection of QUIC: what client and server have sent up to the client's first short header.
 fn quic(protocol: &str, packets: usize) -> Vec<Sent> {
     let sent = [
@@ -234,6 +242,15 @@ fn cases() -> Vec<Case> {
             Timeout,
         ),
         case("L1 HTTP", &opened_and(&[data(100, true, REQUEST)]), EstablishedWeb, 100, 600, Timeout),
+        case("L1 HTTPS", &opened_and(&[data(100, true, hello("h2"))]), EstablishedWeb, 100, 600, Timeout),
+        case(
+            "L3, L4 other TLS",
+            &opened_and(&[data(100, true, hello("dot"))]),
+            Established,
+            100,
+            300,
+            Timeout,
+        ),
         case("L2 SSH", &opened_and(&[data(100, false, b"SSH-2.0-x\r\n")]), SshBanner, 100, 1800, Timeout),
         case("L8 DNS query", &[datagram(0, true, 53, dns_query(1, "a.b"))], DnsQuery, 0, 30, Timeout),
         case(

@@ -5,29 +5,29 @@
 //! that waits for nothing is given up, else one that has been there for a while.
 //!
 //! Memory: [`BYTES_PER_FLOW`] bytes for each flow under inspection, and what it needs of the worker's
-//! blocks: 16 KB at most, of its stream's beginnings or of its recogniser's memory.
+//! blocks: 17 KB at most, of its stream's beginnings or of its recogniser's memory.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 #![expect(unsafe_code, reason = "places in the pool promise that zeros are a value")]
 
-use std::ops::AddAssign;
-
+pub use crate::dpi::subject::{Flow, InspectorCounts, Judgement, Subject};
 use crate::{
     base::{
         bits::Bits,
         ids::FlowId,
         memory::{Advise, Array, OutOfMemory, Record, prefetch},
-        time::Stamp,
     },
     dpi::{
-        notes::{Learn, Learned, Notes, Phase},
+        asking::{Answer, Asked, Asking, Heads},
+        notes::{Learn, Learned, Phase},
         openings::{Opener, Openings},
         pieces::Chain,
+        protocols::tls::ja4::Hashes,
         recogniser::{RECOGNISERS, Recogniser, Verdict},
         room::{Kept, Room},
         said::{Passer, Said},
         service::Service,
-        stream::{Side, Written},
-        talk::{Datagram, HEAD, MEMORY, STREAM_BUDGET, Streams},
+        stream::{Gaps, Side, Written},
+        talk::{MEMORY, STREAM_BUDGET, Streams},
     },
 };
 
@@ -55,110 +55,36 @@ const FACTS_OF_DATAGRAMS: u32 = 8;
 /// A slot's entry: the flow was given up; whoever asks again is told so.
 const GIVEN_UP: u32 = u32::MAX;
 
-/// Everything about a segment or a datagram with payload, or about the end of a direction.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// The flow.
-    pub id: FlowId,
-    /// The sender: 0 the key's low end, 1 the high end.
-    pub from: usize,
-    /// The side that opened the flow, as far as that is known.
-    pub client: usize,
-    /// TCP: the handshake was seen.
-    pub opened: bool,
-    /// TCP: sequence number of each side's first byte, where its SYN was seen.
-    pub starts: [Option<u32>; 2],
-    /// TCP: sequence number of the first byte of the payload.
-    pub seq_number: u32,
-    /// TCP: the sender closes behind the payload.
-    pub closes: bool,
-    /// Ports by side.
-    pub ports: [u16; 2],
-    /// The frame's time.
-    pub wall: Stamp,
-    /// The payload as far as it was captured.
-    pub payload: &'a [u8],
-    /// Its length on the wire.
-    pub wire_len: usize,
-}
-
-/// What an inspection came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Judgement {
-    /// The flow is not to be inspected again.
-    pub settled: bool,
-    /// What it is in the middle of.
-    pub phase: Option<Phase>,
-    /// The side that is the client.
-    pub client: Option<usize>,
-}
-
-/// What was counted since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct InspectorCounts {
-    /// Payloads looked at.
-    pub payloads: u64,
-    /// Flows that got a label.
-    pub labelled: u64,
-    /// Flows given up because nobody knew them.
-    pub given_up: u64,
-    /// Flows given up because all places were taken.
-    pub displaced: u64,
-}
-
-impl AddAssign for InspectorCounts {
-    fn add_assign(&mut self, other: Self) {
-        self.payloads += other.payloads;
-        self.labelled += other.labelled;
-        self.given_up += other.given_up;
-        self.displaced += other.displaced;
-    }
-}
-
-/// A flow under inspection.
+/// A flow under inspection. What most payloads touch lies in two cache lines, the first one and that of the sides.
 #[derive(Clone, Copy)]
-#[repr(C)]
+#[repr(C, align(64))]
 struct Conversation {
     /// Recognisers that have not said no.
     candidates: u128,
     /// The flow; its slot's entry points back here while it has this place.
     id: FlowId,
-    /// The recogniser that knows it, plus 1.
-    chosen: u32,
-    /// Payloads seen.
-    seen: u32,
-    tries: u32,
     /// The memory of its recogniser.
     kept: Kept,
-    sides: [Side; 2],
-    chains: [Chain; 2],
-    heads: Heads,
+    /// The recogniser that knows it, plus 1.
+    chosen: u8,
     /// The label that was passed on, plus 1.
     label: u8,
+    tries: u16,
+    /// Payloads seen.
+    seen: u32,
     said: Said,
+    sides: Line<([Side; 2], [Chain; 2])>,
+    gaps: [Gaps; 2],
+    heads: Heads,
 }
 
-/// The beginnings of each side's last datagram.
+/// What lies in one cache line.
 #[derive(Clone, Copy)]
-#[repr(C)]
-struct Heads {
-    bytes: [[u8; HEAD]; 2],
-    lens: [u8; 2],
-}
+#[repr(C, align(64))]
+struct Line<T>(T);
 
-impl Heads {
-    const NONE: Self = Self { bytes: [[0; HEAD]; 2], lens: [0; 2] };
-
-    fn get(&self) -> [&[u8]; 2] {
-        [0, 1].map(|side| &self.bytes[side][..usize::from(self.lens[side])])
-    }
-
-    fn put(&mut self, from: usize, payload: &[u8]) {
-        let len = payload.len().min(HEAD);
-        self.bytes[from][..len].copy_from_slice(&payload[..len]);
-        self.lens[from] = len as u8;
-    }
-}
+const _: () = assert!(size_of::<Line<([Side; 2], [Chain; 2])>>() == 64);
+const _: () = assert!(RECOGNISERS.len() < 255);
 
 // SAFETY: integers, booleans (0 is false), a newtype of an integer, and arrays of them.
 unsafe impl Record for Conversation {}
@@ -180,6 +106,10 @@ pub struct Inspector {
     counts: InspectorCounts,
     masks: Masks,
     openings: Box<Openings>,
+    /// What was said of a flow by its first payload, before it has a place.
+    fresh: Box<Said>,
+    /// Hashes that fingerprints are made of, as the last ones were.
+    hashes: Box<Hashes>,
 }
 
 /// Which recognisers look at TCP, which at UDP.
@@ -212,6 +142,8 @@ impl Inspector {
             scratch: Box::new([[0; STREAM_BUDGET]; 2]),
             counts: InspectorCounts::default(),
             openings: Openings::new(),
+            fresh: Box::new(Said::NOTHING),
+            hashes: Hashes::new(),
             masks: Masks {
                 streams: bits(|r| r.streams.is_some()),
                 datagrams: bits(|r| r.datagram.is_some()),
@@ -230,50 +162,56 @@ impl Inspector {
         prefetch(self.of_slot.address(slot as usize));
     }
 
+    /// Starts loading the memory of a flow's inspection; where that stands should be on its way.
+    #[inline]
+    pub fn approach(&self, slot: u32) {
+        if let Place::At(place) = self.place(slot) {
+            let talk = &self.pool[place];
+            prefetch(&raw const talk.candidates);
+            prefetch(&raw const talk.sides);
+        }
+    }
+
     /// Looks at a TCP segment with payload or FIN.
     pub fn segment(&mut self, subject: &Subject<'_>, learn: &mut impl Learn) -> Judgement {
         self.counts.payloads += 1;
-        let place = match self.place(subject.id) {
+        let place = match self.place(subject.flow.slot) {
             Place::At(place) => place,
-            Place::GivenUp | Place::Followed(_) => return self.settle_given_up(subject.id),
+            Place::GivenUp | Place::Followed(_) => return self.settle_given_up(subject.flow.slot),
             Place::None if subject.payload.is_empty() => return Judgement::default(),
             Place::None => match self.first_segment(subject, learn) {
                 Ok(judgement) => return judgement,
                 Err(candidates) => {
-                    let place = self.enter(subject.id);
+                    let place = self.enter(subject.flow);
                     self.pool[place].candidates = candidates;
                     place
                 }
             },
         };
         let news = self.keep(place, subject);
-        let Self { pool, room, scratch, .. } = self;
+        let Self { pool, room, scratch, hashes, .. } = self;
         let talk = &mut pool[place];
         // A recogniser that knows the flow is told of bytes beyond the budget too: it may count them.
         if !news && talk.chosen == 0 && talk.seen < MOST_SEGMENTS {
             return Judgement::default();
         }
         let [low, high] = &mut **scratch;
+        let (sides, chains) = &talk.sides.0;
         let view = Streams {
             bytes: [
-                room.blocks.read(&talk.chains[0], usize::from(talk.sides[0].ready), low),
-                room.blocks.read(&talk.chains[1], usize::from(talk.sides[1].ready), high),
+                room.blocks.read(&chains[0], usize::from(sides[0].ready), low),
+                room.blocks.read(&chains[1], usize::from(sides[1].ready), high),
             ],
-            ended: talk.sides.map(|s| s.has_ended()),
-            total: talk.sides.map(|s| s.total),
+            ended: [sides[0].has_ended(), sides[1].has_ended()],
+            total: [sides[0].total, sides[1].total],
             client: subject.client,
             opened: subject.opened,
             ports: subject.ports,
         };
-        let mut passer = Passer::new((subject.id, subject.wall), learn, &mut talk.said);
-        let mut notes = Notes::new(&mut passer);
-        let asked = ask(talk.candidates, talk.chosen, |r| match r.streams {
-            Some(recognise) => recognise(&view, &mut notes),
-            None => Verdict::No,
-        });
+        let asking = Asking { candidates: talk.candidates, chosen: u32::from(talk.chosen) };
+        let mut passer = Passer::new((subject.flow, subject.wall), learn, &mut talk.said, hashes);
+        let Answer { asked, phase, client, label, .. } = asking.streams(&view, &mut passer);
         let over = view.ended == [true; 2] || talk.seen >= MOST_SEGMENTS;
-        let (phase, client) = (notes.phase, notes.client);
-        let label = passer.service;
         let settled = self.conclude(place, asked, label, over, learn);
         if settled && self.pool[place].chosen == 0 && !subject.opened {
             return self.try_again(place, over);
@@ -287,19 +225,20 @@ impl Inspector {
     /// before, or none will come any more.
     fn keep(&mut self, place: usize, subject: &Subject<'_>) -> bool {
         let talk = &mut self.pool[place];
-        for (side, start) in talk.sides.iter_mut().zip(subject.starts) {
+        let (sides, chains) = &mut talk.sides.0;
+        for (side, start) in sides.iter_mut().zip(subject.starts) {
             if let Some(start) = start {
                 side.begin(start);
             }
         }
         let from = subject.from & 1;
-        let side = &mut talk.sides[from];
+        let side = &mut sides[from];
         let before = (side.ready, side.has_ended());
         if let Some(Written { at, skip, len }) =
-            side.take(subject.seq_number, subject.payload.len(), subject.wire_len)
+            side.take(&mut talk.gaps[from], subject.seq_number, subject.payload.len(), subject.wire_len)
         {
             let bytes = &subject.payload[skip..skip + len];
-            if !self.room.blocks.write(&mut talk.chains[from], at, bytes) {
+            if !self.room.blocks.write(&mut chains[from], at, bytes) {
                 side.stop(before.0);
             }
         }
@@ -316,54 +255,70 @@ impl Inspector {
         if subject.payload.is_empty() {
             return Judgement::default();
         }
-        let place = match self.place(subject.id) {
+        let place = match self.place(subject.flow.slot) {
             Place::At(place) => place,
-            Place::GivenUp => return self.settle_given_up(subject.id),
+            Place::GivenUp => return self.settle_given_up(subject.flow.slot),
             Place::Followed(n) => {
                 let phase = RECOGNISERS[n].follow.and_then(|phase| phase(subject.payload));
                 return Judgement { phase, ..Judgement::default() };
             }
             Place::None => return self.first_datagram(subject, learn),
         };
-        let talk = &mut self.pool[place];
-        let asking = Asking { candidates: talk.candidates, chosen: talk.chosen, nth: talk.seen };
-        let answer = asking.datagram(subject, &talk.heads, self.room.open(talk.kept), &mut talk.said, learn);
+        let Self { pool, room, hashes, .. } = self;
+        let talk = &mut pool[place];
+        let asking = Asking { candidates: talk.candidates, chosen: u32::from(talk.chosen) };
+        let mut passer = Passer::new((subject.flow, subject.wall), learn, &mut talk.said, hashes);
+        passer.is_stream = false;
+        let before = (talk.seen, talk.heads.get());
+        let answer = asking.datagram(subject, before, room.open(talk.kept), &mut passer);
         self.answered(place, subject, answer, learn)
+    }
+
+    /// Returns whether only the phase of the flow in a slot is followed, and the one that this datagram makes.
+    #[inline]
+    pub fn followed(&self, slot: u32, payload: &[u8]) -> Option<Option<Phase>> {
+        match self.place(slot) {
+            Place::Followed(n) => Some(RECOGNISERS[n].follow.and_then(|phase| phase(payload))),
+            _ => None,
+        }
     }
 
     /// The first datagram of a flow is judged before it has a place: most need none.
     fn first_datagram(&mut self, subject: &Subject<'_>, learn: &mut impl Learn) -> Judgement {
-        let mut said = Said::NOTHING;
-        let mut kept = Kept::default();
+        let slot = subject.flow.slot;
         let candidates = self.openings.of_datagram(subject.payload);
         debug_assert!(self.others_deny(candidates, subject), "who is not asked would know it");
         if candidates == 0 {
-            return self.nobody_knows(subject.id);
+            return self.nobody_knows(slot);
         }
-        let asking = Asking { candidates, chosen: 0, nth: 0 };
-        let answer = asking.datagram(subject, &Heads::NONE, self.room.open(kept), &mut said, learn);
+        let asking = Asking { candidates, chosen: 0 };
+        let mut kept = Kept::default();
+        let Self { room, hashes, fresh, .. } = self;
+        fresh.clear();
+        let mut passer = Passer::new((subject.flow, subject.wall), learn, fresh, hashes);
+        passer.is_stream = false;
+        let answer = asking.datagram(subject, (0, [&[]; 2]), room.open(kept), &mut passer);
         let Answer { phase, client, keeps, label, .. } = answer;
         match answer.asked {
             Asked::Chosen(n, Verdict::Done) => {
                 self.room.discard(&mut kept, keeps);
-                let label = label.unwrap_or(RECOGNISERS[n].service);
-                learn.learned(subject.id, Learned::Service(label));
-                self.counts.labelled += 1;
-                self.of_slot[subject.id.slot() as usize] = 0;
+                self.settle_known(subject.flow, label.unwrap_or(RECOGNISERS[n].service), learn);
                 Judgement { settled: true, phase, client }
             }
-            Asked::Open(0) => self.nobody_knows(subject.id),
+            Asked::Open(0) => self.nobody_knows(slot),
             Asked::Chosen(..) | Asked::Open(_) => {
-                let place = self.enter(subject.id);
-                self.pool[place].said = said;
+                let place = self.enter(subject.flow);
+                let talk = &mut self.pool[place];
+                talk.said.copy_from(&self.fresh);
+                talk.heads.clear();
                 self.answered(place, subject, answer, learn)
             }
         }
     }
 
     /// Takes note that a flow without a place is unknown by its datagram.
-    fn nobody_knows(&mut self, id: FlowId) -> Judgement {
-        let settled = !self.may_try(id);
+    fn nobody_knows(&mut self, slot: u32) -> Judgement {
+        let settled = !self.may_try(slot);
         self.counts.given_up += u64::from(settled);
         Judgement { settled, ..Judgement::default() }
     }
@@ -371,9 +326,11 @@ impl Inspector {
     /// Returns whether all recognisers but `asked` deny a flow's first datagram.
     fn others_deny(&self, asked: u128, subject: &Subject<'_>) -> bool {
         let mut memory = [0; MEMORY];
-        let mut said = Said::NOTHING;
-        let asking = Asking { candidates: self.masks.datagrams & !asked, chosen: 0, nth: 0 };
-        let answer = asking.datagram(subject, &Heads::NONE, &mut memory, &mut said, &mut Nobody);
+        let (mut said, mut hashes) = (Said::NOTHING, Hashes::new());
+        let asking = Asking { candidates: self.masks.datagrams & !asked, chosen: 0 };
+        let mut nobody = Nobody;
+        let mut passer = Passer::new((subject.flow, subject.wall), &mut nobody, &mut said, &mut hashes);
+        let answer = asking.datagram(subject, (0, [&[]; 2]), &mut memory, &mut passer);
         matches!(answer.asked, Asked::Open(0))
     }
 
@@ -404,20 +361,20 @@ impl Inspector {
         if settled && chosen == 0 {
             return self.try_again(place, over);
         }
-        let can_follow = || RECOGNISERS[chosen as usize - 1].follow.is_some();
+        let can_follow = || RECOGNISERS[usize::from(chosen) - 1].follow.is_some();
         let is_followed = !settled && rests && seen >= FACTS_OF_DATAGRAMS && can_follow();
         self.leave_if(settled || is_followed, place);
         if is_followed {
-            self.of_slot[subject.id.slot() as usize] = FOLLOWED | (chosen - 1);
+            self.of_slot[subject.flow.slot as usize] = FOLLOWED | u32::from(chosen - 1);
         }
         Judgement { settled, phase, client }
     }
 
     /// Returns whether a datagram begins another connection on the ends of a flow that was closed.
-    pub fn renews(&self, id: FlowId, payload: &[u8], wire_len: usize) -> bool {
-        let Place::At(place) = self.place(id) else { return false };
+    pub fn renews(&self, slot: u32, payload: &[u8], wire_len: usize) -> bool {
+        let Place::At(place) = self.place(slot) else { return false };
         let talk = &self.pool[place];
-        let renews = talk.chosen.checked_sub(1).and_then(|n| RECOGNISERS[n as usize].renews);
+        let renews = talk.chosen.checked_sub(1).and_then(|n| RECOGNISERS[usize::from(n)].renews);
         renews.is_some_and(|ask| self.room.look(talk.kept).is_some_and(|kept| ask(payload, wire_len, kept)))
     }
 
@@ -440,42 +397,36 @@ impl Inspector {
             return Err(self.masks.streams);
         }
         let candidates = self.masks.streams & self.openings.of(subject.payload, opener(subject));
-        let mut bytes: [&[u8]; 2] = [&[]; 2];
-        bytes[from] = subject.payload;
+        let (mut bytes, mut total): ([&[u8]; 2], _) = ([&[]; 2], [0; 2]);
+        (bytes[from], total[from]) = (subject.payload, subject.payload.len() as u64);
         let view = Streams {
             bytes,
             ended: [false; 2],
-            total: bytes.map(|b| b.len() as u64),
+            total,
             client: subject.client,
             opened: subject.opened,
             ports: subject.ports,
         };
-        let mut said = Said::NOTHING;
-        let mut passer = Passer::new((subject.id, subject.wall), learn, &mut said);
-        let mut notes = Notes::new(&mut passer);
-        let asked = ask(candidates, 0, |r| match r.streams {
-            Some(recognise) => recognise(&view, &mut notes),
-            None => Verdict::No,
-        });
-        let (phase, client) = (notes.phase, notes.client);
+        let Self { fresh, hashes, .. } = self;
+        fresh.clear();
+        let mut passer = Passer::new((subject.flow, subject.wall), learn, fresh, hashes);
+        let answer = Asking { candidates, chosen: 0 }.streams(&view, &mut passer);
+        let Answer { asked, phase, client, label, .. } = answer;
+        let slot = subject.flow.slot;
         match asked {
             Asked::Chosen(n, Verdict::Done) => {
-                let label = passer.service.unwrap_or(RECOGNISERS[n].service);
-                learn.learned(subject.id, Learned::Service(label));
-                self.counts.labelled += 1;
-                self.of_slot[subject.id.slot() as usize] = 0;
+                self.settle_known(subject.flow, label.unwrap_or(RECOGNISERS[n].service), learn);
                 Ok(Judgement { settled: true, phase, client })
             }
             Asked::Chosen(..) => {
-                let label = passer.service;
-                let place = self.enter(subject.id);
-                self.pool[place].said = said;
+                let place = self.enter(subject.flow);
+                self.pool[place].said.copy_from(&self.fresh);
                 self.keep(place, subject);
                 self.conclude(place, asked, label, false, learn);
                 Ok(Judgement { settled: false, phase, client })
             }
-            Asked::Open(0) if subject.opened || !self.may_try(subject.id) => {
-                self.of_slot[subject.id.slot() as usize] = 0;
+            Asked::Open(0) if subject.opened || !self.may_try(slot) => {
+                self.of_slot[slot as usize] = 0;
                 self.counts.given_up += 1;
                 Ok(Judgement { settled: true, ..Judgement::default() })
             }
@@ -484,9 +435,16 @@ impl Inspector {
         }
     }
 
+    /// Takes note of a flow that is known and settled by its first payload.
+    fn settle_known(&mut self, flow: Flow<'_>, label: Service, learn: &mut impl Learn) {
+        learn.learned(flow.id(), Learned::Service(label));
+        self.counts.labelled += 1;
+        self.of_slot[flow.slot as usize] = 0;
+    }
+
     /// Counts a try of a flow without a place; returns whether it may be tried again.
-    fn may_try(&mut self, id: FlowId) -> bool {
-        let entry = &mut self.of_slot[id.slot() as usize];
+    fn may_try(&mut self, slot: u32) -> bool {
+        let entry = &mut self.of_slot[slot as usize];
         let tries = (*entry & !TRIES) + 1;
         let may = tries < MOST_TRIES;
         // What is settled leaves nothing behind for the slot's next flow.
@@ -494,8 +452,8 @@ impl Inspector {
         may
     }
 
-    fn settle_given_up(&mut self, id: FlowId) -> Judgement {
-        self.of_slot[id.slot() as usize] = 0;
+    fn settle_given_up(&mut self, slot: u32) -> Judgement {
+        self.of_slot[slot as usize] = 0;
         Judgement { settled: true, ..Judgement::default() }
     }
 
@@ -512,7 +470,7 @@ impl Inspector {
         match asked {
             Asked::Chosen(n, verdict) => {
                 self.counts.labelled += u64::from(talk.chosen == 0);
-                talk.chosen = n as u32 + 1;
+                talk.chosen = n as u8 + 1;
                 let known = talk.label.checked_sub(1).and_then(Service::from_number);
                 let label = label.or(known).unwrap_or(RECOGNISERS[n].service);
                 if known != Some(label) {
@@ -520,7 +478,7 @@ impl Inspector {
                     learn.learned(talk.id, Learned::Service(label));
                 }
                 verdict == Verdict::Done
-                    || talk.seen >= MOST_OF_KNOWN && talk.sides.iter().any(|side| side.total > 0)
+                    || talk.seen >= MOST_OF_KNOWN && talk.sides.0.0.iter().any(|side| side.total > 0)
             }
             // Who has known the flow and denies it now has said what there is to say.
             Asked::Open(_) if talk.chosen != 0 => true,
@@ -534,7 +492,7 @@ impl Inspector {
     /// Begins anew with the next payload of a flow that nobody knew by its first ones.
     fn try_again(&mut self, place: usize, over: bool) -> Judgement {
         let talk = &mut self.pool[place];
-        let (id, tries) = (talk.id, talk.tries + 1);
+        let (id, tries) = (talk.id, u32::from(talk.tries) + 1);
         self.leave_if(true, place);
         let settled = over || tries >= MOST_TRIES;
         if settled {
@@ -545,8 +503,9 @@ impl Inspector {
         Judgement { settled, ..Judgement::default() }
     }
 
-    fn place(&self, id: FlowId) -> Place {
-        match self.of_slot[id.slot() as usize] {
+    #[inline]
+    fn place(&self, slot: u32) -> Place {
+        match self.of_slot[slot as usize] {
             0 => Place::None,
             GIVEN_UP => Place::GivenUp,
             tries if tries & TRIES != 0 => Place::None,
@@ -556,16 +515,16 @@ impl Inspector {
     }
 
     /// Gives a flow a place; its candidates are to be set.
-    fn enter(&mut self, id: FlowId) -> usize {
+    fn enter(&mut self, flow: Flow<'_>) -> usize {
         if self.free_len == 0 {
             self.displace();
         }
         self.free_len -= 1;
         let place = self.free[self.free_len] as usize;
-        let before = std::mem::replace(&mut self.of_slot[id.slot() as usize], place as u32 + 1);
+        let before = std::mem::replace(&mut self.of_slot[flow.slot as usize], place as u32 + 1);
         let talk = &mut self.pool[place];
-        (talk.heads.lens, talk.sides) = ([0; 2], [Side::default(); 2]);
-        (talk.id, talk.seen, talk.tries) = (id, 0, before & !TRIES);
+        talk.sides.0 = Default::default();
+        (talk.id, talk.seen, talk.tries) = (flow.id(), 0, (before & !TRIES) as u16);
         (talk.chosen, talk.label) = (0, 0);
         talk.said.clear();
         place
@@ -593,7 +552,8 @@ impl Inspector {
     fn give_back(&mut self, place: usize) {
         let talk = &mut self.pool[place];
         self.room.release(&mut talk.kept);
-        talk.chains.iter_mut().for_each(|chain| self.room.blocks.release(chain));
+        let (_, chains) = &mut talk.sides.0;
+        chains.iter_mut().for_each(|chain| self.room.blocks.release(chain));
         self.resting.put(place as u32, false);
         self.free[self.free_len] = place as u32;
         self.free_len += 1;
@@ -627,101 +587,11 @@ enum Place {
     At(usize),
 }
 
-/// What asking around came to.
-enum Asked {
-    /// This one knows it.
-    Chosen(usize, Verdict),
-    /// These have not said no.
-    Open(u128),
-}
-
-/// Who is to be asked about a datagram, which is the flow's `nth`.
-#[derive(Clone, Copy)]
-struct Asking {
-    candidates: u128,
-    chosen: u32,
-    nth: u32,
-}
-
-/// What they said.
-struct Answer {
-    asked: Asked,
-    phase: Option<Phase>,
-    client: Option<usize>,
-    /// Bytes of the memory that may be other than zeros now.
-    keeps: usize,
-    label: Option<Service>,
-}
-
-impl Asking {
-    #[inline]
-    fn datagram(
-        self,
-        subject: &Subject<'_>,
-        heads: &Heads,
-        memory: &mut [u8; MEMORY],
-        said: &mut Said,
-        learn: &mut impl Learn,
-    ) -> Answer {
-        let mut passer = Passer::new((subject.id, subject.wall), learn, said);
-        passer.is_stream = false;
-        let mut notes = Notes::new(&mut passer);
-        let mut datagram = Datagram {
-            bytes: subject.payload,
-            wire_len: subject.wire_len,
-            from: subject.from & 1,
-            client: subject.client,
-            ports: subject.ports,
-            wall: subject.wall,
-            nth: self.nth,
-            before: heads.get(),
-            memory,
-            keeps: 0,
-        };
-        let asked = ask(self.candidates, self.chosen, |r| match r.datagram {
-            Some(recognise) => {
-                datagram.keeps = r.keeps;
-                recognise(&mut datagram, &mut notes)
-            }
-            None => Verdict::No,
-        });
-        // Who does not know the flow left its memory as it was.
-        let is_known = self.chosen != 0 || matches!(asked, Asked::Chosen(..));
-        let keeps = if is_known { datagram.keeps } else { 0 };
-        let (phase, client) = (notes.phase, notes.client);
-        Answer { asked, phase, client, keeps, label: passer.service }
-    }
-}
-
-/// Asks all candidates, or only the chosen one (its number plus 1).
-#[inline]
-fn ask(candidates: u128, chosen: u32, mut judge: impl FnMut(&Recogniser) -> Verdict) -> Asked {
-    if let Some(n) = chosen.checked_sub(1) {
-        return match judge(&RECOGNISERS[n as usize]) {
-            Verdict::More => Asked::Chosen(n as usize, Verdict::Is),
-            Verdict::No => Asked::Open(0),
-            verdict => Asked::Chosen(n as usize, verdict),
-        };
-    }
-    let mut open = candidates;
-    let mut left = candidates;
-    while left != 0 {
-        let n = left.trailing_zeros() as usize;
-        left &= left - 1;
-        match judge(&RECOGNISERS[n]) {
-            Verdict::No => open &= !(1 << n),
-            Verdict::More => {}
-            verdict => return Asked::Chosen(n, verdict),
-        }
-    }
-    Asked::Open(open)
-}
-
 #[cfg(test)]
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::base::memory::no_advice;
+    use crate::base::{memory::no_advice, time::Stamp};
 
     #[derive(Default)]
     struct Heard(Vec<(FlowId, Option<Service>)>);
@@ -734,9 +604,9 @@ mod tests {
         }
     }
 
-    fn subject(slot: u32, generation: u32, payload: &[u8]) -> Subject<'_> {
+    fn subject<'a>(slot: u32, generation: &'a u32, payload: &'a [u8]) -> Subject<'a> {
         Subject {
-            id: FlowId::new(0, slot, generation),
+            flow: Flow { worker: 0, slot, generation },
             from: 0,
             client: 0,
             opened: true,
@@ -759,12 +629,12 @@ mod tests {
         let mut heard = Heard::default();
         for slot in 0..FLOWS {
             // The beginning of a method: more is to come.
-            assert!(!inspector.segment(&subject(slot, 1, b"GE"), &mut heard).settled);
+            assert!(!inspector.segment(&subject(slot, &1, b"GE"), &mut heard).settled);
         }
         let displaced = inspector.counts().displaced;
         assert_eq!(displaced, u64::from(FLOWS) - 1024);
         let given_up = |inspector: &mut Inspector, slot| {
-            let later = Subject { seq_number: 102, ..subject(slot, 1, b"T / HTTP/1.1\r\n") };
+            let later = Subject { seq_number: 102, ..subject(slot, &1, b"T / HTTP/1.1\r\n") };
             inspector.segment(&later, &mut Heard::default()).settled
         };
         let settled: Vec<u32> = (0..FLOWS).filter(|&slot| given_up(&mut inspector, slot)).collect();
@@ -774,7 +644,7 @@ mod tests {
             inspector.forget(slot);
         }
         for slot in 0..FLOWS {
-            inspector.segment(&subject(slot, 2, REQUEST), &mut heard);
+            inspector.segment(&subject(slot, &2, REQUEST), &mut heard);
             assert_eq!(heard.0.last(), Some(&(FlowId::new(0, slot, 2), Some(Service::Http))));
             inspector.forget(slot);
         }
@@ -786,7 +656,7 @@ mod tests {
         let long = [b"GET /".as_slice(), &[b'a'; 3000]].concat();
         for round in 1..200u32 {
             for slot in 0..20 {
-                inspector.segment(&subject(slot, round, &long), &mut Heard::default());
+                inspector.segment(&subject(slot, &round, &long), &mut Heard::default());
             }
             for slot in 0..20 {
                 inspector.forget(slot);

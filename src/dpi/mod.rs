@@ -8,6 +8,7 @@
 //! or given up, and then never again.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
+mod asking;
 pub mod cursor;
 pub mod fact;
 pub mod inspector;
@@ -21,6 +22,7 @@ mod room;
 mod said;
 pub mod service;
 mod stream;
+pub mod subject;
 pub mod talk;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::{
     base::{ids::FlowId, time::Stamp},
-    dpi::{fact::Fact, service::Service},
+    dpi::{fact::Fact, protocols::tls::ja4, service::Service},
 };
 
 /// What a flow is in the middle of; it decides state and lifetime of the row.
@@ -79,6 +79,10 @@ pub trait Sink {
     fn fact(&mut self, fact: Fact, value: &[u8]);
     /// Takes a label.
     fn service(&mut self, service: Service);
+    /// Returns the hash of two lists that is part of a fingerprint. Who remembers hashes saves time.
+    fn short_hash(&mut self, list: &[u16], more: &[u16]) -> [u8; 12] {
+        ja4::hash_of(list, more)
+    }
     /// Takes an address that a DNS answer gave for a name.
     fn resolved(&mut self, service: Service, name: &[u8], address: IpAddr);
 }
@@ -116,6 +120,33 @@ impl<'a> Notes<'a> {
         self.sink.fact(fact, itoa::Buffer::new().format(value).as_bytes());
     }
 
+    /// Notes an address.
+    pub fn address(&mut self, fact: Fact, address: IpAddr) {
+        let mut text = [0; 64];
+        let mut left = &mut text[..];
+        match address {
+            // The common case, without what formatting in general takes.
+            IpAddr::V4(v4) => {
+                for (nth, octet) in v4.octets().into_iter().enumerate() {
+                    let mut digits = itoa::Buffer::new();
+                    let digits = digits.format(octet).as_bytes();
+                    if nth > 0 {
+                        left[0] = b'.';
+                        left = &mut left[1..];
+                    }
+                    left[..digits.len()].copy_from_slice(digits);
+                    left = &mut left[digits.len()..];
+                }
+            }
+            IpAddr::V6(v6) => {
+                let written = std::io::Write::write_fmt(&mut left, format_args!("{v6}"));
+                written.expect("an address has 45 characters at most");
+            }
+        }
+        let unused = left.len();
+        self.sink.fact(fact, &text[..text.len() - unused]);
+    }
+
     /// Notes bytes as hexadecimal digits, 64 bytes at most.
     pub fn hex(&mut self, fact: Fact, value: &[u8]) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -141,6 +172,11 @@ impl<'a> Notes<'a> {
     /// Notes the flow's phase.
     pub fn phase(&mut self, phase: Phase) {
         self.phase = Some(phase);
+    }
+
+    /// Returns the hash of two lists that is part of a fingerprint.
+    pub fn short_hash(&mut self, list: &[u16], more: &[u16]) -> [u8; 12] {
+        self.sink.short_hash(list, more)
     }
 
     /// Notes which side is the client: 0 the key's low end, 1 the high end.

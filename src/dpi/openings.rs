@@ -16,7 +16,9 @@ use crate::dpi::{
 };
 
 /// Ports that make a recogniser of streams more willing, and one that does not.
-const PORTS: [u16; 8] = [0, 23, 53, 443, 514, 5353, 5355, 8443];
+const PORTS: [u16; 3] = [0, 23, 514];
+/// Zeros before the byte that tells, at most: lengths and numbers in front have as many.
+const MOST_ZEROS: usize = 7;
 
 /// Who sends the first payload of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,36 +37,35 @@ const KNOWN: u128 = 1 << 127;
 const _: () = assert!(RECOGNISERS.len() < 127);
 
 /// Recognisers by how a connection or a flow begins, one bit each. A mask is worked out when it is needed for the
-/// first time, which takes some 20 us.
+/// first time, which takes a few microseconds.
 pub struct Openings {
     of_client: Lead,
     of_server: Lead,
     of_unknown: Lead,
+    /// By its first byte.
     of_datagram: [u128; 256],
+    /// Of one that begins with 16 zeros, which say less than any other bytes.
+    of_zeros: u128,
 }
 
-/// Recognisers by the first bytes of a connection.
-struct Lead {
-    /// By the first byte.
-    first: [u128; 256],
-    /// By the second one behind a zero, which is the high byte of many a length.
-    behind_zero: [u128; 256],
-}
+/// Recognisers by the first bytes of a connection: by the number of zeros in front, then by the byte behind them.
+type Lead = [[u128; 256]; MOST_ZEROS + 1];
 
-impl Lead {
-    const NONE: Self = Self { first: [0; 256], behind_zero: [0; 256] };
-}
+/// Nothing is worked out.
+const NO_LEAD: Lead = [[0; 256]; MOST_ZEROS + 1];
 
 impl Openings {
     /// Returns those of [`RECOGNISERS`].
     #[allow(clippy::disallowed_methods, reason = "start-up")]
     pub fn new() -> Box<Self> {
-        let (of_client, of_server, of_unknown) = (Lead::NONE, Lead::NONE, Lead::NONE);
-        let mut openings = Box::new(Self { of_client, of_server, of_unknown, of_datagram: [0; 256] });
+        let (of_client, of_server, of_unknown) = (NO_LEAD, NO_LEAD, NO_LEAD);
+        let mut openings =
+            Box::new(Self { of_client, of_server, of_unknown, of_datagram: [0; 256], of_zeros: 0 });
         for (n, row) in RECOGNISERS.iter().enumerate().filter(|(_, row)| row.datagram.is_some()) {
             for (byte, mask) in (0..=u8::MAX).zip(&mut openings.of_datagram) {
                 *mask |= u128::from((row.leads)(byte)) << n;
             }
+            openings.of_zeros |= u128::from(row.zeros && (row.leads)(0)) << n;
         }
         openings
     }
@@ -77,31 +78,44 @@ impl Openings {
             Opener::Server => &mut self.of_server,
             Opener::Unknown => &mut self.of_unknown,
         };
-        let (mask, len) = match *payload {
-            [] => return u128::MAX,
-            [0, second, ..] => (&mut lead.behind_zero[usize::from(second)], 2),
-            [first, ..] => (&mut lead.first[usize::from(first)], 1),
-        };
-        if *mask == 0 {
-            *mask = KNOWN | ask(&payload[..len], opener);
-        }
-        *mask & !KNOWN
+        let Some(last) = payload.len().checked_sub(1) else { return u128::MAX };
+        let zeros = payload.iter().take(MOST_ZEROS.min(last)).take_while(|byte| **byte == 0).count();
+        let mask = lead[zeros][usize::from(payload[zeros])];
+        if mask == 0 { work_out(lead, &payload[..=zeros], opener) } else { mask & !KNOWN }
     }
 
     /// Returns which recognisers may know a flow by this datagram alone.
     #[inline]
     pub fn of_datagram(&self, payload: &[u8]) -> u128 {
-        payload.first().map_or(u128::MAX, |first| self.of_datagram[usize::from(*first)])
+        match payload {
+            [] => u128::MAX,
+            payload if payload.first_chunk() == Some(&[0; 16]) => self.of_zeros,
+            [first, ..] => self.of_datagram[usize::from(*first)],
+        }
     }
 }
 
-/// Returns which recognisers do not deny a connection that begins so.
+/// Works out which recognisers do not deny a connection that begins so: zeros, and a byte behind them.
 #[cold]
-fn ask(lead: &[u8], opener: Opener) -> u128 {
+fn work_out(lead: &mut Lead, begin: &[u8], opener: Opener) -> u128 {
+    let mut open = u128::MAX;
+    for (zeros, byte) in begin.iter().enumerate() {
+        // Who denies the zeros in front need not be asked again.
+        let mask = &mut lead[zeros][usize::from(*byte)];
+        if *mask == 0 {
+            *mask = KNOWN | ask(open, &begin[..=zeros], opener);
+        }
+        open = *mask & !KNOWN;
+    }
+    open
+}
+
+/// Returns which of the recognisers do not deny a connection that begins so.
+fn ask(among: u128, lead: &[u8], opener: Opener) -> u128 {
     let by_client = |recognise, opened| may_begin(recognise, [lead, &[]], opened);
     let by_server = |recognise, opened| may_begin(recognise, [&[], lead], opened);
     let rows = RECOGNISERS.iter().enumerate().filter_map(|(n, row)| Some((n, row.streams?)));
-    rows.fold(0, |mask, (n, recognise)| {
+    rows.filter(|(n, _)| among >> n & 1 != 0).fold(0, |mask, (n, recognise)| {
         let may = match opener {
             Opener::Client => by_client(recognise, true),
             Opener::Server => by_server(recognise, true),
@@ -147,6 +161,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::dpi::testing::datagrams;
+
+    /// Ports that recognisers name, of all transports.
+    const KNOWN_PORTS: &[u16] = &[
+        22, 23, 25, 53, 67, 69, 80, 110, 123, 143, 443, 500, 514, 520, 546, 853, 1194, 1701, 1812, 2152,
+        3544, 4500, 5353, 5355, 5683, 8443,
+    ];
 
     fn names(mask: u128) -> Vec<&'static str> {
         let rows = RECOGNISERS.iter().enumerate().filter(|(n, _)| mask >> n & 1 != 0);
@@ -177,6 +198,42 @@ mod tests {
         assert!(left.is_empty(), "{left:?}");
     }
 
+    /// Returns whether a datagram would be known, or waited for, by one that is not asked about it.
+    fn known_by_others(payload: &[u8], ports: [u16; 2]) -> Option<&'static str> {
+        let asked = Openings::new().of_datagram(payload);
+        let mut rows = RECOGNISERS.iter().enumerate().filter(|(n, _)| asked >> n & 1 == 0);
+        let knows = rows.find(|(_, row)| {
+            row.datagram.is_some_and(|ask| {
+                let verdict = datagrams(ask, &[(0, payload)], ports).verdict;
+                verdict != Some(Verdict::No)
+            })
+        });
+        knows.map(|(_, row)| row.service.text())
+    }
+
+    #[test]
+    fn zeros_in_front_of_a_datagram_are_nobody_s_who_is_not_asked() {
+        for len in [16, 17, 18, 20, 24, 28, 40, 48, 60, 64, 100, 512, 1200, 1472] {
+            for port in KNOWN_PORTS.iter().chain(&[319, 320, 4000, 5351, 50_000]) {
+                for ports in [[50_000, *port], [*port; 2]] {
+                    assert_eq!(known_by_others(&vec![0; len], ports), None, "{len} zeros, port {port}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+        #[test]
+        fn who_is_not_asked_would_deny_a_datagram_behind_zeros(
+            mut payload in prop::collection::vec(prop_oneof![Just(0u8), 0..4u8, any::<u8>()], 16..90),
+            ports in prop::array::uniform2(prop_oneof![any::<u16>(), prop::sample::select(KNOWN_PORTS)]),
+        ) {
+            payload[..16].fill(0);
+            prop_assert_eq!(known_by_others(&payload, ports), None);
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
         #[test]
@@ -186,7 +243,7 @@ mod tests {
                 "[ -~]{1,80}\r\n".prop_map(String::into_bytes),
                 prop::collection::vec(prop_oneof![Just(0u8), 0..4u8, any::<u8>()], 1..60),
             ],
-            ports in any::<[u16; 2]>(),
+            ports in prop::array::uniform2(prop_oneof![any::<u16>(), prop::sample::select(KNOWN_PORTS)]),
             by_client in any::<bool>(),
             opened in any::<bool>(),
         ) {

@@ -7,26 +7,33 @@ use crate::{
     dpi::talk::{MEMORY, STREAM_BUDGET},
 };
 
-/// Bytes of a block.
-pub const BLOCK: usize = 512;
-/// Blocks of one direction of a stream at most.
-const LINKS: usize = STREAM_BUDGET / BLOCK;
+/// Bytes of a block, which with its link takes eight cache lines.
+pub const BLOCK: usize = 508;
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Bytes<const N: usize>([u8; N]);
+struct Piece<const N: usize> {
+    bytes: [u8; N],
+    /// Of a block in a chain, the number of the next one.
+    next: u32,
+}
 
-// SAFETY: bytes only.
-unsafe impl<const N: usize> Record for Bytes<N> {}
+// SAFETY: bytes and an integer.
+unsafe impl<const N: usize> Record for Piece<N> {}
 
-/// The blocks that hold one direction's beginning, in order: numbers plus 1, 0 for none.
+/// The blocks that hold one direction's beginning, each linked to the next.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
-pub struct Chain([u32; LINKS]);
+pub struct Chain {
+    /// The first one's number, if there is one.
+    first: u32,
+    /// How many there are.
+    blocks: u32,
+}
 
 /// Pieces of memory of one size, each as whoever had it last left it: zeros at first.
 pub struct Pieces<const N: usize> {
-    pool: Array<Bytes<N>>,
+    pool: Array<Piece<N>>,
     free: Box<[u32]>,
     free_len: usize,
 }
@@ -65,13 +72,13 @@ impl<const N: usize> Pieces<N> {
     /// Returns the bytes of a piece that is taken.
     #[inline]
     pub fn bytes(&self, number: u32) -> &[u8; N] {
-        &self.pool[number as usize - 1].0
+        &self.pool[number as usize - 1].bytes
     }
 
     /// Returns the bytes of a piece that is taken, to be written.
     #[inline]
     pub fn bytes_mut(&mut self, number: u32) -> &mut [u8; N] {
-        &mut self.pool[number as usize - 1].0
+        &mut self.pool[number as usize - 1].bytes
     }
 }
 
@@ -80,19 +87,36 @@ impl Blocks {
     /// left for them.
     pub fn write(&mut self, chain: &mut Chain, at: usize, bytes: &[u8]) -> bool {
         let (mut at, mut bytes) = (at, bytes);
+        let (mut nth, mut number) = (0, 0);
         while !bytes.is_empty() {
-            let link = &mut chain.0[at / BLOCK];
-            if *link == 0 {
-                let Some(number) = self.take() else { return false };
-                *link = number;
+            while number == 0 || nth < at / BLOCK {
+                let Some(next) = self.next_of(chain, nth, number) else { return false };
+                nth += usize::from(number != 0);
+                number = next;
             }
-            let room = &mut self.bytes_mut(*link)[at % BLOCK..];
+            let room = &mut self.bytes_mut(number)[at % BLOCK..];
             let (now, later) = bytes.split_at(bytes.len().min(room.len()));
             room[..now.len()].copy_from_slice(now);
             at += now.len();
             bytes = later;
         }
         true
+    }
+
+    /// Returns the block behind the one with this place and number, or the first one without a number: a new one
+    /// at the end.
+    fn next_of(&mut self, chain: &mut Chain, nth: usize, number: u32) -> Option<u32> {
+        let place = if number == 0 { 0 } else { nth + 1 };
+        if place < chain.blocks as usize {
+            return Some(if number == 0 { chain.first } else { self.pool[number as usize - 1].next });
+        }
+        let new = self.take()?;
+        match number {
+            0 => chain.first = new,
+            last => self.pool[last as usize - 1].next = new,
+        }
+        chain.blocks += 1;
+        Some(new)
     }
 
     /// Returns the first `len` bytes of a chain, which were all written: where they lie if that is one
@@ -102,21 +126,25 @@ impl Blocks {
             return &[];
         }
         if len <= BLOCK {
-            return &self.bytes(chain.0[0])[..len];
+            return &self.bytes(chain.first)[..len];
         }
-        for (part, &link) in scratch[..len].chunks_mut(BLOCK).zip(&chain.0) {
-            part.copy_from_slice(&self.bytes(link)[..part.len()]);
+        let mut number = chain.first;
+        for part in scratch[..len].chunks_mut(BLOCK) {
+            let piece = &self.pool[number as usize - 1];
+            part.copy_from_slice(&piece.bytes[..part.len()]);
+            number = piece.next;
         }
         &scratch[..len]
     }
 
     /// Gives all blocks of a chain back.
     pub fn release(&mut self, chain: &mut Chain) {
-        for link in &mut chain.0 {
-            if *link != 0 {
-                self.give_back(*link);
-                *link = 0;
-            }
+        let Chain { first, blocks } = std::mem::take(chain);
+        let mut number = first;
+        for _ in 0..blocks {
+            let next = self.pool[number as usize - 1].next;
+            self.give_back(number);
+            number = next;
         }
     }
 }
@@ -127,16 +155,19 @@ mod tests {
     use super::*;
     use crate::base::memory::no_advice;
 
+    /// Blocks of one direction of a stream at most.
+    const LINKS: usize = STREAM_BUDGET.div_ceil(BLOCK);
+
     #[test]
     fn a_chain_gives_back_what_was_written_in_any_pieces() {
         let all: Vec<u8> = (0..STREAM_BUDGET).map(|i| (i * 7 + i / 256) as u8).collect();
-        for piece in [1, 7, 511, 512, 513, 4000] {
+        for piece in [1, 7, BLOCK - 1, BLOCK, BLOCK + 1, 4000] {
             let mut blocks = Blocks::new(LINKS, no_advice).unwrap();
             let (mut chain, mut scratch) = (Chain::default(), [0; STREAM_BUDGET]);
             for at in (0..all.len()).step_by(piece).rev() {
                 assert!(blocks.write(&mut chain, at, &all[at..(at + piece).min(all.len())]));
             }
-            for len in [0, 1, 511, 512, 513, 5000, STREAM_BUDGET] {
+            for len in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 5000, STREAM_BUDGET] {
                 assert_eq!(blocks.read(&chain, len, &mut scratch), &all[..len], "{piece} {len}");
             }
             assert_eq!(blocks.take(), None);

@@ -51,6 +51,8 @@ pub struct Recogniser {
     pub datagram: Option<OfDatagram>,
     /// Whether the first datagram of a flow that it knows may begin with this byte: it is asked about no other.
     pub leads: fn(u8) -> bool,
+    /// Whether that datagram may begin with 16 zeros.
+    pub zeros: bool,
     /// How many bytes of a flow's memory it writes to at most, from the front.
     pub keeps: usize,
     /// What a datagram says of the phase alone, for flows that have rested after many: their facts
@@ -72,6 +74,11 @@ impl Recogniser {
         Self { leads, ..self }
     }
 
+    /// Returns the row of one whose flows may begin with a datagram that begins with 16 zeros.
+    const fn led_by_zeros(self) -> Self {
+        Self { zeros: true, ..self }
+    }
+
     /// Returns the row of one whose phase can be told from a datagram alone.
     const fn following(self, follow: OfPhase) -> Self {
         Self { follow: Some(follow), ..self }
@@ -89,6 +96,7 @@ const NOBODY: Recogniser = Recogniser {
     streams: None,
     datagram: None,
     leads: |_| true,
+    zeros: false,
     keeps: 0,
     follow: None,
     renews: None,
@@ -168,13 +176,13 @@ pub const RECOGNISERS: &[Recogniser] = &[
     tcp(Service::Diameter, diameter::streams),
     both(Service::Dnp3, dnp3::streams, dnp3::datagram).led_by(|b| b == 5),
     tcp(Service::Modbus, modbus::streams),
-    udp(Service::Dropbox, lan::datagram),
+    udp(Service::Dropbox, lan::datagram).led_by_zeros(),
     udp(Service::Rip, rip::datagram).led_by(|b| matches!(b, 1 | 2)),
     udp(Service::Netflow, netflow::datagram).led_by(|b| b == 0),
     udp(Service::Radius, radius::datagram).led_by(|b| matches!(b, 1..=45)),
     udp(Service::Dhcpv6, dhcpv6::datagram).led_by(|b| matches!(b, 1..=36)),
     // Weak signs.
-    udp(Service::Ntp, ntp::datagram).keeping(1),
+    udp(Service::Ntp, ntp::datagram).led_by_zeros().keeping(1),
     tcp(Service::WebSocket, websocket::streams),
     udp(Service::Bacnet, bacnet::datagram).led_by(|b| b == 0x81),
     udp(Service::Vxlan, tunnel::datagram).led_by(|b| b < 0x70 || b == 0xc8),

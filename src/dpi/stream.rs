@@ -27,15 +27,18 @@ pub struct Side {
     pub ready: u16,
     /// Segments since a gap opened.
     behind: u16,
-    pieces: [(u16, u16); PIECES],
-    len: u16,
+    /// Bytes up to the FIN, plus 1; 0 without one, or with one beyond the budget.
+    fin: u16,
+    /// Pieces ahead of a gap.
+    len: u8,
     has_base: bool,
     /// Nothing more of it will be in order: a gap stayed open, a segment was captured in part, the
     /// sender closed.
     stopped: bool,
-    /// Bytes up to the FIN, plus 1; 0 without one.
-    fin: u64,
 }
+
+/// The pieces of a direction ahead of a gap, from and to; as many of them as its [`Side`] says.
+pub type Gaps = [(u16, u16); PIECES];
 
 /// Which bytes of a segment belong where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,21 +61,27 @@ impl Side {
 
     /// Returns whether no more bytes will be shown.
     pub fn has_ended(&self) -> bool {
-        self.stopped || usize::from(self.ready) == STREAM_BUDGET || self.fin == u64::from(self.ready) + 1
+        self.stopped || usize::from(self.ready) == STREAM_BUDGET || self.fin == self.ready + 1
     }
 
     /// Notes that the sender closed behind `seq_number`.
     pub fn close(&mut self, seq_number: u32) {
         self.begin(seq_number);
         let at = seq_number.wrapping_sub(self.base) as i32;
-        if let Ok(at) = u64::try_from(at) {
-            self.fin = at + 1;
+        if at >= 0 {
+            self.fin = if at as usize <= STREAM_BUDGET { at as u16 + 1 } else { 0 };
         }
     }
 
     /// Takes a segment of `wire_len` bytes, of which `captured` were captured. Returns which of them are
     /// to be written where, if any are new.
-    pub fn take(&mut self, seq_number: u32, captured: usize, wire_len: usize) -> Option<Written> {
+    pub fn take(
+        &mut self,
+        gaps: &mut Gaps,
+        seq_number: u32,
+        captured: usize,
+        wire_len: usize,
+    ) -> Option<Written> {
         self.begin(seq_number);
         let at = i64::from(seq_number.wrapping_sub(self.base) as i32);
         let end = at + wire_len as i64;
@@ -88,7 +97,7 @@ impl Side {
             return None;
         }
         let ready = self.ready;
-        let added = self.add(from as u16, to as u16);
+        let added = self.add(gaps, from as u16, to as u16);
         if captured < wire_len && usize::from(self.ready) == to && to < STREAM_BUDGET {
             self.stopped = true;
         }
@@ -102,27 +111,26 @@ impl Side {
     }
 
     /// Adds the piece; `false` if there is no room to remember it.
-    fn add(&mut self, mut from: u16, mut to: u16) -> bool {
+    fn add(&mut self, gaps: &mut Gaps, mut from: u16, mut to: u16) -> bool {
         let mut kept = 0;
-        let pieces = self.pieces;
-        let len = usize::from(self.len);
-        for &(start, end) in &pieces[..len] {
+        let pieces = *gaps;
+        for &(start, end) in &pieces[..usize::from(self.len)] {
             if start <= to && from <= end {
                 (from, to) = (from.min(start), to.max(end));
             } else {
-                self.pieces[kept] = (start, end);
+                gaps[kept] = (start, end);
                 kept += 1;
             }
         }
         if from <= self.ready {
             self.ready = self.ready.max(to);
         } else if kept < PIECES {
-            self.pieces[kept] = (from, to);
+            gaps[kept] = (from, to);
             kept += 1;
         } else {
             return false;
         }
-        self.len = kept as u16;
+        self.len = kept as u8;
         true
     }
 
@@ -142,9 +150,31 @@ impl Side {
 mod tests {
     use super::*;
 
-    fn take(side: &mut Side, seq_number: u32, bytes: &[u8], wire_len: usize, buffer: &mut [u8]) -> bool {
+    /// A direction with its gaps.
+    #[derive(Default)]
+    struct Apart {
+        side: Side,
+        gaps: Gaps,
+    }
+
+    impl std::ops::Deref for Apart {
+        type Target = Side;
+
+        fn deref(&self) -> &Side {
+            &self.side
+        }
+    }
+
+    impl std::ops::DerefMut for Apart {
+        fn deref_mut(&mut self) -> &mut Side {
+            &mut self.side
+        }
+    }
+
+    fn take(whole: &mut Apart, seq_number: u32, bytes: &[u8], wire_len: usize, buffer: &mut [u8]) -> bool {
+        let Apart { side, gaps } = whole;
         let before = side.ready;
-        if let Some(Written { at, skip, len }) = side.take(seq_number, bytes.len(), wire_len) {
+        if let Some(Written { at, skip, len }) = side.take(gaps, seq_number, bytes.len(), wire_len) {
             buffer[at..at + len].copy_from_slice(&bytes[skip..skip + len]);
         }
         side.ready > before
@@ -166,7 +196,7 @@ mod tests {
                     pieces.iter().flat_map(|&p| [p, p]).collect(),
                 ];
                 for order in orders {
-                    let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
+                    let (mut side, mut buffer) = (Apart::default(), vec![0; STREAM_BUDGET]);
                     side.begin(base);
                     for at in order {
                         let end = (at + size).min(all.len());
@@ -183,7 +213,7 @@ mod tests {
 
     #[test]
     fn overlaps_keep_what_was_in_order_first() {
-        let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
+        let (mut side, mut buffer) = (Apart::default(), vec![0; STREAM_BUDGET]);
         take(&mut side, 100, b"abcd", 4, &mut buffer);
         take(&mut side, 102, b"XXef", 4, &mut buffer);
         take(&mut side, 90, b"0123456789ZZZZZZgh", 18, &mut buffer);
@@ -192,7 +222,7 @@ mod tests {
 
     #[test]
     fn the_budget_is_the_end() {
-        let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
+        let (mut side, mut buffer) = (Apart::default(), vec![0; STREAM_BUDGET]);
         let all = text(STREAM_BUDGET + 500);
         take(&mut side, 7, &all, all.len(), &mut buffer);
         assert_eq!((usize::from(side.ready), side.total), (STREAM_BUDGET, all.len() as u64));
@@ -203,7 +233,7 @@ mod tests {
 
     #[test]
     fn what_was_cut_at_capture_ends_the_direction() {
-        let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
+        let (mut side, mut buffer) = (Apart::default(), vec![0; STREAM_BUDGET]);
         take(&mut side, 0, b"abc", 10, &mut buffer);
         assert!(side.has_ended());
         take(&mut side, 10, b"def", 3, &mut buffer);
@@ -212,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_gap_that_stays_open_ends_the_direction() {
-        let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
+        let (mut side, mut buffer) = (Apart::default(), vec![0; STREAM_BUDGET]);
         side.begin(0);
         for n in 0..=u32::from(GAP_PATIENCE) {
             assert!(!side.has_ended());
@@ -223,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_close_behind_the_last_byte_ends_the_direction() {
-        let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
+        let (mut side, mut buffer) = (Apart::default(), vec![0; STREAM_BUDGET]);
         take(&mut side, 10, b"ab", 2, &mut buffer);
         side.close(14);
         assert!(!side.has_ended());
@@ -235,7 +265,7 @@ mod tests {
     fn no_sequence_number_panics() {
         for base in [0u32, 1 << 31, u32::MAX] {
             for seq in [0u32, 1, 0x7fff_ffff, 0x8000_0000, 0x8000_0001, u32::MAX] {
-                let (mut side, mut buffer) = (Side::default(), vec![0; STREAM_BUDGET]);
+                let (mut side, mut buffer) = (Apart::default(), vec![0; STREAM_BUDGET]);
                 side.begin(base);
                 take(&mut side, seq, &[1; 9000], 70_000, &mut buffer);
                 side.close(seq);

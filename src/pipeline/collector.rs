@@ -248,10 +248,17 @@ impl Collector {
             let read = waiting.min(limit.saturating_sub(self.ended_read[w]));
             let Self { parts, apps, naming, .. } = self;
             let (WorkerLink { ended, learned, .. }, apps) = (&mut parts.workers[w], &mut apps[w]);
-            any |= learned.drain(waiting_facts, facts_limit, |id, what| match what {
-                Learned::Service(service) => apps.get_mut(id).service = Some(service),
-                Learned::Fact(fact, value) => apps.get_mut(id).learn(fact, value),
-                Learned::Resolved(answer) => naming.learn(answer),
+            any |= learned.drain(waiting_facts, facts_limit, |id, told| {
+                let size = told.size();
+                let mut app = (size > 0).then(|| apps.get_mut(id).expecting(size));
+                for what in told {
+                    match (what, &mut app) {
+                        (Learned::Resolved(answer), _) => naming.learn(answer),
+                        (Learned::Service(service), Some(app)) => app.service = Some(service),
+                        (Learned::Fact(fact, value), Some(app)) => app.learn(fact, value),
+                        _ => {}
+                    }
+                }
             });
             let Ok(chunk) = ended.read_chunk(read as usize) else { continue };
             let (first, second) = chunk.as_slices();

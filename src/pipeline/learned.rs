@@ -1,8 +1,11 @@
 //! What workers learn of flows, on its way to the collector: a ring of bytes, one for each worker.
 //!
 //! ```text
-//!  | id: 8 bytes | tag | length | value ... | id | ...
+//!  | length | FLOW | 8 | id ... | tag | length | value ... | tag | length | value ... | FLOW | ...
 //! ```
+//!
+//! A worker gathers what it learns and hands it over once a burst, as one packet; what it learned of one flow in a
+//! row goes under one number.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use std::{
@@ -22,19 +25,31 @@ use crate::{
 
 /// How long a worker waits before it looks for room again.
 const PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
-/// The flow's number, a tag, the length of the value in two bytes.
-const HEAD: usize = 11;
-const LONGEST: usize = HEAD + LONGEST_VALUE;
+/// A tag, the length of the value in two bytes.
+const HEAD: usize = 3;
+/// An event that begins what is told of a flow, and the longest one.
+const LONGEST: usize = 2 * HEAD + 8 + LONGEST_VALUE;
+/// Bytes of a packet at most, its length in front.
+const PACKET: usize = 4096;
+/// The length in front of a packet.
+const FRONT: usize = 2;
 const SERVICE: u8 = 255;
 const RESOLVED: u8 = 254;
+const FLOW: u8 = 253;
 
-const _: () = assert!(Fact::ALL.len() < RESOLVED as usize);
+const _: () = assert!(Fact::ALL.len() < FLOW as usize);
+const _: () = assert!(FRONT + LONGEST <= PACKET);
 
-/// Makes a ring of `bytes` bytes. Where frames cannot wait (`waits` is false), what finds no room is
-/// lost and counted.
+/// Makes a ring of `bytes` bytes, or as many as it takes. Where frames cannot wait (`waits` is false), what finds no
+/// room is lost and counted.
+#[allow(clippy::disallowed_methods, reason = "start-up")]
 pub fn ring(bytes: usize, collector: Arc<Bell>, waits: bool) -> (LearnedSender, LearnedReceiver) {
-    let (producer, consumer) = rtrb::RingBuffer::new(bytes.max(LONGEST));
-    (LearnedSender { producer, collector, waits, lost: 0, sent: 0 }, LearnedReceiver { consumer, read: 0 })
+    let (producer, consumer) = rtrb::RingBuffer::new(bytes.max(PACKET));
+    let gathered = Gathered { bytes: Box::new([0; PACKET]), len: FRONT, events: 0, of: None };
+    (
+        LearnedSender { producer, collector, waits, gathered, lost: 0, sent: 0 },
+        LearnedReceiver { consumer, packet: Box::new([0; PACKET]), read: 0 },
+    )
 }
 
 /// A worker's end.
@@ -42,17 +57,27 @@ pub struct LearnedSender {
     producer: rtrb::Producer<u8>,
     collector: Arc<Bell>,
     waits: bool,
+    gathered: Gathered,
     /// What found no room since the start.
     pub lost: u64,
     /// Bytes sent since the start.
     pub sent: u64,
 }
 
+/// What was learned and is not yet in the ring.
+struct Gathered {
+    bytes: Box<[u8; PACKET]>,
+    len: usize,
+    events: u64,
+    /// The flow that the last event is of.
+    of: Option<FlowId>,
+}
+
 impl Learn for LearnedSender {
     fn learned(&mut self, id: FlowId, what: Learned<'_>) {
         match what {
-            Learned::Service(service) => self.send(id, SERVICE, &[service as u8], &[]),
-            Learned::Fact(fact, bytes) => self.send(id, fact as u8, bytes, &[]),
+            Learned::Service(service) => self.gather(id, SERVICE, &[service as u8], &[]),
+            Learned::Fact(fact, bytes) => self.gather(id, fact as u8, bytes, &[]),
             Learned::Resolved(Resolved { name, address, service, at }) => {
                 let address = match address {
                     IpAddr::V4(a) => a.to_ipv6_mapped(),
@@ -61,51 +86,71 @@ impl Learn for LearnedSender {
                 let mut front = [service as u8; 25];
                 front[..16].copy_from_slice(&address.octets());
                 front[16..24].copy_from_slice(&at.0.to_le_bytes());
-                self.send(id, RESOLVED, &front, name);
+                self.gather(id, RESOLVED, &front, name);
             }
         }
     }
 }
 
-/// Writes bytes to the front, for which there is room; returns what is behind them.
-fn put<'a>(to: &'a mut [u8], bytes: &[u8]) -> &'a mut [u8] {
-    let (front, rest) = to.split_at_mut(bytes.len());
-    front.copy_from_slice(bytes);
-    rest
+impl Gathered {
+    /// Adds an event whose value has two parts; there is room for it.
+    #[inline]
+    fn put(&mut self, tag: u8, value: &[u8], more: &[u8]) {
+        let len = value.len() + more.len();
+        let place = &mut self.bytes[self.len..self.len + HEAD + len];
+        let [low, high] = (len as u16).to_le_bytes();
+        place[..HEAD].copy_from_slice(&[tag, low, high]);
+        place[HEAD..HEAD + value.len()].copy_from_slice(value);
+        place[HEAD + value.len()..].copy_from_slice(more);
+        self.len += HEAD + len;
+    }
 }
 
 impl LearnedSender {
-    /// Sends an event whose value has two parts, the second one as far as it fits.
-    fn send(&mut self, id: FlowId, tag: u8, value: &[u8], more: &[u8]) {
+    /// Adds an event whose value has two parts, the second one as far as it fits.
+    fn gather(&mut self, id: FlowId, tag: u8, value: &[u8], more: &[u8]) {
         let value = &value[..value.len().min(LONGEST_VALUE)];
         let more = &more[..more.len().min(LONGEST_VALUE - value.len())];
-        let len = value.len() + more.len();
-        let mut head = [0; HEAD];
-        head[..8].copy_from_slice(&id.number().to_le_bytes());
-        head[8] = tag;
-        head[9..].copy_from_slice(&(len as u16).to_le_bytes());
-        loop {
-            if let Ok(mut chunk) = self.producer.write_chunk(HEAD + len) {
-                let (mut first, mut second) = chunk.as_mut_slices();
-                for part in [&head[..], value, more] {
-                    let (a, b) = part.split_at(part.len().min(first.len()));
-                    first = put(first, a);
-                    second = put(second, b);
-                }
-                self.sent += (HEAD + len) as u64;
-                return chunk.commit_all();
-            }
+        if PACKET - self.gathered.len < LONGEST {
+            self.flush();
+        }
+        if self.gathered.of != Some(id) {
+            self.gathered.of = Some(id);
+            self.gathered.put(FLOW, &id.number().to_le_bytes(), &[]);
+        }
+        self.gathered.put(tag, value, more);
+        self.gathered.events += 1;
+    }
+
+    /// Puts what was gathered into the ring.
+    #[inline]
+    pub fn flush(&mut self) {
+        if self.gathered.events > 0 {
+            self.push();
+        }
+    }
+
+    fn push(&mut self) {
+        let Gathered { bytes, len, events, of } = &mut self.gathered;
+        let packet = &mut bytes[..std::mem::replace(len, FRONT)];
+        let events = std::mem::take(events);
+        *of = None;
+        let behind = (packet.len() - FRONT) as u16;
+        packet[..FRONT].copy_from_slice(&behind.to_le_bytes());
+        while self.producer.push_entire_slice(packet).is_err() {
             if !self.waits || self.producer.is_abandoned() {
-                self.lost += 1;
+                self.lost += events;
                 return;
             }
             self.collector.ring();
             std::thread::park_timeout(PAUSE);
         }
+        self.sent += packet.len() as u64;
     }
 
-    /// Wakes the collector if the ring is half full.
-    pub fn nudge(&self) {
+    /// Puts what was gathered into the ring, and wakes the collector if that is half full.
+    pub fn nudge(&mut self) {
+        self.flush();
         if self.producer.slots() < self.producer.buffer().capacity() / 2 {
             self.collector.ring();
         }
@@ -115,6 +160,8 @@ impl LearnedSender {
 /// The collector's end.
 pub struct LearnedReceiver {
     consumer: rtrb::Consumer<u8>,
+    /// The packet that is read.
+    packet: Box<[u8; PACKET]>,
     /// Bytes read since the start.
     read: u64,
 }
@@ -130,38 +177,79 @@ impl LearnedReceiver {
         self.read >= sent
     }
 
-    /// Gives the next `waiting` bytes, as [`LearnedReceiver::waiting`] returned them, to `each`, but
+    /// Gives the next `waiting` bytes, as [`LearnedReceiver::waiting`] returned them, to `each`, flow by flow, but
     /// nothing beyond `sent` bytes since the start; returns whether there was anything.
-    pub fn drain(&mut self, waiting: usize, sent: u64, mut each: impl FnMut(FlowId, Learned<'_>)) -> bool {
-        let waiting = waiting.min(usize::try_from(sent.saturating_sub(self.read)).unwrap_or(usize::MAX));
-        self.read += waiting as u64;
-        let Ok(chunk) = self.consumer.read_chunk(waiting) else { return false };
-        let (first, second) = chunk.as_slices();
-        let mut at = 0;
-        let mut event = [0; LONGEST];
-        while at < waiting {
-            let head = copy(&mut event[..HEAD], first, second, at);
-            let len = usize::from(u16::from_le_bytes([event[9], event[10]]));
-            copy(&mut event[HEAD..HEAD + len], first, second, at + head);
-            at += HEAD + len;
-            let id = FlowId::from_number(u64::from_le_bytes(*event.first_chunk().expect("8 bytes")));
-            if let Some(learned) = read(event[8], &event[HEAD..HEAD + len]) {
-                each(id, learned);
+    pub fn drain(&mut self, waiting: usize, sent: u64, mut each: impl FnMut(FlowId, Told<'_>)) -> bool {
+        // Packets are sent whole: no part of one waits.
+        let end = sent.min(self.read + waiting as u64);
+        let any = self.read < end;
+        while self.read < end {
+            let mut front = [0; FRONT];
+            let Ok(()) = self.consumer.pop_entire_slice(&mut front) else { break };
+            let packet = &mut self.packet[..usize::from(u16::from_le_bytes(front))];
+            let Ok(()) = self.consumer.pop_entire_slice(packet) else { break };
+            self.read += (FRONT + packet.len()) as u64;
+            let mut rest = &*packet;
+            while let Some((FLOW, id, behind)) = event(rest) {
+                let told = Told { rest: behind };
+                rest = told.end();
+                let told = Told { rest: &behind[..behind.len() - rest.len()] };
+                each(FlowId::from_number(u64::from_le_bytes(id.try_into().expect("8 bytes"))), told);
             }
         }
-        chunk.commit_all();
-        waiting > 0
+        any
     }
 }
 
-fn copy(to: &mut [u8], first: &[u8], second: &[u8], at: usize) -> usize {
-    let whole = to.len();
-    let front = first.get(at..).unwrap_or_default();
-    let front = &front[..front.len().min(whole)];
-    to[..front.len()].copy_from_slice(front);
-    let from = (at + front.len()).saturating_sub(first.len());
-    to[front.len()..].copy_from_slice(&second[from..from + whole - front.len()]);
-    whole
+/// What is told of one flow in a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Told<'a> {
+    /// Returns how many bytes its label and its facts take here; what is no fact of the flow counts nothing.
+    pub fn size(mut self) -> usize {
+        let mut size = 0;
+        while let Some((tag, value, behind)) = event(self.rest) {
+            size += if tag == RESOLVED { 0 } else { HEAD + value.len() };
+            self.rest = behind;
+        }
+        size
+    }
+
+    /// Returns what begins with the next flow.
+    fn end(mut self) -> &'a [u8] {
+        while let Some((tag, _, behind)) = event(self.rest) {
+            if tag == FLOW {
+                break;
+            }
+            self.rest = behind;
+        }
+        self.rest
+    }
+}
+
+impl<'a> Iterator for Told<'a> {
+    type Item = Learned<'a>;
+
+    fn next(&mut self) -> Option<Learned<'a>> {
+        loop {
+            let (tag, value, behind) = event(self.rest)?;
+            self.rest = behind;
+            if let Some(learned) = read(tag, value) {
+                return Some(learned);
+            }
+        }
+    }
+}
+
+/// Splits the first event off: its tag, its value, and what is behind it.
+#[inline]
+fn event(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let ([tag, low, high], behind) = bytes.split_first_chunk::<HEAD>()?;
+    let (value, behind) = behind.split_at_checked(usize::from(u16::from_le_bytes([*low, *high])))?;
+    Some((*tag, value, behind))
 }
 
 fn read(tag: u8, value: &[u8]) -> Option<Learned<'_>> {
@@ -186,7 +274,7 @@ mod tests {
 
     #[test]
     fn everything_arrives_whole_and_in_order_around_the_ring_s_end() {
-        let (mut tx, mut rx) = ring(300, Arc::default(), false);
+        let (mut tx, mut rx) = ring(0, Arc::default(), false);
         let long = [b'x'; 255];
         let address: IpAddr = "2001:db8::1".parse().unwrap();
         let v4: IpAddr = "192.0.2.1".parse().unwrap();
@@ -203,42 +291,54 @@ mod tests {
                 }),
                 Learned::Fact(Fact::Ech, b""),
             ];
+            let other = FlowId::new(4, round, 1);
             for what in sent {
                 tx.learned(id, what);
             }
-            let mut seen = 0;
-            assert!(rx.drain(rx.waiting(), u64::MAX, |from, what| {
-                assert_eq!((from, what), (id, sent[seen]));
-                seen += 1;
-            }));
-            assert_eq!(seen, sent.len());
+            tx.learned(other, sent[0]);
+            tx.learned(id, sent[1]);
+            tx.flush();
+            let mut seen = Vec::new();
+            assert!(rx.drain(rx.waiting(), u64::MAX, |from, told| seen.push((from, told.count()))));
+            assert_eq!(seen, [(id, sent.len()), (other, 1), (id, 1)]);
+            sent.iter().for_each(|what| tx.learned(id, *what));
+            tx.nudge();
+            rx.drain(rx.waiting(), u64::MAX, |_, told| assert!(told.eq(sent)));
         }
         assert_eq!(tx.lost, 0);
     }
 
     #[test]
     fn what_finds_no_room_is_counted() {
-        let (mut tx, mut rx) = ring(LONGEST, Arc::default(), false);
+        let (mut tx, mut rx) = ring(0, Arc::default(), false);
         for _ in 0..3 {
             tx.learned(FlowId::default(), Learned::Fact(Fact::Sni, &[b'a'; LONGEST_VALUE]));
+            tx.learned(FlowId::default(), Learned::Fact(Fact::Alpn, &[b'a'; LONGEST_VALUE]));
+            tx.learned(FlowId::default(), Learned::Fact(Fact::HttpPath, &[b'a'; LONGEST_VALUE]));
+            tx.learned(FlowId::default(), Learned::Fact(Fact::HttpHost, &[b'a'; LONGEST_VALUE]));
+            tx.flush();
         }
-        assert_eq!(tx.lost, 2);
+        assert_eq!(tx.lost, 8);
         let mut seen = 0;
-        rx.drain(rx.waiting(), u64::MAX, |_, _| seen += 1);
-        assert_eq!(seen, 1);
+        rx.drain(rx.waiting(), u64::MAX, |_, told| seen += told.count());
+        assert_eq!(seen, 4);
     }
 
     #[test]
     fn nothing_is_read_beyond_a_cut() {
         let (mut tx, mut rx) = ring(1000, Arc::default(), false);
         tx.learned(FlowId::default(), Learned::Fact(Fact::Sni, b"before"));
+        tx.flush();
         let cut = tx.sent;
         tx.learned(FlowId::default(), Learned::Fact(Fact::Sni, b"behind"));
+        tx.flush();
         for (sent, expected) in [(cut, Some(&b"before"[..])), (cut, None), (u64::MAX, Some(b"behind"))] {
             let mut seen = None;
-            rx.drain(rx.waiting(), sent, |_, what| {
-                if let Learned::Fact(_, value) = what {
-                    seen = Some(value.to_vec());
+            rx.drain(rx.waiting(), sent, |_, told| {
+                for what in told {
+                    if let Learned::Fact(_, value) = what {
+                        seen = Some(value.to_vec());
+                    }
                 }
             });
             assert_eq!(seen.as_deref(), expected);

@@ -113,7 +113,7 @@ impl EndedQueue {
     }
 
     /// Wakes the collector if the queue is half full.
-    pub fn nudge(&self) {
+    pub fn nudge(&mut self) {
         self.learned.nudge();
         if self.to_collector.slots() < self.to_collector.buffer().capacity() / 2 {
             self.collector.ring();
@@ -130,6 +130,8 @@ impl Learn for EndedQueue {
 
 impl EndedFlows for EndedQueue {
     fn ended(&mut self, record: &FlowRecord) {
+        // What a flow speaks goes ahead of its end.
+        self.learned.flush();
         loop {
             // Copied once, into its place.
             if let Ok(place) = self.to_collector.write_chunk_uninit(1) {

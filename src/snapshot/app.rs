@@ -36,6 +36,14 @@ impl App {
         Self { service: Some(service), ..Self::default() }
     }
 
+    /// Makes room for values that take so many bytes, heads and all.
+    pub fn expecting(&mut self, bytes: usize) -> &mut Self {
+        if self.values.capacity() - self.values.len() < bytes {
+            self.values.reserve_exact(bytes);
+        }
+        self
+    }
+
     /// Adds a value, unless it is there already or there is room for one only. Of a value of more
     /// than 65,535 bytes the beginning counts.
     pub fn learn(&mut self, fact: Fact, value: &[u8]) {

@@ -231,7 +231,7 @@ impl FlowTable {
         let mut volume = Volume::default();
         let mut settled = Settled::default();
         let is_large = self.used > FAR_FLOWS;
-        let looks = is_large && std::mem::take(&mut self.looks);
+        let looks = std::mem::take(&mut self.looks);
         while done < lines.len() {
             let mut frames = 0;
             let mut next = done;
@@ -256,6 +256,9 @@ impl FlowTable {
             }
             if frames == 0 {
                 break;
+            }
+            if looks {
+                self.approach_conversations(&batch[..frames]);
             }
             for candidate in &batch[..frames] {
                 if !self.settled::<HOME>(candidate, lines, &mut settled) {

@@ -2,12 +2,15 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::{
-    base::{ids::FlowId, memory::prefetch, time::Tick},
-    dpi::inspector::{Judgement, Subject},
+    base::time::Tick,
+    dpi::{
+        inspector::{Flow, Judgement, Subject},
+        notes::Phase,
+    },
     flow::{
         entry::Evidence,
-        state::EndReason,
-        table::{Candidate, EndedFlows, FlowTable, NONE, keeps_state},
+        state::{EndReason, FlowState},
+        table::{Candidate, EndedFlows, FlowTable, NONE, keeps_state, says_something},
     },
     packet::{
         descriptor::{Descriptor, tcp_flag},
@@ -19,9 +22,19 @@ impl FlowTable {
     /// Starts loading what looking at a flow's payload takes.
     #[inline(always)]
     pub(super) fn approach_inspection(&self, slot: u32) {
-        prefetch(&raw const self.origins.get(slot).generation);
         if let Some(inspector) = &self.inspector {
             inspector.prefetch(slot);
+        }
+    }
+
+    /// Starts loading the memory of the inspections that a batch goes on with.
+    #[inline]
+    pub(super) fn approach_conversations(&self, batch: &[Candidate<'_>]) {
+        let Some(inspector) = &self.inspector else { return };
+        for &Candidate { frame, slot, .. } in batch {
+            if slot != NONE && says_something(frame) && self.hot.get(slot).roles.is_inspected() {
+                inspector.approach(slot);
+            }
         }
     }
 
@@ -51,9 +64,8 @@ impl FlowTable {
             return false;
         };
         let is_elsewhere = self.config.home_interfaces && hot.iface != frame.iface;
-        let id = FlowId::new(self.config.worker, slot, self.origins.get(slot).generation);
         let (payload, wire_len) = datagrams(payload, frame).next().unwrap_or_default();
-        !is_elsewhere && !keeps_state(frame) && inspector.renews(id, payload, wire_len)
+        !is_elsewhere && !keeps_state(frame) && inspector.renews(slot, payload, wire_len)
     }
 
     /// Has a payload looked at.
@@ -67,9 +79,15 @@ impl FlowTable {
     ) {
         let Some(inspector) = &mut self.inspector else { return };
         let hot = self.hot.get(slot);
-        let generation = self.origins.get(slot).generation;
+        if hot.key.proto == proto::UDP
+            && frame.segments <= 1
+            && let Some(phase) = inspector.followed(slot, payload)
+        {
+            return self.follow(slot, frame.tick, phase);
+        }
+        let generation = &self.origins.get(slot).generation;
         let mut subject = Subject {
-            id: FlowId::new(self.config.worker, slot, generation),
+            flow: Flow { worker: self.config.worker, slot, generation },
             from: frame.from(),
             client: hot.roles.initiator(),
             opened: hot.roles.evidence() == Evidence::Handshake as u8,
@@ -83,7 +101,7 @@ impl FlowTable {
         };
         let judgement = if hot.key.proto == proto::TCP {
             let track = &self.tcp[slot as usize];
-            subject.starts = [0, 1].map(|end| track.first_data(end));
+            subject.starts = [track.first_data(0), track.first_data(1)];
             subject.closes = frame.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0;
             // A SYN takes a number of its own, before its data (RFC 9293 section 3.4).
             let is_syn = frame.tcp_flags & tcp_flag::SYN != 0;
@@ -107,6 +125,25 @@ impl FlowTable {
         }
     }
 
+    /// Takes note of the phase of a flow of which nothing else is followed.
+    fn follow(&mut self, slot: u32, now: Tick, phase: Option<Phase>) {
+        let hot = self.hot.get_mut(slot);
+        let state = phase.map_or(hot.state, |phase| hot.state.in_phase(phase));
+        if state != hot.state {
+            self.enter_phase(slot, now, state);
+        }
+    }
+
+    /// Puts a flow into a state that its payload told.
+    fn enter_phase(&mut self, slot: u32, now: Tick, state: FlowState) {
+        let hot = self.hot.get_mut(slot);
+        if state.counts_from_entry() {
+            hot.tick = now;
+        }
+        hot.state = state;
+        self.expect_end(slot, now, state);
+    }
+
     /// Draws the consequences of an inspection.
     pub(super) fn judge(&mut self, slot: u32, now: Tick, judgement: Judgement) {
         let hot = self.hot.get_mut(slot);
@@ -125,11 +162,7 @@ impl FlowTable {
         }
         hot.roles = roles;
         if state != hot.state {
-            if state.counts_from_entry() {
-                hot.tick = now;
-            }
-            hot.state = state;
-            self.expect_end(slot, now, state);
+            self.enter_phase(slot, now, state);
         }
     }
 }

@@ -72,8 +72,9 @@ impl Header {
 
     /// Returns whether flags and counts can stand together in a message of this length.
     fn is_sound(&self, length: usize) -> bool {
-        let [questions, answers, authorities, additional] = self.counts.map(usize::from);
-        let records = answers + authorities + additional;
+        let [questions, answers, authorities, additional] = self.counts;
+        let questions = usize::from(questions);
+        let records = usize::from(answers) + usize::from(authorities) + usize::from(additional);
         let fits = HEADER_LEN + questions * LEAST_QUESTION + records * LEAST_RECORD <= length;
         // QUERY, IQUERY, STATUS, NOTIFY, UPDATE (RFC 6895 section 2.2).
         let known = matches!(self.opcode(), 0..=2 | 4 | 5);

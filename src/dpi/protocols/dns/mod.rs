@@ -265,12 +265,7 @@ fn note_address(
 ) {
     const TO_THE_QUESTION: [u8; 2] = [0xc0, HEADER_LEN as u8];
     let Some(address) = address else { return };
-    let mut text = [0; 64];
-    let mut left = &mut text[..];
-    if std::io::Write::write_fmt(&mut left, format_args!("{address}")).is_ok() {
-        let unused = left.len();
-        notes.text(Fact::DnsAddress, &text[..text.len() - unused]);
-    }
+    notes.address(Fact::DnsAddress, address);
     if let Some((asked, aliased)) = asked
         && (aliased || bytes.get(record.owner..record.owner + 2) == Some(&TO_THE_QUESTION))
     {

@@ -213,11 +213,12 @@ struct Copier<'a> {
 impl Copier<'_> {
     #[inline]
     fn bytes<const N: usize>(&mut self, field: &mut [u8; N]) {
-        let place = &mut self.memory[self.at..self.at + N];
+        // The place of a field of known length is copied without a call.
+        let Some(place) = self.memory[self.at..].first_chunk_mut::<N>() else { return };
         self.at += N;
         match self.saving {
-            true => place.copy_from_slice(field),
-            false => field.copy_from_slice(place),
+            true => *place = *field,
+            false => *field = *place,
         }
     }
 

@@ -7,7 +7,7 @@ use super::{MOST_DATAGRAMS, datagram, gquic, header::Kind, protect, version::Ver
 use crate::base::{ids::FlowId, memory::no_advice, time::Stamp};
 use crate::dpi::{
     fact::Fact,
-    inspector::{Inspector, Subject},
+    inspector::{Flow, Inspector, Subject},
     notes::{Learn, Learned, Phase},
     protocols::{
         quic::{protect::Keys, version::Layout},
@@ -261,7 +261,7 @@ fn only_hellos_in_pieces_take_large_memory() {
     let mut names = Names::default();
     let mut show = |slot: u32, (from, payload): &(usize, Vec<u8>)| {
         let subject = Subject {
-            id: FlowId::new(0, slot, 1),
+            flow: Flow { worker: 0, slot, generation: &1 },
             from: *from,
             client: CLIENT_SIDE,
             opened: false,

@@ -206,8 +206,8 @@ impl<'a> ClientHello<'a> {
         self.encrypted_client_hello
     }
 
-    /// Returns the JA4 fingerprint of a whole hello.
-    pub fn ja4(&self) -> Option<[u8; ja4::LEN]> {
+    /// Returns the JA4 fingerprint of a whole hello; `hash` is [`ja4::hash_of`], or remembers what that returns.
+    fn ja4(&self, hash: impl FnMut(&[u16], &[u16]) -> ja4::Hash) -> Option<[u8; ja4::LEN]> {
         if !self.whole {
             return None;
         }
@@ -220,10 +220,16 @@ impl<'a> ClientHello<'a> {
             alpn: self.alpn().next(),
             signatures: signatures.unwrap_or_default(),
         };
-        ja4::fingerprint(&features, self.extensions().map(|(kind, _)| kind).filter(|kind| !is_grease(*kind)))
+        let kinds = self.extensions().map(|(kind, _)| kind).filter(|kind| !is_grease(*kind));
+        ja4::fingerprint(&features, kinds, hash)
     }
 
     fn note(&self, notes: &mut Notes<'_>) {
+        // The fingerprint of a whole hello is noted last. A second hello, which a HelloRetryRequest asks for, says
+        // nothing new, and is not the client's habit any more.
+        if self.whole && notes.has(Fact::Ja4) {
+            return;
+        }
         if let Some(name) = self.server_name() {
             notes.text(Fact::Sni, name);
         }
@@ -234,10 +240,7 @@ impl<'a> ClientHello<'a> {
         if self.has_ech() {
             notes.flag(Fact::Ech);
         }
-        // Of a second hello, which a HelloRetryRequest asks for, it is not the client's habit any more.
-        if !notes.has(Fact::Ja4)
-            && let Some(ja4) = self.ja4()
-        {
+        if let Some(ja4) = self.ja4(|list, more| notes.short_hash(list, more)) {
             notes.text(Fact::Ja4, &ja4);
         }
     }

@@ -6,8 +6,6 @@
 //! signature algorithms in their order. GREASE values are ignored everywhere.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
-use std::cell::RefCell;
-
 use ring::digest::{SHA256, digest};
 
 use crate::dpi::protocols::tls::{
@@ -40,12 +38,18 @@ pub struct Features<'a> {
 }
 
 /// Returns the fingerprint of a hello with these features and these extension types, or `None` when a list is
-/// longer than any client's.
-pub fn fingerprint(features: &Features<'_>, extensions: impl Iterator<Item = u16>) -> Option<[u8; LEN]> {
+/// longer than any client's. `hash` does what [`hash_of`] does, and may remember.
+pub fn fingerprint(
+    features: &Features<'_>,
+    extensions: impl Iterator<Item = u16>,
+    mut hash: impl FnMut(&[u16], &[u16]) -> Hash,
+) -> Option<[u8; LEN]> {
     const SERVER_NAME: u16 = 0;
     const ALPN: u16 = 16;
-    let ciphers = Numbers::of(numbers(features.ciphers))?.sorted();
-    let mut extensions = Numbers::of(extensions)?.sorted();
+    let mut ciphers = Numbers::of(numbers(features.ciphers))?;
+    let mut extensions = Numbers::of(extensions)?;
+    ciphers.sort();
+    extensions.sort();
     let extension_count = extensions.len;
     extensions.retain(|e| e != SERVER_NAME && e != ALPN);
 
@@ -116,9 +120,8 @@ impl Numbers {
         Some(this)
     }
 
-    fn sorted(mut self) -> Self {
+    fn sort(&mut self) {
         self.values[..self.len].sort_unstable();
-        self
     }
 
     fn retain(&mut self, keep: impl Fn(u16) -> bool) {
@@ -137,49 +140,47 @@ impl Numbers {
     }
 }
 
-/// Returns the first 12 digits of the hash of a list, with the signature algorithms behind it; zeros for an empty one.
-fn hash(list: &[u16], signatures: &[u16]) -> [u8; 12] {
-    match list {
-        [] => [b'0'; 12],
-        _ => MEMO.with_borrow_mut(|memo| memo.hash(list, signatures)),
-    }
-}
-
-thread_local! {
-    static MEMO: RefCell<Memo> = const { RefCell::new(Memo([Remembered::NOTHING; MEMO_LEN])) };
-}
+/// The first 12 digits of a hash.
+pub type Hash = [u8; 12];
 
 /// Hashes that are remembered.
-const MEMO_LEN: usize = 64;
+const REMEMBERED: usize = 64;
 /// Numbers of a list whose hash is remembered, at most.
-const MEMO_NUMBERS: usize = 88;
+const MOST_REMEMBERED: usize = 88;
 
 /// Hashes of the lists seen last. A host speaks with few kinds of clients, and hashing is half the cost of a hello.
-struct Memo([Remembered; MEMO_LEN]);
+pub struct Hashes([Remembered; REMEMBERED]);
 
 #[derive(Clone, Copy)]
 struct Remembered {
-    numbers: [u16; MEMO_NUMBERS],
+    numbers: [u16; MOST_REMEMBERED],
     /// How many there are, and how many of them are signature algorithms.
     lens: [u8; 2],
-    digits: [u8; 12],
+    digits: Hash,
 }
 
 impl Remembered {
-    const NOTHING: Self = Self { numbers: [0; MEMO_NUMBERS], lens: [0; 2], digits: [0; 12] };
+    const NOTHING: Self = Self { numbers: [0; MOST_REMEMBERED], lens: [0; 2], digits: [0; 12] };
 }
 
-impl Memo {
-    fn hash(&mut self, list: &[u16], signatures: &[u16]) -> [u8; 12] {
+impl Hashes {
+    /// Returns a memory of none.
+    #[allow(clippy::disallowed_methods, reason = "start-up")]
+    pub fn new() -> Box<Self> {
+        Box::new(Self([Remembered::NOTHING; REMEMBERED]))
+    }
+
+    /// Returns what [`hash_of`] returns.
+    pub fn hash(&mut self, list: &[u16], signatures: &[u16]) -> Hash {
         let len = list.len() + signatures.len();
-        if len > MEMO_NUMBERS {
+        if list.is_empty() || len > MOST_REMEMBERED {
             return hash_of(list, signatures);
         }
         let lens = [len as u8, signatures.len() as u8];
         // FNV-1a's prime; neighbours in the table do not matter.
         let mix = |sum: u32, number: &u16| (sum ^ u32::from(*number)).wrapping_mul(0x0100_0193);
         let place = list.iter().chain(signatures).fold(len as u32, mix) >> 8;
-        let known = &mut self.0[place as usize % MEMO_LEN];
+        let known = &mut self.0[place as usize % REMEMBERED];
         let (front, back) = known.numbers[..len].split_at_mut(list.len());
         if known.lens != lens || front != list || back != signatures {
             front.copy_from_slice(list);
@@ -190,8 +191,12 @@ impl Memo {
     }
 }
 
-/// Returns the first 12 digits of the SHA-256 of a list that is not empty.
-fn hash_of(list: &[u16], signatures: &[u16]) -> [u8; 12] {
+/// Returns the first 12 digits of the SHA-256 of a list with the signature algorithms behind it; zeros for an
+/// empty one.
+pub fn hash_of(list: &[u16], signatures: &[u16]) -> Hash {
+    if list.is_empty() {
+        return [b'0'; 12];
+    }
     let mut text = List::new();
     list.iter().for_each(|number| text.number(*number));
     if !signatures.is_empty() {
@@ -247,7 +252,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_what_was_hashed() {
-        let mut memo = Memo([Remembered::NOTHING; MEMO_LEN]);
+        let mut memo = Hashes::new();
         // Many more lists than places, of all lengths, twice each: those of one length differ in one number or in
         // where the signature algorithms begin.
         for round in 0..2u16 {
@@ -259,7 +264,7 @@ mod tests {
                 assert_eq!(digits, memo.hash(list, signatures));
             }
         }
-        assert_eq!(hash(&[], &[1]), *b"000000000000");
+        assert_eq!(memo.hash(&[], &[1]), *b"000000000000");
     }
 
     /// The example of FoxIO's description, with its lists shuffled and GREASE values thrown in.
@@ -283,7 +288,7 @@ mod tests {
             signatures: &signatures,
         };
         let wanted = b"t13d1516h2_8daaf6152771_e5627efa2ab1";
-        assert_eq!(fingerprint(&features, extensions.into_iter()).as_ref(), Some(wanted));
+        assert_eq!(fingerprint(&features, extensions.into_iter(), hash_of).as_ref(), Some(wanted));
     }
 
     #[test]
@@ -297,12 +302,12 @@ mod tests {
             alpn: None,
             signatures: &[],
         };
-        let text = fingerprint(&features, std::iter::empty()).unwrap();
+        let text = fingerprint(&features, std::iter::empty(), hash_of).unwrap();
         assert_eq!(&text[..10], b"dd2i990000");
         assert_eq!(&text[23..], b"_000000000000");
         let ciphers = vec![0; 2 * MOST + 2];
         features.ciphers = &ciphers;
-        assert_eq!(fingerprint(&features, std::iter::empty()), None);
+        assert_eq!(fingerprint(&features, std::iter::empty(), hash_of), None);
     }
 
     #[test]
