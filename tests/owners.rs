@@ -94,6 +94,15 @@ fn watch_by(program: &mut Command, work: impl FnOnce()) -> Vec<Value> {
     text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()).collect()
 }
 
+/// The program as an ordinary user with some capabilities; needs a copy that this user may read.
+fn as_nobody(program: &str, capabilities: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    let given = ["inh", "ambient"].map(|set| format!("--{set}-caps=-all,{capabilities}"));
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).args(given);
+    command.args(["env", "HOME=/nonexistent", program]);
+    command
+}
+
 fn of_port(flows: &[Value], port: u16) -> &Value {
     let found = flows.iter().find(|f| f["sport"] == port || f["dport"] == port);
     found.unwrap_or_else(|| panic!("no flow of port {port}: {flows:?}"))
@@ -368,6 +377,53 @@ fn a_pid_that_is_used_again_is_another_process() {
         let flow = flows.iter().find(|f| f["proto"] == "UDP" && f["dport"] == 7070).unwrap();
         assert_eq!((&flow["pid"], &flow["process"]), (&pid.into(), &"bash".into()), "{flow}");
     });
+}
+
+#[test]
+#[ignore = "needs root, python3, setpriv: sudo -E cargo test --test owners -- --ignored --test-threads 1"]
+fn an_ordinary_user_finds_what_capabilities_allow_and_is_told_what_is_missing() {
+    let copy = std::env::temp_dir().join(format!("rustnet-of-nobody-{}", std::process::id()));
+    std::fs::copy(RUSTNET, &copy).unwrap();
+    let program = copy.to_str().unwrap();
+    with_echo(|| {
+        let talk = |port: u16| {
+            format!(
+                "s = socket.socket(); s.setsockopt(1, 2, 1); s.bind((HERE, {port})); s.connect((THERE, 7070)); s.send(b'x'); s.recv(1)"
+            )
+        };
+        let mut of_root = 0;
+        let lines = watch_by(as_nobody(program, "+net_raw,+bpf,+perfmon").args(["-i", "ownt0"]), || {
+            let mut child = python(false, &talk(21_700));
+            of_root = child.id();
+            child.wait().unwrap();
+        });
+        let summary = lines.iter().find(|l| l["type"] == "summary").unwrap();
+        assert_eq!((&summary["owners"], &summary["owner_reason"]), (&"bpf".into(), &Value::Null));
+        let flow = of_port(&lines, 21_700);
+        assert_eq!((&flow["pid"], &flow["owner_quality"]), (&of_root.into(), &"exact".into()), "{flow}");
+        assert!(flow["exe"].as_str().unwrap().contains("/python3"), "{flow}");
+
+        let mut of_nobody = 0;
+        let lines = watch_by(as_nobody(program, "+net_raw").args(["-i", "ownt0"]), || {
+            let mut root = python(false, &format!("{}; time.sleep(3)", talk(21_701)));
+            let mut nobody = Command::new("setpriv")
+                .args(["--reuid=65534", "--regid=65534", "--clear-groups", "bash", "-c"])
+                .arg("exec 3<>/dev/tcp/10.97.8.2/7070; echo hello >&3; read -u 3 x; read -t 3 -u 3 y; true")
+                .spawn()
+                .unwrap();
+            of_nobody = nobody.id();
+            root.wait().unwrap();
+            nobody.wait().unwrap();
+        });
+        let summary = lines.iter().find(|l| l["type"] == "summary").unwrap();
+        assert_eq!(summary["owners"], "proc");
+        assert_eq!(summary["owner_reason"], "CAP_BPF and CAP_PERFMON missing");
+        let flow = of_port(&lines, 21_701);
+        assert_eq!((&flow["pid"], &flow["owner_quality"]), (&Value::Null, &"user".into()), "{flow}");
+        let flow = lines.iter().find(|f| f["dport"] == 7070 && f["sport"] != 21_701).unwrap();
+        assert_eq!((&flow["pid"], &flow["owner_quality"]), (&of_nobody.into(), &"exact".into()), "{flow}");
+    });
+    std::fs::remove_file(&copy).unwrap();
 }
 
 #[test]

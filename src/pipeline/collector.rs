@@ -134,7 +134,7 @@ pub struct Collector {
     /// Ended flows read from each worker since the start.
     ended_read: Vec<u64>,
     batch: Vec<Ended>,
-    /// Ended flows without an owner, which get another chance at the next cut.
+    /// Ended flows without a certain owner, which get another chance at the next cut.
     waiting: Vec<Ended>,
     /// What flows speak, by worker.
     apps: Vec<SideTable<App>>,

@@ -103,7 +103,11 @@ impl Registry {
                 None
             }
         };
-        behind.filter(|f| f.owner.quality > Quality::UserOnly).or(found).map(|f| f.owner)
+        let better = match (behind, found) {
+            (Some(behind), Some(found)) if behind.owner.quality == Quality::UserOnly => Some(found),
+            (behind, found) => behind.or(found),
+        };
+        better.map(|f| f.owner)
     }
 
     fn find_end(&mut self, sought: &Sought) -> Option<Found> {

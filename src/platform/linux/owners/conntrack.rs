@@ -50,6 +50,8 @@ pub struct Conntrack {
     checked: Option<Instant>,
     is_used: bool,
     refused: Option<Why>,
+    /// It was asked with success.
+    pub answers: bool,
 }
 
 impl Conntrack {
@@ -67,6 +69,7 @@ impl Conntrack {
                 break;
             }
             self.refused = None;
+            self.answers = true;
         }
         found
     }

@@ -80,6 +80,8 @@ const MOST_WAITING: usize = 65_536;
 /// 4 ms.
 const MOST_QUESTIONS: usize = 64;
 const MOST_QUESTIONS_OF_PASS: usize = 4096;
+/// What is added to the parts of the method once it is used.
+const CONNTRACK: &str = ", conntrack";
 /// Network namespaces whose addresses are read between two drains.
 const MOST_PLACES: usize = 8;
 /// How long a caller waits for a pass.
@@ -299,14 +301,12 @@ impl Shared {
         let holders = match is_bpf {
             true => Holders::default(),
             false => {
-                let state = self.lock();
-                let known: HashSet<u64> = found
-                    .iter()
-                    .map(|(_, f)| f.inode)
-                    .filter(|i| state.registry.has_holder(SocketId(*i)))
-                    .collect();
-                drop(state);
-                survey.holders(&found, |id| known.contains(&id.0))
+                let settled = {
+                    let state = self.lock();
+                    let inodes = found.iter().map(|(_, socket)| socket.inode);
+                    inodes.filter(|inode| state.registry.has_holder(SocketId(*inode))).collect()
+                };
+                survey.holders(&found, &settled)
             }
         };
         let mut state = self.lock();
@@ -358,6 +358,9 @@ impl Shared {
         let answers = tools.conntrack.translate(&questions);
         let mut state = self.lock();
         state.refused = tools.conntrack.refused().cloned();
+        if tools.conntrack.answers && !state.status.parts.ends_with(CONNTRACK) {
+            state.status.parts.push_str(CONNTRACK);
+        }
         for (flow, tuple) in answers {
             state.registry.translate(flow, tuple);
         }

@@ -131,8 +131,8 @@ impl Survey {
         found
     }
 
-    /// Returns who has the sockets that have no process yet, by `is_known`; in a whole walk, all.
-    pub fn holders(&mut self, found: &[FoundIn], is_known: impl Fn(SocketId) -> bool) -> Holders {
+    /// Returns who has sockets: those whose inodes are not among the `settled`, or in a whole walk all.
+    pub fn holders(&mut self, found: &[FoundIn], settled: &HashSet<u64>) -> Holders {
         let now = Instant::now();
         if self.next_walk.is_none_or(|at| now >= at) {
             return self.walk(found, now);
@@ -145,7 +145,7 @@ impl Survey {
         for (_, socket) in found {
             let inode = socket.inode;
             let rounds = self.sought.get(&inode).copied().unwrap_or(0);
-            if inode != 0 && rounds < ROUNDS && !is_known(SocketId(inode)) {
+            if inode != 0 && rounds < ROUNDS && !settled.contains(&inode) {
                 wanted.insert(inode);
                 self.sought.insert(inode, rounds + 1);
                 is_first &= rounds == 0;
