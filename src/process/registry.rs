@@ -92,8 +92,11 @@ struct Life {
 /// What is known of another network namespace.
 #[derive(Debug)]
 struct Place {
-    /// A process that lives in it, for as far as is known.
+    /// A process that lives in it.
     pid: u32,
+    /// That process is gone: the next one to be seen there is asked, for it may be another namespace with
+    /// the number of this one.
+    is_left: bool,
     addresses: Option<Vec<IpAddr>>,
 }
 
@@ -146,6 +149,9 @@ impl Registry {
     pub fn end_process(&mut self, id: ProcessId, at: Nanos) {
         let Some(process) = self.processes.remove(id) else { return };
         process.end();
+        if let Some(place) = self.places.values_mut().find(|place| place.pid == id.pid) {
+            place.is_left = true;
+        }
         for (socket, index) in self.held.remove(&id).unwrap_or_default() {
             let life = &mut self.lives[index as usize];
             if life.id != socket {
@@ -388,10 +394,9 @@ impl Registry {
 
 /// Notes a process of another network namespace.
 fn meet(places: &mut HashMap<Netns, Place>, netns: Netns, pid: u32) {
-    if let Some(place) = places.get_mut(&netns) {
-        place.pid = pid;
-    } else if places.len() < MOST_PLACES {
-        places.insert(netns, Place { pid, addresses: None });
+    let is_settled = places.get(&netns).map_or(places.len() >= MOST_PLACES, |place| !place.is_left);
+    if !is_settled {
+        places.insert(netns, Place { pid, is_left: false, addresses: None });
     }
 }
 

@@ -265,12 +265,19 @@ fn who_is_bound_to_all_addresses_of_a_namespace_has_only_those() {
     assert!(bench.0.namespaces(false).is_empty());
     bench.0.place(there, vec![ip("172.17.0.2"), ip(THERE)]);
     assert_eq!(bench.owner(&asked, 100), some("resolver", Quality::Namespace));
-    // Its process is gone: the next one in that namespace will be asked.
-    bench.0.place(there, Vec::new());
-    assert_eq!(bench.owner(&asked, 100), None);
+    // Its process is gone: the next one in that namespace is asked.
     let b = bench.process(8, 1, "other");
-    bench.0.see(Seen { netns: there, holder: Some(b), ..seen(12, udp_any(54), 100) });
+    let next = Seen { netns: there, holder: Some(b), ..seen(12, udp_any(54), 100) };
+    bench.0.see(next.clone());
+    assert!(bench.0.namespaces(false).is_empty());
+    bench.0.end_process(ProcessId { pid: 7, start: 1 }, Nanos(100 * MS));
+    bench.0.see(next.clone());
     assert_eq!(bench.0.namespaces(false), [(there, 8)]);
+    // Nothing could be read.
+    bench.0.place(there, Vec::new());
+    assert!(bench.0.namespaces(true).is_empty());
+    bench.0.see(next);
+    assert_eq!(bench.0.namespaces(true), [(there, 8)]);
 }
 
 #[test]

@@ -84,6 +84,8 @@ const MOST_QUESTIONS_OF_PASS: usize = 4096;
 const CONNTRACK: &str = ", conntrack";
 /// Network namespaces whose addresses are read between two drains.
 const MOST_PLACES: usize = 8;
+/// How long the addresses of namespaces are believed; after that a pass reads them again.
+const PLACES_FRESH: Duration = Duration::from_secs(5);
 /// How long a caller waits for a pass.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// The first pid namespace (include/linux/proc_ns.h): only there our `/proc` has the numbers that
@@ -120,8 +122,12 @@ pub fn open(method: OwnerMethod) -> Box<dyn Owners> {
         }),
         changed: Condvar::new(),
     });
-    let mut tools =
-        Tools { survey: Survey::new(own_netns), conntrack: Conntrack::default(), proc: Procfs::new() };
+    let mut tools = Tools {
+        survey: Survey::new(own_netns),
+        conntrack: Conntrack::default(),
+        proc: Procfs::new(),
+        placed: None,
+    };
     shared.pass(&mut tools, true);
     let thread = {
         let shared = Arc::clone(&shared);
@@ -209,6 +215,8 @@ struct Tools {
     survey: Survey,
     conntrack: Conntrack,
     proc: Procfs,
+    /// When the addresses of all namespaces were read last.
+    placed: Option<Instant>,
 }
 
 /// Everything that is known, under one lock that is held for short.
@@ -336,7 +344,8 @@ impl Shared {
             None => {}
         }
         drop(state);
-        self.place(tools, true);
+        let is_stale = tools.placed.is_none_or(|at| at.elapsed() > PLACES_FRESH);
+        self.place(tools, is_stale);
         self.translate(tools, MOST_QUESTIONS_OF_PASS);
         let mut state = self.lock();
         state.status.passes += 1;
@@ -372,8 +381,9 @@ impl Shared {
             let state = self.lock();
             if state.sees_pids || state.bpf.is_none() { state.registry.namespaces(all) } else { Vec::new() }
         };
-        if !all {
-            asked.truncate(MOST_PLACES);
+        match all {
+            true => tools.placed = Some(Instant::now()),
+            false => asked.truncate(MOST_PLACES),
         }
         for (netns, pid) in asked {
             let is_there = tools.proc.netns(pid) == Some(netns.0);
