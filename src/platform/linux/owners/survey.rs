@@ -21,16 +21,18 @@ use super::{
 use crate::{
     base::time::Nanos,
     packet::key::proto,
+    platform::linux::clock,
     process::{
         identity::Processes,
         socket::{Netns, Seen, SocketId, Tuple},
     },
 };
 
-/// Whole walks are at least this far apart, and so many times what the last one took by the clock.
+/// Whole walks are at least this far apart, and so many times what the last one took of this thread's own work:
+/// on a busy host the clock tells more of others.
 const WALK_PAUSE: Duration = Duration::from_secs(2);
 const WALK_SHARE: u32 = 20;
-/// Tables of other namespaces are read so far apart, and so many times what it last took by the clock.
+/// Tables of other namespaces are read so far apart, and as many times what it last took.
 const TABLES_PAUSE: Duration = Duration::from_millis(300);
 /// Rounds in which a socket is looked for before it is left to the whole walks; in the first only where it
 /// is likely.
@@ -112,7 +114,7 @@ impl Survey {
         };
         // sock_diag has told of TCP and UDP.
         let is_told = |protocol| answered && matches!(protocol, proto::TCP | proto::UDP);
-        let now = Instant::now();
+        let (now, before) = (Instant::now(), clock::worked());
         if !answered || self.next_tables.is_none_or(|at| now >= at) {
             self.beside.clear();
             let own = [(self.own, None)].into_iter();
@@ -124,7 +126,7 @@ impl Survey {
                 }
                 self.beside.extend(there.drain(..).map(|f| (netns, f)));
             }
-            self.next_tables = Some(Instant::now() + TABLES_PAUSE.max(now.elapsed() * WALK_SHARE));
+            self.next_tables = Some(Instant::now() + TABLES_PAUSE.max(worked_since(before) * WALK_SHARE));
         }
         let mut found: Vec<FoundIn> = here.into_iter().map(|f| (self.own, f)).collect();
         found.extend_from_slice(&self.beside);
@@ -176,11 +178,12 @@ impl Survey {
 
     /// Looks into all processes.
     fn walk(&mut self, found: &[FoundIn], now: Instant) -> Holders {
+        let work = clock::worked();
         let pids = self.pids();
         self.meet(&pids, now);
         let pairs = self.proc.holders(&pids, &mut None);
         self.find_namespaces(&pids);
-        self.next_walk = Some(Instant::now() + WALK_PAUSE.max(now.elapsed() * WALK_SHARE));
+        self.next_walk = Some(Instant::now() + WALK_PAUSE.max(worked_since(work) * WALK_SHARE));
         self.sought.clear();
         let before = std::mem::take(&mut self.known);
         for (inode, pid) in &pairs {
@@ -291,6 +294,11 @@ impl Survey {
             }
         }
     }
+}
+
+/// How long this thread has worked since then.
+fn worked_since(before: u64) -> Duration {
+    Duration::from_nanos(clock::worked().saturating_sub(before))
 }
 
 fn listeners(found: &[FoundIn]) -> HashSet<(Netns, u16)> {
