@@ -11,6 +11,9 @@
 
 #include "tell.h"
 
+/* In `pid`, which has 22 bits (PID_MAX_LIMIT): it is a thread of the kernel. */
+#define CONNECTING_KERNEL (1U << 31)
+
 static __always_inline u32 connecting_check(const struct connecting *who)
 {
 	return mix(mix(mix(who->socket + who->start_ns) ^ who->since) + who->pid) >> 32;
@@ -23,7 +26,7 @@ static __always_inline void keep_connecting(struct socket_line *line, u64 socket
 		.socket = socket,
 		.start_ns = caller->start_ns,
 		.since = bpf_jiffies64(),
-		.pid = caller->pid,
+		.pid = caller->pid | (socket_flags(caller) ? CONNECTING_KERNEL : 0),
 	};
 
 	who.check = connecting_check(&who);
@@ -40,7 +43,8 @@ static __always_inline void take_connecting(struct socket_line *line, u64 socket
 		drop_word(line->words, hash & SOCKET_TAG, SOCKET_TAG);
 		return;
 	}
-	out->pid = who.pid;
+	out->pid = who.pid & ~CONNECTING_KERNEL;
+	out->flags = who.pid & CONNECTING_KERNEL ? SOCKET_KERNEL : 0;
 	out->start_ns = who.start_ns;
 	out->waited = bpf_jiffies64() - who.since;
 }

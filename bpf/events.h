@@ -14,7 +14,7 @@ enum event_kind {
 
 /* Flags of a socket. */
 enum {
-	SOCKET_KERNEL = 1,   /* no file refers to it */
+	SOCKET_KERNEL = 1,   /* no file refers to it, or a thread of the kernel uses it */
 	SOCKET_LISTENER = 2, /* it takes connections */
 	SOCKET_ACTED = 4,    /* the process has just used it */
 };

@@ -256,7 +256,16 @@ struct told_with {
 	u64 start_ns;
 	u32 pid; /* 0: unknown; then whether it is the kernel's is looked up */
 	u32 waited;
+	u8 flags; /* SOCKET_KERNEL, or nothing */
 };
+
+/* What a socket that this caller uses is, even if the event about the caller itself should be lost. */
+static __always_inline u8 socket_flags(const struct caller *caller)
+{
+	struct task_struct *task = caller->task;
+
+	return BPF_CORE_READ(task, flags) & PF_KTHREAD ? SOCKET_KERNEL : 0;
+}
 
 /* Tells a socket; `size` is the constant that belongs to `family`. */
 static __always_inline int tell_sized(struct sock *sk, const struct told_with *with, u16 family, u64 size, int typed)
@@ -276,6 +285,7 @@ static __always_inline int tell_sized(struct sock *sk, const struct told_with *w
 	event->waited = with->waited;
 	if (!(event->flags & SOCKET_LISTENER))
 		event->flags |= SOCKET_ACTED;
+	event->flags |= with->flags;
 	if (!with->pid && !has_file(sk, typed))
 		event->flags |= SOCKET_KERNEL;
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
@@ -296,7 +306,11 @@ static __always_inline int tell_socket(struct sock *sk, const struct told_with *
 
 static __always_inline int tell_caller(struct sock *sk, const struct caller *caller, int typed)
 {
-	struct told_with with = { .start_ns = caller->start_ns, .pid = caller->pid };
+	struct told_with with = {
+		.start_ns = caller->start_ns,
+		.pid = caller->pid,
+		.flags = socket_flags(caller),
+	};
 
 	return tell_socket(sk, &with, typed);
 }

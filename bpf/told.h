@@ -27,7 +27,7 @@
 struct connecting {
 	u64 socket; /* by number_of */
 	u64 start_ns;
-	u64 since;  /* ticks */
+	u64 since;  /* ticks of the kernel, which are 1 to 10 ms: user space knows */
 	u32 pid;
 	u32 check;
 };

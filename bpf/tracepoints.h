@@ -19,7 +19,9 @@ static __always_inline void tell_connected(struct sock *sk)
 	struct told_with with = {};
 
 	take_connecting(socket_line(hash), socket, hash, &with);
-	tell_socket(sk, &with, 1);
+	/* No room: then its first send or receive tells it. */
+	if (!tell_socket(sk, &with, 1))
+		drop_word(socket_set(hash), hash & SOCKET_TAG, SOCKET_TAG);
 }
 
 /* inet_sock_set_state: every change of a TCP socket's state. Entering SYN_SENT and LISTEN happens in the

@@ -3,14 +3,16 @@
 #
 # Without arguments it boots Debian's kernel once and watches three times: with the programs that it takes
 # best, without fentry, and without fentry and kprobes. Each argument is one such run: a list of variants
-# that are not tried, with commas ("-" for none).
+# that are not tried, with commas ("-" for none). Then it boots once more, locked down, and looks whether the
+# program says so and goes on without BPF (LOCKDOWN= leaves that out).
 #
 #   KERNEL   bzImage; by default that of Debian's package, fetched with apt-get download and unpacked
 #   WORK     where that is kept
 #   COUNT    connections of each kind and life (100)
 #   LIVES    ms (1 10 100)
 #   KVM      not empty: with /dev/kvm instead of emulation
-#   PATIENCE seconds until it is given up (900)
+#   PATIENCE seconds until a boot is given up (900)
+#   LOCKDOWN how it is locked down the second time (confidentiality); empty: not
 #
 # Needs qemu-system-x86_64, busybox (static), cpio, cc; no root, no KVM. Ends with a message where one is missing.
 arguments="$*"
@@ -108,11 +110,22 @@ done
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t cgroup2 cgroup /sys/fs/cgroup
-mount -t tracefs tracefs /sys/kernel/tracing
+mount -t tracefs tracefs /sys/kernel/tracing; mount -t securityfs securityfs /sys/kernel/security
 ifconfig lo up
 echo 3 >/proc/sys/kernel/printk
 /load echo
 echo "RESULT kernel $(uname -r)"
+if grep -q lockdown= /proc/cmdline; then
+    rustnet -i lo --headless --duration 10 >/tmp/out.jsonl 2>/tmp/err & watcher=$!
+    n=0; while ! grep -q header /tmp/out.jsonl && [ $n -lt 60 ]; do sleep 1; n=$((n + 1)); done
+    /load 3 4000 x 20000
+    wait $watcher
+    echo "RESULT lockdown $(cat /sys/kernel/security/lockdown)"
+    sed 's/^/RESULT   /' /tmp/err | head -3
+    tail -1 /tmp/out.jsonl | grep -oE '"owners":"[^"]*"|"owner_reason":"[^"]*"' | tr "\n" " " | sed "s/^/RESULT   /"; echo
+    echo "RESULT   named $(grep -oE '"process":"c2000[0-9]"' /tmp/out.jsonl | sort -u | wc -l) of 6"
+    poweroff -f
+fi
 INIT
     echo "LIVES='${LIVES:-1 10 100}' COUNT=${COUNT:-100}"
     first=20000
@@ -155,11 +168,25 @@ chmod +x "$work/root/init"
 # Emulated, unless asked: where this is a guest itself, /dev/kvm may be there and hang.
 accelerate=
 [ -n "${KVM:-}" ] && accelerate=-enable-kvm
+
+# boot NAME APPEND...: prints what the guest has to say
+boot() {
+    local console="$work/$1.txt"
+    shift
+    # shellcheck disable=SC2086
+    timeout "${PATIENCE:-900}" qemu-system-x86_64 -m 1024 -smp 2 -nographic -no-reboot $accelerate \
+        -kernel "$kernel" -initrd "$work/initramfs.gz" -append "console=ttyS0 quiet panic=-1 $*" </dev/null >"$console" 2>&1 ||
+        { tail -20 "$console"; echo "qemu ended with an error" >&2; exit 1; }
+    tr -d '\r' <"$console" | sed -n 's/^.*RESULT //p'
+}
+
 echo "qemu $(basename "$kernel") ${accelerate:-(emulated)}"
-# shellcheck disable=SC2086
-timeout "${PATIENCE:-900}" qemu-system-x86_64 -m 1024 -smp 2 -nographic -no-reboot $accelerate \
-    -kernel "$kernel" -initrd "$work/initramfs.gz" -append 'console=ttyS0 quiet panic=-1' </dev/null >"$work/console.txt" 2>&1 ||
-    { tail -20 "$work/console.txt"; echo "qemu ended with an error" >&2; exit 1; }
-tr -d '\r' <"$work/console.txt" | sed -n 's/^.*RESULT //p'
+boot console
 grep -q 'RESULT .*right' "$work/console.txt" || { tail -30 "$work/console.txt"; exit 1; }
 ! grep -qE '[1-9][0-9]* wrong' "$work/console.txt"
+lockdown=${LOCKDOWN-confidentiality}
+[ -n "$lockdown" ] || exit 0
+boot locked "lockdown=$lockdown"
+# Integrity leaves reading the kernel's memory alone, and with it these programs.
+[ "$lockdown" != confidentiality ] || grep -q 'RESULT .*locked down' "$work/locked.txt" ||
+    { echo "the lockdown is not named" >&2; exit 1; }

@@ -14,6 +14,7 @@ use std::{
 
 use serde_json::Value;
 
+const RUSTNET: &str = env!("CARGO_BIN_EXE_rustnet");
 const OURS: &str = "10.97.8.1";
 const NAMESPACE: &str = "owners-test";
 
@@ -70,12 +71,15 @@ fn wait_ready(child: &mut Child) {
 
 /// Watches while `work` runs, and returns the lines of flows.
 fn watch(method: &str, work: impl FnOnce()) -> Vec<Value> {
+    let mut lines = watch_by(Command::new(RUSTNET).args(["-i", "ownt0", "--owners", method]), work);
+    lines.retain(|v| v["type"] == "flow");
+    lines
+}
+
+/// Watches by a program while `work` runs, and returns all lines.
+fn watch_by(program: &mut Command, work: impl FnOnce()) -> Vec<Value> {
     let path = std::env::temp_dir().join(format!("rustnet-owners-{}.jsonl", std::process::id()));
-    let mut program = Command::new(env!("CARGO_BIN_EXE_rustnet"))
-        .args(["-i", "ownt0", "--headless", "--owners", method])
-        .stdout(File::create(&path).unwrap())
-        .spawn()
-        .unwrap();
+    let mut program = program.arg("--headless").stdout(File::create(&path).unwrap()).spawn().unwrap();
     let start = Instant::now();
     while !std::fs::read_to_string(&path).unwrap().contains("header") && start.elapsed().as_secs() < 5 {
         thread::sleep(Duration::from_millis(50));
@@ -87,8 +91,16 @@ fn watch(method: &str, work: impl FnOnce()) -> Vec<Value> {
     Command::new("kill").args(["-INT", &pid]).status().unwrap();
     program.wait().unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
-    let lines = text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
-    lines.filter(|v| v["type"] == "flow").collect()
+    text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()).collect()
+}
+
+/// The program as an ordinary user with some capabilities; needs a copy that this user may read.
+fn as_nobody(program: &str, capabilities: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    let given = ["inh", "ambient"].map(|set| format!("--{set}-caps=-all,{capabilities}"));
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).args(given);
+    command.args(["env", "HOME=/nonexistent", program]);
+    command
 }
 
 fn of_port(flows: &[Value], port: u16) -> &Value {
@@ -365,6 +377,84 @@ fn a_pid_that_is_used_again_is_another_process() {
         let flow = flows.iter().find(|f| f["proto"] == "UDP" && f["dport"] == 7070).unwrap();
         assert_eq!((&flow["pid"], &flow["process"]), (&pid.into(), &"bash".into()), "{flow}");
     });
+}
+
+#[test]
+#[ignore = "needs root, python3, setpriv: sudo -E cargo test --test owners -- --ignored --test-threads 1"]
+fn an_ordinary_user_finds_what_capabilities_allow_and_is_told_what_is_missing() {
+    let copy = std::env::temp_dir().join(format!("rustnet-of-nobody-{}", std::process::id()));
+    std::fs::copy(RUSTNET, &copy).unwrap();
+    let program = copy.to_str().unwrap();
+    with_echo(|| {
+        let talk = |port: u16| {
+            format!(
+                "s = socket.socket(); s.setsockopt(1, 2, 1); s.bind((HERE, {port})); s.connect((THERE, 7070)); s.send(b'x'); s.recv(1)"
+            )
+        };
+        let mut of_root = 0;
+        let lines = watch_by(as_nobody(program, "+net_raw,+bpf,+perfmon").args(["-i", "ownt0"]), || {
+            let mut child = python(false, &talk(21_700));
+            of_root = child.id();
+            child.wait().unwrap();
+        });
+        let summary = lines.iter().find(|l| l["type"] == "summary").unwrap();
+        assert_eq!((&summary["owners"], &summary["owner_reason"]), (&"bpf".into(), &Value::Null));
+        let flow = of_port(&lines, 21_700);
+        assert_eq!((&flow["pid"], &flow["owner_quality"]), (&of_root.into(), &"exact".into()), "{flow}");
+        assert!(flow["exe"].as_str().unwrap().contains("/python3"), "{flow}");
+
+        let mut of_nobody = 0;
+        let lines = watch_by(as_nobody(program, "+net_raw").args(["-i", "ownt0"]), || {
+            let mut root = python(false, &format!("{}; time.sleep(3)", talk(21_701)));
+            let mut nobody = Command::new("setpriv")
+                .args(["--reuid=65534", "--regid=65534", "--clear-groups", "bash", "-c"])
+                .arg("exec 3<>/dev/tcp/10.97.8.2/7070; echo hello >&3; read -u 3 x; read -t 3 -u 3 y; true")
+                .spawn()
+                .unwrap();
+            of_nobody = nobody.id();
+            root.wait().unwrap();
+            nobody.wait().unwrap();
+        });
+        let summary = lines.iter().find(|l| l["type"] == "summary").unwrap();
+        assert_eq!(summary["owners"], "proc");
+        assert_eq!(summary["owner_reason"], "CAP_BPF and CAP_PERFMON missing");
+        let flow = of_port(&lines, 21_701);
+        assert_eq!((&flow["pid"], &flow["owner_quality"]), (&Value::Null, &"user".into()), "{flow}");
+        let flow = lines.iter().find(|f| f["dport"] == 7070 && f["sport"] != 21_701).unwrap();
+        assert_eq!((&flow["pid"], &flow["owner_quality"]), (&of_nobody.into(), &"exact".into()), "{flow}");
+    });
+    std::fs::remove_file(&copy).unwrap();
+}
+
+#[test]
+#[ignore = "needs root and python3: sudo -E cargo test --test owners -- --ignored --test-threads 1"]
+fn events_that_find_the_ring_full_are_counted_and_a_pass_repairs_them() {
+    let link = Link::new();
+    let mut pid = 0;
+    // The ring holds about sixty sockets; three hundred come at once, and only once.
+    let code = "all = []
+for n in range(300): s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((HERE, 22000 + n)); all.append(s)
+for s in all: s.sendto(b'x', (THERE, 9))
+time.sleep(4)";
+    let mut program = Command::new(RUSTNET);
+    program.args(["-i", "ownt0", "--owners", "bpf"]).env("RUSTNET_BPF_RING", "4096");
+    let lines = watch_by(&mut program, || {
+        let mut child = python(false, code);
+        pid = child.id();
+        thread::sleep(Duration::from_millis(3500));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    });
+    let summary = lines.iter().find(|l| l["type"] == "summary").unwrap();
+    assert_eq!(summary["owners"], "bpf");
+    let lost = summary["owner_events_lost"].as_u64().unwrap();
+    assert!(lost > 100, "{summary}");
+    let flows: Vec<Value> = lines.into_iter().filter(|l| l["type"] == "flow").collect();
+    for n in 0..300 {
+        let flow = of_port(&flows, 22_000 + n);
+        assert_eq!((&flow["pid"], &flow["owner_quality"]), (&pid.into(), &"exact".into()), "{flow}");
+    }
+    drop(link);
 }
 
 #[test]

@@ -267,6 +267,10 @@ pub fn summary(out: &mut Vec<u8>, snapshot: &Snapshot, flows: u64) {
         field!(out, "owner_hooks");
         text::string(out, &snapshot.owner_method.parts);
     }
+    if let Some(reason) = &snapshot.owner_method.reason {
+        field!(out, "owner_reason");
+        text::string(out, reason);
+    }
     int!(out, "owner_events_lost", snapshot.owner_method.events_lost);
     int!(out, "owner_passes", snapshot.owner_method.passes);
     int!(out, "owner_first_pass_us", snapshot.owner_method.first_pass_ns / 1000);

@@ -134,7 +134,7 @@ pub struct Collector {
     /// Ended flows read from each worker since the start.
     ended_read: Vec<u64>,
     batch: Vec<Ended>,
-    /// Ended flows without an owner, which get another chance at the next cut.
+    /// Ended flows without a certain owner, which get another chance at the next cut.
     waiting: Vec<Ended>,
     /// What flows speak, by worker.
     apps: Vec<SideTable<App>>,
@@ -533,7 +533,7 @@ impl Collector {
         stages
     }
 
-    /// Joins owners to the flows that ended up to a cut. Those without wait for the next one, unless
+    /// Joins owners to the flows that ended up to a cut. Those without a certain one wait for the next, unless
     /// this is the last: a short connection's end may be known before its process.
     fn add_owners(&mut self, last: bool) {
         let Some(owners) = &mut self.parts.owners else { return };
@@ -544,7 +544,8 @@ impl Collector {
         all.retain_mut(|ended| {
             ended.owner = owners.take(&ended.record);
             place += 1;
-            let is_settled = ended.owner.is_some() || !Attribution::may_learn(&ended.record);
+            let is_certain = ended.owner.as_ref().is_some_and(|owner| owner.quality.is_certain());
+            let is_settled = is_certain || !Attribution::may_learn(&ended.record);
             if is_settled || last || place <= waited || self.parts.taps.are_none() {
                 return true;
             }

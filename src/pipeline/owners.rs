@@ -179,8 +179,8 @@ impl Attribution {
         self.retries = retries;
     }
 
-    /// Asks about a flow that lives; a worse answer than the last one changes nothing. Returns whether
-    /// it should be asked about again.
+    /// Asks about a flow that lives; a worse answer than the last one changes nothing, unless it is
+    /// certain: who listens at a port may do so for others. Returns whether it should be asked about again.
     fn ask_again(&mut self, tables: &[&FrozenFlows], id: FlowId) -> bool {
         let (w, slot) = (usize::from(id.worker()), id.slot());
         let Some(flows) = tables.get(w).filter(|f| (slot as usize) < f.hot.slots()) else { return false };
@@ -192,7 +192,9 @@ impl Attribution {
         let answer = self.owners.find(&asked);
         let owners = &mut self.workers[w].owners;
         if let Some(owner) = answer
-            && owners.get(id).is_none_or(|known| owner.quality >= known.quality && *known != owner)
+            && owners.get(id).is_none_or(|known| {
+                (owner.quality >= known.quality || owner.quality.is_certain()) && *known != owner
+            })
         {
             owners.set(id, owner);
         }

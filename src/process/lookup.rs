@@ -122,6 +122,11 @@ impl Asked {
         self.roles.is_local(0) || self.roles.is_local(1)
     }
 
+    /// Returns whether both ends are on this host's loopback.
+    pub fn is_loopback(&self) -> bool {
+        self.addresses.iter().all(IpAddr::is_loopback)
+    }
+
     /// Returns whether this end opened the connection for all that is known: it may not have come
     /// in by a listener.
     pub fn was_opened_by(&self, end: usize) -> bool {

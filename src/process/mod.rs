@@ -10,6 +10,7 @@ pub mod identity;
 pub mod kernel;
 pub mod listening;
 pub mod lookup;
+pub mod nat;
 pub mod owner;
 pub mod registry;
 pub mod socket;

@@ -5,16 +5,16 @@
 pub enum Quality {
     /// Nothing but the user is known.
     UserOnly,
-    /// Found after address translation.
-    Translated,
-    /// A socket of another network namespace has this tuple.
-    Namespace,
     /// Several processes hold the socket, and none was seen to use it.
     Shared,
     /// One of several sockets of different processes that are bound to the port.
     Wildcard,
     /// The listener that the connection came in by.
     Listener,
+    /// The socket that the connection had before its addresses were translated.
+    Translated,
+    /// A socket of another network namespace has this tuple.
+    Namespace,
     /// The very socket.
     #[default]
     Exact,
@@ -30,11 +30,11 @@ impl Quality {
     pub const fn key(self) -> &'static str {
         match self {
             Self::UserOnly => "user",
-            Self::Translated => "nat",
-            Self::Namespace => "namespace",
             Self::Shared => "shared",
             Self::Wildcard => "wildcard",
             Self::Listener => "listener",
+            Self::Translated => "nat",
+            Self::Namespace => "namespace",
             Self::Exact => "exact",
         }
     }

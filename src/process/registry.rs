@@ -7,11 +7,13 @@
 //!
 //! A life counts for a flow only if it covers the flow's first packet, so that a port that is used again
 //! never brings back its former owner. Lives that are over stay for [`KEEP`]: a cut comes at most
-//! seconds after a short connection has ended.
+//! seconds after a short connection has ended. How flows are matched with them: `find`.
+
+mod find;
 
 use std::{
     collections::{HashMap, VecDeque},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -21,9 +23,8 @@ use crate::{
     process::{
         hash::Keyed,
         identity::{Process, ProcessId, Processes},
-        kernel,
-        lookup::Asked,
-        owner::{Owner, Quality},
+        nat::{Question, Translations},
+        owner::Owner,
         socket::{Netns, Pass, Seen, SocketId, Tuple},
     },
 };
@@ -34,14 +35,12 @@ const KEEP: Nanos = Nanos::from_secs(15);
 const MOST_DEAD: usize = 1 << 18;
 /// Lives kept at most; above, new ones are counted as lost until a pass clears up.
 const MOST_LIVES: usize = 1 << 22;
-/// A socket is often seen only just after the packet that it sent: the system call returns later.
-const SEEN_AFTER: Nanos = Nanos::from_millis(20);
-/// One that was never seen before may have been there for so long without doing anything.
-const SEEN_LATE: Nanos = Nanos::from_secs(2);
-/// A packet's stamp may be so much later than the end of its socket.
-const LATE_STAMP: Nanos = Nanos::from_millis(5);
 /// Flows of one life that are told when its owner changes.
 const MOST_FLOWS: usize = 4096;
+/// Flows that wait for the addresses of a namespace, at most.
+const MOST_UNPLACED: usize = 4096;
+/// Other network namespaces whose addresses are kept.
+const MOST_PLACES: usize = 1024;
 /// Processes remembered for one socket.
 const MOST_HOLDERS: usize = 8;
 const NONE: u32 = u32::MAX;
@@ -61,6 +60,11 @@ pub struct Registry {
     changed: Vec<FlowId>,
     unknown_users: HashMap<u32, Arc<Owner>>,
     kernel_owners: HashMap<&'static str, Arc<Owner>>,
+    translations: Translations,
+    /// Addresses of other network namespaces, and a process in each.
+    places: HashMap<Netns, Place>,
+    /// Flows that might be those of a namespace whose addresses are not known yet.
+    unplaced: Vec<FlowId>,
     pass: u32,
     last_pass: Nanos,
     /// Sockets that found no room.
@@ -83,6 +87,17 @@ struct Life {
     pass: u32,
     /// The next older life with these ends.
     older: u32,
+}
+
+/// What is known of another network namespace.
+#[derive(Debug)]
+struct Place {
+    /// A process that lives in it.
+    pid: u32,
+    /// That process is gone: the next one to be seen there is asked, for it may be another namespace with
+    /// the number of this one.
+    is_left: bool,
+    addresses: Option<Vec<IpAddr>>,
 }
 
 #[derive(Debug)]
@@ -108,6 +123,9 @@ impl Registry {
             changed: Vec::new(),
             unknown_users: HashMap::new(),
             kernel_owners: HashMap::new(),
+            translations: Translations::default(),
+            places: HashMap::new(),
+            unplaced: Vec::new(),
             pass: 0,
             last_pass: Nanos(0),
             overflow: 0,
@@ -131,6 +149,9 @@ impl Registry {
     pub fn end_process(&mut self, id: ProcessId, at: Nanos) {
         let Some(process) = self.processes.remove(id) else { return };
         process.end();
+        if let Some(place) = self.places.values_mut().find(|place| place.pid == id.pid) {
+            place.is_left = true;
+        }
         for (socket, index) in self.held.remove(&id).unwrap_or_default() {
             let life = &mut self.lives[index as usize];
             if life.id != socket {
@@ -190,20 +211,35 @@ impl Registry {
         }
     }
 
-    /// Returns the owner of a flow whose first packet came at `first` on the monotonic clock.
-    pub fn find(&mut self, asked: &Asked, first: Nanos) -> Option<Arc<Owner>> {
-        if asked.is_arp {
-            return asked.has_local_end().then(|| self.kernel(""));
+    /// Takes out questions about connections that may be translated; the answers go to
+    /// [`translate`](Self::translate).
+    pub fn questions(&mut self, most: usize) -> Vec<Question> {
+        self.translations.questions(most)
+    }
+
+    /// Takes in what a connection was before its addresses were translated.
+    pub fn translate(&mut self, flow: FlowId, socket: Tuple) {
+        if self.translations.learn(flow, socket) {
+            self.changed.push(flow);
         }
-        if asked.is_inner {
-            return None;
+    }
+
+    /// Returns other network namespaces, each with a process in it: those whose addresses are not
+    /// known, or `all`.
+    pub fn namespaces(&self, all: bool) -> Vec<(Netns, u32)> {
+        let asked = self.places.iter().filter(|(_, place)| all || place.addresses.is_none());
+        asked.map(|(netns, place)| (*netns, place.pid)).collect()
+    }
+
+    /// Takes in the addresses of another network namespace; without any it is forgotten, until a process is
+    /// seen there again.
+    pub fn place(&mut self, netns: Netns, addresses: Vec<IpAddr>) {
+        if addresses.is_empty() {
+            self.places.remove(&netns);
+        } else if let Some(place) = self.places.get_mut(&netns) {
+            place.addresses = Some(addresses);
+            self.changed.append(&mut self.unplaced);
         }
-        let subject = asked.roles.subject();
-        if asked.has_local_end() {
-            return self.find_end(asked, subject, first).or_else(|| self.kernels_own(asked, subject));
-        }
-        // Forwarded, or of a container: sockets of other namespaces may have these ends.
-        self.find_end(asked, subject, first).or_else(|| self.find_end(asked, 1 - subject, first))
     }
 
     /// Moves flows whose answer may be another now into `into`.
@@ -267,6 +303,9 @@ impl Registry {
             life.pass = number;
         }
         let Some(process) = seen.holder else { return };
+        if seen.netns != self.own && seen.netns != Netns(0) {
+            meet(&mut self.places, seen.netns, process.id.pid);
+        }
         let acted = seen.acted.then_some(seen.at);
         let known = life.holders.iter_mut().find(|h| Arc::ptr_eq(&h.process, &process));
         if let Some(holder) = known {
@@ -351,125 +390,14 @@ impl Registry {
         self.lives[index as usize].vacate();
         self.free.push(index);
     }
-
-    fn find_end(&mut self, asked: &Asked, end: usize, first: Nanos) -> Option<Arc<Owner>> {
-        let at = |end: usize| (asked.addresses[end], asked.ports[end]);
-        let tuple = Tuple::new(asked.proto, at(end), at(1 - end));
-        let is_ours = asked.has_local_end();
-        if tuple.is_connected()
-            && let Some(best) = self.best(&tuple, first, is_ours)
-        {
-            let owner = self.answer(best.index, asked.id, None);
-            if owner.as_ref().is_some_and(|o| o.quality > Quality::UserOnly) {
-                return owner;
-            }
-            // Perhaps still waiting to be accepted: then the listener tells more.
-            return self.find_bound(asked, end, first).or(owner);
-        }
-        self.find_bound(asked, end, first)
-    }
-
-    /// Finds a socket without a peer: a listener, or one that takes datagrams from anybody.
-    fn find_bound(&mut self, asked: &Asked, end: usize, first: Nanos) -> Option<Arc<Owner>> {
-        if asked.proto == proto::TCP && asked.was_opened_by(end) {
-            return None;
-        }
-        let (address, port) = (asked.addresses[end], asked.ports[end]);
-        // A socket of all addresses takes IPv4 in another map than IPv6.
-        let any = |v4: bool| match v4 {
-            true => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            false => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        for local in [Some(address), address.is_ipv4().then(|| any(true)), Some(any(false))] {
-            let Some(local) = local else { continue };
-            let tuple = Tuple::bound(asked.proto, local, port);
-            let Some(best) = self.best(&tuple, first, asked.has_local_end()) else { continue };
-            if asked.proto == proto::TCP && !self.lives[best.index as usize].is_listener {
-                continue;
-            }
-            let quality = match asked.proto {
-                proto::TCP => Some(Quality::Listener),
-                _ if best.is_one_of_several => Some(Quality::Wildcard),
-                _ => None,
-            };
-            return self.answer(best.index, asked.id, quality);
-        }
-        None
-    }
-
-    /// Chooses among the lives with these ends.
-    fn best(&self, tuple: &Tuple, first: Nanos, is_ours: bool) -> Option<Best> {
-        let mut index = self.by_tuple.get(tuple).copied().unwrap_or(NONE);
-        let (mut before, mut after): (Option<u32>, Option<u32>) = (None, None);
-        let mut several = false;
-        while index != NONE {
-            let life = &self.lives[index as usize];
-            let here = life.netns == self.own || life.netns == Netns(0);
-            let covers = life.died.is_none_or(|died| died + LATE_STAMP >= first);
-            if covers && (here || !is_ours) {
-                if life.born <= first + SEEN_AFTER {
-                    several |= before.is_some_and(|b| !life.has_holder_of(&self.lives[b as usize]));
-                    // An answer that names somebody beats one that does not, then the younger.
-                    let better = before.is_none_or(|b| life.rank() > self.lives[b as usize].rank());
-                    before = if better { Some(index) } else { before };
-                } else if life.born <= first + SEEN_LATE
-                    && after.is_none_or(|a| life.born < self.lives[a as usize].born)
-                {
-                    after = Some(index);
-                }
-            }
-            index = life.older;
-        }
-        before.or(after).map(|index| Best { index, is_one_of_several: several })
-    }
-
-    /// Makes the answer from a life; `lowered` is its quality where that is not what the life gives.
-    fn answer(&mut self, index: u32, flow: FlowId, lowered: Option<Quality>) -> Option<Arc<Owner>> {
-        let own = self.own;
-        let life = &mut self.lives[index as usize];
-        if life.flows.len() < MOST_FLOWS && life.flows.last() != Some(&flow) {
-            life.flows.push(flow);
-        }
-        if let Some((process, sure)) = life.holder() {
-            let quality = match lowered {
-                Some(quality) => quality,
-                None if !sure => Quality::Shared,
-                None if life.netns != own && life.netns != Netns(0) => Quality::Namespace,
-                None => Quality::Exact,
-            };
-            return Some(process.owner(quality));
-        }
-        if life.is_kernel {
-            let (proto, ports) = (life.tuple.proto, [life.tuple.local.1, life.tuple.remote.1]);
-            return Some(self.kernel(kernel::name(proto, ports)));
-        }
-        let uid = life.uid?;
-        let owner = self.unknown_users.entry(uid).or_insert_with(|| {
-            Arc::new(Owner { uid: Some(uid), quality: Quality::UserOnly, ..Owner::default() })
-        });
-        Some(Arc::clone(owner))
-    }
-
-    /// Answers for what the kernel does itself, without sockets.
-    fn kernels_own(&mut self, asked: &Asked, end: usize) -> Option<Arc<Owner>> {
-        match asked.proto {
-            proto::ICMP | proto::ICMPV6 if asked.roles.initiator() != end || asked.proto == proto::ICMPV6 => {
-                Some(self.kernel(""))
-            }
-            proto::IGMP => Some(self.kernel("")),
-            _ => None,
-        }
-    }
-
-    fn kernel(&mut self, name: &'static str) -> Arc<Owner> {
-        let make = || Arc::new(Owner { is_kernel: true, name: name.into(), ..Owner::default() });
-        Arc::clone(self.kernel_owners.entry(name).or_insert_with(make))
-    }
 }
 
-struct Best {
-    index: u32,
-    is_one_of_several: bool,
+/// Notes a process of another network namespace.
+fn meet(places: &mut HashMap<Netns, Place>, netns: Netns, pid: u32) {
+    let is_settled = places.get(&netns).map_or(places.len() >= MOST_PLACES, |place| !place.is_left);
+    if !is_settled {
+        places.insert(netns, Place { pid, is_left: false, addresses: None });
+    }
 }
 
 impl Life {

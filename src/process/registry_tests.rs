@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     base::time::Stamp,
     flow::entry::{Evidence, Roles},
-    process::identity::ProcessFacts,
+    process::{identity::ProcessFacts, lookup::Asked, owner::Quality},
 };
 
 const OWN: Netns = Netns(1);
@@ -243,6 +243,80 @@ fn sockets_of_other_namespaces_own_only_what_is_not_ours() {
     assert_eq!(bench.owner(&asked, 100), None);
     asked.roles = Roles::new(0, Evidence::Handshake, [false, false]);
     assert_eq!(bench.owner(&asked, 100), some("a", Quality::Namespace));
+}
+
+#[test]
+fn who_is_bound_to_all_addresses_of_a_namespace_has_only_those() {
+    let mut bench = Bench::new();
+    let a = bench.process(7, 1, "resolver");
+    let there = Netns(2);
+    let bound = Seen { netns: there, holder: Some(a), acted: true, ..seen(11, udp_any(53), 100) };
+    bench.0.see(bound);
+    // Forwarded: asked at THERE's port 53, which may be that of the namespace, or of anybody.
+    let mut asked = flow(proto::UDP, [40_000, 53], 0);
+    asked.roles = Roles::new(0, Evidence::Handshake, [false, false]);
+    assert_eq!(bench.owner(&asked, 100), None, "nobody knows yet");
+    assert_eq!(bench.0.namespaces(false), [(there, 7)]);
+    bench.0.place(there, vec![ip("172.17.0.2")]);
+    let mut changed = Vec::new();
+    bench.0.changed(&mut changed);
+    assert_eq!(changed, [asked.id]);
+    assert_eq!(bench.owner(&asked, 100), None, "another host's");
+    assert!(bench.0.namespaces(false).is_empty());
+    bench.0.place(there, vec![ip("172.17.0.2"), ip(THERE)]);
+    assert_eq!(bench.owner(&asked, 100), some("resolver", Quality::Namespace));
+    // Its process is gone: the next one in that namespace is asked.
+    let b = bench.process(8, 1, "other");
+    let next = Seen { netns: there, holder: Some(b), ..seen(12, udp_any(54), 100) };
+    bench.0.see(next.clone());
+    assert!(bench.0.namespaces(false).is_empty());
+    bench.0.end_process(ProcessId { pid: 7, start: 1 }, Nanos(100 * MS));
+    bench.0.see(next.clone());
+    assert_eq!(bench.0.namespaces(false), [(there, 8)]);
+    // Nothing could be read.
+    bench.0.place(there, Vec::new());
+    assert!(bench.0.namespaces(true).is_empty());
+    bench.0.see(next);
+    assert_eq!(bench.0.namespaces(true), [(there, 8)]);
+}
+
+#[test]
+fn what_was_translated_is_found_behind_the_translation() {
+    let mut bench = Bench::new();
+    let (web, proxy) = (bench.process(1, 1, "web"), bench.process(2, 2, "proxy"));
+    let inside = Tuple::new(proto::TCP, (ip("172.17.0.2"), 5000), (ip(THERE), 443));
+    bench.0.see(Seen {
+        netns: Netns(2),
+        holder: Some(Arc::clone(&web)),
+        acted: true,
+        ..seen(11, inside, 100)
+    });
+    let asked = flow(proto::TCP, [61_000, 443], 0);
+    assert_eq!(bench.owner(&asked, 100), None);
+    let question = Question { flow: asked.id, tuple: tcp(61_000, 443) };
+    assert_eq!(bench.0.questions(9), [question]);
+    bench.0.translate(asked.id, inside);
+    let mut changed = Vec::new();
+    bench.0.changed(&mut changed);
+    assert_eq!(changed, [asked.id]);
+    assert_eq!(bench.owner(&asked, 100), some("web", Quality::Translated));
+    assert!(bench.0.questions(9).is_empty(), "known by now");
+    // The port of another is forwarded, where a listener of ours stands in for it: it is not that one's.
+    bench.listens(12, Tuple::bound(proto::TCP, ip("0.0.0.0"), 80), &proxy, 1);
+    let asked = flow(proto::TCP, [80, 40_000], 1);
+    assert_eq!(bench.owner(&asked, 100), some("proxy", Quality::Listener));
+    assert_eq!(bench.0.questions(9).len(), 1);
+    let inside = Tuple::new(proto::TCP, (ip("172.17.0.2"), 8080), (ip(THERE), 40_000));
+    bench.0.translate(asked.id, inside);
+    assert_eq!(bench.owner(&asked, 100), some("proxy", Quality::Listener), "nothing better yet");
+    bench.0.see(Seen { netns: Netns(2), holder: Some(web), acted: true, ..seen(13, inside, 101) });
+    assert_eq!(bench.owner(&asked, 100), some("web", Quality::Translated));
+    // Its own sockets need no question, and neither does a server that was seen to answer.
+    bench.used(14, tcp(5001, 443), &proxy, 100);
+    bench.used(15, udp_any(5353), &proxy, 100);
+    assert_eq!(bench.owner(&flow(proto::TCP, [5001, 443], 0), 100), some("proxy", Quality::Exact));
+    assert_eq!(bench.owner(&flow(proto::UDP, [5353, 99], 1), 100), some("proxy", Quality::Exact));
+    assert!(bench.0.questions(9).is_empty());
 }
 
 #[test]

@@ -105,6 +105,8 @@ static GROUPS: [Group; 5] = [
 const WHOLE: std::ops::Range<usize> = 0..4;
 /// Names variants (a comma between them) that are not tried, so that others can be tested here.
 const WITHOUT: &str = "RUSTNET_BPF_WITHOUT";
+/// Bytes of the ring, a power of two from 4096 on, so that losses and their repair can be tested.
+const RING: &str = "RUSTNET_BPF_RING";
 
 /// Programs that run, and what they tell. Dropping it takes them out of the kernel.
 pub struct Bpf {
@@ -169,6 +171,11 @@ impl Bpf {
         for mut program in open.progs_mut() {
             let name = program.name().to_str().unwrap_or_default().to_owned();
             program.set_autoload(wanted.contains(&name.as_str()));
+        }
+        let ring_bytes = std::env::var(RING).ok().and_then(|bytes| bytes.parse().ok());
+        if let (Some(bytes), Some(mut events)) = (ring_bytes, open.maps_mut().find(|m| m.name() == "events"))
+        {
+            events.set_max_entries(bytes).map_err(text)?;
         }
         let object = open.load().map_err(text)?;
         let queue = Arc::new(Mutex::new(Vec::new()));

@@ -22,12 +22,12 @@ pub fn listening() -> Vec<Listening> {
         .into_iter()
         .filter(|f| waits(f.tuple.proto, f.is_listener, f.tuple.is_connected()) && f.tuple.local.1 != 0)
         .collect();
-    let wanted: HashSet<u64> = found.iter().map(|f| f.inode).filter(|inode| *inode != 0).collect();
+    let mut wanted: HashSet<u64> = found.iter().map(|f| f.inode).filter(|inode| *inode != 0).collect();
     // A server's children hold its sockets too, and so does whatever it starts, until that is another program: the
     // oldest holder is named.
     let mut pids = procfs.pids();
     pids.sort_by_cached_key(|pid| procfs.stat(*pid).map(|stat| (stat.id.start, *pid)));
-    let holders: HashMap<u64, u32> = procfs.holders(&pids, Some(wanted)).into_iter().collect();
+    let holders: HashMap<u64, u32> = procfs.holders(&pids, &mut Some(&mut wanted)).into_iter().collect();
     let mut names: HashMap<u32, Box<str>> = HashMap::new();
     let mut all: Vec<Listening> = Vec::with_capacity(found.len());
     for socket in found {

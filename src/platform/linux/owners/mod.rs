@@ -4,7 +4,8 @@
 //! ```text
 //!   programs ──ring──▶ drain ─┐
 //!                             ├─▶ registry ◀── find (collector, at a cut)
-//!   thread "owners": passes ──┘
+//!   thread "owners": passes ──┤
+//!             translations ───┘
 //! ```
 //!
 //! The thread drains the ring, because who is asked about soon may be gone soon, and passes over all
@@ -17,9 +18,12 @@ mod bpf;
 #[path = "no_bpf.rs"]
 mod bpf;
 mod cgroups;
+mod conntrack;
 #[cfg_attr(not(feature = "bpf"), allow(dead_code, reason = "what BPF tells"))]
 mod events;
 pub mod listening;
+mod netlink;
+mod places;
 pub(super) mod procfs;
 pub(super) mod sock_diag;
 mod survey;
@@ -38,9 +42,10 @@ use std::{
 use self::{
     bpf::{Bpf, PassReader},
     cgroups::Cgroups,
+    conntrack::Conntrack,
     events::{Event, ProcessEvent, SocketEvent},
     procfs::Procfs,
-    survey::Survey,
+    survey::{Holders, Survey},
     why::Facts,
 };
 use super::clock;
@@ -53,7 +58,7 @@ use crate::{
         lookup::{Asked, OwnerStatus, Owners},
         owner::Owner,
         registry::Registry,
-        socket::{Netns, Pass, Seen},
+        socket::{Netns, Pass, Seen, SocketId},
     },
 };
 
@@ -63,6 +68,7 @@ const DRAIN: Duration = Duration::from_millis(10);
 /// events tell the rest, in this thread's own work where passes are all there is.
 const PASS_PAUSE: Duration = Duration::from_millis(100);
 const PASS_SHARE: u32 = 20;
+const LONE_PASS_PAUSE: Duration = Duration::from_millis(30);
 const LONE_PASS_SHARE: u32 = 10;
 /// A pass comes at least so often: what closes without a word is forgotten.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -70,6 +76,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const GROWTH: usize = 16_384;
 /// Sockets that wait for their process to be told.
 const MOST_WAITING: usize = 65_536;
+/// Questions about translated connections that are asked between two drains, and with a pass: a thousand take
+/// 4 ms.
+const MOST_QUESTIONS: usize = 64;
+const MOST_QUESTIONS_OF_PASS: usize = 4096;
+/// What is added to the parts of the method once it is used.
+const CONNTRACK: &str = ", conntrack";
+/// Network namespaces whose addresses are read between two drains.
+const MOST_PLACES: usize = 8;
+/// How long the addresses of namespaces are believed; after that a pass reads them again.
+const PLACES_FRESH: Duration = Duration::from_secs(5);
 /// How long a caller waits for a pass.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// The first pid namespace (include/linux/proc_ns.h): only there our `/proc` has the numbers that
@@ -98,6 +114,7 @@ pub fn open(method: OwnerMethod) -> Box<dyn Owners> {
             bpf,
             proc,
             status,
+            refused: None,
             pass_wanted: false,
             stopping: false,
             offset: 0,
@@ -105,11 +122,16 @@ pub fn open(method: OwnerMethod) -> Box<dyn Owners> {
         }),
         changed: Condvar::new(),
     });
-    let mut survey = Survey::new(own_netns);
-    shared.pass(&mut survey, true);
+    let mut tools = Tools {
+        survey: Survey::new(own_netns),
+        conntrack: Conntrack::default(),
+        proc: Procfs::new(),
+        placed: None,
+    };
+    shared.pass(&mut tools, true);
     let thread = {
         let shared = Arc::clone(&shared);
-        thread::Builder::new().name("owners".into()).spawn(move || shared.run(&mut survey)).ok()
+        thread::Builder::new().name("owners".into()).spawn(move || shared.run(&mut tools)).ok()
     };
     Box::new(LinuxOwners { shared, thread })
 }
@@ -164,7 +186,12 @@ impl Owners for LinuxOwners {
     }
 
     fn status(&self) -> OwnerStatus {
-        self.shared.lock().status.clone()
+        let state = self.shared.lock();
+        let mut status = state.status.clone();
+        if let (None, Some((reason, remedy))) = (&status.reason, &state.refused) {
+            (status.reason, status.remedy) = (Some(reason.clone()), Some(remedy.clone()));
+        }
+        status
     }
 }
 
@@ -183,6 +210,15 @@ struct Shared {
     changed: Condvar,
 }
 
+/// What the thread looks with.
+struct Tools {
+    survey: Survey,
+    conntrack: Conntrack,
+    proc: Procfs,
+    /// When the addresses of all namespaces were read last.
+    placed: Option<Instant>,
+}
+
 /// Everything that is known, under one lock that is held for short.
 struct State {
     registry: Registry,
@@ -194,6 +230,8 @@ struct State {
     /// Numbers of processes mean the same to the kernel's programs and in our `/proc`.
     sees_pids: bool,
     status: OwnerStatus,
+    /// Why translated connections are not looked up.
+    refused: Option<why::Why>,
     pass_wanted: bool,
     stopping: bool,
     /// Wall clock minus monotonic clock.
@@ -208,7 +246,7 @@ impl Shared {
     }
 
     /// The thread.
-    fn run(&self, survey: &mut Survey) {
+    fn run(&self, tools: &mut Tools) {
         let mut next_pass = Instant::now() + PASS_PAUSE;
         let mut latest = Instant::now() + LONGEST_PAUSE;
         let mut size = self.lock().registry.len();
@@ -232,14 +270,19 @@ impl Shared {
             let grown = state.registry.len() > 2 * size + GROWTH;
             let wanted = state.pass_wanted || grown || !has_events || now >= latest;
             drop(state);
+            self.place(tools, false);
+            self.translate(tools, MOST_QUESTIONS);
             if wanted && now >= next_pass {
                 let before = clock::worked();
-                self.pass(survey, false);
+                self.pass(tools, false);
                 let pause = match has_events {
-                    true => now.elapsed() * PASS_SHARE,
-                    false => Duration::from_nanos(clock::worked().saturating_sub(before)) * LONE_PASS_SHARE,
+                    true => PASS_PAUSE.max(now.elapsed() * PASS_SHARE),
+                    false => {
+                        let worked = Duration::from_nanos(clock::worked().saturating_sub(before));
+                        LONE_PASS_PAUSE.max(worked * LONE_PASS_SHARE)
+                    }
                 };
-                next_pass = Instant::now() + PASS_PAUSE.max(pause);
+                next_pass = Instant::now() + pause;
                 latest = Instant::now() + LONGEST_PAUSE;
                 size = self.lock().registry.len();
             }
@@ -247,9 +290,10 @@ impl Shared {
     }
 
     /// Looks at all sockets.
-    fn pass(&self, survey: &mut Survey, is_first: bool) {
+    fn pass(&self, tools: &mut Tools, is_first: bool) {
         let begun = Instant::now();
         let started = Nanos(clock::monotonic());
+        let survey = &mut tools.survey;
         let (reader, wanted) = {
             let mut state = self.lock();
             let wanted = std::mem::take(&mut state.pass_wanted);
@@ -263,8 +307,15 @@ impl Shared {
             (events.join().unwrap_or_default(), found)
         });
         let holders = match is_bpf {
-            true => Vec::new(),
-            false => survey.holders(&found, |id| self.lock().registry.has_holder(id)),
+            true => Holders::default(),
+            false => {
+                let settled = {
+                    let state = self.lock();
+                    let inodes = found.iter().map(|(_, socket)| socket.inode);
+                    inodes.filter(|inode| state.registry.has_holder(SocketId(*inode))).collect()
+                };
+                survey.holders(&found, &settled)
+            }
         };
         let mut state = self.lock();
         state.drain();
@@ -279,13 +330,24 @@ impl Shared {
             false => {
                 state.learn_holders(&holders);
                 let State { registry, .. } = &mut *state;
-                pass.seen.extend(survey.seen(&found, &holders, started, &registry.processes));
+                pass.seen.extend(survey.seen(&found, &holders.pairs, started, &registry.processes));
             }
         }
         state.registry.pass(pass);
-        if !state.bpf.as_ref().is_some_and(Bpf::tells_exits) {
-            state.bury(started);
+        match &holders.living {
+            Some(living) if !holders.is_whole => state.bury(started, |_, id| living.contains(&id.pid)),
+            // By its start too: a pid may have come again.
+            Some(_) => state.bury(started, |proc, id| proc.stat(id.pid).is_some_and(|stat| stat.id == id)),
+            None if is_bpf && !state.bpf.as_ref().is_some_and(Bpf::tells_exits) => {
+                state.bury(started, |proc, id| proc.stat(id.pid).is_some_and(|stat| stat.id == id));
+            }
+            None => {}
         }
+        drop(state);
+        let is_stale = tools.placed.is_none_or(|at| at.elapsed() > PLACES_FRESH);
+        self.place(tools, is_stale);
+        self.translate(tools, MOST_QUESTIONS_OF_PASS);
+        let mut state = self.lock();
         state.status.passes += 1;
         state.status.pass_ns = begun.elapsed().as_nanos() as u64;
         if is_first {
@@ -294,6 +356,40 @@ impl Shared {
         }
         drop(state);
         self.changed.notify_all();
+    }
+
+    /// Asks what connections without a certain owner were before they were translated.
+    fn translate(&self, tools: &mut Tools, most: usize) {
+        let questions = self.lock().registry.questions(most);
+        if questions.is_empty() {
+            return;
+        }
+        let answers = tools.conntrack.translate(&questions);
+        let mut state = self.lock();
+        state.refused = tools.conntrack.refused().cloned();
+        if tools.conntrack.answers && !state.status.parts.ends_with(CONNTRACK) {
+            state.status.parts.push_str(CONNTRACK);
+        }
+        for (flow, tuple) in answers {
+            state.registry.translate(flow, tuple);
+        }
+    }
+
+    /// Reads the addresses of other network namespaces: of new ones, or with a pass of all.
+    fn place(&self, tools: &mut Tools, all: bool) {
+        let mut asked = {
+            let state = self.lock();
+            if state.sees_pids || state.bpf.is_none() { state.registry.namespaces(all) } else { Vec::new() }
+        };
+        match all {
+            true => tools.placed = Some(Instant::now()),
+            false => asked.truncate(MOST_PLACES),
+        }
+        for (netns, pid) in asked {
+            let is_there = tools.proc.netns(pid) == Some(netns.0);
+            let addresses = if is_there { places::addresses(&tools.proc, pid) } else { Vec::new() };
+            self.lock().registry.place(netns, addresses);
+        }
     }
 }
 
@@ -402,9 +498,9 @@ impl State {
         self.registry.processes.insert(Process::new(event.id, facts));
     }
 
-    /// Looks up who the holders are that were found in `/proc`.
-    fn learn_holders(&mut self, holders: &[(u64, u32)]) {
-        let mut pids: Vec<u32> = holders.iter().map(|(_, pid)| *pid).collect();
+    /// Looks up who the processes are that were found in `/proc`.
+    fn learn_holders(&mut self, holders: &Holders) {
+        let mut pids = holders.found.clone();
         pids.sort_unstable();
         pids.dedup();
         for pid in pids {
@@ -419,10 +515,10 @@ impl State {
     }
 
     /// Ends processes that have gone without a word.
-    fn bury(&mut self, at: Nanos) {
+    fn bury(&mut self, at: Nanos, lives: impl Fn(&Procfs, ProcessId) -> bool) {
         let known: Vec<ProcessId> = self.registry.processes.ids().collect();
         for id in known {
-            if self.proc.stat(id.pid).is_none_or(|stat| stat.id != id) {
+            if !lives(&self.proc, id) {
                 self.registry.end_process(id, at);
             }
         }

@@ -137,12 +137,12 @@ impl Procfs {
         parents
     }
 
-    /// Returns who has which of these sockets (by inode); `None` asks for all sockets. It ends when all
-    /// were found. `pids` are looked at in their order.
-    pub fn holders(&self, pids: &[u32], mut wanted: Option<HashSet<u64>>) -> Vec<(u64, u32)> {
+    /// Returns who has which of these sockets (by inode), and takes them out of `wanted`; `None` asks for all
+    /// sockets. It ends when all were found. `pids` are looked at in their order.
+    pub fn holders(&self, pids: &[u32], wanted: &mut Option<&mut HashSet<u64>>) -> Vec<(u64, u32)> {
         let mut found = Vec::new();
         for pid in pids {
-            if wanted.as_ref().is_some_and(HashSet::is_empty) {
+            if wanted.as_ref().is_some_and(|wanted| wanted.is_empty()) {
                 break;
             }
             let Ok(files) = fs::read_dir(self.path(*pid, "fd")) else { continue };
@@ -170,6 +170,11 @@ impl Procfs {
             None => Path::new("/proc/self/net").join(table),
         };
         fs::read(path).unwrap_or_default()
+    }
+
+    /// Returns the beginning of one of the tables below a process's `net`.
+    pub fn net_of(&self, pid: u32, table: &str, most: usize) -> Vec<u8> {
+        self.read(pid, &format!("net/{table}"), most).unwrap_or_default()
     }
 
     /// Returns whether other users' processes are hidden from us (`hidepid`).
@@ -267,7 +272,7 @@ mod tests {
         assert_eq!(facts.exe.as_deref(), exe.to_str());
         assert_eq!(facts.name().0, exe.file_name().unwrap().to_str().unwrap());
         assert!(!facts.parents.is_empty());
-        assert!(!proc.holders(&[own], None).is_empty());
+        assert!(!proc.holders(&[own], &mut None).is_empty());
         drop(socket);
         assert!(proc.identity(u32::MAX).is_none());
     }

@@ -1,14 +1,15 @@
 //! All TCP and UDP sockets of our network namespace through netlink (sock_diag(7)): 48 bytes each, about
-//! a microsecond, no privileges. A thin layer of its own: one request, one kind of answer.
-#![expect(unsafe_code, reason = "socket, sendto, recv on a netlink socket")]
+//! a microsecond, no privileges.
 
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
 };
 
-use super::tables::{TCP_ESTABLISHED, TCP_LISTEN};
+use super::{
+    netlink::{self, HEAD, Message, Netlink},
+    tables::{TCP_ESTABLISHED, TCP_LISTEN},
+};
 use crate::{packet::key::proto, process::socket::Tuple};
 
 /// A socket that a table lists.
@@ -26,44 +27,25 @@ pub struct Found {
     pub is_open: bool,
 }
 
-const NETLINK_SOCK_DIAG: i32 = 4;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const NLM_F_REQUEST_DUMP: u16 = 0x301;
-/// `struct nlmsghdr`, then `struct inet_diag_req_v2`.
-const HEAD: usize = 16;
-const REQUEST: usize = HEAD + 56;
+/// `struct inet_diag_req_v2`
+const REQUEST: usize = 56;
 /// `struct inet_diag_msg`
 const MESSAGE: usize = 72;
 /// Every state but TIME_WAIT and NEW_SYN_RECV, which have no owner.
 const STATES: u32 = 0xfff & !(1 << 6) & !(1 << 12);
 
-/// A netlink socket.
+/// Asks for sockets.
 #[derive(Debug)]
-pub struct SockDiag(OwnedFd);
+pub struct SockDiag(Netlink);
 
 impl SockDiag {
-    /// Opens one.
+    /// Opens the way to ask.
     ///
     /// # Errors
     /// When the kernel has no sock_diag.
     pub fn open() -> io::Result<Self> {
-        // SAFETY: no pointers.
-        let fd =
-            unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, NETLINK_SOCK_DIAG) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor is new and nobody else has it.
-        let socket = Self(unsafe { OwnedFd::from_raw_fd(fd) });
-        let timeout = libc::timeval { tv_sec: 1, tv_usec: 0 };
-        // SAFETY: the pointer and its length are those of `timeout`.
-        unsafe {
-            let (level, name) = (libc::SOL_SOCKET, libc::SO_RCVTIMEO);
-            libc::setsockopt(fd, level, name, (&raw const timeout).cast(), size_of_val(&timeout) as u32);
-        }
-        Ok(socket)
+        Netlink::open(netlink::SOCK_DIAG).map(Self)
     }
 
     /// Returns all TCP and UDP sockets.
@@ -81,57 +63,25 @@ impl SockDiag {
     }
 
     fn dump(&self, family: u8, protocol: u8, out: &mut Vec<Found>) -> io::Result<()> {
-        let mut request = [0; REQUEST];
-        request[..4].copy_from_slice(&(REQUEST as u32).to_ne_bytes());
-        request[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-        request[6..8].copy_from_slice(&NLM_F_REQUEST_DUMP.to_ne_bytes());
-        request[HEAD] = family;
-        request[HEAD + 1] = protocol;
-        request[HEAD + 4..HEAD + 8].copy_from_slice(&STATES.to_ne_bytes());
-        let fd = self.0.as_raw_fd();
-        // SAFETY: the buffer is valid for its length.
-        if unsafe { libc::send(fd, request.as_ptr().cast(), REQUEST, 0) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let mut buffer = vec![0u8; 64 << 10];
-        loop {
-            // SAFETY: the buffer is valid for writing its length.
-            let n = unsafe { libc::recv(fd, buffer.as_mut_ptr().cast(), buffer.len(), 0) };
-            let Ok(n) = usize::try_from(n) else {
-                let error = io::Error::last_os_error();
-                if error.kind() == io::ErrorKind::Interrupted {
-                    continue;
-                }
-                return Err(error);
-            };
-            if read_messages(&buffer[..n], protocol, out)? {
-                return Ok(());
-            }
-        }
+        let mut request = Vec::with_capacity(HEAD + REQUEST);
+        netlink::head(&mut request, SOCK_DIAG_BY_FAMILY, netlink::DUMP, 0, REQUEST);
+        request.extend_from_slice(&[family, protocol, 0, 0]);
+        request.extend_from_slice(&STATES.to_ne_bytes());
+        request.resize(HEAD + REQUEST, 0);
+        self.0.send(&request)?;
+        self.0.read(|datagram| read_messages(datagram, protocol, out))
     }
 }
 
 /// Reads the messages of one datagram; returns whether the last one was the end.
 fn read_messages(mut rest: &[u8], protocol: u8, out: &mut Vec<Found>) -> io::Result<bool> {
-    while rest.len() >= HEAD {
-        let word = |at: usize| [rest[at], rest[at + 1], rest[at + 2], rest[at + 3]];
-        let len = u32::from_ne_bytes(word(0)) as usize;
-        let kind = u16::from_ne_bytes([rest[4], rest[5]]);
-        if len < HEAD || len > rest.len() {
-            return Err(io::ErrorKind::InvalidData.into());
+    while let Some(message) = netlink::next(&mut rest)? {
+        match message {
+            Message::Done | Message::Error(_, 0) => return Ok(true),
+            Message::Error(_, error) => return Err(io::Error::from_raw_os_error(error)),
+            Message::Data(SOCK_DIAG_BY_FAMILY, _, body) => out.extend(read_socket(body, protocol)),
+            Message::Data(..) => {}
         }
-        match kind {
-            NLMSG_DONE => return Ok(true),
-            NLMSG_ERROR if len >= HEAD + 4 => {
-                return match i32::from_ne_bytes(word(HEAD)) {
-                    0 => Ok(true),
-                    error => Err(io::Error::from_raw_os_error(-error)),
-                };
-            }
-            SOCK_DIAG_BY_FAMILY => out.extend(read_socket(&rest[HEAD..len], protocol)),
-            _ => {}
-        }
-        rest = &rest[(len.next_multiple_of(4)).min(rest.len())..];
     }
     Ok(false)
 }
@@ -193,7 +143,7 @@ mod tests {
         assert_eq!(read_socket(&[0; 71], 6), None);
         let mut done = [0; 16];
         done[0] = 16;
-        done[4] = NLMSG_DONE as u8;
+        done[4] = 3;
         assert!(read_messages(&done, 6, &mut out).unwrap());
     }
 }

@@ -1,10 +1,11 @@
 //! All sockets without BPF: sock_diag for what there is, `/proc/<pid>/fd` for who has it.
 //!
 //! The walk through `/proc` is what costs, so it is made only for sockets whose process is not known
-//! yet, youngest processes first, and ends when all were found. A socket that nobody was found to have
-//! (of another user, and we may not look) is not looked for again in every round. A whole walk, which
-//! also finds sockets that were passed on and those of other namespaces, comes as often as a twentieth
-//! of the time allows.
+//! yet, and only where they are likely to be: in processes that are new, and in those that had new sockets
+//! before. A socket that is not found there is looked for once more in all processes, youngest first, and
+//! one that nobody was found to have (of another user, and we may not look) is left to the whole walks,
+//! which also find sockets that were passed on; they come as often as a twentieth of the time allows.
+//! So do looks at the tables of other namespaces, and of raw sockets.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,17 +21,26 @@ use super::{
 use crate::{
     base::time::Nanos,
     packet::key::proto,
+    platform::linux::clock,
     process::{
         identity::Processes,
         socket::{Netns, Seen, SocketId, Tuple},
     },
 };
 
-/// Whole walks are at least this far apart, and so many times what the last one took by the clock.
+/// Whole walks are at least this far apart, and so many times what the last one took of this thread's own work:
+/// on a busy host the clock tells more of others.
 const WALK_PAUSE: Duration = Duration::from_secs(2);
 const WALK_SHARE: u32 = 20;
-/// Rounds in which a socket is looked for before it is left to the whole walks.
-const ROUNDS: u8 = 3;
+/// Tables of other namespaces are read so far apart, and as many times what it last took.
+const TABLES_PAUSE: Duration = Duration::from_millis(300);
+/// Rounds in which a socket is looked for before it is left to the whole walks; in the first only where it
+/// is likely.
+const ROUNDS: u8 = 2;
+/// A process is new for so long, unless a socket was found in it.
+const NEW: Duration = Duration::from_secs(2);
+/// Processes that are looked into in every round, since they had new sockets last.
+const MOST_MAKERS: usize = 64;
 /// Namespaces whose tables are read.
 const MOST_NAMESPACES: usize = 64;
 /// Marks ids of sockets without an inode, and those of sockets beside BPF's.
@@ -47,8 +57,28 @@ pub struct Survey {
     next_walk: Option<Instant>,
     /// The process of every namespace whose tables are read.
     namespaces: Vec<(Netns, u32)>,
+    /// What the tables said that are read less often.
+    beside: Vec<FoundIn>,
+    next_tables: Option<Instant>,
     /// Which processes the last round found for a socket; the pass before it is gone.
     known: HashMap<u64, Vec<u32>>,
+    /// All processes, since when they are there.
+    met: HashMap<u32, Instant>,
+    /// Processes that had new sockets, the last one last.
+    makers: Vec<u32>,
+}
+
+/// Who has sockets.
+#[derive(Debug, Default)]
+pub struct Holders {
+    /// Inodes and processes.
+    pub pairs: Vec<(u64, u32)>,
+    /// Processes that were found to have a socket in this round, or have one in a whole walk.
+    pub found: Vec<u32>,
+    /// All processes, if they were listed.
+    pub living: Option<HashSet<u32>>,
+    /// It was a whole walk.
+    pub is_whole: bool,
 }
 
 /// A socket, and the namespace in which it was found.
@@ -64,7 +94,11 @@ impl Survey {
             sought: HashMap::new(),
             next_walk: None,
             namespaces: Vec::new(),
+            beside: Vec::new(),
+            next_tables: None,
             known: HashMap::new(),
+            met: HashMap::new(),
+            makers: Vec::new(),
         }
     }
 
@@ -78,60 +112,90 @@ impl Survey {
             }
             _ => false,
         };
-        for (table, protocol) in TABLES {
-            // sock_diag has told of TCP and UDP.
-            if !answered || !matches!(protocol, proto::TCP | proto::UDP) {
-                tables::parse(&self.proc.net(None, table), protocol, &mut here);
+        // sock_diag has told of TCP and UDP.
+        let is_told = |protocol| answered && matches!(protocol, proto::TCP | proto::UDP);
+        let (now, before) = (Instant::now(), clock::worked());
+        if !answered || self.next_tables.is_none_or(|at| now >= at) {
+            self.beside.clear();
+            let own = [(self.own, None)].into_iter();
+            let others = self.namespaces.iter().map(|(netns, pid)| (*netns, Some(*pid)));
+            let mut there = Vec::new();
+            for (netns, pid) in own.chain(others) {
+                for (table, protocol) in TABLES.into_iter().filter(|(_, p)| pid.is_some() || !is_told(*p)) {
+                    tables::parse(&self.proc.net(pid, table), protocol, &mut there);
+                }
+                self.beside.extend(there.drain(..).map(|f| (netns, f)));
             }
+            self.next_tables = Some(Instant::now() + TABLES_PAUSE.max(worked_since(before) * WALK_SHARE));
         }
         let mut found: Vec<FoundIn> = here.into_iter().map(|f| (self.own, f)).collect();
-        for (netns, pid) in &self.namespaces {
-            for (table, protocol) in TABLES {
-                let mut there = Vec::new();
-                tables::parse(&self.proc.net(Some(*pid), table), protocol, &mut there);
-                found.extend(there.into_iter().map(|f| (*netns, f)));
-            }
-        }
+        found.extend_from_slice(&self.beside);
         found
     }
 
-    /// Returns who has the sockets that have no process yet, by `is_known`; in a whole walk, all.
-    pub fn holders(&mut self, found: &[FoundIn], is_known: impl Fn(SocketId) -> bool) -> Vec<(u64, u32)> {
+    /// Returns who has sockets: those whose inodes are not among the `settled`, or in a whole walk all.
+    pub fn holders(&mut self, found: &[FoundIn], settled: &HashSet<u64>) -> Holders {
         let now = Instant::now();
         if self.next_walk.is_none_or(|at| now >= at) {
-            let pids = self.pids();
-            let holders = self.proc.holders(&pids, None);
-            self.find_namespaces(&pids);
-            self.next_walk = Some(Instant::now() + WALK_PAUSE.max(now.elapsed() * WALK_SHARE));
-            self.sought.clear();
-            self.known.clear();
-            for (inode, pid) in &holders {
-                self.known.entry(*inode).or_default().push(*pid);
-            }
-            let with: HashSet<u64> = holders.iter().map(|(inode, _)| *inode).collect();
-            let without = found.iter().map(|(_, f)| f.inode).filter(|i| *i != 0 && !with.contains(i));
-            self.sought.extend(without.map(|inode| (inode, ROUNDS)));
-            return holders;
+            return self.walk(found, now);
         }
         let there: HashSet<u64> = found.iter().map(|(_, f)| f.inode).collect();
         self.sought.retain(|inode, _| there.contains(inode));
         self.known.retain(|inode, _| there.contains(inode));
         let mut wanted = HashSet::new();
+        let mut is_first = true;
         for (_, socket) in found {
             let inode = socket.inode;
             let rounds = self.sought.get(&inode).copied().unwrap_or(0);
-            if inode != 0 && rounds < ROUNDS && !is_known(SocketId(inode)) {
+            if inode != 0 && rounds < ROUNDS && !settled.contains(&inode) {
                 wanted.insert(inode);
                 self.sought.insert(inode, rounds + 1);
+                is_first &= rounds == 0;
             }
         }
+        let mut holders = Holders::default();
         if !wanted.is_empty() {
-            for (inode, pid) in self.proc.holders(&self.pids(), Some(wanted)) {
+            let pids = self.pids();
+            self.meet(&pids, now);
+            let (likely, others) = self.likely(&pids, now);
+            let mut pairs = self.proc.holders(&likely, &mut Some(&mut wanted));
+            if !is_first {
+                // Those that were looked for before may be anywhere, and the new ones with them.
+                pairs.extend(self.proc.holders(&others, &mut Some(&mut wanted)));
+            }
+            for (inode, pid) in pairs {
                 self.sought.remove(&inode);
                 self.known.insert(inode, vec![pid]);
+                holders.found.push(pid);
             }
+            self.note_makers(&holders.found);
+            holders.living = Some(pids.into_iter().collect());
         }
-        self.known.iter().flat_map(|(inode, pids)| pids.iter().map(|pid| (*inode, *pid))).collect()
+        let known = self.known.iter().flat_map(|(inode, pids)| pids.iter().map(|pid| (*inode, *pid)));
+        holders.pairs = known.collect();
+        holders
+    }
+
+    /// Looks into all processes.
+    fn walk(&mut self, found: &[FoundIn], now: Instant) -> Holders {
+        let work = clock::worked();
+        let pids = self.pids();
+        self.meet(&pids, now);
+        let pairs = self.proc.holders(&pids, &mut None);
+        self.find_namespaces(&pids);
+        self.next_walk = Some(Instant::now() + WALK_PAUSE.max(worked_since(work) * WALK_SHARE));
+        self.sought.clear();
+        let before = std::mem::take(&mut self.known);
+        for (inode, pid) in &pairs {
+            self.known.entry(*inode).or_default().push(*pid);
+        }
+        let new = pairs.iter().filter(|(inode, _)| !before.contains_key(inode)).map(|(_, pid)| *pid);
+        let new: Vec<u32> = new.collect();
+        self.note_makers(&new);
+        let without = found.iter().map(|(_, f)| f.inode).filter(|i| *i != 0 && !self.known.contains_key(i));
+        self.sought.extend(without.map(|inode| (inode, ROUNDS)));
+        let found = pairs.iter().map(|(_, pid)| *pid).collect();
+        Holders { pairs, found, living: Some(pids.into_iter().collect()), is_whole: true }
     }
 
     /// Returns what was found as the registry takes it, once for each holder.
@@ -181,6 +245,38 @@ impl Survey {
         found.iter().filter_map(beside).collect()
     }
 
+    /// Notes which processes are there.
+    fn meet(&mut self, pids: &[u32], now: Instant) {
+        let is_first = self.met.is_empty();
+        let living: HashSet<u32> = pids.iter().copied().collect();
+        self.met.retain(|pid, _| living.contains(pid));
+        self.makers.retain(|pid| living.contains(pid));
+        // Those that were there at the start are not new.
+        let since = if is_first { now.checked_sub(NEW).unwrap_or(now) } else { now };
+        for pid in pids {
+            self.met.entry(*pid).or_insert(since);
+        }
+    }
+
+    /// Divides processes into those that probably have a new socket, best first, and others.
+    fn likely(&self, pids: &[u32], now: Instant) -> (Vec<u32>, Vec<u32>) {
+        let makers: HashSet<u32> = self.makers.iter().copied().collect();
+        let is_new = |pid: &u32| self.met.get(pid).is_some_and(|since| now.duration_since(*since) < NEW);
+        let (mut likely, others): (Vec<u32>, Vec<u32>) =
+            pids.iter().filter(|pid| !makers.contains(pid)).partition(|pid| is_new(pid));
+        likely.extend(self.makers.iter().rev());
+        (likely, others)
+    }
+
+    /// Notes processes in which new sockets were found: most will have no other soon, but servers will.
+    fn note_makers(&mut self, found: &[u32]) {
+        let found: HashSet<u32> = found.iter().copied().collect();
+        self.makers.retain(|pid| !found.contains(pid));
+        self.makers.extend(found);
+        let excess = self.makers.len().saturating_sub(MOST_MAKERS);
+        self.makers.drain(..excess);
+    }
+
     /// Youngest first: a new socket is most often that of a new process.
     fn pids(&self) -> Vec<u32> {
         let mut pids = self.proc.pids();
@@ -198,6 +294,11 @@ impl Survey {
             }
         }
     }
+}
+
+/// How long this thread has worked since then.
+fn worked_since(before: u64) -> Duration {
+    Duration::from_nanos(clock::worked().saturating_sub(before))
 }
 
 fn listeners(found: &[FoundIn]) -> HashSet<(Netns, u16)> {
