@@ -179,7 +179,8 @@ impl Catalog {
     fn tidy(&mut self) {
         let Self { workers, apps, owners, generation } = self;
         let idle_texts = apps.idle > MANY * 16 && apps.idle * 2 > apps.bytes.len();
-        if !idle_texts && !(owners.idle > MANY && owners.idle * 2 > owners.list.len()) {
+        let idle_owners = owners.idle > MANY && owners.idle * 2 > owners.list.len();
+        if !idle_texts && !idle_owners {
             return;
         }
         *generation += 1;

@@ -108,3 +108,49 @@ fn details_stay_in_their_places() {
     stage.key(KeyCode::Char('y'));
     assert!(matches!(stage.app.effects.first(), Some(Effect::Copy(text)) if text.contains("10.0.3.14")));
 }
+
+#[test]
+fn wide_and_combining_names_leave_columns_where_they_are() {
+    let mut snapshot = known();
+    let names =
+        ["網路守護程式", "nai\u{308}ve", "👩\u{200d}👩\u{200d}👧", "ｆｕｌｌ", "한국어한국어한국어한국어"];
+    for (slot, name) in names.into_iter().enumerate() {
+        let owner = Owner { name: name.into(), pid: Some(slot as u32 + 1), ..Owner::default() };
+        sample::set_owner(&mut snapshot, slot, owner);
+        let mut app = rustnet::snapshot::app::App::of(Service::Tls);
+        app.learn(Fact::Sni, format!("{name}.example").as_bytes());
+        sample::set_app(&mut snapshot, slot, app);
+    }
+    for (width, height) in [(80, 24), (120, 40), (200, 50)] {
+        let mut stage = Stage::new(width, height);
+        let text = stage.epoch(&snapshot).text();
+        assert!(!text.contains(['\u{202e}', '\u{308}', '\u{200d}']), "{text}");
+        let columns = stage.app.hits.columns.clone();
+        let top = stage.app.hits.header_y + 1;
+        let buffer = stage.buffer();
+        for y in top..top + 15 {
+            for (first, last, column) in &columns {
+                // No sign reaches over the end of its column, and one cell is free before each.
+                let end = (*first..*last).fold(*first, |end, x| {
+                    end.max(x + unicode_width::UnicodeWidthStr::width(buffer[(x, y)].symbol()) as u16)
+                });
+                assert!(end <= *last, "{column:?} in line {y}: {text}");
+                assert!(
+                    *first == 1 || buffer[(first - 1, y)].symbol() == " ",
+                    "{column:?} in line {y}: {text}"
+                );
+            }
+        }
+        let pids = (1..=names.len()).all(|pid| text.contains(&format!("({pid})")));
+        assert!(pids, "a name is cut, never its number: {text}");
+    }
+}
+
+#[test]
+fn titles_are_no_part_of_their_rule() {
+    let mut stage = Stage::new(80, 24);
+    let text = stage.epoch(&known()).text();
+    let y = text.lines().position(|l| l.contains("Active Connections")).unwrap() as u16;
+    assert!(stage.buffer()[(0, y)].modifier.contains(Modifier::DIM), "the rule");
+    assert!(!stage.buffer()[(3, y)].modifier.contains(Modifier::DIM), "the title");
+}

@@ -120,3 +120,47 @@ fn the_first_row_is_selected_until_one_moves_and_the_newest_after_g() {
     stage.key(KeyCode::Up);
     assert!(!stage.text().contains("follows the newest"));
 }
+
+#[test]
+fn k3_tabs_go_round_and_keep_their_places() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Down);
+    let second = selected_remote(stage.settle(&snapshot));
+    let forwards = [KeyCode::Tab, KeyCode::Char(']')];
+    let backwards = [KeyCode::BackTab, KeyCode::Char('[')];
+    for n in 1..=7_usize {
+        stage.key(forwards[n % 2]);
+        stage.settle(&snapshot);
+        assert_eq!(stage.app.tab, Tab::ALL[n % 7]);
+    }
+    for n in (0..7_usize).rev() {
+        stage.key(backwards[n % 2]);
+        stage.settle(&snapshot);
+        assert_eq!(stage.app.tab, Tab::ALL[n % 7]);
+    }
+    for n in (0..7_usize).rev() {
+        stage.key(KeyCode::Char(char::from(b'1' + n as u8)));
+        stage.settle(&snapshot);
+        assert_eq!(stage.app.tab, Tab::ALL[n]);
+    }
+    assert_eq!(selected_remote(&mut stage), second);
+    // Each has its own place.
+    stage.key(KeyCode::Char('4'));
+    stage.settle(&snapshot);
+    stage.key(KeyCode::Down);
+    stage.key(KeyCode::Down);
+    stage.settle(&snapshot);
+    stage.key(KeyCode::Char('5'));
+    stage.settle(&snapshot);
+    assert_eq!(stage.app.group_places().1, 0);
+    stage.key(KeyCode::Char('4'));
+    stage.settle(&snapshot);
+    assert_eq!(stage.app.group_places().1, 2);
+    stage.key(KeyCode::Char('1'));
+    stage.settle(&snapshot);
+    stage.key(KeyCode::Enter);
+    assert_eq!(stage.app.tab, Tab::Details, "K7");
+    assert_eq!(selected_remote(&mut stage), second);
+}

@@ -60,3 +60,23 @@ fn so10_rates_keep_rows_in_their_places_unless_that_is_off() {
         assert_eq!(order(&mut stage), second, "damping: {damping}");
     }
 }
+
+#[test]
+fn so8_the_order_outlives_filters() {
+    let snapshot = known();
+    let mut stage = Stage::with(120, 24, Setup { sort: Sort::by(SortBy::Up), ..Setup::default() });
+    stage.epoch(&snapshot);
+    let ups = |stage: &Stage| -> Vec<f32> {
+        stage.app.view.as_ref().unwrap().rows.iter().map(|row| row.down_up().1).collect()
+    };
+    for filter in ["", "nginx", "443", "!nginx"] {
+        stage.key(KeyCode::Char('/'));
+        typed(&mut stage, filter);
+        stage.key(KeyCode::Enter);
+        let ups = ups(stage.settle(&snapshot));
+        assert!(ups.len() >= 3 && ups.windows(2).all(|pair| pair[0] >= pair[1]), "{filter}: {ups:?}");
+        assert!(stage.text().contains("(Sort: Up ↓)"), "{filter}");
+        stage.key(KeyCode::Esc);
+        stage.settle(&snapshot);
+    }
+}

@@ -227,3 +227,53 @@ fn c8_files_are_stepped_through_and_played() {
     stage.app.go_on_playing();
     assert!(stage.app.effects.is_empty(), "it has stopped");
 }
+
+#[test]
+fn k16_ended_rows_come_with_their_key_and_are_cleared_by_two() {
+    use rustnet::{base::ids::FlowId, flow::state::EndReason, snapshot::ended::EndedFlows};
+    let rows = numbered(5);
+    let snapshot = live(&rows);
+    let ended = Arc::new(EndedFlows::new(100_000));
+    for n in 0..3_u32 {
+        let (mut record, _) =
+            flow(6, &format!("10.0.0.1:443 ← 172.20.0.{n}:1"), FlowState::Closed, [0.0; 2], 9, 3);
+        record.id = FlowId::new(0, n, 1000 + n);
+        record.end = Some(EndReason::Fin);
+        ended.push(record.into());
+    }
+    let mut stage = Stage::new(120, 24);
+    stage.finder = Finder::with_ended(ended);
+    stage.epoch(&snapshot);
+    assert!(!stage.text().contains("172.20.0."));
+    stage.key(KeyCode::Char('t'));
+    let text = stage.settle(&snapshot).text();
+    let y = text.lines().position(|l| l.contains("172.20.0.1:1")).unwrap();
+    assert!(text.lines().nth(y).unwrap().contains("14:03:19"), "{text}");
+    assert!(stage.buffer()[(1, y as u16)].modifier.contains(Modifier::DIM));
+    // One key alone clears nothing.
+    stage.key(KeyCode::Char('x'));
+    stage.key(KeyCode::Down);
+    assert!(stage.settle(&snapshot).text().contains("172.20.0.1:1"));
+    stage.key(KeyCode::Char('x'));
+    stage.key(KeyCode::Char('x'));
+    let text = stage.settle(&snapshot).text();
+    assert!(!text.contains("172.20.0.") && text.contains("172.16.0.4"), "{text}");
+}
+
+#[test]
+fn k15_groups_of_what_has_ended_have_no_rows_to_filter() {
+    let mut snapshot = known();
+    snapshot.totals.gone = [9e9, 1e9];
+    snapshot.totals.down += 9e9;
+    snapshot.totals.up += 1e9;
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('5'));
+    let text = stage.settle(&snapshot).text();
+    assert!(stage.line("(ended)").starts_with('▌'), "{text}");
+    let sum = stage.app.groups().unwrap().sum;
+    assert!((sum.0 - snapshot.totals.down).abs() < 1.0, "the sum of all rows is that of the head");
+    stage.key(KeyCode::Enter);
+    assert_eq!(stage.app.tab, Tab::Processes);
+    assert!(stage.text().contains("these have ended"));
+}

@@ -447,7 +447,10 @@ impl Word {
 
     fn is_in_app(&self, app: &App, flow: &FlowView, around: &Surroundings) -> bool {
         // Mostly what lies in the catalog answers.
-        let service = around.catalog.service(flow.numbers.app).unwrap_or_else(|| app.service);
+        let service = match around.catalog.service(flow.numbers.app) {
+            Some(known) => known,
+            None => app.service,
+        };
         service.is_some_and(|service| self.labels[service as usize])
             || may_contain(app, &self.needle, flow, around)
                 && (app.facts().any(|(_, value)| self.needle.is_in(value))
