@@ -381,7 +381,8 @@ fn live_record(cli: &Cli) -> Record {
     Arc::new(move |row, interface, to, stop| {
         let name = interface.ok_or("the interface is not known")?.to_owned();
         let text = terms::copies(row, None).into_iter().find(|(what, _)| *what == "tcpdump filter");
-        let filter = text.map(|(_, text)| Filter::new(&text)).transpose()?;
+        // It only saves work, and needs libpcap: which frames are the row's is found out frame by frame.
+        let filter = text.and_then(|(_, text)| Filter::new(&text).ok());
         let method = if method == CaptureMethod::Pcap { Method::Pcap } else { Method::AfPacket };
         // Frames in tunnels have other addresses outside.
         let filter = filter.filter(|_| parser.layer == Layer::Outer);
@@ -615,6 +616,7 @@ fn show<S: Source + 'static>(
         log: Box::new(|line| tracing::warn!("{line}")),
         record,
         give_way: platform::give_way,
+        come_first: platform::come_first,
         wrapper: wrapper(),
     };
     let shown = tui::run(running, options).context("screen");

@@ -40,6 +40,8 @@ pub struct Json<W> {
     ends: Tally,
     top: BinaryHeap<Reverse<Ranked>>,
     selection: Selection,
+    /// What ended before the first epoch, which tells the names of interfaces; `None` from then on.
+    held: Option<Vec<Ended>>,
     alarms: Alarms,
     events: Vec<Vec<u8>>,
     /// Events beyond those that are listed.
@@ -63,6 +65,7 @@ impl<W: Write + Send> Json<W> {
             ends: Tally::default(),
             top: BinaryHeap::with_capacity(TOP),
             selection: Selection::default(),
+            held: Some(Vec::new()),
             alarms: Alarms::default(),
             events: Vec::new(),
             events_left_out: 0,
@@ -110,6 +113,11 @@ impl<W: Write + Send> Json<W> {
         }
     }
 
+    fn select(&mut self, mut flows: Vec<Ended>) {
+        self.selection.keep(&mut flows);
+        flows.iter().for_each(|flow| self.rank(flow));
+    }
+
     fn document(&mut self, snapshot: &Snapshot) -> Vec<u8> {
         let mut out = b"{\"type\":\"report\"".to_vec();
         out.extend_from_slice(&self.header);
@@ -140,6 +148,8 @@ impl<W: Write + Send> Json<W> {
     }
 }
 
+/// Flows that wait for the first epoch, about.
+const MOST_HELD: usize = 65_536;
 /// Events listed at most.
 const MOST_EVENTS: usize = 1000;
 
@@ -155,14 +165,17 @@ impl<W: Write + Send> Tap for Json<W> {
             flows.iter().for_each(|flow| self.rank(flow));
             return Ok(());
         }
-        let mut flows = flows.to_vec();
-        self.selection.keep(&mut flows);
-        flows.iter().for_each(|flow| self.rank(flow));
+        match &mut self.held {
+            Some(held) if held.len() < MOST_HELD => held.extend_from_slice(flows),
+            _ => self.select(flows.to_vec()),
+        }
         Ok(())
     }
 
     fn epoch(&mut self, snapshot: &Snapshot) -> io::Result<()> {
         self.selection.enter(snapshot);
+        let held = self.held.take().unwrap_or_default();
+        self.select(held);
         let (events, left_out) = (&mut self.events, &mut self.events_left_out);
         self.alarms.look(snapshot, self.selection.around(), |event| {
             if events.len() < MOST_EVENTS {
@@ -337,6 +350,22 @@ mod tests {
             report["top_flows"].as_array().unwrap().iter().map(|f| f["sport"].as_u64().unwrap()).collect();
         let expected: Vec<u64> = (0..2000).filter(|p| p % 7 == 6).take(TOP).collect();
         assert_eq!(top, expected);
+    }
+
+    #[test]
+    fn c10_interfaces_are_known_by_name_before_the_first_epoch_too() {
+        use crate::query::filter::{eval::Filter, parse};
+        let filter = |text: &str| parse(text).unwrap().expr.map(|expr| Filter::new(expr, None));
+        for (text, count) in [("if:eth", 1), ("if:wg", 0)] {
+            let selection = Selection::new(filter(text), None, None);
+            let mut tap = Json::new(Vec::new(), &Origin::File { path: "-".into() }).with_selection(selection);
+            let mut record = fixture::tcp();
+            record.hot.iface = crate::base::ids::IfaceId(0);
+            tap.ended(&[record.into()]).unwrap();
+            tap.epoch(&fixture::last_epoch()).unwrap();
+            let report: Value = serde_json::from_slice(&tap.out).unwrap();
+            assert_eq!(report["top_flows"].as_array().unwrap().len(), count, "{text}");
+        }
     }
 
     #[test]

@@ -176,9 +176,15 @@ impl<W: Write> File<W> {
     }
 }
 
-/// Adds an option: code, length, value, and what it lacks to a multiple of 4.
+/// Bytes of an option at most.
+const MOST_OF_AN_OPTION: usize = 1 << 12;
+
+/// Adds an option: code, length, value, and what it lacks to a multiple of 4. What is too long is cut, text
+/// between characters (RFC 3629 section 3: what follows a character's first byte begins with the bits 10).
 fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
-    let value = &value[..value.len().min(1 << 12)];
+    let is_inside = |at: usize| value.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+    let end = (MOST_OF_AN_OPTION - 3..=MOST_OF_AN_OPTION).rev().find(|at| !is_inside(*at));
+    let value = &value[..value.len().min(end.unwrap_or(MOST_OF_AN_OPTION))];
     body.extend_from_slice(&code.to_ne_bytes());
     body.extend_from_slice(&(value.len() as u16).to_ne_bytes());
     body.extend_from_slice(value);
@@ -190,6 +196,22 @@ mod tests {
     use std::{collections::HashMap, sync::Arc};
 
     use super::*;
+
+    #[test]
+    fn k19_a_long_comment_is_cut_between_characters() {
+        for (ascii, kept) in [(0, 4095), (1, 4096), (2, 4094)] {
+            let comment = "x".repeat(ascii) + &"網".repeat(2000);
+            let mut body = Vec::new();
+            option(&mut body, 1, comment.as_bytes());
+            let len = usize::from(u16::from_ne_bytes([body[2], body[3]]));
+            let text = std::str::from_utf8(&body[4..4 + len]).unwrap();
+            assert_eq!(len, kept, "{ascii}");
+            assert!(comment.starts_with(text) && body.len() % 4 == 0);
+        }
+        let mut body = Vec::new();
+        option(&mut body, 1, b"short");
+        assert_eq!(body[4..], *b"short\0\0\0");
+    }
     use crate::{
         base::{
             ids::IfaceId,

@@ -68,14 +68,16 @@ impl Selection {
     /// Brings flows into their order.
     pub fn order(&mut self, flows: &mut [Ended]) {
         let Some(sort) = self.sort else { return };
-        self.keyer.prepare(sort, &self.around);
         let mut namer = Namer::default();
-        // New numbers of texts make those before void; after two rounds none is new.
+        self.keyer.make_room();
+        // New numbers of texts make those before void; in the second round none is new.
         let mut keys = Vec::new();
-        for _ in 0..3 {
+        for _ in 0..2 {
             let before = self.keyer.generation();
+            self.keyer.prepare(sort, &self.around);
             namer.prepare(&self.keyer);
             keys = flows.iter().map(|flow| self.keyer.key(sort, &view(flow), &mut namer)).collect();
+            self.keyer.settle();
             if self.keyer.generation() == before {
                 break;
             }

@@ -36,9 +36,9 @@ mod portable;
 use portable as system;
 
 pub use system::{
-    addresses, allowed_cores, check_capture, check_cores, check_realtime, give_way, interfaces, listening,
-    placement_of, reader_gone, reader_keeps_up, self_usage, terminal_background, thread_times, usable_memory,
-    utc_offset,
+    addresses, allowed_cores, check_capture, check_cores, check_realtime, come_first, give_way, interfaces,
+    listening, placement_of, reader_gone, reader_keeps_up, self_usage, terminal_background, thread_times,
+    usable_memory, utc_offset,
 };
 
 use crate::{

@@ -133,6 +133,9 @@ pub fn self_usage() -> SelfUsage {
 /// Threads are not told apart by their weight.
 pub fn give_way() {}
 
+/// Nor by their slices.
+pub fn come_first() {}
+
 /// Not known.
 pub fn thread_times() -> Vec<(String, u64)> {
     Vec::new()

@@ -25,10 +25,15 @@ pub fn label(app: &App, ports: [u16; 2]) -> Option<&'static str> {
     let has_alpn = app.first(Fact::Alpn).is_some() || app.first(Fact::AlpnSelected).is_some();
     Some(match service {
         Service::Tls if carries("h2") || carries("http/1") => "HTTPS",
-        Service::Tls if !has_alpn && ports.iter().any(|p| HTTPS_PORTS.contains(p)) => "HTTPS",
+        Service::Tls if !has_alpn && is_https_port(ports) => "HTTPS",
         Service::Quic if carries("h3") => "HTTP/3",
         other => other.text(),
     })
+}
+
+/// Returns whether one of these ports is HTTPS's: all that the label depends on beside what a flow speaks.
+pub fn is_https_port(ports: [u16; 2]) -> bool {
+    ports.iter().any(|port| HTTPS_PORTS.contains(port))
 }
 
 /// Returns the text of the column, escaped; empty where nothing is known. `called` is the end that was

@@ -444,6 +444,92 @@ fn groups_sum_up_to_the_whole() {
 }
 
 #[test]
+fn v8_what_moved_in_flows_without_a_row_is_a_group_of_its_own() {
+    let mut snapshot = mixed(500);
+    (snapshot.totals.gone, snapshot.totals.down, snapshot.totals.up) =
+        ([700.0, 300.0], snapshot.totals.down + 700.0, snapshot.totals.up + 300.0);
+    let group = GroupRequest {
+        by: GroupBy::Host,
+        sort: GroupSort::Rate,
+        flipped: false,
+        open: Vec::new(),
+        name: None,
+        place: 0,
+        around: 1000,
+    };
+    let request = Request { group: Some(group), ..Request::default() };
+    let groups = Finder::default().find(&snapshot, &request).groups.unwrap();
+    let gone = heads(&groups).find(|g| g.name == GroupName::Gone).unwrap();
+    assert_eq!((gone.down, gone.up, gone.flows), (700.0, 300.0, 0));
+    let all = snapshot.totals.down + snapshot.totals.up;
+    assert!((groups.sum.0 + groups.sum.1 - all).abs() < 1e-6 * all);
+    // Nobody knows whether they would be in a filter.
+    let filter = Filter::new(parse("tcp").unwrap().expr.unwrap(), None);
+    let request = Request { filter: Some(Arc::new(filter)), serial: 1, ..request };
+    let groups = Finder::default().find(&snapshot, &request).groups.unwrap();
+    assert!(heads(&groups).all(|g| g.name != GroupName::Gone));
+}
+
+#[test]
+fn answers_by_number_are_those_that_each_row_would_give() {
+    let snapshot = mixed(2000);
+    let mut finder = Finder::default();
+    let around = Surroundings { services: Some(name), now: snapshot.now.tick(), ..Surroundings::default() };
+    let mut serial = 0;
+    let mut found = 0;
+    for text in [
+        "host3",
+        "443",
+        "0.0.1",
+        "firefox",
+        "sshd",
+        "dns",
+        "established",
+        "dns_query",
+        "sni:host1",
+        "app:dns",
+        "app:~ht",
+        "dst:host5",
+        "host:host16",
+        "process:gin",
+        "pid:3",
+        "!host1 tcp",
+        "sni:/9.ex/",
+        "192.0.2",
+        "10.0.1.200:1001",
+        "example nginx",
+    ] {
+        let filter = Arc::new(Filter::new(parse(text).unwrap().expr.unwrap(), Some(name)));
+        let mut expected = Vec::new();
+        let mut scratch = Scratch::default();
+        for chunk in 0..snapshot.chunks(0) {
+            snapshot.look_at(0, chunk, |_, flow| {
+                if filter.holds(&flow, &around, &mut scratch) {
+                    expected.push(flow.id);
+                }
+            });
+        }
+        // Twice: with what was found out the first time, and with another order.
+        for sort in [SortBy::Created, SortBy::Application] {
+            serial += 1;
+            let request = Request {
+                around: 5000,
+                filter: Some(Arc::clone(&filter)),
+                sort: Sort::by(sort),
+                services: Some(name),
+                serial,
+                ..Request::default()
+            };
+            let mut rows = ids(&finder.find(&snapshot, &request));
+            rows.sort_unstable_by_key(|id| id.slot());
+            assert_eq!(rows, expected, "{text}");
+        }
+        found += expected.len();
+    }
+    assert!(found > 2000, "{found}");
+}
+
+#[test]
 fn no_rows_give_an_empty_window() {
     let snapshot = snapshot(&[]);
     for cursor in [Cursor::First, Cursor::Last, Cursor::At(3), Cursor::On(FlowId::new(3, 9, 1))] {

@@ -77,6 +77,8 @@ pub enum GroupName {
     Unknown,
     /// Flows whose owners nobody looks for, as those of a file.
     NotLooked,
+    /// Flows that ended within the last second: they have no rows any more, but the total has their bytes.
+    Gone,
 }
 
 /// One group. Names are as they came: escape them where they are shown.
@@ -287,6 +289,14 @@ impl Sums {
                 flow.app.and_then(|app| app.names.of(flow.remote()).first()).map(|known| &*known.name)
             });
             group.known_as = name.map(|name| String::from_utf8_lossy(name).into_owned());
+        }
+    }
+
+    /// Adds what moved within the last second in flows that have no row any more, towards Local and towards Remote.
+    pub fn add_gone(&mut self, [down, up]: [f64; 2]) {
+        if down + up >= 1.0 {
+            let gone = Group { down, up, ..Group::new(GroupName::Gone) };
+            self.groups.insert(GroupName::Gone, gone);
         }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! Each text gets a number between those of its neighbours, and keeps it: what was reckoned from
 //! it stays right when further texts come (order maintenance by labels, Dietz 1982, here without
-//! rebalancing: where no number is left between two, all get new ones and the generation counts).
+//! rebalancing). Where no number is left between two, the later one gets its neighbour's until
+//! [`Labels::settle`] gives all of them new ones, at once and not text by text: names that come in
+//! their order leave no room soon.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,8 +12,8 @@ use std::collections::{BTreeMap, HashMap};
 pub const BITS: u32 = 46;
 /// The usual distance between neighbours.
 const STEP: u64 = 1 << 24;
-/// Texts kept at most; they come from the network.
-const MOST: usize = 1 << 21;
+/// Texts kept at most from look to look; they come from the network.
+const MOST: usize = 1 << if cfg!(test) { 12 } else { 21 };
 
 /// The numbers of all texts seen.
 #[derive(Default)]
@@ -19,6 +21,8 @@ pub struct Labels {
     by_text: HashMap<Box<[u8]>, u64>,
     in_order: BTreeMap<Box<[u8]>, u64>,
     generation: u64,
+    /// Some texts have the number of another one.
+    crowded: bool,
 }
 
 impl Labels {
@@ -36,13 +40,24 @@ impl Labels {
         self.generation
     }
 
+    /// Gives all texts new numbers if some have none of their own. To be called when a look is over, which
+    /// then wants another one: the generation has changed.
+    pub fn settle(&mut self) {
+        if self.crowded {
+            self.crowded = false;
+            self.spread();
+        }
+    }
+
+    /// Forgets all texts if they are too many. To be called before a look, never in one.
+    pub fn make_room(&mut self) {
+        if self.by_text.len() >= MOST {
+            *self = Self { generation: self.generation + 1, ..Self::default() };
+        }
+    }
+
     #[cold]
     fn insert(&mut self, text: &[u8]) -> u64 {
-        if self.by_text.len() >= MOST {
-            self.by_text.clear();
-            self.in_order.clear();
-            self.generation += 1;
-        }
         let key = folded(text);
         let below = self.in_order.range(..key.clone()).next_back().map(|(_, label)| *label);
         let above = self.in_order.range(key.clone()..).next().map(|(_, label)| *label);
@@ -52,17 +67,11 @@ impl Labels {
             (None, Some(above)) => above.checked_sub(STEP),
             (Some(below), Some(above)) => Some(below + (above - below) / 2).filter(|l| *l > below),
         };
-        let label = match label {
-            Some(label) => {
-                self.in_order.insert(key, label);
-                label
-            }
-            None => {
-                self.in_order.insert(key.clone(), 0);
-                self.spread();
-                self.in_order[&key]
-            }
-        };
+        let label = label.unwrap_or_else(|| {
+            self.crowded = true;
+            below.or(above).unwrap_or_default()
+        });
+        self.in_order.insert(key, label);
         self.by_text.insert(text.into(), label);
         label
     }
@@ -115,12 +124,29 @@ mod tests {
         for text in &texts {
             labels.label(text.as_bytes());
         }
-        assert!(labels.generation() > 0);
+        assert_eq!(labels.generation(), 0, "never within a look");
+        labels.settle();
+        assert_eq!(labels.generation(), 1, "once, however many had no room");
+        labels.settle();
+        assert_eq!(labels.generation(), 1);
         texts.extend(["a".to_owned(), "b".to_owned()]);
         let mut by_label = texts.clone();
         by_label.sort_by_key(|t| labels.label(t.as_bytes()));
         texts.sort();
         assert_eq!(by_label, texts);
         assert!(texts.iter().all(|t| labels.label(t.as_bytes()) < 1 << BITS));
+    }
+
+    #[test]
+    fn texts_are_forgotten_before_a_look_and_never_in_one() {
+        let mut labels = Labels::default();
+        for n in 0..=MOST {
+            labels.label(&n.to_be_bytes());
+        }
+        assert_eq!(labels.generation(), 0);
+        labels.settle();
+        let before = labels.generation();
+        labels.make_room();
+        assert_eq!((labels.generation(), labels.by_text.len()), (before + 1, 0));
     }
 }

@@ -1,6 +1,7 @@
 //! What a reader asks of a snapshot: which rows, in which order, in which columns.
 
 pub mod application;
+pub mod catalog;
 pub mod census;
 pub mod column;
 pub mod damping;

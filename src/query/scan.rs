@@ -136,19 +136,23 @@ struct Ended {
 impl Scan {
     /// Brings the answers up to this epoch.
     pub fn update(&mut self, snapshot: &Snapshot, question: &Question) -> Counts {
-        // New labels make all keys void; that happens once in a while.
-        for _ in 0..3 {
+        self.keyer.make_room();
+        let mut counts = Counts::default();
+        // New labels make all keys void; that happens once in a while. Another look meets the same texts,
+        // so it is the last one.
+        for _ in 0..2 {
             let asked = Some((question.serial, self.keyer.generation()));
             if self.asked != asked {
                 self.forget(snapshot);
             }
             self.asked = asked;
-            let counts = self.look(snapshot, question);
+            counts = self.look(snapshot, question);
+            self.keyer.settle();
             if self.asked.is_some_and(|(_, generation)| generation == self.keyer.generation()) {
-                return counts;
+                break;
             }
         }
-        Counts::default()
+        counts
     }
 
     /// Returns the key of a flow under the question that was asked last.
@@ -268,7 +272,7 @@ impl Scan {
         self.keyer.prepare(question.sort, question.around);
         self.hands.resize_with(MOST_THREADS, Hand::default);
         for hand in &mut self.hands {
-            hand.scratch.forget();
+            hand.scratch.prepare((question.serial, question.around.catalog.generation()));
             hand.namer.prepare(&self.keyer);
         }
         let mut counts = self.look_in_pieces(snapshot, question);
@@ -425,9 +429,6 @@ impl<'a> Look<'a> {
         let mut counts = Counts::default();
         for (n, (chunk, keys)) in chunks.iter_mut().zip(keys.chunks_mut(ROWS_A_CHUNK)).enumerate() {
             let place = (worker, first + n);
-            if self.tenants && chunk.seen.is_none() {
-                self.snapshot.prefetch_apps(worker, first + n);
-            }
             let seen = self.version(place);
             if chunk.seen != Some(seen) || chunk.until.since(self.now) == 0 {
                 *chunk = Chunk { seen: Some(seen), until: self.far, ..Chunk::default() };
@@ -454,7 +455,12 @@ impl<'a> Look<'a> {
     fn renew(&self, (worker, at): (usize, usize), chunk: &mut Chunk, keys: &mut [Key], hand: &mut Hand) {
         let Self { question, keyer, .. } = self;
         let tenants = if self.tenants { Tenants::With } else { Tenants::Without };
-        self.snapshot.look_at_some(worker, at, tenants, |bit, flow| {
+        let catalog = &question.around.catalog;
+        self.snapshot.look_at_some(worker, at, tenants, |bit, mut flow| {
+            if self.tenants {
+                let slot = at * ROWS_A_CHUNK + bit as usize;
+                flow.numbers = catalog.numbers(worker, slot, flow.facts.generation);
+            }
             if question.localhost == Localhost::Hide && is_localhost(&flow) {
                 chunk.hidden += 1;
                 return;

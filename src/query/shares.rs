@@ -24,10 +24,13 @@ pub struct Share {
 const MOST_SHARES: usize = 8;
 /// Of more rows than these hosts are not summed up for the head.
 const MOST_FOR_HOSTS: usize = 20_000;
+
 /// Returns who moves most: by process where owners are known, else by host.
 pub fn shares(snapshot: &Snapshot) -> Vec<Share> {
-    let knows_owners = snapshot.looks_for_owners() && snapshot.knows_owners();
-    if !knows_owners && snapshot.len() > MOST_FOR_HOSTS {
+    // Where there are too many hosts, that nobody is known is told, too.
+    let too_many_hosts = snapshot.len() > MOST_FOR_HOSTS;
+    let knows_owners = snapshot.looks_for_owners() && (snapshot.knows_owners() || too_many_hosts);
+    if !knows_owners && too_many_hosts {
         return Vec::new();
     }
     let mut rates: HashMap<GroupName, f64> = HashMap::new();
@@ -62,4 +65,36 @@ pub fn shares(snapshot: &Snapshot) -> Vec<Share> {
     shares.sort_unstable_by(|a, b| b.rate.total_cmp(&a.rate).then_with(|| a.name.cmp(&b.name)));
     shares.truncate(MOST_SHARES);
     shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::time::{Nanos, Stamp},
+        flow::entry::{Evidence, Roles},
+        snapshot::sample,
+    };
+
+    #[test]
+    fn v3_where_no_owner_is_known_and_hosts_are_many_that_is_told() {
+        for (rows, expected) in [(10, 8), (MOST_FOR_HOSTS + 1, 1)] {
+            let rows: Vec<_> = (0..rows as u32)
+                .map(|n| {
+                    let end = |n: u32| (std::net::IpAddr::V4(n.into()), 1000);
+                    let mut record = sample::record([end(0x0a00_0001), end(0x0b00_0000 + n)], 6);
+                    record.hot.roles = Roles::new(0, Evidence::Handshake, [true, false]);
+                    (record, [1.0, 2.0])
+                })
+                .collect();
+            let mut snapshot = sample::of_rows(&rows, Nanos::from_secs(1), Stamp(0));
+            snapshot.owner_method.method = "proc";
+            let shares = shares(&snapshot);
+            assert_eq!(shares.len(), expected);
+            if expected == 1 {
+                let all = Share { name: GroupName::Unknown, rate: 3.0 * rows.len() as f64 };
+                assert_eq!(shares, [all]);
+            }
+        }
+    }
 }

@@ -3,13 +3,17 @@
 use std::{
     collections::HashMap,
     fmt::Write as _,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crate::{
     base::time::{Nanos, Tick},
     dpi::{fact::Fact, service::Service},
     packet::key::{FlowKey, kind, proto},
+    process::owner::Owner,
     query::{
         application,
         column::{self, ColumnId, ServiceName},
@@ -18,7 +22,7 @@ use crate::{
         states::StateTable,
         texts::{Places, Texts},
     },
-    snapshot::flow_view::FlowView,
+    snapshot::{app::App, flow_view::FlowView},
 };
 
 /// What rows are sorted by.
@@ -151,6 +155,43 @@ pub struct Keyer {
     /// Numbers of the texts of the State column.
     states: Option<StateTable<u64>>,
     base: Tick,
+    known: Known,
+}
+
+/// Numbers of texts of what the catalog has a number for, and 1 more; 0 where that was not asked for yet.
+/// Threads write it at once, and all the same.
+#[derive(Default)]
+struct Known {
+    /// By what a flow speaks, and by what else the text depends on.
+    apps: Vec<[AtomicU64; 4]>,
+    owners: Vec<AtomicU64>,
+    /// Generations of texts and of the catalog.
+    of: [u64; 2],
+}
+
+impl Known {
+    fn prepare(&mut self, of: [u64; 2], [apps, owners]: [usize; 2]) {
+        if self.of != of {
+            *self = Self { of, ..Self::default() };
+        }
+        self.apps.resize_with(apps.max(self.apps.len()), Default::default);
+        self.owners.resize_with(owners.max(self.owners.len()), Default::default);
+    }
+}
+
+/// Returns what stands in `place`; what does not yet is asked for.
+#[inline]
+fn once(place: Option<&AtomicU64>, ask: impl FnOnce() -> u64) -> u64 {
+    let Some(place) = place else { return ask() };
+    // Relaxed: whoever asks gets the same number.
+    match place.load(Ordering::Relaxed) {
+        0 => {
+            let number = ask();
+            place.store(number + 1, Ordering::Relaxed);
+            number
+        }
+        known => known - 1,
+    }
 }
 
 /// What one thread knows of the numbers of texts.
@@ -193,8 +234,24 @@ impl Keyer {
         self.base = now;
     }
 
+    /// Gives texts without a number of their own one; the generation tells whether there were such.
+    pub fn settle(&self) {
+        self.labels().settle();
+    }
+
+    /// Makes room for further texts; the generation tells whether others were forgotten.
+    pub fn make_room(&self) {
+        self.labels().make_room();
+    }
+
     /// Makes what keys of one look need.
     pub fn prepare(&mut self, sort: Sort, around: &Surroundings) {
+        let of = [self.generation(), around.catalog.generation()];
+        match sort.by {
+            SortBy::Application => self.known.prepare(of, [around.catalog.ends()[0], 0]),
+            SortBy::Process => self.known.prepare(of, [0, around.catalog.ends()[1]]),
+            _ => {}
+        }
         if sort.by == SortBy::State {
             // All at once and anew: numbers of texts may have become void.
             let mut labels = self.labels();
@@ -262,6 +319,14 @@ impl Keyer {
     /// Label and fact; what is unknown comes last.
     fn application(&self, flow: &FlowView, namer: &mut Namer) -> u64 {
         let Some(app) = flow.app else { return UNKNOWN };
+        let called = 1 - flow.hot.roles.initiator();
+        let variant = usize::from(application::is_https_port(flow.hot.key.ports)) << 1 | called;
+        let known = self.known.apps.get(flow.numbers.app as usize).filter(|_| flow.numbers.app != 0);
+        once(known.map(|variants| &variants[variant]), || self.application_of(app, flow, called, namer))
+    }
+
+    #[cold]
+    fn application_of(&self, app: &App, flow: &FlowView, called: usize, namer: &mut Namer) -> u64 {
         let Namer { texts, text, .. } = namer;
         // The usual case without making the column's text.
         if matches!(app.service, Some(Service::Tls | Service::Quic))
@@ -274,7 +339,7 @@ impl Keyer {
                 self.labels().label(text.as_bytes())
             });
         }
-        *text = application::application(app, flow.hot.key.ports, 1 - flow.hot.roles.initiator());
+        *text = application::application(app, flow.hot.key.ports, called);
         match text.is_empty() {
             true => UNKNOWN,
             false => texts.number([b"", text.as_bytes()], || self.labels().label(text.as_bytes())),
@@ -284,6 +349,12 @@ impl Keyer {
     /// Name, then number; what is unknown comes last.
     fn process(&self, flow: &FlowView, namer: &mut Namer) -> u64 {
         let Some(owner) = flow.owner else { return UNKNOWN };
+        let known = self.known.owners.get(flow.numbers.owner as usize).filter(|_| flow.numbers.owner != 0);
+        once(known, || self.process_of(owner, namer))
+    }
+
+    #[cold]
+    fn process_of(&self, owner: &Owner, namer: &mut Namer) -> u64 {
         let place = std::ptr::from_ref(owner).addr();
         let Namer { owners, text, .. } = namer;
         *owners.entry(place).or_insert_with(|| {

@@ -69,13 +69,21 @@ impl StateTable<bool> {
     }
 
     fn beside(&self, flow: &FlowView) -> bool {
+        let value = |state: FlowState| self.fixed[state as usize];
+        if value(FlowState::Established) {
+            return true;
+        }
+        if !value(FlowState::DnsResponse) && !value(FlowState::DnsQuery) {
+            // No need to look at what it speaks.
+            return false;
+        }
         let inside = flow.app.filter(|app| app.service == Some(Service::Dns)).map(|app| {
             match app.first(Fact::DnsAnswered) {
                 Some(_) => FlowState::DnsResponse,
                 None => FlowState::DnsQuery,
             }
         });
-        self.fixed[FlowState::Established as usize] || inside.is_some_and(|state| self.fixed[state as usize])
+        inside.is_some_and(value)
     }
 }
 

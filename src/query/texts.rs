@@ -32,7 +32,7 @@ struct Slot {
 
 impl Default for Texts {
     fn default() -> Self {
-        Self { slots: Vec::new(), bytes: Vec::new(), len: 0, seed: RandomState::new().hash_one(ODD) }
+        Self { slots: Vec::new(), bytes: Vec::new(), len: 0, seed: seed() }
     }
 }
 
@@ -46,7 +46,7 @@ impl Texts {
 
     /// Returns the number of a text in two parts; that of a new one is asked for.
     pub fn number(&mut self, parts: [&[u8]; 2], new: impl FnOnce() -> u64) -> u64 {
-        let hash = self.hash(parts);
+        let hash = hash(self.seed, parts);
         match self.find(hash, parts) {
             Some(number) => number,
             None => {
@@ -101,22 +101,6 @@ impl Texts {
         self.slots.iter().filter(|slot| slot.hash != 0).for_each(|slot| place(&mut slots, *slot));
         self.slots = slots;
     }
-
-    /// Never 0.
-    #[inline]
-    fn hash(&self, parts: [&[u8]; 2]) -> u64 {
-        let mut sum = self.seed;
-        for part in parts {
-            let (words, rest) = part.as_chunks::<8>();
-            for word in words {
-                sum = stir(sum, u64::from_le_bytes(*word));
-            }
-            let mut last = [0; 8];
-            last[..rest.len()].copy_from_slice(rest);
-            sum = stir(sum, u64::from_le_bytes(last) ^ (part.len() as u64) << 57);
-        }
-        sum | 1 << 63
-    }
 }
 
 fn place(slots: &mut [Slot], slot: Slot) {
@@ -126,6 +110,27 @@ fn place(slots: &mut [Slot], slot: Slot) {
         at = (at + 1) & mask;
     }
     slots[at] = slot;
+}
+
+/// Returns a seed that nobody can guess.
+pub fn seed() -> u64 {
+    RandomState::new().hash_one(ODD)
+}
+
+/// Returns the hash of a text in two parts; never 0.
+#[inline]
+pub fn hash(seed: u64, parts: [&[u8]; 2]) -> u64 {
+    let mut sum = seed;
+    for part in parts {
+        let (words, rest) = part.as_chunks::<8>();
+        for word in words {
+            sum = stir(sum, u64::from_le_bytes(*word));
+        }
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        sum = stir(sum, u64::from_le_bytes(last) ^ (part.len() as u64) << 57);
+    }
+    sum | 1 << 63
 }
 
 /// Both halves of a product, folded (as wyhash does).

@@ -39,6 +39,18 @@ pub struct FlowView<'a> {
     pub silence: Nanos,
     /// Why it ended.
     pub end: Option<EndReason>,
+    /// What the reader that looks calls the two things above.
+    pub numbers: Numbers,
+}
+
+/// Numbers that a reader gives to what flows speak and to who owns them, so that it asks once for all
+/// flows that have the same; 0 where it gave none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Of what it speaks.
+    pub app: u32,
+    /// Of who owns it.
+    pub owner: u32,
 }
 
 impl<'a> FlowView<'a> {
@@ -55,6 +67,7 @@ impl<'a> FlowView<'a> {
             owner,
             silence: Nanos(0),
             end: record.end,
+            numbers: Numbers::default(),
         }
     }
 

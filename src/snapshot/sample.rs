@@ -49,6 +49,8 @@ pub fn of_rows_changed(rows: &[(FlowRecord, [f32; 2])], changed: usize, now: Nan
 /// the second.
 fn build(rows: &[(FlowRecord, [f32; 2])], versions: (usize, u32), now: Nanos, wall: Stamp) -> Snapshot {
     let len = rows.len();
+    // Where rows stay the same, so does what is known of them.
+    let tenants = if versions.0 == 0 { versions.1 } else { 0 };
     let live = rows.iter().filter(|(r, _)| r.hot.is_live());
     let mut flows = Volume::default();
     let mut totals = Totals { opened: len as u64, ..Totals::default() };
@@ -75,8 +77,8 @@ fn build(rows: &[(FlowRecord, [f32; 2])], versions: (usize, u32), now: Nanos, wa
             extensions: freeze(rows.iter().map(|(r, _)| r.wide.extension), len, versions),
         }),
         rates: RateList { shown: rates.clone(), seen: rates, versions: Vec::new() },
-        apps: SideView::default(),
-        owners: SideView::default(),
+        apps: SideView::counted_from(tenants),
+        owners: SideView::counted_from(tenants),
     };
     Snapshot {
         epoch: Epoch(1),

@@ -18,14 +18,18 @@ type Chunk<T> = [Tenant<T>; CHUNK];
 
 /// What is known of the flow that has, or had, a slot.
 #[derive(Debug)]
-struct Tenant<T> {
-    generation: u32,
-    value: Option<Arc<T>>,
+pub struct Tenant<T> {
+    /// Which of the slot's flows it is.
+    pub generation: u32,
+    /// How often the slot was opened for writing: what has the same number here is the same.
+    pub version: u32,
+    /// What is known of it.
+    pub value: Option<Arc<T>>,
 }
 
 impl<T> Clone for Tenant<T> {
     fn clone(&self) -> Self {
-        Self { generation: self.generation, value: self.value.clone() }
+        Self { generation: self.generation, version: self.version, value: self.value.clone() }
     }
 }
 
@@ -35,24 +39,33 @@ pub struct SideView<T> {
     chunks: Vec<Option<Arc<Chunk<T>>>>,
     /// How often each chunk was opened for writing.
     versions: Vec<u32>,
+    /// Where that is counted from.
+    base: u32,
 }
 
 impl<T> Default for SideView<T> {
     fn default() -> Self {
-        Self { chunks: Vec::new(), versions: Vec::new() }
+        Self::counted_from(0)
     }
 }
 
 impl<T> Clone for SideView<T> {
     fn clone(&self) -> Self {
-        Self { chunks: self.chunks.clone(), versions: self.versions.clone() }
+        Self { chunks: self.chunks.clone(), versions: self.versions.clone(), base: self.base }
     }
 }
 
 impl<T> SideView<T> {
+    /// Returns one without values whose versions begin at `base`: nothing in it counts as the same as what stands
+    /// in a view with another base.
+    pub fn counted_from(base: u32) -> Self {
+        Self { chunks: Vec::new(), versions: Vec::new(), base }
+    }
+
     /// Says what is known of the flow of a slot and generation.
     pub fn put(&mut self, slot: u32, generation: u32, value: Arc<T>) {
-        *self.tenant(slot) = Tenant { generation, value: Some(value) };
+        let tenant = self.tenant(slot);
+        (tenant.generation, tenant.value) = (generation, Some(value));
     }
 
     /// Returns whether anything is, or was, known of some flow.
@@ -66,11 +79,10 @@ impl<T> SideView<T> {
     }
 
     /// Returns what is known of the flows of a chunk of slots, whose flows may have gone.
-    pub fn near(&self, start: usize, slots: usize) -> impl Iterator<Item = &T> {
+    pub fn near(&self, start: usize, slots: usize) -> &[Tenant<T>] {
         let chunk = self.chunks.get(start / CHUNK).and_then(Option::as_ref);
         let first = start % CHUNK;
-        let part = chunk.map_or(&[][..], |chunk| &chunk[first..(first + slots).min(CHUNK)]);
-        part.iter().filter_map(|tenant| tenant.value.as_deref())
+        chunk.map_or(&[][..], |chunk| &chunk[first..(first + slots).min(CHUNK)])
     }
 
     /// Returns what is known of the flow of a slot and generation.
@@ -154,12 +166,14 @@ impl<T> SideView<T> {
         let at = slot as usize / CHUNK;
         if at >= self.chunks.len() {
             self.chunks.resize(at + 1, None);
-            self.versions.resize(at + 1, 0);
+            self.versions.resize(at + 1, self.base);
         }
         self.versions[at] = self.versions[at].wrapping_add(1);
-        let chunk = self.chunks[at]
-            .get_or_insert_with(|| Arc::new(std::array::from_fn(|_| Tenant { generation: 0, value: None })));
-        &mut Arc::make_mut(chunk)[slot as usize % CHUNK]
+        let empty = |_| Tenant { generation: 0, version: self.base, value: None };
+        let chunk = self.chunks[at].get_or_insert_with(|| Arc::new(std::array::from_fn(empty)));
+        let tenant = &mut Arc::make_mut(chunk)[slot as usize % CHUNK];
+        tenant.version = tenant.version.wrapping_add(1);
+        tenant
     }
 }
 

@@ -17,7 +17,13 @@ use crate::{
         table::FrozenFlows,
     },
     process::{lookup::OwnerStatus, owner::Owner},
-    snapshot::{app::App, flow_view::FlowView, history::History, row::Row, side::SideView},
+    snapshot::{
+        app::App,
+        flow_view::{FlowView, Numbers},
+        history::History,
+        row::Row,
+        side::{SideView, Tenant},
+    },
 };
 
 /// Where a row stands in a [`Snapshot`]; valid for that snapshot only. Ordered by worker and slot.
@@ -266,9 +272,20 @@ impl Snapshot {
 
     /// Starts loading what a chunk's flows speak.
     pub fn prefetch_apps(&self, worker: usize, chunk: usize) {
-        let apps = &self.workers[worker].apps;
-        apps.near(chunk * CHUNK, CHUNK).for_each(|app| prefetch(app));
-        apps.near(chunk * CHUNK, CHUNK).for_each(|app| prefetch(app.in_one_piece().as_ptr()));
+        let apps = || self.app_tenants(worker, chunk).iter().filter_map(|tenant| tenant.value.as_deref());
+        apps().for_each(|app| prefetch(app));
+        apps().for_each(|app| prefetch(app.in_one_piece().as_ptr()));
+    }
+
+    /// Returns what the flows of a chunk's slots speak, or spoke, slot by slot; nothing where that was
+    /// never known of any.
+    pub fn app_tenants(&self, worker: usize, chunk: usize) -> &[Tenant<App>] {
+        self.workers[worker].apps.near(chunk * CHUNK, CHUNK)
+    }
+
+    /// Returns who owns, or owned, the flows of a chunk's slots; see [`Snapshot::app_tenants`].
+    pub fn owner_tenants(&self, worker: usize, chunk: usize) -> &[Tenant<Owner>] {
+        self.workers[worker].owners.near(chunk * CHUNK, CHUNK)
     }
 
     /// Returns whether some row of a chunk moved bytes within the last second.
@@ -332,6 +349,7 @@ impl Snapshot {
                 owner: if with { owners.get(slot, generation).map(|owner| &**owner) } else { None },
                 silence: hot.silence(now),
                 end: None,
+                numbers: Numbers::default(),
             };
             each(i as u32, flow);
         }
@@ -357,6 +375,7 @@ impl Snapshot {
             owner: view.owners.get(slot, facts.generation).map(|owner| &**owner),
             silence: hot.silence(self.now.tick()),
             end: None,
+            numbers: Numbers::default(),
         }
     }
 

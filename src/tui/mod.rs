@@ -86,6 +86,8 @@ pub struct ScreenOptions<'a> {
     pub keep_columns: KeepColumns,
     /// Lets other threads go before the one that calls it.
     pub give_way: fn(),
+    /// Lets the one that calls it go before other threads: who draws, and who reads the keys.
+    pub come_first: fn(),
     /// Writes the frames of rows.
     pub record: Record,
     /// Writes a line to the log.
@@ -139,7 +141,9 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
     let app = App::new(std::mem::take(&mut options.setup));
     let answers = answers(running, &app, &options);
     let asks = threads::start(0, answers, &sender).map_err(ScreenError::Start)?;
-    threads::start_input(&sender, options.background).map_err(ScreenError::Start)?;
+    threads::start_input(&sender, options.background, options.come_first).map_err(ScreenError::Start)?;
+    // Behind the start of the others, which would be like it.
+    (options.come_first)();
     let stopped = move || stop.load(Ordering::SeqCst);
     let stop_recording = Arc::default();
     Loop { app, screen, asks, sender, events, options, run: 0, stop_recording }.run(stopped)

@@ -56,16 +56,17 @@ pub fn of_row(row: &Row, by: SortBy, look: &Look) -> String {
     }
 }
 
-/// Returns the term that holds for the rows of a group.
-pub fn of_group(name: &GroupName) -> String {
-    match name {
+/// Returns the term that holds for the rows of a group; `None` for those that have no rows any more.
+pub fn of_group(name: &GroupName) -> Option<String> {
+    Some(match name {
+        GroupName::Gone => return None,
         GroupName::Host(address) => format!("dst:={address}"),
         GroupName::Process(name) => is("process", name),
         GroupName::Kernel => is("process", "kernel"),
         GroupName::Forwarded => "dir:fwd".into(),
         GroupName::Unknown => "!process:/./ !dir:fwd".into(),
         GroupName::NotLooked => "!process:/./".into(),
-    }
+    })
 }
 
 fn is(keyword: &str, value: &str) -> String {
@@ -164,9 +165,10 @@ mod tests {
             GroupName::Unknown,
             GroupName::NotLooked,
         ] {
-            let term = of_group(&name);
+            let term = of_group(&name).unwrap();
             assert!(parse(&term).is_ok_and(|p| p.expr.is_some() && p.incomplete.is_none()), "{term}");
         }
+        assert_eq!(of_group(&GroupName::Gone), None);
         assert_eq!(joined("a or b", "c"), "(a or b) c");
         assert_eq!(joined(" ", "c"), "c");
         assert_eq!(joined("a", "c"), "a c");

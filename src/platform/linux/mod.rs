@@ -28,7 +28,9 @@ pub use output::{reader_gone, reader_keeps_up};
 pub use owners::listening::listening;
 pub use placement::placement_of;
 pub use privileges::check_capture;
-pub use resources::{advise_huge_pages as advise, give_way, self_usage, thread_times, usable_memory};
+pub use resources::{
+    advise_huge_pages as advise, come_first, give_way, self_usage, thread_times, usable_memory,
+};
 pub use terminal::terminal_background;
 
 use super::OwnerMethod;

@@ -1,5 +1,5 @@
 //! What the process may use and what it uses: memory and time.
-#![expect(unsafe_code, reason = "madvise, getrusage, sysconf, setpriority")]
+#![expect(unsafe_code, reason = "madvise, getrusage, sysconf, setpriority, sched_setattr")]
 
 use std::fs;
 
@@ -98,6 +98,37 @@ pub fn self_usage() -> SelfUsage {
 pub fn give_way() {
     // SAFETY: numbers only; 0 is the calling thread on Linux.
     let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 5) };
+    set_slice(0);
+}
+
+/// Lets the calling thread go before others as soon as it has something to do: it gets as much of a core as
+/// they, but in slices of 0.3 ms, and who asks for short slices is let in at once (Linux 6.12, EEVDF; earlier
+/// ones take no notice). For those who do little and whom somebody waits for.
+pub fn come_first() {
+    set_slice(300_000);
+}
+
+/// Sets the length of the calling thread's slices in ns; 0 is the usual one. Its weight stays.
+fn set_slice(ns: u64) {
+    /// `struct sched_attr` of sched_setattr(2), its first version.
+    #[repr(C)]
+    struct SchedAttr {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+    // SAFETY: numbers only; 0 is the calling thread on Linux.
+    let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+    let policy = libc::SCHED_OTHER as u32;
+    let size = size_of::<SchedAttr>() as u32;
+    let attr = SchedAttr { size, policy, flags: 0, nice, priority: 0, runtime: ns, deadline: 0, period: 0 };
+    // SAFETY: `attr` is valid for reading and says its own size.
+    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
 }
 
 /// Returns the names of this process's threads and the CPU time of each in ns (`schedstat`, its first

@@ -24,7 +24,8 @@ pub struct AddressWord {
 
 #[derive(Clone, Debug)]
 struct V4 {
-    pieces: Vec<[bool; 256]>,
+    /// For each place of an octet and each octet, bit n says that it suits a word that begins in octet n.
+    starts: Box<[[u8; 256]; 4]>,
     /// The last piece ends the address, and the port begins so.
     port: Option<NumberSet>,
 }
@@ -101,20 +102,27 @@ impl V4 {
             let mut digits = itoa::Buffer::new();
             std::array::from_fn(|octet| holds(digits.format(octet as u8)))
         };
-        let pieces = pieces.iter().enumerate().map(table).collect();
+        let pieces: Vec<[bool; 256]> = pieces.iter().enumerate().map(table).collect();
         let port = port.map(|port| NumberSet::of_text(|digits| digits.starts_with(port.as_bytes())));
-        Some(Self { pieces, port })
+        let first = if port.is_some() { 3 - last } else { 0 };
+        let mut starts = Box::new([[0; 256]; 4]);
+        for (place, octets) in starts.iter_mut().enumerate() {
+            for (octet, bits) in octets.iter_mut().enumerate() {
+                for start in first..=3 - last {
+                    let piece = place.checked_sub(start).and_then(|n| pieces.get(n));
+                    *bits |= u8::from(piece.is_none_or(|piece| piece[octet])) << start;
+                }
+            }
+        }
+        Some(Self { starts, port })
     }
 
+    #[inline]
     fn is_in(&self, address: u32, port: impl FnOnce() -> Option<u16>) -> bool {
-        let octets = address.to_be_bytes();
-        let at =
-            |start: usize| self.pieces.iter().zip(&octets[start..]).all(|(piece, o)| piece[usize::from(*o)]);
-        let latest = octets.len() - self.pieces.len();
-        match &self.port {
-            Some(ports) => at(latest) && port().is_some_and(|port| ports.has(port)),
-            None => (0..=latest).any(at),
-        }
+        let [a, b, c, d] = address.to_be_bytes().map(usize::from);
+        let [first, second, third, fourth] = &*self.starts;
+        first[a] & second[b] & third[c] & fourth[d] != 0
+            && self.port.as_ref().is_none_or(|ports| port().is_some_and(|port| ports.has(port)))
     }
 }
 

@@ -1,8 +1,11 @@
 //! Whether a flow is in a filter, and how long the answer holds.
 
+use std::sync::Arc;
+
 use crate::{
     base::time::{Nanos, Stamp, Tick},
     query::{
+        catalog::Catalog,
         column::ServiceName,
         filter::{
             Expr, Field, Test, matching,
@@ -25,6 +28,8 @@ pub struct Surroundings {
     pub wall: Stamp,
     /// Its engine time.
     pub now: Tick,
+    /// What the numbers of flows mean.
+    pub catalog: Arc<Catalog>,
 }
 
 /// What of a flow, beside its records, an answer depends on.
@@ -204,6 +209,7 @@ mod tests {
             interfaces: vec!["eth0".into()],
             wall: Stamp(100_000_000_000),
             now: Tick(1000),
+            ..Surroundings::default()
         }
     }
 

@@ -43,7 +43,7 @@ pub enum Field {
 impl Field {
     /// Returns whether its texts are all from what the flow speaks.
     pub fn is_of_payload(self) -> bool {
-        matches!(self, Self::Sni | Self::Ssh | Self::App | Self::Mac | Self::Alpn | Self::Dns | Self::Http)
+        matches!(self, Self::Sni | Self::Ssh | Self::App | Self::Alpn | Self::Dns | Self::Http)
     }
 }
 

@@ -57,10 +57,12 @@ pub enum Node {
     /// An address lies in a network.
     Network(Field, IpAddr, u8),
     /// An address, or a name of it, contains a word.
-    Address(Field, AddressWord, Needle),
+    Address(Field, AddressWord, Needle, usize),
     /// A text of the owner.
     Owner(Field, Probe, usize),
-    /// Any text of a field.
+    /// Any text of what it speaks.
+    App(Field, Probe, usize),
+    /// Any other text of a field.
     Text(Field, Probe),
     /// Any text of the flow contains a word.
     Word(Box<Word>),
@@ -115,11 +117,17 @@ pub struct Scratch {
     /// Text in the making.
     pub text: String,
     memos: Vec<Memo>,
+    /// The question that answers are for, and the generation of the catalog.
+    of: (u64, u64),
 }
 
-/// Answers by owner, found by the place of what is known of it, and by interface.
+/// Answers by what flows have in common.
 #[derive(Default)]
 struct Memo {
+    /// By number in the catalog; 1 is no, 2 is yes.
+    apps: Vec<u8>,
+    known_owners: Vec<u8>,
+    /// Of owners without a number, by the place of what is known of them.
     owners: Vec<(usize, bool)>,
     interfaces: Vec<Option<bool>>,
 }
@@ -133,6 +141,19 @@ impl Scratch {
         self.memos.clear();
     }
 
+    /// Forgets what does not hold in another look at the catalog's flows, for a question of this number and a
+    /// catalog of this generation.
+    pub fn prepare(&mut self, of: (u64, u64)) {
+        if self.of != of {
+            self.of = of;
+            return self.forget();
+        }
+        for memo in &mut self.memos {
+            memo.owners.clear();
+            memo.interfaces.clear();
+        }
+    }
+
     fn memo(&mut self, number: usize) -> (&mut Memo, &mut String) {
         if number >= self.memos.len() {
             self.memos.resize_with(number + 1, Memo::default);
@@ -141,8 +162,29 @@ impl Scratch {
     }
 }
 
+/// Returns the answer for a number, which is asked for once.
+#[inline]
+fn once(answers: &mut Vec<u8>, number: u32, end: usize, ask: impl FnOnce() -> bool) -> bool {
+    let number = number as usize;
+    if number == 0 || number >= end {
+        return ask();
+    }
+    if number >= answers.len() {
+        answers.resize(end, 0);
+    }
+    if answers[number] == 0 {
+        answers[number] = 1 + u8::from(ask());
+    }
+    answers[number] == 2
+}
+
 impl Memo {
-    fn owner(&mut self, owner: &Owner, ask: impl FnOnce(&Owner) -> bool) -> bool {
+    fn owner(&mut self, flow: &FlowView, around: &Surroundings, ask: impl FnOnce(&Owner) -> bool) -> bool {
+        let Some(owner) = flow.owner else { return false };
+        if flow.numbers.owner != 0 {
+            let end = around.catalog.ends()[1];
+            return once(&mut self.known_owners, flow.numbers.owner, end, || ask(owner));
+        }
         let place = std::ptr::from_ref(owner).addr();
         self.owners.resize(MEMO, (0, false));
         let slot = &mut self.owners[(place >> 4 ^ place >> 14) % MEMO];
@@ -150,6 +192,11 @@ impl Memo {
             *slot = (place, ask(owner));
         }
         slot.1
+    }
+
+    fn app(&mut self, flow: &FlowView, around: &Surroundings, ask: impl FnOnce(&App) -> bool) -> bool {
+        let Some(app) = flow.app else { return false };
+        once(&mut self.apps, flow.numbers.app, around.catalog.ends()[0], || ask(app))
     }
 
     fn interface(&mut self, number: u16, ask: impl FnOnce() -> bool) -> bool {
@@ -192,7 +239,7 @@ impl Node {
             Self::Number(..) | Self::Range(..) | Self::Network(..) | Self::Service(_) => 2,
             Self::Owner(..) => 10,
             Self::Address(..) => 20,
-            Self::Word(_) => 60,
+            Self::App(..) | Self::Word(_) => 30,
             Self::Text(..) => 100,
         }
     }
@@ -230,7 +277,7 @@ impl Node {
                 Self::Word(Box::new(Word::new(&word, services, new_memo())))
             }
             (Field::Local | Field::Remote | Field::Host, Test::Contains(word)) => {
-                Self::Address(field, AddressWord::new(&word, false), Needle::new(&word))
+                Self::Address(field, AddressWord::new(&word, false), Needle::new(&word), new_memo())
             }
             (field, test) => {
                 let probe = Probe::of(test);
@@ -248,6 +295,7 @@ impl Node {
                     (Field::Process | Field::User | Field::Container | Field::Pid, _) => {
                         Self::Owner(field, probe, new_memo())
                     }
+                    _ if field.is_of_payload() => Self::App(field, probe, new_memo()),
                     _ => Self::Text(field, probe),
                 }
             }
@@ -281,43 +329,54 @@ impl Node {
                 numbers(*field, flow, around, &mut |n| n >= *low as f64 && n <= *high as f64)
             }
             Self::Network(field, network, prefix) => in_network(*field, flow, *network, *prefix),
-            Self::Address(field, word, needle) => {
+            Self::Address(field, word, needle, memo) => {
                 let mut is_in = |end: usize| word.is_in(flow, end, &mut scratch.text);
                 let found = match field {
                     Field::Local => is_in(flow.local()),
                     Field::Remote => is_in(flow.remote()),
                     _ => is_in(0) || is_in(1),
                 };
+                if found || *field == Field::Local {
+                    return found;
+                }
                 // Names; the address was no text that contains the word.
-                found
-                    || *field != Field::Local
-                        && flow
-                            .app
-                            .is_some_and(|app| !app.names.is_empty() || needle.is_in(app.in_one_piece()))
-                        && any_text(*field, flow, around, &mut scratch.text, &mut |t| needle.is_in(t))
-            }
-            Self::Owner(field, probe, memo) => flow.owner.is_some_and(|owner| {
                 let (memo, text) = scratch.memo(*memo);
-                memo.owner(owner, |_| any_text(*field, flow, around, text, &mut |t| probe.holds(t)))
-            }),
+                memo.app(flow, around, |app| may_contain(app, needle, flow, around))
+                    && any_text(*field, flow, around, text, &mut |t| needle.is_in(t))
+            }
+            Self::Owner(field, probe, memo) => {
+                let (memo, text) = scratch.memo(*memo);
+                memo.owner(flow, around, |_| any_text(*field, flow, around, text, &mut |t| probe.holds(t)))
+            }
+            Self::App(field, probe, memo) => {
+                let (memo, text) = scratch.memo(*memo);
+                memo.app(flow, around, |app| {
+                    let is_hopeless = match probe {
+                        Probe::Never => true,
+                        // Labels are no values.
+                        Probe::Contains(needle) => {
+                            *field != Field::App && !may_contain(app, needle, flow, around)
+                        }
+                        _ => false,
+                    };
+                    !is_hopeless && any_text(*field, flow, around, text, &mut |t| probe.holds(t))
+                })
+            }
+            Self::Text(_, Probe::Never) => false,
             Self::Text(field, probe) => {
-                let is_hopeless = match probe {
-                    Probe::Never => true,
-                    Probe::Contains(needle) => {
-                        field.is_of_payload() && !flow.app.is_some_and(|app| may_contain(app, needle, *field))
-                    }
-                    _ => false,
-                };
-                !is_hopeless && any_text(*field, flow, around, &mut scratch.text, &mut |t| probe.holds(t))
+                any_text(*field, flow, around, &mut scratch.text, &mut |t| probe.holds(t))
             }
             Self::Word(word) => word.holds(flow, around, scratch),
         }
     }
 }
 
-/// Returns whether a search through single values is worth while.
-fn may_contain(app: &App, needle: &Needle, field: Field) -> bool {
-    field == Field::App || needle.is_in(app.in_one_piece())
+/// Returns whether a search through single values and names is worth while.
+fn may_contain(app: &App, needle: &Needle, flow: &FlowView, around: &Surroundings) -> bool {
+    match around.catalog.text(flow.numbers.app) {
+        Some(text) => needle.is_in(text),
+        None => !app.names.is_empty() || needle.is_in(app.in_one_piece()),
+    }
 }
 
 impl Probe {
@@ -378,24 +437,24 @@ impl Word {
         {
             return true;
         }
-        if flow.app.is_some_and(|app| self.is_in_app(app)) {
-            return true;
-        }
         let (memo, text) = scratch.memo(self.memo);
-        if let Some(owner) = flow.owner
-            && memo.owner(owner, |owner| any_owner_text(owner, text, &mut |t| self.needle.is_in(t)))
-        {
-            return true;
-        }
-        memo.interface(flow.hot.iface.0, || {
-            interface(flow, around).is_some_and(|name| self.needle.is_in(name.as_bytes()))
-        })
+        memo.app(flow, around, |app| self.is_in_app(app, flow, around))
+            || memo.owner(flow, around, |owner| any_owner_text(owner, text, &mut |t| self.needle.is_in(t)))
+            || memo.interface(flow.hot.iface.0, || {
+                interface(flow, around).is_some_and(|name| self.needle.is_in(name.as_bytes()))
+            })
     }
 
-    fn is_in_app(&self, app: &App) -> bool {
-        app.service.is_some_and(|service| self.labels[service as usize])
-            || self.needle.is_in(app.in_one_piece()) && app.facts().any(|(_, value)| self.needle.is_in(value))
-            || app.names.all().any(|known| self.needle.is_in(&known.name))
+    fn is_in_app(&self, app: &App, flow: &FlowView, around: &Surroundings) -> bool {
+        // Mostly what lies in the catalog answers.
+        let service = match around.catalog.service(flow.numbers.app) {
+            Some(known) => known,
+            None => app.service,
+        };
+        service.is_some_and(|service| self.labels[service as usize])
+            || may_contain(app, &self.needle, flow, around)
+                && (app.facts().any(|(_, value)| self.needle.is_in(value))
+                    || app.names.all().any(|known| self.needle.is_in(&known.name)))
     }
 }
 

@@ -53,6 +53,10 @@ impl App {
             }
             Action::Clear if pending == Some(Action::Clear) => {
                 self.cleared = self.view.as_ref().map_or(0, |v| v.ended_end);
+                // A selected row that has ended goes with them.
+                if self.selected_row().is_some_and(|row| row.end.is_some()) {
+                    self.cursor = Cursor::At(self.selected);
+                }
                 self.changed();
                 self.say("ended rows are cleared", Role::Plain);
             }
@@ -163,7 +167,9 @@ impl App {
             Some(GroupLine::Group { group, .. }) => group.name.clone(),
             Some(GroupLine::More { of, .. }) => of.clone(),
         };
-        let term = terms::of_group(&name);
+        let Some(term) = terms::of_group(&name) else {
+            return self.say("these have ended and have no rows; on Overview, t shows them", Role::Plain);
+        };
         let filter = terms::joined(self.filter.text(), &term);
         self.came_from_group = Some((self.tab, self.grouping, self.filter.text().to_owned()));
         (self.tab, self.grouping) = (Tab::Overview, None);

@@ -60,18 +60,15 @@ fn add_owner(first: &mut Strip, second: &mut Strip, app: &App, row: &Row, width:
 fn add_life(strip: &mut Strip, app: &App, row: &Row) {
     let state = format!("{} {}", column::protocol(row), row.state_text());
     strip.left(6, [app.run(Role::Plain, state)]);
-    if let Some((at, reason)) = app.gone().filter(|k| k.row.id == row.id).and_then(|k| k.ended) {
+    let kept = app.gone().filter(|k| k.row.id == row.id).and_then(|k| k.ended);
+    if let Some((at, reason)) = kept.or_else(|| Some((table::end_of(row)?, row.end))) {
         let why = match reason {
-            Some(EndReason::Fin) => " (FIN)",
-            Some(EndReason::Rst) => " (RST)",
-            Some(EndReason::Timeout) => " (timeout)",
-            _ => "",
+            Some(EndReason::Fin) => " (FIN)".to_owned(),
+            Some(EndReason::Rst) => " (RST)".to_owned(),
+            Some(reason) => format!(" ({})", reason.key()),
+            None => String::new(),
         };
         strip.left(8, [app.run(Role::Warn, format!("ended {}{why}", clock(app, at)))]);
-    }
-    if let Some(at) = table::end_of(row) {
-        let why = row.end.map_or("", |end| end.key());
-        strip.left(8, [app.run(Role::Warn, format!("ended {} ({why})", clock(app, at)))]);
     }
     let wall = app.look(0).wall;
     let age = wall.since(row.first);

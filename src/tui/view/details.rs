@@ -156,11 +156,13 @@ fn draw_card(buf: &mut Buffer, area: Rect, app: &App, card: &Card, cursor: Optio
 
 fn draw_field(buf: &mut Buffer, area: Rect, app: &App, (label, value): &(&str, String), selected: bool) {
     let theme = &app.setup.theme;
-    let label = text::clip(label, 14, app.setup.signs.ellipsis);
-    buf.set_stringn(area.x + 1, area.y, &*label, 14, theme.style(Role::Dim));
-    let room = usize::from(area.width.saturating_sub(17));
+    // Names of facts are longer than those of fields.
+    let label = text::clip(label, 18, app.setup.signs.ellipsis);
+    let behind = (text::width(&label) as u16 + 1).max(15);
+    buf.set_stringn(area.x + 1, area.y, &*label, 18, theme.style(Role::Dim));
+    let room = usize::from(area.width.saturating_sub(behind + 2));
     let value = text::clip(value, room, app.setup.signs.ellipsis);
-    buf.set_stringn(area.x + 16, area.y, &*value, room, theme.style(Role::Plain));
+    buf.set_stringn(area.x + 1 + behind, area.y, &*value, room, theme.style(Role::Plain));
     if selected {
         buf.set_style(area, theme.band());
     }

@@ -44,7 +44,14 @@ pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &mut App) {
             let owners = &view.owner_method;
             // Not the best way: the losses' line says why.
             let role = if owners.reason.is_some() { Role::Warn } else { Role::Dim };
-            strip.right(3, [app.run(role, format!("owners {}", owners.method))]);
+            let text = match area.width {
+                ..100 if owners.is_off() => String::new(),
+                ..100 => owners.method.to_owned(),
+                _ => format!("owners {}", owners.method),
+            };
+            if !text.is_empty() {
+                strip.right(3, [app.run(role, text)]);
+            }
         }
         for (weight, text) in self::chips(app, area.width) {
             strip.right(weight, [app.run(Role::Warn, text)]);
@@ -201,7 +208,8 @@ fn top(app: &App, view: &View, width: u16) -> Strip {
     let by_host = matches!(view.top.first(), Some(share) if matches!(share.name, GroupName::Host(_)));
     strip.left(9, [app.run(Role::Dim, if by_host { "Top hosts" } else { "Top" })]);
     if view.top.is_empty() {
-        strip.left(8, [app.run(Role::Dim, "nothing moves")]);
+        let words = if all > 0.0 { "4 Hosts tells who" } else { "nothing moves" };
+        strip.left(8, [app.run(Role::Dim, words)]);
     }
     for (n, share) in view.top.iter().enumerate() {
         let name = group_name(&share.name);
@@ -235,6 +243,7 @@ pub fn group_name(name: &GroupName) -> String {
         GroupName::Forwarded => "forwarded".into(),
         GroupName::Unknown => "(unknown)".into(),
         GroupName::NotLooked => "n/a".into(),
+        GroupName::Gone => "(ended)".into(),
     }
 }
 

@@ -180,6 +180,10 @@ fn stages(app: &App, view: &View, width: u16, lines: &mut Vec<Line>) {
     shown.iter().for_each(|(_, (name, cells, _))| header += &format!(" {name:>cells$}"));
     lines.push(Line::Text(vec![app.run(Role::Header, header)]));
     for (n, stage) in view.stages.iter().enumerate() {
+        // A shard is one thread that tells of both its halves; the later one has the table.
+        if view.stages[n + 1..].iter().any(|later| later.name == stage.name) {
+            continue;
+        }
         let of = |all: &[f64]| all.get(n).copied().unwrap_or(0.0);
         let (rate, peak) = (of(&app.stage_rates), of(&app.stage_peaks));
         let busy = app.usage.as_ref().and_then(|usage| usage.of_thread(&stage.name));

@@ -82,6 +82,7 @@ impl Strip {
             for (run, style) in &piece.runs {
                 let run = text::clip(run, end.saturating_sub(x), self.ellipsis);
                 if !run.is_empty() {
+                    self.blank(buf, y, x, text::width(&run));
                     buf.set_stringn(x as u16, y, &*run, end - x, *style);
                     x += text::width(&run);
                 }

@@ -1,0 +1,131 @@
+//! From frames to the screen: conversations through the whole engine, drawn at three sizes.
+
+use std::{io, net::IpAddr, sync::Mutex};
+
+use rustnet::{
+    flow::locals::Locals,
+    packet::build::Body,
+    pipeline::launch::EngineConfig,
+    snapshot::tap::{Ended, Tap},
+};
+
+use crate::{
+    engine,
+    stage::*,
+    talk::{Talk, dns_answer, dns_query, initial, quic_hello, ssh_kexinit},
+};
+
+const US: &str = "10.0.0.1";
+
+/// Keeps the last epoch.
+#[derive(Clone, Default)]
+struct Last(Arc<Mutex<Option<Snapshot>>>);
+
+impl Tap for Last {
+    fn ended(&mut self, _: &[Ended]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn epoch(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        *self.0.lock().unwrap() = snapshot.detached();
+        Ok(())
+    }
+}
+
+/// What a host does in three seconds.
+fn talk() -> Talk {
+    let mut talk = Talk::default();
+    let to = |port: u16, server: &'static str, to: u16| [(US, port), (server, to)];
+    let query = dns_query(7, "www.example.org");
+    let answer = dns_answer(7, "www.example.org", &[], "192.0.2.80".parse().unwrap());
+    talk.datagrams(to(40_053, "192.0.2.53", 53), &[(0, true, &query), (11, false, &answer)]);
+    talk.connection(
+        100,
+        to(40_080, "192.0.2.80", 80),
+        &[
+            (150, true, b"GET /page HTTP/1.1\r\nHost: www.example.org\r\nUser-Agent: curl/8\r\n\r\n"),
+            (190, false, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"),
+        ],
+    );
+    let (hello, kex) = (quic_hello("h3"), ssh_kexinit());
+    talk.datagrams(
+        to(40_443, "2001:db8::443", 443).map(|(a, p)| (if a == US { "2001:db8::1" } else { a }, p)),
+        &[(200, true, &initial(0, 0, &hello))],
+    );
+    talk.connection(
+        300,
+        [("198.51.100.9", 51_022), (US, 22)],
+        &[
+            (310, false, b"SSH-2.0-OpenSSH_9.6\r\n"),
+            (320, true, b"SSH-2.0-PuTTY\r\n"),
+            (330, true, &kex),
+            (340, false, &kex),
+        ],
+    );
+    talk.connection(400, to(40_222, "192.0.2.9", 9), &[]);
+    talk.datagrams(to(40_999, "192.0.2.9", 9), &[(900, true, &[b'x'; 900]), (2_900, true, &[b'y'; 1000])]);
+    let ends = |a: &str, b: &str| [a, b].map(|a| a.parse::<IpAddr>().unwrap());
+    talk.frame(500, ends(US, "192.0.2.1"), Body::Icmp(8, 0, 0x1073_0001), &[0; 48]);
+    talk.frame(511, ends("192.0.2.1", US), Body::Icmp(0, 0, 0x1073_0001), &[0; 48]);
+    talk.frame(600, ends(US, "10.0.0.254"), Body::Arp(1), &[]);
+    talk
+}
+
+fn seen() -> Snapshot {
+    let locals = Locals::new([(US.parse().unwrap(), 32), ("2001:db8::1".parse().unwrap(), 128)]);
+    let config = EngineConfig { fused: true, workers: 1, locals, ..engine::config() };
+    let last = Last::default();
+    engine::run_with_taps(config, vec![talk().source()], vec![Box::new(last.clone())], |_| ());
+    let mut snapshot = last.0.lock().unwrap().take().unwrap();
+    // The threads' names and times are the machine's.
+    snapshot.stages.clear();
+    snapshot
+}
+
+#[test]
+fn what_a_host_does_is_on_the_screen_at_every_size() {
+    let snapshot = seen();
+    for (width, height) in [(80, 24), (120, 40), (200, 50)] {
+        let name: rustnet::query::column::ServiceName = rustnet::flow::services::service_name;
+        let mut stage = Stage::with(width, height, Setup { services: Some(name), ..Setup::default() });
+        stage.app.clock = Stamp(snapshot.wall.0 + 300_000_000);
+        for tab in ['1', '2', '4', '6'] {
+            stage.key(KeyCode::Char(tab));
+            let text = stage.epoch(&snapshot).text();
+            insta::assert_snapshot!(format!("frames_tab{tab}_{width}x{height}"), text);
+        }
+    }
+}
+
+#[test]
+fn f13_filters_find_what_frames_said() {
+    let snapshot = seen();
+    let mut wrong = Vec::new();
+    for (filter, count) in [
+        ("proto:tcp state:established", 3),
+        ("state:keyexchange", 1),
+        ("sport:22 ssh:openssh", 1),
+        ("state:established ssh:openssh", 1),
+        ("dport:=22 ssh:openssh", 0),
+        ("state:dns_response", 1),
+        ("state:dns_query", 0),
+        ("state:udp_active", 1),
+        ("state:quic_initial", 1),
+        ("dst:example.org", 2),
+        ("www.example.org", 2),
+        ("proto:icmp state:echo_reply", 1),
+        ("proto:arp", 1),
+        ("dir:in", 1),
+        ("http:curl", 1),
+        ("src:10.0.0.0/24 dport:9 !proto:udp", 1),
+        ("~oph", 1),
+    ] {
+        let mut stage = Stage::with(80, 24, Setup { filter: filter.into(), ..Setup::default() });
+        stage.epoch(&snapshot);
+        let found = stage.app.view.as_ref().unwrap().len;
+        if found != count {
+            wrong.push((filter, count, found));
+        }
+    }
+    assert!(wrong.is_empty(), "filter, expected, found: {wrong:?}");
+}

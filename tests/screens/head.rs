@@ -1,0 +1,147 @@
+//! What the first lines say: what is watched, what was lost, what a file is, what a watch found.
+
+use crate::stage::*;
+
+#[test]
+fn before_the_first_epoch_the_screen_says_so() {
+    insta::assert_snapshot!(Stage::new(80, 24).text());
+}
+
+#[test]
+fn silence_names_the_interfaces_and_their_state() {
+    let mut snapshot = live(&[]);
+    snapshot.now = Nanos::from_secs(12);
+    snapshot.totals = Default::default();
+    snapshot.accounts = Default::default();
+    let names = [
+        ("eth0", InterfaceState::Up),
+        ("eth1", InterfaceState::Down(Stamp(WALL.0 - 12_000_000_000))),
+        ("wg0", InterfaceState::Gone(Stamp(WALL.0 - 700_000_000_000))),
+    ];
+    snapshot.sources[0].interfaces = names
+        .map(|(name, state)| InterfaceStatus { name: name.into(), state, speed: None, loopback: false })
+        .into();
+    insta::assert_snapshot!(Stage::new(100, 24).epoch(&snapshot).text());
+}
+
+#[test]
+fn losses_are_red_with_their_reasons() {
+    let mut snapshot = live(&rows());
+    snapshot.sources[0].kernel_drops = 34_900;
+    snapshot.accounts.drops[DropReason::RingFull] = 900;
+    snapshot.accounts.drops[DropReason::SeenElsewhere] = 5_000_000;
+    let mut stage = Stage::new(120, 24);
+    let line = stage.epoch(&snapshot).line("Lost");
+    insta::assert_snapshot!(line);
+    assert_eq!(stage.buffer()[(1, 3)].fg, Color::Red);
+    let mut narrow = Stage::new(80, 24);
+    insta::assert_snapshot!(narrow.epoch(&snapshot).line("Lost"));
+    let mut clean = Stage::new(80, 24);
+    let line = clean.epoch(&live(&rows())).line("lost 0 ✓");
+    let at = line.chars().position(|c| c == '✓').unwrap();
+    assert_eq!(clean.buffer()[(at as u16, 2)].fg, Color::Green);
+}
+
+#[test]
+fn files_tell_progress_and_then_size_flows_and_time() {
+    let mut snapshot = live(&rows());
+    snapshot.sources[0].method = "file";
+    snapshot.sources[0].read = Some((1_200_000_000, Some(2_800_000_000)));
+    let setup = Setup { file: Some("big\x1b[31m.pcapng".into()), ..Setup::default() };
+    let mut stage = Stage::with(120, 24, setup);
+    insta::assert_snapshot!("file_reading", stage.epoch(&snapshot).text());
+    snapshot.ended = true;
+    snapshot.sources[0].read = Some((2_800_000_000, Some(2_800_000_000)));
+    snapshot.sources[0].truncated = Some("the last record ends early".into());
+    insta::assert_snapshot!("file_read", stage.epoch(&snapshot).text());
+}
+
+#[test]
+fn how_capture_runs_is_told() {
+    let snapshot = live(&rows());
+    assert!(!Stage::new(120, 24).epoch(&snapshot).text().contains("promiscuous"));
+    let notes = vec!["this kernel does not tell the segments".into()];
+    let mut stage = Stage::with(160, 24, Setup { promiscuous: true, notes, ..Setup::default() });
+    stage.epoch(&snapshot);
+    assert!(stage.line("rustnet ").contains("promiscuous"));
+    // One chip; its key tells all, with what helps.
+    assert!(stage.line("rustnet ").contains("! capture degraded"));
+    stage.key(KeyCode::Char('!'));
+    assert!(stage.text().contains("does not tell the segments"));
+    stage.key(KeyCode::Esc);
+    let mut degraded = live(&rows());
+    degraded.owner_method.reason = Some("no BTF".into());
+    degraded.owner_method.remedy = Some("a kernel with CONFIG_DEBUG_INFO_BTF".into());
+    stage.epoch(&degraded);
+    assert!(stage.line("rustnet ").contains("! 2 degraded"));
+    stage.key(KeyCode::Char('!'));
+    assert!(stage.text().contains("no BTF: a kernel with"));
+}
+
+#[test]
+fn the_first_line_names_what_is_watched_on_every_screen() {
+    let mut file = live(&rows());
+    file.sources[0].method = "file";
+    file.sources[0].interfaces.clear();
+    file.sources[0].read = Some((10, Some(10)));
+    file.ended = true;
+    let mut long = live(&rows());
+    long.sources[0].interfaces[0].name = "enp130s0f1np1".into();
+    long.owner_method.reason = Some("no BTF".into());
+    let mut down = live(&rows());
+    down.sources[0].interfaces[0].state = InterfaceState::Down(Stamp(WALL.0 - 12_000_000_000));
+    for width in 80..140 {
+        let name = Some("/var/tmp/captures/of/today.pcap".into());
+        let mut stage = Stage::with(width, 24, Setup { file: name, ..Setup::default() });
+        assert!(stage.epoch(&file).line("rustnet ").contains("toda"), "{width}");
+        let mut stage = Stage::new(width, 24);
+        let line = stage.epoch(&long).line("rustnet ");
+        assert!(line.contains("● enp") && line.contains('!'), "{width}: {line}");
+        assert!(Stage::new(width, 24).epoch(&down).line("rustnet ").contains("○ eth0"), "{width}");
+    }
+}
+
+#[test]
+fn interfaces_that_are_down_are_named_or_counted() {
+    let mut snapshot = live(&rows());
+    let mut port = snapshot.sources[0].interfaces[0].clone();
+    port.state = InterfaceState::Down(snapshot.wall);
+    port.speed = Some(10_000_000_000);
+    for n in 0..3 {
+        port.name = format!("swp{n}");
+        snapshot.sources[0].interfaces.push(port.clone());
+        let head = Stage::new(180, 24).epoch(&snapshot).line("rustnet ");
+        assert_eq!(head.contains("swp0 down"), n < 2, "{head}");
+        assert_eq!(head.contains("3 down"), n == 2, "{head}");
+    }
+}
+
+#[test]
+fn v15_watches_are_told_marked_and_switched() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 80);
+    stage.epoch(&snapshot);
+    assert!(!stage.text().contains('◆'));
+    stage.key(KeyCode::Char(':'));
+    typed(&mut stage, "watch process:nginx");
+    stage.key(KeyCode::Enter);
+    stage.epoch(&snapshot);
+    assert!(stage.line("rustnet ").contains("◆ process:nginx"));
+    assert_eq!(stage.text().lines().filter(|l| l.starts_with('◆')).count(), 3, "{}", stage.text());
+    assert!(matches!(&stage.app.effects[..], [Effect::Log(line)] if line.contains("fires at 3")));
+    stage.app.effects.clear();
+    let mut lossy = known();
+    lossy.sources[0].kernel_drops = 5;
+    lossy.epoch = Epoch(2);
+    stage.epoch(&lossy);
+    assert!(stage.line("rustnet ").contains("◆ lost > 0 +1"));
+    stage.key(KeyCode::Char(':'));
+    typed(&mut stage, "watch lost");
+    stage.key(KeyCode::Enter);
+    stage.epoch(&lossy);
+    assert!(stage.line("rustnet ").contains("◆ process:nginx") && !stage.line("rustnet ").contains("+1"));
+    stage.key(KeyCode::Char(':'));
+    typed(&mut stage, "watch rate>");
+    stage.key(KeyCode::Enter);
+    assert!(stage.text().contains("this is not complete"));
+}

@@ -1,0 +1,220 @@
+//! Keys that change the screen.
+
+use crate::stage::*;
+
+#[test]
+fn localhost_is_hidden_counted_and_shown_by_its_key() {
+    let rows = [
+        flow(6, "127.0.0.1:5000 → 127.0.0.1:80", FlowState::Established, [1e3, 1e3], 9, 0),
+        flow(6, "127.0.0.1:5001 → 127.0.0.1:80", FlowState::Established, [1e3, 1e3], 8, 0),
+    ];
+    let snapshot = live(&rows);
+    let mut stage = Stage::with(80, 24, Setup { localhost: Localhost::Hide, ..Setup::default() });
+    stage.epoch(&snapshot);
+    insta::assert_snapshot!(stage.text());
+    stage.key(KeyCode::Char('L'));
+    assert!(stage.settle(&snapshot).text().contains("127.0.0.1:80"));
+}
+
+#[test]
+fn quitting_takes_two_keys_and_any_other_stays() {
+    let mut stage = Stage::new(80, 24);
+    let snapshot = live(&numbered(5));
+    stage.epoch(&snapshot);
+    assert_eq!(stage.key(KeyCode::Char('q')), Next::Draw);
+    assert!(stage.line("Quit?").contains("q again quits"));
+    assert_eq!(stage.key(KeyCode::Down), Next::Draw);
+    assert_eq!(selected_remote(&mut stage), "172.16.0.0", "the key that cancels does nothing else");
+    stage.key(KeyCode::Char('q'));
+    stage.key(KeyCode::F(5));
+    assert!(!stage.text().contains("Quit?"));
+    stage.key(KeyCode::Char('q'));
+    assert_eq!(stage.key(KeyCode::Char('q')), Next::Quit);
+    let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+    assert_eq!(Stage::new(80, 24).press(ctrl_c), Next::Quit);
+}
+
+#[test]
+fn help_lists_every_key_and_scrolls() {
+    let snapshot = live(&numbered(5));
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('h'));
+    insta::assert_snapshot!("help", stage.text());
+    stage.key(KeyCode::Char('G'));
+    assert!(stage.text().contains("connections that began and ended"));
+    stage.key(KeyCode::Char('k'));
+    stage.key(KeyCode::Char('g'));
+    assert!(stage.text().contains("the row above"));
+    stage.key(KeyCode::Esc);
+    assert!(stage.text().contains("Active Connections"));
+    assert_eq!(selected_remote(&mut stage), "172.16.0.0");
+}
+
+#[test]
+fn k14_a_frozen_table_stands_still_and_says_so() {
+    let mut rows = numbered(30);
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&live(&rows));
+    stage.key(KeyCode::Char(' '));
+    stage.settle(&live(&rows));
+    rows.truncate(10);
+    let mut later = live(&rows);
+    later.totals.opened = 30 + 1_204;
+    stage.app.uptime = Nanos::from_secs(16);
+    stage.epoch(&later);
+    let text = stage.text();
+    assert!(text.contains("FROZEN 13 s · 1,204 new since freeze"), "{text}");
+    assert!(text.contains("1/30"));
+    stage.key(KeyCode::Char('/'));
+    typed(&mut stage, "172.16.0.2");
+    assert!(stage.settle(&later).text().contains(" 11 of 30 "), "filters work on it");
+    stage.key(KeyCode::Esc);
+    stage.key(KeyCode::Char(' '));
+    let text = stage.settle(&later).text();
+    assert!(text.contains("1/10") && !text.contains("FROZEN"), "{text}");
+}
+
+#[test]
+fn k8_esc_closes_the_first_that_applies_and_never_quits() {
+    let snapshot = known();
+    let mut stage = Stage::with(120, 24, Setup { filter: "tcp".into(), ..Setup::default() });
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char(' '));
+    stage.key(KeyCode::Char('4'));
+    stage.key(KeyCode::Char(':'));
+    assert!(stage.app.overlay.is_some());
+    stage.key(KeyCode::Esc);
+    assert!(stage.app.overlay.is_none() && stage.app.tab == Tab::Hosts);
+    stage.key(KeyCode::Esc);
+    assert!(stage.app.tab == Tab::Overview && stage.app.filter.text() == "tcp");
+    stage.key(KeyCode::Esc);
+    assert!(stage.app.filter.text().is_empty() && stage.app.is_frozen());
+    stage.key(KeyCode::Esc);
+    assert!(!stage.app.is_frozen());
+    assert_eq!(stage.key(KeyCode::Esc), Next::Draw);
+}
+
+#[test]
+fn k9_the_remote_end_is_copied_in_full() {
+    let snapshot = known();
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&snapshot);
+    for (row, text) in
+        [(0, "203.0.113.77:51022"), (10, "1.1.1.1"), (12, "[2a00:1450:4001:82b:9f1c::200e]:443")]
+    {
+        let id = sample::id_of(row, &Default::default());
+        while stage.app.selected_row().is_none_or(|r| r.id != id) {
+            stage.key(KeyCode::Down);
+            stage.settle(&snapshot);
+        }
+        stage.key(KeyCode::Char('c'));
+        assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Copy(text.into())));
+        assert!(stage.text().contains(&format!("copied {text}")));
+        stage.key(KeyCode::Char('g'));
+        stage.settle(&snapshot);
+    }
+    stage.app.uptime = Nanos::from_secs(30);
+    assert!(!stage.text().contains("copied"), "it goes after three seconds");
+}
+
+#[test]
+fn k15_like_this_and_groups_become_filters() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    let nginx = sample::id_of(0, &Default::default());
+    while stage.app.selected_row().is_none_or(|r| r.id != nginx) {
+        stage.key(KeyCode::Down);
+        stage.settle(&snapshot);
+    }
+    stage.key(KeyCode::Char('='));
+    assert_eq!(stage.app.filter.text(), "process:=nginx");
+    assert_eq!(stage.settle(&snapshot).app.view.as_ref().unwrap().len, 3);
+    stage.key(KeyCode::Esc);
+    stage.key(KeyCode::Char('-'));
+    assert_eq!(stage.app.filter.text(), "!process:=nginx");
+    assert_eq!(stage.settle(&snapshot).app.view.as_ref().unwrap().len, 54);
+    stage.key(KeyCode::Esc);
+    stage.key(KeyCode::Char('5'));
+    stage.settle(&snapshot);
+    assert!(stage.line("▌▸ nginx").contains("1211"));
+    stage.key(KeyCode::Enter);
+    assert_eq!(stage.app.tab, Tab::Overview);
+    assert_eq!(stage.settle(&snapshot).app.view.as_ref().unwrap().len, 3);
+    stage.key(KeyCode::Esc);
+    assert!(stage.app.tab == Tab::Processes && stage.app.filter.text().is_empty());
+}
+
+#[test]
+fn k17_the_palette_finds_every_action() {
+    let snapshot = known();
+    let mut stage = Stage::new(100, 30);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char(':'));
+    insta::assert_snapshot!("palette", stage.text());
+    typed(&mut stage, "sort by down");
+    stage.key(KeyCode::Enter);
+    assert!(stage.settle(&snapshot).text().contains("(Sort: Down ↓)"));
+    stage.key(KeyCode::Char(':'));
+    typed(&mut stage, "refresh 250");
+    stage.key(KeyCode::Enter);
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Refresh(250)));
+    stage.key(KeyCode::Char(':'));
+    typed(&mut stage, "refresh 5");
+    stage.key(KeyCode::Enter);
+    assert!(stage.app.effects.is_empty() && stage.text().contains("50 to 60000"));
+}
+
+#[test]
+fn k20_the_mouse_reaches_tabs_headers_and_rows() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    let find = |stage: &mut Stage, text: &str| {
+        let screen = stage.text();
+        let y = screen.lines().position(|l| l.contains(text)).unwrap();
+        let line: Vec<char> = screen.lines().nth(y).unwrap().chars().collect();
+        let wanted: Vec<char> = text.chars().collect();
+        let x = line.windows(wanted.len()).position(|w| w == wanted).unwrap();
+        (x as u16, y as u16)
+    };
+    let click = |stage: &mut Stage, (column, row): (u16, u16)| {
+        let kind = crossterm::event::MouseEventKind::Down(crossterm::event::MouseButton::Left);
+        let mouse = crossterm::event::MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
+        input::take(&mut stage.app, &crossterm::event::Event::Mouse(mouse));
+        stage.settle(&snapshot);
+    };
+    let at = find(&mut stage, "Remote Address");
+    click(&mut stage, at);
+    assert!(stage.text().contains("(Sort: Remote Addr ↑)"));
+    click(&mut stage, at);
+    assert!(stage.text().contains("(Sort: Remote Addr ↓)"));
+    let at = find(&mut stage, "203.0.113.77");
+    click(&mut stage, at);
+    assert_eq!(selected_remote(&mut stage), "203.0.113.77");
+    click(&mut stage, at);
+    assert_eq!(stage.app.tab, Tab::Details, "a double click");
+    let at = find(&mut stage, "7 Pipeline");
+    click(&mut stage, at);
+    assert_eq!(stage.app.tab, Tab::Pipeline);
+}
+
+#[test]
+fn k8_esc_goes_back_by_the_tabs_that_one_came_by() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 40);
+    stage.epoch(&snapshot);
+    for key in ['4', '7', '5', 'h'] {
+        stage.key(KeyCode::Char(key));
+    }
+    for tab in [Tab::Processes, Tab::Pipeline, Tab::Hosts, Tab::Overview, Tab::Overview] {
+        assert_eq!(stage.key(KeyCode::Esc), Next::Draw);
+        assert_eq!(stage.app.tab, tab);
+    }
+    // Help is closed by its own key, too.
+    stage.key(KeyCode::Char('6'));
+    stage.key(KeyCode::Char('?'));
+    stage.key(KeyCode::Char('h'));
+    assert_eq!(stage.app.tab, Tab::Graph);
+}

@@ -1,0 +1,156 @@
+//! Themes, signs and places: what a row looks like.
+
+use crate::stage::*;
+
+#[test]
+fn pr9_the_processes_of_a_file_are_not_known_to_anybody() {
+    let mut snapshot = known();
+    snapshot.owner_method = Default::default();
+    for slot in 0..57 {
+        sample::set_owner(&mut snapshot, slot, Owner::default());
+    }
+    snapshot.sources[0].read = Some((10, Some(10)));
+    snapshot.sources[0].method = "file";
+    snapshot.sources[0].interfaces.clear();
+    let mut stage = Stage::with(120, 40, Setup { file: Some("a.pcap".into()), ..Setup::default() });
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('5'));
+    let text = stage.settle(&snapshot).text();
+    assert!(text.contains("▸ n/a") && !text.contains("forwarded") && !text.contains("unknown"), "{text}");
+    stage.key(KeyCode::Char('7'));
+    stage.settle(&snapshot);
+    stage.key(KeyCode::Char('G'));
+    let text = stage.settle(&snapshot).text();
+    assert!(text.contains("Method        file\n") && !text.contains("Interfaces"), "{text}");
+    assert!(text.contains("File          a.pcap"), "{text}");
+}
+
+#[test]
+fn without_unicode_and_colour_signs_tell_all() {
+    let setup = Setup { signs: Signs::ASCII, theme: Theme::PLAIN, ..Setup::default() };
+    let mut rows = rows();
+    rows[0].0.hot.tick = Tick(rows[0].0.hot.tick.0 - Tick::span(Nanos::from_secs(4)));
+    let mut stage = Stage::with(80, 24, setup);
+    let text = stage.epoch(&live(&rows)).text();
+    assert!(text.is_ascii(), "{text}");
+    insta::assert_snapshot!(text);
+    assert!(stage.buffer().content().iter().all(|c| c.fg == Color::Reset && c.bg == Color::Reset));
+}
+
+#[test]
+fn rows_turn_yellow_at_three_quarters_of_their_lifetime_and_red_over_nine_tenths() {
+    let cases = [
+        (FlowState::Udp, 44, Color::Reset, " "),
+        (FlowState::Udp, 46, Color::Yellow, "!"),
+        (FlowState::Udp, 53, Color::Yellow, "!"),
+        (FlowState::Udp, 55, Color::Red, "‼"),
+        (FlowState::Established, 59, Color::Reset, " "),
+        (FlowState::Established, 224, Color::Reset, " "),
+        (FlowState::Established, 226, Color::Yellow, "!"),
+        (FlowState::Established, 271, Color::Red, "‼"),
+    ];
+    let first = flow(6, "10.0.0.1:1 → 10.0.0.2:2", FlowState::Established, [0.0; 2], 2000, 0);
+    for (state, silence, color, sign) in cases {
+        let row = flow(17, "10.0.0.3:3 → 10.0.0.4:4", state, [0.0; 2], 1000, silence);
+        let mut stage = Stage::new(80, 24);
+        stage.epoch(&live(&[first, row])).draw();
+        let buffer = stage.buffer();
+        assert_eq!(buffer[(0, 6)].symbol(), sign, "{state:?} silent for {silence} s");
+        assert_eq!(buffer[(1, 6)].fg, color, "{state:?} silent for {silence} s");
+        assert!(buffer[(5, 5)].modifier.contains(Modifier::REVERSED), "the band of the selected row");
+    }
+}
+
+#[test]
+fn services_have_names_only_where_they_are_known() {
+    let snapshot = live(&rows());
+    let name: rustnet::query::column::ServiceName = |_, port| (port == 443).then_some("https");
+    let mut stage = Stage::with(120, 40, Setup { services: Some(name), ..Setup::default() });
+    assert!(stage.epoch(&snapshot).line("203.0.113.77:51022 ").contains(" https "));
+    stage.key(KeyCode::Char('p'));
+    assert!(stage.line("203.0.113.77:51022 ").contains(" 443 "));
+    let mut without = Stage::new(120, 40);
+    let before = without.epoch(&snapshot).text();
+    without.key(KeyCode::Char('p'));
+    let rows = |text: &str| text.lines().take(39).collect::<Vec<_>>().join("\n");
+    assert_eq!(rows(&without.text()), rows(&before), "there are no names");
+    assert!(without.text().contains("there are no names of services"));
+}
+
+#[test]
+fn every_theme_shows_the_same_text() {
+    let snapshot = known();
+    let texts: Vec<_> = ThemeName::ALL
+        .into_iter()
+        .flat_map(|(name, _)| [Depth::None, Depth::Sixteen, Depth::True].map(|depth| Theme { name, depth }))
+        .map(|theme| Stage::with(120, 40, Setup { theme, ..Setup::default() }).epoch(&snapshot).text())
+        .collect();
+    // Without colour a mark stands for what fades.
+    assert!(texts.iter().all(|t| t.replace('~', " ") == texts[1].replace('~', " ")));
+}
+
+#[test]
+fn details_stay_in_their_places() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 40);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('2'));
+    let labels = |text: &str| -> Vec<String> {
+        text.lines().skip(2).take(20).map(|l| l.chars().take(15).collect::<String>()).collect()
+    };
+    let first = labels(&stage.text());
+    stage.key(KeyCode::Char('1'));
+    stage.key(KeyCode::Char('G'));
+    stage.settle(&snapshot);
+    stage.key(KeyCode::Char('2'));
+    assert_eq!(labels(&stage.text()), first);
+    stage.key(KeyCode::Down);
+    stage.key(KeyCode::Char('y'));
+    assert!(matches!(stage.app.effects.first(), Some(Effect::Copy(text)) if text.contains("10.0.3.14")));
+}
+
+#[test]
+fn wide_and_combining_names_leave_columns_where_they_are() {
+    let mut snapshot = known();
+    let names =
+        ["網路守護程式", "nai\u{308}ve", "👩\u{200d}👩\u{200d}👧", "ｆｕｌｌ", "한국어한국어한국어한국어"];
+    for (slot, name) in names.into_iter().enumerate() {
+        let owner = Owner { name: name.into(), pid: Some(slot as u32 + 1), ..Owner::default() };
+        sample::set_owner(&mut snapshot, slot, owner);
+        let mut app = rustnet::snapshot::app::App::of(Service::Tls);
+        app.learn(Fact::Sni, format!("{name}.example").as_bytes());
+        sample::set_app(&mut snapshot, slot, app);
+    }
+    for (width, height) in [(80, 24), (120, 40), (200, 50)] {
+        let mut stage = Stage::new(width, height);
+        let text = stage.epoch(&snapshot).text();
+        assert!(!text.contains(['\u{202e}', '\u{308}', '\u{200d}']), "{text}");
+        let columns = stage.app.hits.columns.clone();
+        let top = stage.app.hits.header_y + 1;
+        let buffer = stage.buffer();
+        for y in top..top + 15 {
+            for (first, last, column) in &columns {
+                // No sign reaches over the end of its column, and one cell is free before each.
+                let end = (*first..*last).fold(*first, |end, x| {
+                    end.max(x + unicode_width::UnicodeWidthStr::width(buffer[(x, y)].symbol()) as u16)
+                });
+                assert!(end <= *last, "{column:?} in line {y}: {text}");
+                assert!(
+                    *first == 1 || buffer[(first - 1, y)].symbol() == " ",
+                    "{column:?} in line {y}: {text}"
+                );
+            }
+        }
+        let pids = (1..=names.len()).all(|pid| text.contains(&format!("({pid})")));
+        assert!(pids, "a name is cut, never its number: {text}");
+    }
+}
+
+#[test]
+fn titles_are_no_part_of_their_rule() {
+    let mut stage = Stage::new(80, 24);
+    let text = stage.epoch(&known()).text();
+    let y = text.lines().position(|l| l.contains("Active Connections")).unwrap() as u16;
+    assert!(stage.buffer()[(0, y)].modifier.contains(Modifier::DIM), "the rule");
+    assert!(!stage.buffer()[(3, y)].modifier.contains(Modifier::DIM), "the title");
+}

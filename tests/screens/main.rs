@@ -1,0 +1,20 @@
+//! Whole screens: rows in a snapshot, through the query, onto a test terminal, compared with
+//! stored text; and what keys do to them.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the answer")]
+
+#[path = "../common/engine.rs"]
+mod engine;
+mod filters;
+mod frames;
+mod head;
+mod hostile;
+mod keys;
+mod looks;
+mod moves;
+mod promises;
+mod sizes;
+mod sorting;
+mod stage;
+#[path = "../common/talk.rs"]
+mod talk;
+mod work;

@@ -1,0 +1,228 @@
+//! Which test shows which promise about states, inspection, lifetimes, owners, services, keys, sorting and
+//! filters; what no test can show has a command for whom it concerns.
+
+use std::{fs, path::Path};
+
+/// Promises by number, with the tests that show them.
+const SHOWN: &[(&str, &[&str])] = &[
+    (
+        "ST1",
+        &[
+            "st1_an_active_close_ends_in_time_wait",
+            "st1_a_passive_close_ends_in_closed",
+            "st1_both_ends_may_close_at_once",
+        ],
+    ),
+    ("ST2", &["st2_the_state_is_that_of_the_local_end", "st2_a_reset_counts_only_within_the_window"]),
+    (
+        "ST3",
+        &[
+            "st3_quic_connects_and_the_last_states_follow_from_what_can_be_read",
+            "st3_both_sides_closes_make_it_closed",
+        ],
+    ),
+    ("ST4", &["st4_dns_waits_is_answered_and_asks_again"]),
+    ("ST5", &["st5_ssh_shows_how_far_it_is", "f13_filters_find_what_frames_said"]),
+    (
+        "ST6",
+        &[
+            "st6_udp_is_named_by_its_silence",
+            "rows_turn_yellow_at_three_quarters_of_their_lifetime_and_red_over_nine_tenths",
+        ],
+    ),
+    ("ST7", &["st7_messages_have_states_of_their_own"]),
+    ("ST8", &["st7_and_st8_messages_have_names_and_the_rest_is_active_up_to_15_s", "screens_of_every_size"]),
+    ("D1", &["every_cut_of_a_request_and_its_answer_says_the_same"]),
+    ("D2", &["cutting_and_swapping_the_segments_of_captures_changes_nothing"]),
+    ("D3", &["what_a_host_does_is_on_the_screen_at_every_size"]),
+    ("D4", &["st5_ssh_shows_how_far_it_is"]),
+    ("D5", &["st3_quic_connects_and_the_last_states_follow_from_what_can_be_read"]),
+    ("D6", &["d8_the_column_is_label_and_fact"]),
+    ("D7", &["what_a_flow_speaks_is_known_on_any_port_and_never_by_it"]),
+    (
+        "D8",
+        &[
+            "d8_the_column_is_label_and_fact",
+            "d8_a_name_from_elsewhere_has_a_sign_and_gives_way_to_the_flow_s_own",
+        ],
+    ),
+    (
+        "L1-L16",
+        &[
+            "every_row_of_the_table_of_lifetimes_holds",
+            "a_new_syn_begins_a_new_row_only_where_the_old_one_is_over",
+            "l16_a_new_initial_on_closed_ends_is_a_new_row",
+        ],
+    ),
+    (
+        "L17",
+        &[
+            "l17_staleness_has_its_steps_at_75_90_and_100_percent",
+            "l17_colours_of_themes_have_contrast_to_their_background",
+            "l17_backgrounds_are_told_and_what_is_typed_meanwhile_is_kept",
+        ],
+    ),
+    (
+        "L18",
+        &[
+            "l18_the_first_second_of_a_steady_flow_counts_at_its_real_length",
+            "l18_a_packet_and_a_burst_count_as_what_came",
+        ],
+    ),
+    ("L19", &["l19_a_file_ends_after_a_span_of_its_own_time"]),
+    (
+        "PR1-PR6",
+        &[
+            "short_connections_have_their_process",
+            "what_was_open_before_is_attributed_by_both_methods",
+            "threads_of_browsers_are_never_named",
+        ],
+    ),
+    ("PR9", &["pr9_the_processes_of_a_file_are_not_known_to_anybody", "every_tab_at_every_size"]),
+    ("PR10", &["threads_of_browsers_are_never_named"]),
+    ("SV1", &["services_have_names_only_where_they_are_known"]),
+    ("SV2", &["interfaces_and_plan_need_no_privileges"]),
+    ("K1", &["quitting_takes_two_keys_and_any_other_stays"]),
+    ("K2", &["quitting_takes_two_keys_and_any_other_stays"]),
+    ("K3", &["k3_tabs_go_round_and_keep_their_places"]),
+    ("K4", &["keys_move_the_selection"]),
+    ("K5", &["keys_move_the_selection", "the_first_row_is_selected_until_one_moves_and_the_newest_after_g"]),
+    ("K6", &["keys_move_the_selection"]),
+    ("K7", &["k3_tabs_go_round_and_keep_their_places"]),
+    (
+        "K8",
+        &[
+            "k8_esc_closes_the_first_that_applies_and_never_quits",
+            "k8_esc_goes_back_by_the_tabs_that_one_came_by",
+        ],
+    ),
+    ("K9", &["k9_the_remote_end_is_copied_in_full", "k9_the_clipboard_is_reached_through_tmux_and_screen"]),
+    ("K10", &["services_have_names_only_where_they_are_known"]),
+    ("K11", &["so1_the_key_s_goes_round", "so1_to_so5_sorting_is_shown_in_header_and_title"]),
+    ("K12", &["help_lists_every_key_and_scrolls", "k8_esc_goes_back_by_the_tabs_that_one_came_by"]),
+    ("K13", &["f1_the_table_follows_each_key_of_the_filter"]),
+    ("K14", &["k14_a_frozen_table_stands_still_and_says_so"]),
+    (
+        "K15",
+        &[
+            "k15_like_this_and_groups_become_filters",
+            "k15_terms_of_rows_and_groups_are_filters",
+            "k15_groups_of_what_has_ended_have_no_rows_to_filter",
+        ],
+    ),
+    (
+        "K16",
+        &[
+            "k16_marks_columns_and_bits",
+            "k16_groups_open_to_their_rows_and_close",
+            "k16_ended_rows_come_with_their_key_and_are_cleared_by_two",
+            "k16_interfaces_and_sockets_that_wait_are_listed",
+        ],
+    ),
+    ("K17", &["k17_the_palette_finds_every_action", "help_lists_every_key_and_scrolls"]),
+    ("K18", &["k18_seven_forms_can_be_copied", "details_stay_in_their_places"]),
+    (
+        "K19",
+        &[
+            "k19_the_form_of_an_export_is_asked_for",
+            "k19_the_frames_of_a_row_are_written_until_the_key_comes_again",
+            "k19_a_connection_s_frames_are_in_its_file_and_no_others",
+        ],
+    ),
+    ("K20", &["k20_the_mouse_reaches_tabs_headers_and_rows"]),
+    ("SO1", &["so1_the_key_s_goes_round", "so1_every_sort_orders_by_what_its_column_shows"]),
+    ("SO2", &["screens_of_every_size"]),
+    (
+        "SO3",
+        &[
+            "so3_the_sort_column_is_always_shown_and_columns_can_be_chosen",
+            "so1_to_so5_sorting_is_shown_in_header_and_title",
+        ],
+    ),
+    (
+        "SO4",
+        &[
+            "so4_the_arrow_of_the_sort_column_always_has_room",
+            "so1_to_so5_sorting_is_shown_in_header_and_title",
+        ],
+    ),
+    ("SO5", &["so1_to_so5_sorting_is_shown_in_header_and_title"]),
+    ("SO6", &["columns_come_with_width"]),
+    ("SO7", &["so1_every_sort_orders_by_what_its_column_shows"]),
+    ("SO8", &["so8_the_order_outlives_filters"]),
+    ("SO9", &["the_selection_stays_on_its_connection", "a_selected_row_that_ends_stays_until_one_moves"]),
+    (
+        "SO10",
+        &[
+            "so10_rates_keep_rows_in_their_places_unless_that_is_off",
+            "so10_after_five_seconds_the_order_is_exact",
+        ],
+    ),
+    (
+        "SO11",
+        &[
+            "so11_columns_become_narrower_and_wider_again_but_ports_stay",
+            "columns_grow_at_once_and_shrink_after_five_seconds",
+        ],
+    ),
+    (
+        "F1",
+        &[
+            "f1_the_table_follows_each_key_of_the_filter",
+            "f1_lines_are_edited_by_characters_and_words",
+            "f1_what_was_entered_comes_back",
+            "f1_tab_completes_keywords_and_values",
+        ],
+    ),
+    ("F2-F12", &["f2_to_f16_terms_hold_for_what_they_name", "f13_filters_find_what_frames_said"]),
+    ("F13", &["f13_examples_find_their_rows", "f13_filters_find_what_frames_said"]),
+    (
+        "F14",
+        &[
+            "f14_not_binds_closer_than_a_blank_and_that_closer_than_or",
+            "f14_what_is_no_filter_stays_in_its_line_with_the_reason",
+        ],
+    ),
+    ("F15", &["f15_letters_in_order_match_and_the_closest_is_best"]),
+    ("F16", &["f16_addresses_and_urls_are_text", "f16_a_last_term_without_its_value_is_incomplete"]),
+];
+
+/// What needs another machine, and what is run there.
+const RUN: &[(&str, &str)] =
+    &[("PR7", "cargo build --release --no-default-features"), ("PR8", "cargo check --target <SYSTEM>")];
+
+#[test]
+fn every_promise_has_its_test() {
+    let mut code = String::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![root.join("src"), root.join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension() {
+                _ if path.is_dir() => folders.push(path),
+                Some(ending) if ending == "rs" => code += &fs::read_to_string(path).unwrap(),
+                _ => {}
+            }
+        }
+    }
+    for (promise, tests) in SHOWN {
+        for test in *tests {
+            // NB: this table has no bracket behind the name.
+            let is_there = code.contains(&format!("fn {test}() {{"));
+            assert!(is_there, "{promise}: there is no test {test}");
+        }
+    }
+    let last = [("ST", 8), ("D", 8), ("L", 19), ("PR", 10), ("SV", 2), ("K", 20), ("SO", 11), ("F", 16)];
+    for (chapter, last) in last {
+        for number in 1..=last {
+            let covers = |row: &str| {
+                let of = |part: &str| part.strip_prefix(chapter).and_then(|n| n.parse::<u32>().ok());
+                let (first, end) = row.split_once('-').unwrap_or((row, row));
+                of(first).zip(of(end)).is_some_and(|(first, end)| (first..=end).contains(&number))
+            };
+            let rows = || SHOWN.iter().map(|row| row.0).chain(RUN.iter().map(|row| row.0));
+            assert!(rows().any(covers), "{chapter}{number} is shown by nothing");
+        }
+    }
+}

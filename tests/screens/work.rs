@@ -1,0 +1,279 @@
+//! Keys with which one works on rows: marks, groups, copies, exports, files.
+
+use crate::stage::*;
+
+#[test]
+fn k16_marks_columns_and_bits() {
+    let snapshot = known();
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('m'));
+    stage.settle(&snapshot);
+    stage.key(KeyCode::Char('m'));
+    stage.settle(&snapshot);
+    stage.key(KeyCode::Char('M'));
+    assert_eq!(stage.settle(&snapshot).app.view.as_ref().unwrap().len, 2);
+    assert!(stage.text().contains("2 marked"));
+    stage.key(KeyCode::Char('M'));
+    assert_eq!(stage.settle(&snapshot).app.view.as_ref().unwrap().len, 57);
+    assert!(stage.text().contains("MB/s"));
+    stage.key(KeyCode::Char('b'));
+    assert!(stage.text().contains("Mbit/s"));
+    stage.key(KeyCode::Char('C'));
+    insta::assert_snapshot!("columns", stage.text());
+    for _ in 0..3 {
+        stage.key(KeyCode::Down);
+    }
+    stage.key(KeyCode::Enter);
+    stage.key(KeyCode::Esc);
+    assert!(!stage.line(" Pro").contains("State"));
+}
+
+#[test]
+fn k16_groups_open_to_their_rows_and_close() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 40);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('a'));
+    stage.settle(&snapshot);
+    assert!(stage.line("▸ nginx").starts_with('▌'), "closed at first, the largest selected");
+    stage.key(KeyCode::Right);
+    stage.settle(&snapshot);
+    insta::assert_snapshot!("tree", stage.text());
+    let sums: f64 = stage.app.groups().unwrap().sum.0;
+    assert!((sums - stage.app.view.as_ref().unwrap().totals.down).abs() < 1.0, "sums are those of the head");
+    stage.key(KeyCode::Down);
+    stage.settle(&snapshot);
+    assert!(stage.text().lines().any(|l| l.starts_with('▌') && l.contains("203.0.113.77:51022")));
+    // The selection stays on its row while groups move.
+    stage.epoch(&snapshot);
+    assert!(stage.text().lines().any(|l| l.starts_with('▌') && l.contains("203.0.113.77:51022")));
+    stage.key(KeyCode::Enter);
+    assert!(stage.settle(&snapshot).text().contains("Transport health"));
+    assert_eq!(selected_remote(&mut stage), "203.0.113.77");
+    stage.key(KeyCode::Esc);
+    stage.settle(&snapshot);
+    stage.key(KeyCode::Left);
+    assert!(stage.settle(&snapshot).line("▸ nginx").starts_with('▌'));
+    assert!(!stage.text().contains("203.0.113.77"));
+    stage.key(KeyCode::Char('a'));
+    assert!(stage.settle(&snapshot).text().contains("Hosts (Sort"));
+    stage.key(KeyCode::Char('a'));
+    assert!(stage.settle(&snapshot).text().contains("Active Connections"));
+}
+
+#[test]
+fn k18_seven_forms_can_be_copied() {
+    let snapshot = known();
+    let row_line = |_: &rustnet::snapshot::tap::Ended| "{\"type\":\"update\"}".to_owned();
+    let mut stage = Stage::with(120, 40, Setup { row_line: Some(row_line), ..Setup::default() });
+    stage.epoch(&snapshot);
+    let id = sample::id_of(0, &Default::default());
+    while stage.app.selected_row().is_none_or(|r| r.id != id) {
+        stage.key(KeyCode::Down);
+        stage.settle(&snapshot);
+    }
+    for (n, text) in [
+        "203.0.113.77",
+        "api.example.org",
+        "tcp 10.0.3.14:443 203.0.113.77:51022",
+        "tcp and host 10.0.3.14 and host 203.0.113.77 and port 443 and port 51022",
+        "src 10.0.3.14:443 and dst 203.0.113.77:51022",
+        "src:=10.0.3.14 sport:=443 dst:=203.0.113.77 dport:=51022",
+        "{\"type\":\"update\"}",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        stage.key(KeyCode::Char('Y'));
+        assert!(stage.text().contains("Copy  Enter copies"));
+        for _ in 0..n {
+            stage.key(KeyCode::Down);
+        }
+        stage.key(KeyCode::Enter);
+        assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Copy(text.into())));
+        assert!(stage.app.overlay.is_none());
+    }
+}
+
+#[test]
+fn k19_the_form_of_an_export_is_asked_for() {
+    let snapshot = known();
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&snapshot);
+    for (downs, form) in [(0, Form::Jsonl), (1, Form::Csv)] {
+        stage.key(KeyCode::Char('e'));
+        assert!(stage.text().contains("jsonl") && stage.text().contains("csv"));
+        for _ in 0..downs {
+            stage.key(KeyCode::Down);
+        }
+        stage.key(KeyCode::Enter);
+        assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Export(form)));
+    }
+    stage.key(KeyCode::Char('e'));
+    stage.key(KeyCode::Esc);
+    assert!(stage.app.effects.is_empty());
+}
+
+#[test]
+fn k19_the_frames_of_a_row_are_written_until_the_key_comes_again() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('P'));
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Record));
+    stage.app.recording = Some("rustnet_2026-11-22_14-03-22.pcapng".into());
+    assert!(stage.line("rustnet ").contains("P writes frames"));
+    // Wherever one is, it ends it.
+    stage.key(KeyCode::Char('7'));
+    stage.key(KeyCode::Char('P'));
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::StopRecording));
+    stage.app.recording = None;
+    stage.key(KeyCode::Char('P'));
+    assert!(stage.app.effects.is_empty() && stage.text().contains("only on Overview and Details"));
+    // What has ended sends no more.
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&live(&[]));
+    stage.key(KeyCode::Char('P'));
+    assert!(stage.app.effects.is_empty());
+}
+
+#[test]
+fn k16_interfaces_and_sockets_that_wait_are_listed() {
+    use rustnet::process::listening::Listening;
+    let setup = Setup {
+        interfaces: Some(|| {
+            vec![("eth0".into(), "up 10.0.0.1".into()), ("wg\u{1b}[2J".into(), "down".into())]
+        }),
+        listening: Some(|| {
+            let address = "0.0.0.0".parse().unwrap();
+            vec![Listening {
+                port: 22,
+                protocol: "TCP",
+                address,
+                pid: Some(7),
+                name: "ss\u{1b}hd".into(),
+                uid: 0,
+            }]
+        }),
+        ..Setup::default()
+    };
+    let snapshot = known();
+    let mut stage = Stage::with(100, 30, setup);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('I'));
+    assert!(stage.line("eth0  ").contains("up 10.0.0.1"));
+    assert!(!stage.text().contains('\u{1b}'));
+    stage.key(KeyCode::Enter);
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Again(Again::Interface("eth0".into()))));
+    // Where it has no meaning, a key says why.
+    stage.key(KeyCode::Char('l'));
+    assert!(stage.text().contains("only on Processes"));
+    stage.key(KeyCode::Char('5'));
+    stage.key(KeyCode::Char('l'));
+    let line = stage.settle(&snapshot).line("TCP 22");
+    assert!(line.contains("hd (7)") && line.contains("0.0.0.0:22") && !line.contains('\u{1b}'), "{line}");
+}
+
+#[test]
+fn c8_files_are_stepped_through_and_played() {
+    let mut snapshot = live(&rows());
+    snapshot.ended = true;
+    snapshot.sources[0].read = Some((1000, Some(1000)));
+    let setup = Setup { file: Some("a.pcap".into()), rereads: true, ..Setup::default() };
+    let mut stage = Stage::with(120, 30, setup);
+    stage.epoch(&snapshot);
+    let until = |stage: &mut Stage| match stage.app.effects.drain(..).next() {
+        Some(Effect::Again(Again::Until(at))) => at.map(|at| at.0),
+        other => panic!("{other:?}"),
+    };
+    let reread = |stage: &mut Stage, back: u64| {
+        let mut earlier = live(&rows());
+        (earlier.ended, earlier.sources) = (true, snapshot.sources.clone());
+        earlier.wall = Stamp(WALL.0 - back);
+        stage.app.begin_again();
+        stage.epoch(&earlier);
+    };
+    stage.key(KeyCode::Char(','));
+    assert_eq!(until(&mut stage), Some(WALL.0 - 1_000_000_000));
+    reread(&mut stage, 1_000_000_000);
+    assert!(stage.text().contains("14:03:21"), "{}", stage.text());
+    stage.key(KeyCode::Char(','));
+    assert_eq!(until(&mut stage), Some(WALL.0 - 2_000_000_000));
+    reread(&mut stage, 2_000_000_000);
+    stage.key(KeyCode::Char('.'));
+    assert_eq!(until(&mut stage), Some(WALL.0 - 1_000_000_000));
+    reread(&mut stage, 1_000_000_000);
+    stage.key(KeyCode::Char('.'));
+    assert_eq!(until(&mut stage), None, "the end");
+    reread(&mut stage, 0);
+    // A file that is gone leaves the screen as it was, and the keys work on.
+    stage.key(KeyCode::Char(','));
+    assert_eq!(until(&mut stage), Some(WALL.0 - 1_000_000_000));
+    stage.app.reread_failed();
+    stage.epoch(&snapshot);
+    assert!(stage.text().contains("at the last packet"), "{}", stage.text());
+    // From the end it plays from the start, an hour ago, along with the clock.
+    stage.key(KeyCode::Char(';'));
+    assert_eq!(until(&mut stage), Some(WALL.0 - NOW.0));
+    reread(&mut stage, NOW.0);
+    stage.app.go_on_playing();
+    assert!(stage.app.effects.is_empty());
+    stage.app.uptime = Nanos(stage.app.uptime.0 + 1_200_000_000);
+    stage.app.go_on_playing();
+    assert_eq!(until(&mut stage), Some(WALL.0 - NOW.0 + 1_200_000_000));
+    stage.key(KeyCode::Char(';'));
+    stage.app.uptime = Nanos(stage.app.uptime.0 + 9_000_000_000);
+    stage.app.go_on_playing();
+    assert!(stage.app.effects.is_empty(), "it has stopped");
+}
+
+#[test]
+fn k16_ended_rows_come_with_their_key_and_are_cleared_by_two() {
+    use rustnet::{base::ids::FlowId, flow::state::EndReason, snapshot::ended::EndedFlows};
+    let rows = numbered(5);
+    let snapshot = live(&rows);
+    let ended = Arc::new(EndedFlows::new(100_000));
+    for n in 0..3_u32 {
+        let (mut record, _) =
+            flow(6, &format!("10.0.0.1:443 ← 172.20.0.{n}:1"), FlowState::Closed, [0.0; 2], 9, 3);
+        record.id = FlowId::new(0, n, 1000 + n);
+        record.end = Some(EndReason::Fin);
+        ended.push(record.into());
+    }
+    let mut stage = Stage::new(120, 24);
+    stage.finder = Finder::with_ended(ended);
+    stage.epoch(&snapshot);
+    assert!(!stage.text().contains("172.20.0."));
+    stage.key(KeyCode::Char('t'));
+    let text = stage.settle(&snapshot).text();
+    let y = text.lines().position(|l| l.contains("172.20.0.1:1")).unwrap();
+    assert!(text.lines().nth(y).unwrap().contains("14:03:19"), "{text}");
+    assert!(stage.buffer()[(1, y as u16)].modifier.contains(Modifier::DIM));
+    // One key alone clears nothing.
+    stage.key(KeyCode::Char('x'));
+    stage.key(KeyCode::Down);
+    assert!(stage.settle(&snapshot).text().contains("172.20.0.1:1"));
+    stage.key(KeyCode::Char('x'));
+    stage.key(KeyCode::Char('x'));
+    let text = stage.settle(&snapshot).text();
+    assert!(!text.contains("172.20.0.") && text.contains("172.16.0.4"), "{text}");
+}
+
+#[test]
+fn k15_groups_of_what_has_ended_have_no_rows_to_filter() {
+    let mut snapshot = known();
+    snapshot.totals.gone = [9e9, 1e9];
+    snapshot.totals.down += 9e9;
+    snapshot.totals.up += 1e9;
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('5'));
+    let text = stage.settle(&snapshot).text();
+    assert!(stage.line("(ended)").starts_with('▌'), "{text}");
+    let sum = stage.app.groups().unwrap().sum;
+    assert!((sum.0 - snapshot.totals.down).abs() < 1.0, "the sum of all rows is that of the head");
+    stage.key(KeyCode::Enter);
+    assert_eq!(stage.app.tab, Tab::Processes);
+    assert!(stage.text().contains("these have ended"));
+}
