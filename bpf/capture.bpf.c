@@ -67,9 +67,10 @@ static inline_always void see(struct __sk_buff *skb, u32 is_outgoing, u32 link_b
 	}
 	record->packet_type = is_outgoing ? PACKET_OUTGOING : skb->pkt_type;
 	record->link_bytes = link_bytes;
-	/* The verifier wants to see both bounds on the very number. */
-	asm volatile("" : "+r"(captured));
-	if (captured == 0 || captured > LONGEST || bpf_skb_load_bytes(skb, 0, record + 1, captured))
+	/* The verifier wants to see both bounds on the very number; until 6.3 it learns none from "not 0". */
+	u32 beyond_one = captured - 1;
+	asm volatile("" : "+r"(beyond_one));
+	if (beyond_one >= LONGEST || bpf_skb_load_bytes(skb, 0, record + 1, beyond_one + 1))
 		captured = 0;
 	record->captured = captured;
 	publish(ring, head + size);

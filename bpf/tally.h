@@ -158,7 +158,7 @@ static inline_always struct tally *find(const struct packet *packet, u32 thread,
 	struct tally *tally = bpf_map_lookup_elem(&tallies, number);
 	if (!tally || (*(volatile u64 *)&tally->word ^ packet->word) & ~STATE || tally->ends != packet->ends)
 		return NULL;
-	if (packet->word >> 48) {
+	if (packet->wide) {
 		struct wide *wide = bpf_map_lookup_elem(&wides, number);
 		if (!wide)
 			return NULL;

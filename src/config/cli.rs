@@ -477,6 +477,8 @@ mod tests {
             ("--headless --duration 0", "above 0"),
             ("--headless --duration -1", "above 0"),
             ("--capture warp", "af-packet"),
+            ("--kernel-counts icmp", "udp"),
+            ("--kernel-counts udp,none", "stands alone"),
             ("--headless --interval 0.001", "from 0.05"),
             ("--filter port:abc", "no number"),
             ("--filter src:999.1.1.1/8", "no address"),

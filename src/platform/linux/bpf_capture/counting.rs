@@ -288,3 +288,137 @@ impl Books {
 const fn tallies_of(place: u32) -> [u32; 2] {
     [2 * place, 2 * place + 1]
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::{
+        base::ids::IfaceId,
+        packet::key::{FlowKey, kind},
+        platform::linux::bpf_capture::tallies::{SET, TALLY, WIDE},
+    };
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn books(places: usize) -> Books {
+        let maps = TallyMaps::in_memory([places * SET, places * 2 * TALLY, places * 2 * WIDE], places);
+        Books::new(maps)
+    }
+
+    fn flow(n: u16, proto: u8) -> Settled {
+        let key = FlowKey { ends: 1 << 32 | 2, ports: [n, 443], proto, kind: kind::LIVE, zero: 0 };
+        Settled { key, hash: u32::from(n), fronts: [100, 500], ..Settled::default() }
+    }
+
+    /// Counts as the program does; the note that it would write, if any.
+    fn count(books: &Books, tally: u32, bytes: u64) -> Option<Note> {
+        let t = books.maps.tally(tally);
+        assert_eq!(t.state.load(Ordering::Relaxed), state::COUNTS);
+        let before = t.count.fetch_add(bytes << FRAME_BITS | 1, Ordering::Relaxed);
+        t.last_ns.store(SECOND, Ordering::Relaxed);
+        (before == 0).then_some(Note::Touched { tally })
+    }
+
+    fn all(books: &mut Books, now: u64, untold: u64) -> Vec<Counted> {
+        let mut out = Vec::new();
+        books.hand_out_all(0, now, untold, false, &mut |c, _| out.push(*c));
+        out
+    }
+
+    fn urgent(books: &mut Books) -> Vec<Counted> {
+        let mut out = Vec::new();
+        books.hand_out_urgent(0, &mut |c, _| out.push(*c));
+        out
+    }
+
+    #[test]
+    fn each_count_is_handed_out_once() {
+        let mut books = books(8);
+        books.settle(&flow(7, proto::UDP), 3, SECOND);
+        let note = count(&books, 1, 60).unwrap();
+        books.note(note);
+        assert_eq!(count(&books, 1, 100), None);
+        let out = all(&mut books, SECOND, 0);
+        assert_eq!((out.len(), out[0].from, out[0].flow.hash), (1, 1, 7));
+        assert_eq!(out[0].volume, Volume { frames: 2, packets: 2, bytes: 160 });
+        assert_eq!(all(&mut books, SECOND, 0), []);
+        // One whose note found no room is found by a look at all.
+        assert!(count(&books, 0, 60).is_some());
+        assert_eq!(all(&mut books, SECOND, 0), []);
+        assert_eq!(all(&mut books, SECOND, 1).len(), 1);
+        assert_eq!((books.counting().frames, books.counting().flows), (3, 1));
+    }
+
+    #[test]
+    fn tcp_is_handed_out_as_one_run_from_where_it_began() {
+        let mut books = books(8);
+        books.settle(&flow(7, proto::TCP), 3, SECOND);
+        let begin = |books: &Books| {
+            let t = books.maps.tally(0);
+            assert_eq!(t.state.load(Ordering::Relaxed), state::BEGINS);
+            t.state.store(state::COUNTS, Ordering::Relaxed);
+        };
+        assert_eq!(books.maps.tally(0).front.load(Ordering::Relaxed), 100);
+        begin(&books);
+        books.note(Note::Began { tally: 0, next: 150 });
+        books.maps.tally(0).next.store(400, Ordering::Relaxed);
+        let note = count(&books, 0, 250).unwrap();
+        books.note(note);
+        books.note(Note::Stopped { tally: 0 });
+        assert!(books.is_urgent());
+        let out = urgent(&mut books);
+        assert_eq!((out.len(), out[0].run.seq_number, out[0].run.len), (1, 150, 250));
+        assert!(!books.is_urgent());
+        // Told again, it resumes in the same place, and counts only from a new beginning on.
+        [0, 1].iter().for_each(|n| books.maps.stop_counting(*n));
+        books.settle(&flow(7, proto::TCP), 3, SECOND);
+        assert_eq!(books.counting().flows, 1);
+        begin(&books);
+        assert!(count(&books, 0, 9).is_some());
+        books.note(Note::Stopped { tally: 0 });
+        assert_eq!(urgent(&mut books), [], "the note that says where it began was not read");
+        books.note(Note::Began { tally: 0, next: 500 });
+        assert_eq!(all(&mut books, SECOND, 1).len(), 1);
+    }
+
+    #[test]
+    fn a_flow_that_is_off_does_not_resume_before_it_was_handed_out_nor_elsewhere_at_once() {
+        let mut books = books(8);
+        books.settle(&flow(7, proto::UDP), 3, SECOND);
+        count(&books, 0, 60).unwrap();
+        // It has moved: off at first, and what was counted counts where it was.
+        books.settle(&Settled { iface: IfaceId(4), ..flow(7, proto::UDP) }, 9, SECOND);
+        assert_eq!(books.maps.tally(0).state.load(Ordering::Relaxed), state::OFF);
+        books.note(Note::Touched { tally: 0 });
+        assert_eq!(urgent(&mut books)[0].flow.iface, IfaceId(0));
+        books.settle(&Settled { iface: IfaceId(4), ..flow(7, proto::UDP) }, 9, SECOND);
+        count(&books, 0, 60).unwrap();
+        assert_eq!(all(&mut books, SECOND, 1)[0].flow.iface, IfaceId(4));
+    }
+
+    #[test]
+    fn silent_flows_make_room_after_a_rest_and_a_full_map_refuses() {
+        let mut books = books(8);
+        for n in 0..64 {
+            books.settle(&flow(n, proto::UDP), 3, SECOND);
+        }
+        let Counting { flows, refused, .. } = books.counting();
+        assert!((4..=8).contains(&flows) && refused == 64 - flows, "{flows} {refused}");
+        let busy = books.places[0].flow;
+        let mut at = SECOND;
+        for _ in 0..4 * CUTS_A_ROUND {
+            at += SECOND;
+            let t = books.maps.tally(0);
+            t.count.fetch_add(1, Ordering::Relaxed);
+            t.last_ns.store(at, Ordering::Relaxed);
+            books.note(Note::Touched { tally: 0 });
+            assert_eq!(all(&mut books, at, 0).len(), 1);
+        }
+        assert_eq!(books.counting().flows, 1, "all but the busy one");
+        books.settle(&busy, 3, at);
+        assert_eq!(books.counting().flows, 1, "it is there");
+        books.settle(&flow(100, proto::UDP), 3, at);
+        assert_eq!(books.counting().flows, 2);
+    }
+}

@@ -155,8 +155,9 @@ fn load(
         match Programs::load(&settings) {
             Ok(programs) => return Ok(programs),
             Err(e) if is_room(&e) && ring_bytes > SMALLEST_RING => ring_bytes /= 2,
-            // Older kernels lack what it takes (a coarse clock, additions that tell what was there: 5.12).
-            Err(e) if tallied.any() && !matches!(e.raw_os_error(), Some(libc::EPERM | libc::EACCES)) => {
+            // Older kernels lack what it takes (a coarse clock, additions that tell what was there: 5.12), or do not see
+            // that it is safe: then, too, the answer is EACCES.
+            Err(e) if tallied.any() && privileges::check_capture().is_ok() => {
                 notes.push(format!("settled flows are captured, not counted in the kernel: {e}"));
                 tallied = Tallied::default();
             }

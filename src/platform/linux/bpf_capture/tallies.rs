@@ -153,6 +153,26 @@ impl TallyMaps {
         Ok((0..threads).map(of).collect())
     }
 
+    /// Returns the maps of one source, in memory of so many bytes that no program knows.
+    #[cfg(test)]
+    #[allow(clippy::disallowed_methods, reason = "tests")]
+    pub fn in_memory(bytes: [usize; 3], places: usize) -> Self {
+        use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
+        let fds = bytes.map(|bytes| {
+            // SAFETY: a C string.
+            let fd = unsafe { libc::memfd_create(c"map".as_ptr(), 0) };
+            assert!(fd >= 0);
+            // SAFETY: new, and nobody else's.
+            let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+            // SAFETY: no pointers.
+            assert_eq!(unsafe { libc::ftruncate(fd.as_raw_fd(), bytes as i64) }, 0);
+            fd
+        });
+        let [a, b, c] = &fds;
+        let maps = Self::new([a.as_fd(), b.as_fd(), c.as_fd()], places, 1, 7).unwrap();
+        maps.into_vec().remove(0)
+    }
+
     /// Returns how many places there are.
     pub const fn places(&self) -> usize {
         self.places
