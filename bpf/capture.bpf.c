@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
-/* Copies what passes an interface into rings, one for each CPU and rx thread. It only looks: every path
- * ends with TCX_NEXT, which is also what TC_ACT_UNSPEC is to a clsact filter, so that the frame goes on as
- * if nobody had been there.
+/* Copies what passes an interface into rings, one for each CPU and rx thread, or only counts it where a
+ * worker needs no more. It only looks: every path ends with TCX_NEXT, which is also what TC_ACT_UNSPEC is to a
+ * clsact filter, so that the frame goes on as if nobody had been there.
  *
  * A CPU runs one of these at a time: they run with bottom halves off, and a hardware interrupt sends
  * nothing through them.
@@ -26,38 +26,28 @@ struct {
 	__uint(value_size, sizeof(struct ring) + LONGEST + SLACK); /* likewise */
 } rings SEC(".maps");
 
-/* Publishes what was written before. */
-static inline_always void publish(struct ring *ring, u64 head)
-{
-	if (settings.weak_memory)
-		__sync_lock_test_and_set(&ring->head, head);
-	else
-		*(volatile u64 *)&ring->head = head;
-}
-
-static inline_always int has_room(struct ring *ring, u64 needed)
-{
-	u64 size = (u64)settings.ring_mask + 1;
-	if (needed - ring->seen_tail <= size)
-		return 1;
-	ring->seen_tail = *(volatile u64 *)&ring->tail;
-	return needed - ring->seen_tail <= size;
-}
+#include "ring.h"
+#include "tally.h"
 
 static inline_always void see(struct __sk_buff *skb, u32 is_outgoing, u32 link_bytes)
 {
-	u32 index = bpf_get_smp_processor_id();
-	if (settings.threads > 1)
-		index = index * settings.threads + deal(skb, link_bytes, settings.threads, settings.seed);
+	u32 index = bpf_get_smp_processor_id(), thread = 0;
+	if (settings.threads > 1) {
+		thread = deal(skb, link_bytes, settings.threads, settings.seed);
+		index = index * settings.threads + thread;
+	}
 	struct ring *ring = bpf_map_lookup_elem(&rings, &index);
 	if (!ring)
+		return;
+
+	ring->frames++;
+	if (settings.tallied && tally(skb, ring, thread, is_outgoing, link_bytes))
 		return;
 
 	u32 length = skb->len;
 	u32 captured = length < settings.snap ? length : settings.snap;
 	u32 size = (sizeof(struct record) + captured + 15) & ~15u;
 	u64 head = ring->head;
-	ring->frames++;
 	if (!has_room(ring, head + size)) {
 		ring->lost++;
 		return;
@@ -77,9 +67,10 @@ static inline_always void see(struct __sk_buff *skb, u32 is_outgoing, u32 link_b
 	}
 	record->packet_type = is_outgoing ? PACKET_OUTGOING : skb->pkt_type;
 	record->link_bytes = link_bytes;
-	/* The verifier wants to see both bounds on the very number. */
-	asm volatile("" : "+r"(captured));
-	if (captured == 0 || captured > LONGEST || bpf_skb_load_bytes(skb, 0, record + 1, captured))
+	/* The verifier wants to see both bounds on the very number; until 6.3 it learns none from "not 0". */
+	u32 beyond_one = captured - 1;
+	asm volatile("" : "+r"(beyond_one));
+	if (beyond_one >= LONGEST || bpf_skb_load_bytes(skb, 0, record + 1, beyond_one + 1))
 		captured = 0;
 	record->captured = captured;
 	publish(ring, head + size);
@@ -114,7 +105,8 @@ int network_out(struct __sk_buff *skb)
 	return TCX_NEXT;
 }
 
-/* Keeps the type of the records in the object, for the test that compares it. */
+/* Keeps the types of records in the object, for the test that compares them. */
 const struct record *record_type __attribute__((unused));
+const struct tally *tally_type __attribute__((unused));
 
 char _license[] SEC("license") = "GPL";

@@ -16,7 +16,8 @@ typedef u8 __u8;
 typedef u16 __u16;
 typedef u32 __u32;
 typedef u64 __u64;
-typedef signed int __s32;
+typedef signed int s32;
+typedef s32 __s32;
 typedef signed long long __s64;
 typedef u16 __be16;
 typedef u32 __be32;
@@ -38,6 +39,18 @@ struct settings {
 	u32 threads; /* rx threads, each with a ring for every CPU */
 	u32 seed; /* the run's secret, for dealing frames out to threads */
 	u32 weak_memory; /* stores are not ordered by themselves on this machine */
+	u32 tallied; /* which flows may be tallied: bits TALLIES_UDP, ... */
+	u32 places; /* settled flows for each thread, a power of two; there are as many sets */
+	u32 secret; /* of the hash that finds a tally */
+};
+
+/* What a record says instead of a frame, in its `link_bytes`. */
+enum { NOTE = 0xff };
+/* Notes, in a record's `ifindex`; `length` is the tally's number. */
+enum {
+	NOTE_BEGAN = 1, /* counts from the segment on that follows; `gso_size` and `tag_type`: the number behind it */
+	NOTE_TOUCHED = 2, /* the first frame since it was read */
+	NOTE_STOPPED = 3, /* both directions go up again, from the next record on */
 };
 
 /* One frame; its captured bytes follow. Sizes are multiples of 16. */
@@ -60,11 +73,43 @@ struct ring {
 	u64 seen_tail; /* so that the reader's line is looked at only where the ring seems full */
 	u64 frames; /* all, those without room included */
 	u64 lost; /* without room */
-	u64 pad[12];
+	u64 untold; /* notes without room */
+	u64 pad[11];
 	/* The reader's line. */
 	u64 tail;
 	u64 pad_reader[15];
 	u8 data[];
+};
+
+enum { TALLIES_UDP = 1, TALLIES_TCP = 2, TALLIES_TAGGED = 4 };
+/* States of a tally: its flow's frames go up; they go up until one of them tells where the stream stands; they
+ * are counted here.
+ */
+enum { TALLY_OFF = 0, TALLY_BEGINS = 1, TALLY_COUNTS = 2 };
+/* Where tallies are found: a tag each, and the number among its thread's; 0: none. */
+enum { WAYS = 4, TAG_SHIFT = 16 };
+
+struct set {
+	u32 ways[WAYS];
+};
+
+/* Bits of `count` that are frames; the others are bytes. */
+enum { FRAME_BITS = 24 };
+
+/* What passed in one direction of a settled flow since its reader last took it: one cache line. */
+struct tally {
+	u64 word; /* ports of sender and receiver as on the wire, protocol << 32, state << 40, IPv6 << 48 */
+	u64 ends; /* addresses of sender and receiver as on the wire; IPv6: all their words, mixed */
+	u64 count; /* bytes on the wire << FRAME_BITS | frames */
+	u64 extra; /* packets beyond one a frame */
+	u64 last_ns; /* CLOCK_MONOTONIC_COARSE of the last one */
+	u32 next; /* TCP: the number behind what was counted */
+	u32 acked; /* TCP: the last acknowledgement, with its window */
+	u32 ifindex;
+	u32 front; /* TCP: the number behind all that went up while it did not count */
+	u16 window;
+	u8 packet_type;
+	u8 pad[5];
 };
 
 /* linux/bpf.h; an access to one of these becomes an access to the kernel's own field. */

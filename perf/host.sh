@@ -9,6 +9,8 @@
 # user   ns a frame of the monitor's own threads, user and kernel time
 # bpf    ns a run of the program, as the kernel counts it (kernel.bpf_stats_enabled), in a run of its own
 #
+# CHURN=K ends each flow with a RST after K segments of TCP, and begins another one: "short" connections.
+#
 # The traffic stays between this machine's main namespace and one made for it, and both are removed
 # at the end.
 source "$(dirname "$0")/lib.sh"
@@ -18,40 +20,21 @@ rounds=${2:-3}
 flows=${FLOWS:-1 1000}
 methods=${METHODS:-af-packet bpf}
 
-need_root
-need python3 ip ethtool clang cc taskset
-measure=$shared/measure
-[ -e "$measure/rate.py" ] || skip "$measure/rate.py is not there (set RUSTNET_SHARED)"
 work_directory
+veth_rig
 program
-
-make -s -C "$measure/gen" OUT="$work" >&2 || skip "the traffic generator could not be built (needs libbpf)"
-
-at_exit 'ip netns del rnp 2>/dev/null; ip link del rnpA 2>/dev/null; true'
-ip netns del rnp 2>/dev/null || true
-ip link del rnpA 2>/dev/null || true
-ip netns add rnp
-ip link add rnpA type veth peer name rnpB netns rnp
-ip addr add 10.98.7.1/24 dev rnpA
-ip -n rnp addr add 10.98.7.2/24 dev rnpB
-ip link set rnpA up
-ip -n rnp link set rnpB up
-ethtool -K rnpA gro on
-ip netns exec rnp ethtool -K rnpB gro on
-
-export M_NS=rnp M_IF=rnpA M_PEER=rnpB M_IP=10.98.7.1 M_TMP=$work PKTGEN=$work/pktgen BENCH_HOLD=600
 export PUT_TTY=0 PUT_WARM=1 DRAIN=1
 begin_record host
 # once METHOD FLOWS: a row of rate.py; "none" is a program that does nothing.
 once() {
     if [ "$1" = none ]; then
-        PUT_NAME=none PUT_CMD="sleep 1000" PUT_DONE='no such text (\d+)' python3 "$measure/rate.py" once 0 60 "$2" "$seconds"
+        PUT_NAME=none PUT_CMD="sleep 1000" PUT_DONE='no such text (\d+)' python3 "$measure/rate.py" once 0 60 "$2" "$seconds" "${CHURN:+-T -c $CHURN}"
     else
         local take=
         [ "$1" != af-xdp ] || take=--af-xdp-take-traffic
         PUT_NAME=$1 PUT_CMD="$rustnet -i {if} --capture $1 $take --headless --output json > {dir}/out.json" \
             PUT_DONE='"type":"summary","packets":(\d+)' PUT_DROPS='"lost":(\d+)' \
-            python3 "$measure/rate.py" once 0 60 "$2" "$seconds"
+            python3 "$measure/rate.py" once 0 60 "$2" "$seconds" "${CHURN:+-T -c $CHURN}"
     fi
 }
 for n in $flows; do
@@ -68,9 +51,11 @@ if [[ " $methods " == *" bpf "* ]]; then
     echo 1 >$stats
     for n in $flows; do
         once bpf "$n" >/dev/null &
+        load=$!
         sleep $((1 + seconds / 2))
         python3 "$perf/bpf_stats.py" "$rustnet" "$n"
-        wait
+        # (Not for the record's own process.)
+        wait "$load"
     done
 fi
 echo "record: $record" >&2

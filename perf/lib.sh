@@ -39,6 +39,28 @@ work_directory() {
     fi
 }
 
+# Sets up what rate.py drives: load goes from rnpB in its own namespace to rnpA; GRO on makes both ends poll like a
+# card. Needs work_directory. Removed at the end.
+veth_rig() {
+    need_root
+    need python3 ip ethtool clang cc make taskset
+    measure=$shared/measure
+    [ -e "$measure/rate.py" ] || skip "$measure/rate.py is not there (set RUSTNET_SHARED)"
+    make -s -C "$measure/gen" OUT="$work" >&2 || skip "the traffic generator could not be built (needs libbpf)"
+    local remove='ip netns del rnp 2>/dev/null || true; ip link del rnpA 2>/dev/null || true'
+    at_exit "$remove"
+    eval "$remove"
+    ip netns add rnp
+    ip link add rnpA type veth peer name rnpB netns rnp
+    ip addr add 10.98.7.1/24 dev rnpA
+    ip -n rnp addr add 10.98.7.2/24 dev rnpB
+    ip link set rnpA up
+    ip -n rnp link set rnpB up
+    ethtool -K rnpA gro on
+    ip netns exec rnp ethtool -K rnpB gro on
+    export M_NS=rnp M_IF=rnpA M_PEER=rnpB M_IP=10.98.7.1 M_TMP=$work PKTGEN=$work/pktgen BENCH_HOLD=600
+}
+
 # Runs a command at the end, the latest first.
 exit_commands=
 at_exit() {

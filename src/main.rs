@@ -29,7 +29,7 @@ use rustnet::{
     capture::{source::Source, up_to::UpTo},
     config::{
         self,
-        cli::{CaptureMethod, Cli, Input, OutputFormat, OwnerLookup},
+        cli::{CaptureMethod, Cli, Input, KernelCounts, KeyFact, OutputFormat, OwnerLookup},
         engine,
         file::FileConfig,
         input,
@@ -56,7 +56,7 @@ use rustnet::{
         check::{self, Check},
         filter::Filter,
         interface::{Interface, Table, default_interface, find},
-        live::{LiveConfig, Method, Watch},
+        live::{LiveConfig, Method, Tally, Watch},
     },
     process::lookup::Owners,
     query::{self, filter::eval, signs::Signs, sort::Sort, window::Localhost},
@@ -335,6 +335,11 @@ fn watch_live(
         busy_poll: cli.busy_poll,
         filter,
         seed: random() as u32,
+        tally: Tally {
+            udp: cli.kernel_counts.contains(&KernelCounts::Udp),
+            tcp: cli.kernel_counts.contains(&KernelCounts::Tcp),
+            tagged: !cli.key.contains(&KeyFact::Vlan),
+        },
         ..LiveConfig::new(watch_what)
     };
     // Before the capture: it takes some 100 ms, and frames wait in a ring that holds 250 ms of a quiet link's.

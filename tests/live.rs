@@ -12,16 +12,27 @@ use std::{
     net::{TcpListener, TcpStream, UdpSocket},
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
     process::Command,
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
 
+#[path = "common/engine.rs"]
+mod engine;
+
 use rustnet::{
-    base::{ids::IfaceId, time::Nanos},
+    base::{
+        ids::{Epoch, IfaceId},
+        time::Nanos,
+    },
     capture::source::{InterfaceState, Progress, Source, SourceStatus},
     packet::{link::LinkType, parse::FrameMeta},
-    platform::live::{self, Live, LiveConfig, LiveSource, Method, RingConfig, Watch},
+    pipeline::launch::EngineConfig,
+    platform::live::{self, Live, LiveConfig, LiveSource, Method, RingConfig, Tally, Watch},
 };
 
 const MS: u64 = 1_000_000;
@@ -772,6 +783,134 @@ fn libpcap_gives_the_same_frames_and_takes_a_link_up_again() {
         let error =
             live::open(&LiveConfig { method: live::Method::Pcap, ..named("nosuch0") }, 1).err().unwrap();
         assert!(error.to_string().starts_with("there is no interface \"nosuch0\""), "{error}");
+    });
+}
+
+/// Connections of both kinds: some short, some that settle, some that end by a RST, one that goes quiet.
+fn talk_to_the_other_host() {
+    let tcp = |rounds: usize, size: usize, resets: bool| {
+        let mut stream = TcpStream::connect("10.9.0.2:7000").unwrap();
+        let (data, mut back) = (vec![7; size], vec![0; size]);
+        for _ in 0..rounds {
+            stream.write_all(&data).unwrap();
+            stream.read_exact(&mut back).unwrap();
+        }
+        if resets {
+            // Unread data makes it a RST.
+            stream.write_all(&data).unwrap();
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let udp = |datagrams: usize, size: usize| {
+        let socket = UdpSocket::bind("10.9.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        socket.connect("10.9.0.2:7001").unwrap();
+        for _ in 0..datagrams {
+            socket.send(&vec![7; size]).unwrap();
+            let _ = socket.recv(&mut [0; 2048]);
+        }
+    };
+    let mut talks: Vec<thread::JoinHandle<()>> = Vec::new();
+    for n in 0..6 {
+        talks.push(thread::spawn(move || {
+            [(5, 1), (3000, 100), (400, 30_000), (1, 2_000_000)].map(|(r, s)| tcp(r, s, n % 2 == 0));
+        }));
+        talks.push(thread::spawn(move || {
+            [(3, 20), (5000, 400), (900, 1400)].map(|(d, s)| udp(d, s)).into_iter().collect()
+        }));
+    }
+    talks.into_iter().for_each(|talk| talk.join().unwrap());
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn settled_flows_are_counted_as_if_they_were_captured() {
+    in_namespace(|| {
+        let (listening, listens) = mpsc::channel();
+        let other = two_hosts(move || {
+            let listener = TcpListener::bind("10.9.0.2:7000").unwrap();
+            let socket = UdpSocket::bind("10.9.0.2:7001").unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+            listening.send(()).unwrap();
+            thread::spawn(move || {
+                for stream in listener.incoming() {
+                    thread::spawn(move || {
+                        let (mut stream, mut buffer) = (stream.unwrap(), vec![0; 1 << 16]);
+                        while let Ok(n @ 1..) = stream.read(&mut buffer) {
+                            if stream.write_all(&buffer[..n]).is_err() {
+                                break;
+                            }
+                        }
+                    });
+                }
+            });
+            let mut buffer = [0; 2048];
+            while let Ok((n, from)) = socket.recv_from(&mut buffer) {
+                let _ = socket.send_to(&buffer[..n], from);
+            }
+        });
+        listens.recv().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let watch = |tally: Tally| {
+            let live = live::open(&LiveConfig { method: Method::Bpf, tally, ..named("rnla") }, 1).unwrap();
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                let config = EngineConfig {
+                    host: rustnet::platform::host(Vec::new()),
+                    cut_interval: Nanos(150 * MS),
+                    ..engine::config()
+                };
+                let mut counted = 0;
+                let run = engine::run_with(config, live.sources, |engine| {
+                    while !stop.load(Ordering::Relaxed) {
+                        thread::sleep(Duration::from_millis(20));
+                        let Some(snapshot) =
+                            engine.publication().wait_after(Epoch(0), Duration::from_millis(200))
+                        else {
+                            continue;
+                        };
+                        assert!(snapshot.accounts.conserved());
+                        counted = snapshot.sources[0].counting.frames;
+                    }
+                    engine.stop();
+                });
+                (run, counted)
+            })
+        };
+        let none = Tally { udp: false, tcp: false, tagged: true };
+        let [captured, counted] = [watch(none), watch(Tally::default())];
+        thread::sleep(Duration::from_millis(300));
+        talk_to_the_other_host();
+        thread::sleep(Duration::from_millis(300));
+        stop.store(true, Ordering::Relaxed);
+        let [(captured, no_frames), (counted, frames)] = [captured, counted].map(|w| w.join().unwrap());
+        other.join().unwrap();
+        assert_eq!(no_frames, 0);
+        let facts = |run: &engine::Run| {
+            let mut flows: Vec<_> = run
+                .flows_where(|r| r.hot.key.ports.iter().any(|p| matches!(p, 7000 | 7001)))
+                .iter()
+                .map(|r| {
+                    let (hot, facts) = (r.hot, r.facts);
+                    let lost = (facts.retransmits, facts.out_of_order);
+                    (
+                        hot.key.word(),
+                        hot.frames,
+                        hot.bytes,
+                        facts.extra_packets,
+                        hot.state.text(Nanos(0)),
+                        lost,
+                    )
+                })
+                .collect();
+            flows.sort();
+            flows
+        };
+        let (captured, counted) = (facts(&captured), facts(&counted));
+        assert_eq!(captured.len(), 42);
+        assert_eq!(captured, counted);
+        let all: u64 = counted.iter().map(|flow| flow.1.iter().sum::<u64>()).sum();
+        assert!(frames > all / 2, "{frames} of {all} were counted");
     });
 }
 

@@ -7,7 +7,10 @@
 
 use crate::{
     base::time::{Nanos, Stamp},
-    packet::parse::FrameMeta,
+    packet::{
+        parse::FrameMeta,
+        settled::{Counted, Settled},
+    },
 };
 
 /// What one call of [`Source::burst`] came to.
@@ -55,6 +58,24 @@ pub unsafe trait Source: Send {
         None
     }
 
+    /// Returns whether the source can count the frames of settled flows instead of handing them out.
+    fn can_count(&self) -> bool {
+        false
+    }
+
+    /// Takes note of a flow of which counts are enough from now on; it may have been told before.
+    fn settle(&mut self, _flow: &Settled) {}
+
+    /// Returns whether counts wait that come before the next frame.
+    #[inline]
+    fn has_counted(&self) -> bool {
+        false
+    }
+
+    /// Hands out counts: those that come before the next frame or, with `all`, everything that was counted so
+    /// far. Each frame of the source is in one count or was handed out, never both.
+    fn counted<F: FnMut(&Counted)>(&mut self, _all: bool, _each: F) {}
+
     /// Lets no new frames in. Those already taken in can still be had; after them `burst` returns
     /// [`Progress::End`], and what the kernel counted is what was handed out plus its drops.
     /// Nothing to do for files, which end by themselves.
@@ -86,6 +107,19 @@ pub struct SourceStatus {
     pub read: Option<(u64, Option<u64>)>,
     /// Frames for the MAC address of another host.
     pub other_host_frames: u64,
+    /// Settled flows that the source counts by itself, where it can.
+    pub counting: Counting,
+}
+
+/// What a source that counts settled flows has to say of that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counting {
+    /// Flows that it knows now.
+    pub flows: u64,
+    /// Frames that it counted.
+    pub frames: u64,
+    /// Times that a flow found no room, so that its frames went on being handed out.
+    pub refused: u64,
 }
 
 /// One interface of a source.
@@ -132,5 +166,6 @@ impl SourceStatus {
         self.blocks_skipped = other.blocks_skipped;
         self.read = other.read;
         self.other_host_frames = other.other_host_frames;
+        self.counting = other.counting;
     }
 }

@@ -37,6 +37,17 @@ pub struct Cli {
     #[arg(long, value_name = "METHOD", value_enum, default_value_t, help_heading = "Source")]
     pub capture: CaptureMethod,
 
+    /// Settled connections that --capture bpf only counts, in the kernel, instead of copying their frames
+    #[arg(
+        long,
+        value_name = "KINDS",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "udp,tcp",
+        help_heading = "Source"
+    )]
+    pub kernel_counts: Vec<KernelCounts>,
+
     /// Let --capture af-xdp take frames from interfaces that carry this host's own traffic
     #[arg(long, help_heading = "Source")]
     pub af_xdp_take_traffic: bool,
@@ -202,6 +213,17 @@ pub enum CaptureMethod {
     Pcap,
 }
 
+/// `--kernel-counts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KernelCounts {
+    /// UDP
+    Udp,
+    /// TCP: what is no next segment is copied all the same
+    Tcp,
+    /// None: every frame is copied
+    None,
+}
+
 /// `--owners`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum OwnerLookup {
@@ -290,6 +312,9 @@ impl Cli {
         }
         if cli.af_xdp_take_traffic && cli.capture != CaptureMethod::AfXdp {
             return Err(Self::wrong("--af-xdp-take-traffic is for --capture af-xdp"));
+        }
+        if cli.kernel_counts.len() > 1 && cli.kernel_counts.contains(&KernelCounts::None) {
+            return Err(Self::wrong("--kernel-counts none stands alone"));
         }
         if cli.interval.is_some() && cli.output != OutputFormat::Jsonl {
             return Err(Self::wrong("--interval adds lines to --output jsonl"));
@@ -452,6 +477,8 @@ mod tests {
             ("--headless --duration 0", "above 0"),
             ("--headless --duration -1", "above 0"),
             ("--capture warp", "af-packet"),
+            ("--kernel-counts icmp", "udp"),
+            ("--kernel-counts udp,none", "stands alone"),
             ("--headless --interval 0.001", "from 0.05"),
             ("--filter port:abc", "no number"),
             ("--filter src:999.1.1.1/8", "no address"),

@@ -8,6 +8,7 @@ use crate::{
         counters::DropReason,
         time::{Nanos, Stamp},
     },
+    capture::source::Counting,
     export::{app, owner, text},
     flow::entry::FlowRecord,
     packet::key::{export_name, kind, proto},
@@ -258,6 +259,17 @@ pub fn summary(out: &mut Vec<u8>, snapshot: &Snapshot, flows: u64) {
     int!(out, "stamps_saturated", sources.iter().map(|s| s.stamps_saturated).sum::<u64>());
     int!(out, "blocks_skipped", sources.iter().map(|s| s.blocks_skipped).sum::<u64>());
     plain!(out, "capture", sources.first().map_or("none", |s| s.method));
+    let counting = sources.iter().map(|s| s.counting).fold(Counting::default(), |mut sum, each| {
+        sum.flows += each.flows;
+        sum.frames += each.frames;
+        sum.refused += each.refused;
+        sum
+    });
+    if counting != Counting::default() {
+        int!(out, "kernel_counted_frames", counting.frames);
+        int!(out, "kernel_counted_flows", counting.flows);
+        int!(out, "kernel_counted_refused", counting.refused);
+    }
     field!(out, "interfaces");
     // Every rx thread of a live capture knows all interfaces.
     let longest = sources.iter().map(|s| &s.interfaces[..]).max_by_key(|i| i.len()).unwrap_or_default();

@@ -23,6 +23,8 @@ pub mod flag {
     pub const NO_TRANSPORT: u8 = 8;
     /// The source could not tell the number of segments of a super-frame.
     pub const SEGMENTS_UNKNOWN: u8 = 16;
+    /// The line is not a frame but counts of many, see [`crate::packet::settled`].
+    pub const COUNTED: u8 = 64;
     /// The line is not a frame but the marker of a cut.
     pub const MARKER: u8 = 128;
 }
@@ -66,7 +68,7 @@ pub struct Descriptor {
     pub flags: u8,
     /// Lines of payload that follow in a ring.
     pub payload_lines: u8,
-    /// Always 0: leaves no padding.
+    /// 0 but for lines of counts: leaves no padding.
     pub zero: u16,
 }
 
@@ -103,7 +105,8 @@ impl Descriptor {
     /// else has no TCP flags. One load and one comparison.
     #[inline(always)]
     pub const fn is_ordinary(&self, is_segment: bool) -> bool {
-        const FLAGS: u8 = flag::FRAGMENT | flag::NO_TRANSPORT | flag::SEGMENTS_UNKNOWN | flag::MARKER;
+        const FLAGS: u8 =
+            flag::FRAGMENT | flag::NO_TRANSPORT | flag::SEGMENTS_UNKNOWN | flag::COUNTED | flag::MARKER;
         const TCP: u8 = tcp_flag::ACK | tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST;
         // All eight bytes, though few matter: so it is one load.
         let word = self.segments as u64

@@ -17,6 +17,7 @@ pub mod line;
 pub mod link;
 pub mod parse;
 pub mod payload;
+pub mod settled;
 
 mod arp;
 mod envelope;

@@ -33,14 +33,23 @@ pub(crate) fn enter(walk: &mut Walk, number: u8, ports: [u16; 2]) -> Result<Insi
     }
 }
 
-/// Registered ports (IANA); Linux used 8472 for VXLAN before there was one.
+// Registered ports (IANA); Linux used 8472 for VXLAN before there was one.
+const L2TP: u16 = 1701;
+const GTP_USER: u16 = 2152;
+const TEREDO: u16 = 3544;
+const VXLAN: u16 = 4789;
+const VXLAN_LINUX: u16 = 8472;
+const GENEVE: u16 = 6081;
+
+/// Returns whether UDP between these ports, in either direction, may be a tunnel.
+pub(crate) const fn may_carry(ports: [u16; 2]) -> bool {
+    const fn is_one(port: u16) -> bool {
+        matches!(port, L2TP | GTP_USER | TEREDO | VXLAN | VXLAN_LINUX | GENEVE)
+    }
+    is_one(ports[0]) || is_one(ports[1])
+}
+
 fn over_udp(walk: &mut Walk, ports: [u16; 2]) -> Result<Inside, Stop> {
-    const L2TP: u16 = 1701;
-    const GTP_USER: u16 = 2152;
-    const TEREDO: u16 = 3544;
-    const VXLAN: u16 = 4789;
-    const VXLAN_LINUX: u16 = 8472;
-    const GENEVE: u16 = 6081;
     match ports {
         [_, VXLAN | VXLAN_LINUX] => vxlan(walk),
         [_, GENEVE] => geneve(walk),

@@ -21,6 +21,7 @@ use crate::{
         hash::Seed,
         parse::{ParseConfig, Parser},
         payload::MOST_LINES,
+        settled::Settled,
     },
     pipeline::{
         clock::EngineClock,
@@ -46,6 +47,9 @@ use crate::{
 const LONGEST_INTERVAL: Nanos = Nanos::from_secs(1);
 /// Reports of a thread that the collector may be behind.
 const REPORTS: usize = 4;
+
+/// Settled flows that a worker may be ahead of an rx whose source counts them.
+const SETTLED: usize = 256;
 
 /// Room for what a worker has learned and the collector has not yet read.
 const LEARNED_BYTES: usize = 1 << 20;
@@ -248,6 +252,9 @@ struct Launch {
     clock: Clock,
     start: Option<Stamp>,
     monotonic_start: u64,
+    /// Whether sources want to know which flows are settled; by rx: from where they do.
+    counts: bool,
+    settled: Vec<Vec<rtrb::Consumer<Settled>>>,
     rx_links: Vec<RxLink>,
     worker_links: Vec<WorkerLink>,
     locals: SharedLocals,
@@ -275,6 +282,8 @@ impl Launch {
             clock,
             start,
             monotonic_start: (config.host.monotonic)(),
+            counts: sources.iter().all(Source::can_count),
+            settled: sources.iter().map(|_| Vec::new()).collect(),
             rx_links: Vec::new(),
             worker_links: Vec::new(),
             locals: SharedLocals::default(),
@@ -349,7 +358,7 @@ impl Launch {
     ) -> Result<Worker, EngineError> {
         let (to_collector, reports) = rtrb::RingBuffer::new(REPORTS);
         let tables = Arc::<Handover<_>>::default();
-        let (ended_tx, ended) = rtrb::RingBuffer::new(self.config.ended_queue.max(1));
+        let (ended_tx, ended_rx) = rtrb::RingBuffer::new(self.config.ended_queue.max(1));
         // Every worker owns its share of the flows, rounded up.
         let capacity = self.config.max_flows.div_ceil(of).max(1);
         // A worker with one table to hand out has no second one: it circulates.
@@ -376,23 +385,39 @@ impl Launch {
             name: name.into(),
             core,
             reports,
-            ended,
+            ended: ended_rx,
             learned,
             tables: Arc::clone(&tables),
             bell: Arc::default(),
         });
+        let mut ended = EndedQueue::new(ended_tx, learned_tx, Arc::clone(&self.bell), !live);
+        if self.counts {
+            ended.tell_settled(self.settled_from(number));
+        }
         let locals = Arc::<Renewal<_>>::default();
         self.locals.0.push(Arc::clone(&locals));
         Ok(Worker::new(WorkerParts {
             table,
             locals,
-            ended: EndedQueue::new(ended_tx, learned_tx, Arc::clone(&self.bell), !live),
+            ended,
             to_collector,
             tables,
             collector: Arc::clone(&self.bell),
             publish: if live { Publish::WhenReturned } else { self.config.file_epochs },
             spread_sweep: live,
         }))
+    }
+
+    /// Returns the ways on which a worker tells every rx that it gets frames from which flows are settled.
+    fn settled_from(&mut self, worker: usize) -> Box<[rtrb::Producer<Settled>]> {
+        let fused = self.config.fused;
+        let of = self.settled.iter_mut().enumerate().filter(|(rx, _)| !fused || *rx == worker);
+        of.map(|(_, rx)| {
+            let (tell, hear) = rtrb::RingBuffer::new(SETTLED);
+            rx.push(hear);
+            tell
+        })
+        .collect()
     }
 
     fn rx<S: Source, O: Outlet>(
@@ -409,6 +434,7 @@ impl Launch {
             let _ = back.push(Box::default());
         }
         let part = Arc::clone(&self.parts[self.rx_links.len()]);
+        let settled = std::mem::take(&mut self.settled[self.rx_links.len()]).into_boxed_slice();
         self.rx_links.push(RxLink { name: name.into(), core, part: Arc::clone(&part), reports, back });
         Rx::new(RxParts {
             source,
@@ -430,6 +456,7 @@ impl Launch {
             together: Arc::clone(&self.together),
             failed: Arc::clone(&self.failed),
             busy_poll: self.config.busy_poll,
+            settled,
         })
     }
 

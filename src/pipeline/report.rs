@@ -16,7 +16,7 @@ use crate::{
         entry::FlowRecord,
         table::{EndedFlows, FrozenFlows, TableCounts},
     },
-    packet::descriptor::Cut,
+    packet::{descriptor::Cut, settled::Settled},
     pipeline::{learned::LearnedSender, wake::Bell},
     snapshot::view::RingFill,
 };
@@ -89,6 +89,10 @@ pub struct EndedQueue {
     pub unreported: Unreported,
     /// Where goes what flows speak: always ahead of their end.
     pub learned: LearnedSender,
+    /// By rx: where goes which flows are settled, if the source wants to know.
+    settled: Box<[rtrb::Producer<Settled>]>,
+    /// The rx whose frames are being accounted.
+    pub rx: usize,
 }
 
 impl EndedQueue {
@@ -99,7 +103,21 @@ impl EndedQueue {
         collector: Arc<Bell>,
         waits: bool,
     ) -> Self {
-        Self { to_collector, collector, waits, sent: 0, unreported: Unreported::default(), learned }
+        Self {
+            to_collector,
+            collector,
+            waits,
+            sent: 0,
+            unreported: Unreported::default(),
+            learned,
+            settled: Box::default(),
+            rx: 0,
+        }
+    }
+
+    /// Makes it tell these rx threads which flows are settled.
+    pub fn tell_settled(&mut self, rx: Box<[rtrb::Producer<Settled>]>) {
+        self.settled = rx;
     }
 
     /// Adds a record that no reader will see to the totals of such.
@@ -129,6 +147,18 @@ impl Learn for EndedQueue {
 }
 
 impl EndedFlows for EndedQueue {
+    #[inline]
+    fn wants_settled(&self) -> bool {
+        !self.settled.is_empty()
+    }
+
+    fn settled(&mut self, flow: &Settled) {
+        if let Some(rx) = self.settled.get_mut(self.rx) {
+            // Without room it is told again later.
+            let _ = rx.push(*flow);
+        }
+    }
+
     fn ended(&mut self, record: &FlowRecord) {
         // What a flow speaks goes ahead of its end.
         self.learned.flush();

@@ -14,7 +14,9 @@ use crate::{
     capture::source::{Clock, Progress, Source, SourceStatus},
     packet::{
         descriptor::Cut,
+        key::WideKey,
         parse::{FrameMeta, Parser, Verdict},
+        settled::{Counted, Settled},
     },
     pipeline::{
         clock::EngineClock,
@@ -37,6 +39,9 @@ const SPINS: u32 = 64;
 const DRAIN: Nanos = Nanos::from_secs(2);
 /// Silence after a stop that counts as the end.
 const SILENCE: Nanos = Nanos::from_millis(100);
+
+/// Settled flows of which the source is told between two bursts, from one worker.
+const SETTLED_AT_ONCE: usize = 32;
 
 /// What the collector asks of all rx threads.
 #[derive(Debug, Default)]
@@ -140,6 +145,8 @@ pub struct RxParts<S, O> {
     pub monotonic_start: u64,
     /// Wall clock, ns since 1970.
     pub wall: fn() -> u64,
+    /// By worker: which flows are settled, if the source wants to know.
+    pub settled: Box<[rtrb::Consumer<Settled>]>,
     /// Where reports go, and come back from to be written again.
     pub to_collector: rtrb::Producer<Message>,
     /// See `to_collector`.
@@ -168,6 +175,7 @@ pub struct Rx<S, O> {
     control: Arc<Control>,
     part: Arc<Part>,
     busy_poll: bool,
+    settled: Box<[rtrb::Consumer<Settled>]>,
     /// Frames that were taken before the last cut that did not come with their time.
     frames_before: u64,
 }
@@ -226,6 +234,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             control: parts.control,
             part: parts.part,
             busy_poll: parts.busy_poll,
+            settled: parts.settled,
             frames_before: 0,
         }
     }
@@ -316,6 +325,10 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             let max = self.intake.outlet.wait_for_room(self.burst, false);
             let progress = self.burst(max);
             self.intake.outlet.flush(&mut self.intake.accounts.drops, false);
+            if self.source.has_counted() {
+                self.take_counted(false);
+            }
+            self.settle();
             if self.control.is_stopping() {
                 // Frames that the kernel already holds are taken: they were on the wire before.
                 let until = *drain_until.get_or_insert_with(|| {
@@ -367,8 +380,38 @@ impl<S: Source, O: Outlet> Rx<S, O> {
         self.source.burst(max, |bytes, meta| intake.frame(bytes, meta))
     }
 
+    /// Tells the source which flows are settled.
+    #[inline]
+    fn settle(&mut self) {
+        for worker in &mut self.settled {
+            if let Ok(chunk) = worker.read_chunk(worker.slots().min(SETTLED_AT_ONCE)) {
+                chunk.into_iter().for_each(|flow| self.source.settle(&flow));
+            }
+        }
+    }
+
+    /// Takes what the source counted: what comes before the next frame, or all there is.
+    #[cold]
+    fn take_counted(&mut self, all: bool) {
+        let (intake, burst) = (&mut self.intake, self.burst);
+        let mut staged = 0;
+        self.source.counted(all, |counted| {
+            intake.counted(counted);
+            staged += 1;
+            if staged == burst {
+                // Many frames in one line: it is not dropped.
+                intake.outlet.flush(&mut intake.accounts.drops, true);
+                staged = 0;
+            }
+        });
+        intake.outlet.flush(&mut intake.accounts.drops, true);
+    }
+
     fn cut_live(&mut self, clock: u64, last: bool) {
         let now = self.intake.clock.monotonic(Nanos(clock.saturating_sub(self.monotonic_start)));
+        if self.source.can_count() {
+            self.take_counted(true);
+        }
         self.cut(now, Stamp((self.wall)()), last);
     }
 
@@ -422,6 +465,19 @@ impl<O: Outlet> Intake<O> {
             }
             other => self.no_flow(other, meta),
         }
+    }
+
+    /// Takes frames of a settled flow that were only counted.
+    fn counted(&mut self, counted: &Counted) {
+        let ago = self.clock.newest().since(counted.last);
+        let tick = Nanos(self.clock.now().0.saturating_sub(ago.0)).tick();
+        let (line, wide) = self.outlet.place();
+        *line = counted.line(tick);
+        if line.key.is_wide() {
+            *wide = WideKey { ends: counted.flow.ends, ..WideKey::default() };
+        }
+        self.accounts.taken += counted.volume;
+        self.outlet.put_bare();
     }
 
     /// Accounts a frame that is for no worker.

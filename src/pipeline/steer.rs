@@ -44,6 +44,9 @@ pub trait Outlet: Send {
         self.put(frame);
     }
 
+    /// Adds what was written to the place, behind which there is no frame.
+    fn put_bare(&mut self);
+
     /// Hands the burst over. What finds no room is dropped, or waited for if `waits`. The source has
     /// not been called since the frames were put.
     fn flush(&mut self, drops: &mut Drops, waits: bool);
@@ -188,6 +191,10 @@ impl Outlet for Fused {
         self.staged.add(1);
     }
 
+    fn put_bare(&mut self) {
+        self.put(&[]);
+    }
+
     #[inline]
     fn flush(&mut self, _drops: &mut Drops, _waits: bool) {
         let used = self.staged.used;
@@ -289,6 +296,14 @@ impl Outlet for Steered {
         let worker = self.workers[self.unknown[0].frame().hash as usize >> 16 & 127];
         let frame = self.inspects.then_some(frame);
         self.rings[usize::from(worker)].1.copy(&self.unknown, frame);
+    }
+
+    fn put_bare(&mut self) {
+        if let [(_, staged)] = &mut *self.rings {
+            return staged.put();
+        }
+        let worker = self.workers[self.unknown[0].frame().hash as usize >> 16 & 127];
+        self.rings[usize::from(worker)].1.copy(&self.unknown, None);
     }
 
     #[inline]

@@ -290,8 +290,9 @@ impl WorkerThread {
         let mut idle_rounds = 0u32;
         loop {
             let (mut any, mut waiting) = (false, 0);
-            for inlet in &mut self.rings {
+            for (rx, inlet) in self.rings.iter_mut().enumerate() {
                 if inlet.cut.is_none() {
+                    self.worker.ended.rx = rx;
                     let lines = inlet.take(&mut self.worker);
                     waiting += lines;
                     any |= lines > 0;

@@ -9,7 +9,10 @@ use super::{filter::Filter, interface::InterfaceError, system};
 use crate::{
     base::time::Nanos,
     capture::source::{Clock, Progress, Source, SourceStatus},
-    packet::parse::FrameMeta,
+    packet::{
+        parse::FrameMeta,
+        settled::{Counted, Settled},
+    },
 };
 
 /// Which interfaces are watched.
@@ -91,6 +94,25 @@ pub struct LiveConfig {
     pub busy_poll: bool,
     /// Secret of the hash that deals frames out to several threads.
     pub seed: u32,
+    /// Which settled flows are counted where they pass instead of being captured (bpf).
+    pub tally: Tally,
+}
+
+/// Which settled flows a capture may count by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// UDP.
+    pub udp: bool,
+    /// TCP.
+    pub tcp: bool,
+    /// Also frames whose VLAN tag the interface took off: not where tags tell flows apart.
+    pub tagged: bool,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { udp: true, tcp: true, tagged: true }
+    }
 }
 
 impl LiveConfig {
@@ -106,6 +128,7 @@ impl LiveConfig {
             takes_traffic: false,
             busy_poll: false,
             seed: 0,
+            tally: Tally::default(),
         }
     }
 }
@@ -212,6 +235,39 @@ unsafe impl Source for LiveSource {
             Self::Native(s) => s.wait(timeout),
             #[cfg(feature = "pcap")]
             Self::Pcap(s) => s.wait(timeout),
+        }
+    }
+
+    fn can_count(&self) -> bool {
+        match self {
+            Self::Native(s) => s.can_count(),
+            #[cfg(feature = "pcap")]
+            Self::Pcap(s) => s.can_count(),
+        }
+    }
+
+    fn settle(&mut self, flow: &Settled) {
+        match self {
+            Self::Native(s) => s.settle(flow),
+            #[cfg(feature = "pcap")]
+            Self::Pcap(s) => s.settle(flow),
+        }
+    }
+
+    #[inline]
+    fn has_counted(&self) -> bool {
+        match self {
+            Self::Native(s) => s.has_counted(),
+            #[cfg(feature = "pcap")]
+            Self::Pcap(s) => s.has_counted(),
+        }
+    }
+
+    fn counted<F: FnMut(&Counted)>(&mut self, all: bool, each: F) {
+        match self {
+            Self::Native(s) => s.counted(all, each),
+            #[cfg(feature = "pcap")]
+            Self::Pcap(s) => s.counted(all, each),
         }
     }
 

@@ -7,6 +7,7 @@
 //! last cut is over, whether the sweep has reached it or a packet for its tuple comes first.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
+mod counted;
 mod ends;
 mod frozen;
 mod payloads;
@@ -16,6 +17,7 @@ use std::net::IpAddr;
 
 pub use self::frozen::FrozenFlows;
 use self::{
+    counted::is_time_to_tell,
     ends::{ChunkState, SHORTEST_LIFE, is_over},
     settled::Settled,
 };
@@ -45,6 +47,7 @@ use crate::{
         key::{Extension, WideKey, kind, proto},
         line::Line,
         payload::Payloads,
+        settled::Settled as SettledFlow,
     },
 };
 
@@ -83,6 +86,15 @@ pub struct TableConfig {
 pub trait EndedFlows: Learn {
     /// Takes a flow that ended.
     fn ended(&mut self, record: &FlowRecord);
+
+    /// Returns whether anybody wants to know which flows are settled.
+    #[inline]
+    fn wants_settled(&self) -> bool {
+        false
+    }
+
+    /// Takes a flow whose frames, from now on, most likely change no more than counts.
+    fn settled(&mut self, _flow: &SettledFlow) {}
 }
 
 /// What a table counted since the start.
@@ -261,7 +273,7 @@ impl FlowTable {
                 self.approach_conversations(&batch[..frames]);
             }
             for candidate in &batch[..frames] {
-                if !self.settled::<HOME>(candidate, lines, &mut settled) {
+                if !self.settled::<HOME>(candidate, lines, &mut settled, ended) {
                     let wide = wide_of(lines, candidate);
                     let payload = payloads.of(lines, candidate.at as usize);
                     self.make_way(candidate, wide, payload, ended);
@@ -313,6 +325,10 @@ impl FlowTable {
         volume: &mut Volume,
         ended: &mut impl EndedFlows,
     ) -> u32 {
+        if frame.flags & flag::COUNTED != 0 {
+            self.counted(frame, wide, volume, ended);
+            return NONE;
+        }
         let is_candidate = candidate != NONE
             && self.hot.get(candidate).key.matches(&frame.key)
             && (!frame.key.is_wide() || self.is_flow(candidate, frame, wide));
@@ -357,6 +373,12 @@ impl FlowTable {
         }
         if irregular {
             self.count_irregular(slot, frame);
+        }
+        if self.config.home_interfaces && ended.wants_settled() {
+            let hot = self.hot.get(slot);
+            if is_time_to_tell(hot, frame, hot.roles) && settled::is_settled_state(hot.state) {
+                self.tell_settled(slot, frame, wide, ended);
+            }
         }
         if inspected && says_something(frame) { slot } else { NONE }
     }

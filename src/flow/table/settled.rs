@@ -8,7 +8,10 @@ use crate::{
         entry::{Hot, Roles},
         slab::Spot,
         state::FlowState,
-        table::{Candidate, FlowTable, NONE, ends::SHORTEST_LIFE, is_wide_flow, segment_of, wide_of},
+        table::{
+            Candidate, EndedFlows, FlowTable, NONE, counted::is_time_to_tell, ends::SHORTEST_LIFE,
+            is_wide_flow, segment_of, wide_of,
+        },
     },
     packet::{descriptor::Descriptor, key::proto, line::Line},
 };
@@ -40,6 +43,11 @@ const fn bits_of_udp() -> u64 {
         i += 1;
     }
     bits
+}
+
+/// Returns whether frames that only carry data change no more than counts in this state.
+pub(super) const fn is_settled_state(state: FlowState) -> bool {
+    state.bit() & (SETTLED_TCP | SETTLED_UDP) != 0
 }
 
 /// What was accounted the straight way.
@@ -80,6 +88,7 @@ impl FlowTable {
         candidate: &Candidate<'_>,
         lines: &[Line],
         sums: &mut Settled,
+        ended: &mut impl EndedFlows,
     ) -> bool {
         let &Candidate { frame, spot, slot, .. } = candidate;
         if slot == NONE {
@@ -113,12 +122,16 @@ impl FlowTable {
         hot.tick = frame.tick;
         sums.frames += 1;
         sums.bytes += u64::from(frame.wire_len);
+        let tells = HOME && is_time_to_tell(hot, frame, hot.roles) && ended.wants_settled();
         if is_segment {
             // SAFETY: there is a track for every slot.
             let track = unsafe { self.tcp.get_unchecked_mut(slot as usize) };
             if !track.advance(&segment_of(frame, false, Roles::default())) {
                 self.segment(slot, frame, false);
             }
+        }
+        if tells {
+            self.tell_settled(slot, frame, wide_of(lines, candidate), ended);
         }
         true
     }

@@ -174,6 +174,11 @@ impl TcpTrack {
         if end.has(bit::SYN) || end.has(bit::SYN_ACK) { Some(end.first) } else { None }
     }
 
+    /// Returns the number behind the last byte of one end that was seen.
+    pub const fn front(&self, end: usize) -> u32 {
+        self.ends[end & 1].next
+    }
+
     /// Returns the state of one end: 0 the low end, 1 the high end.
     pub const fn state(&self, subject: usize) -> FlowState {
         let (me, peer) = (&self.ends[subject & 1], &self.ends[subject & 1 ^ 1]);

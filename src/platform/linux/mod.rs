@@ -6,6 +6,8 @@ pub mod af_xdp;
 pub mod affinity;
 #[cfg(feature = "bpf")]
 pub mod bpf_capture;
+#[cfg(all(test, feature = "bpf"))]
+mod bpf_exits;
 mod check;
 pub mod clock;
 pub mod interfaces;

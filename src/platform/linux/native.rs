@@ -1,7 +1,10 @@
 //! The ways of capture that Linux has, and which of them is taken.
 #![expect(unsafe_code, reason = "promises how long frames stay where they are")]
 
-use super::af_packet::{self, AfPacketSource};
+use super::{
+    af_packet::{self, AfPacketSource},
+    interfaces,
+};
 #[cfg(feature = "bpf")]
 use super::{
     af_xdp::{self, AfXdpSource},
@@ -10,14 +13,12 @@ use super::{
 use crate::{
     base::time::Nanos,
     capture::source::{Clock, Progress, Source, SourceStatus},
-    packet::parse::FrameMeta,
-    platform::live::{Live, LiveConfig, Method, Native, OpenError},
+    packet::{
+        parse::FrameMeta,
+        settled::{Counted, Settled},
+    },
+    platform::live::{Live, LiveConfig, Method, Native, OpenError, Watch},
 };
-
-/// Why packet sockets are taken where nobody asks for another way: measured with `perf/host.sh`, the other one
-/// that takes nothing away is not cheaper for sure, and needs more privileges.
-const WHY_PACKET_SOCKETS: &str =
-    "af-packet: needs the fewest privileges; bpf, which copies every frame too, costs about as much";
 
 /// One rx thread's share of a live capture.
 #[allow(clippy::large_enum_variant, reason = "one for each thread, made at start")]
@@ -41,12 +42,36 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Native, OpenError> {
     match config.method {
         Method::Bpf => open_bpf(config, threads),
         Method::AfXdp => open_xdp(config),
-        Method::Auto => {
-            let mut live = by_socket()?;
-            live.reason = Some(WHY_PACKET_SOCKETS.to_owned());
-            Ok(live)
-        }
+        // Cheaper for the host (`perf/host.sh`), but it needs more: of the kernel, and of privileges.
+        Method::Auto => match suits_bpf(config).and_then(|()| {
+            open_bpf(config, threads).map_err(|error| match error {
+                OpenError::Refused { attempt, source } => format!("cannot {attempt}: {source}"),
+                other => other.to_string(),
+            })
+        }) {
+            Ok(live) => Ok(live),
+            Err(why) => {
+                let mut live = by_socket()?;
+                live.reason = Some(format!("af-packet, because bpf does not work here: {why}"));
+                Ok(live)
+            }
+        },
         Method::AfPacket | Method::Pcap => by_socket(),
+    }
+}
+
+/// Returns why `bpf` is not better than `af-packet` for what is watched, if it is not.
+fn suits_bpf(config: &LiveConfig) -> Result<(), String> {
+    let all = interfaces::interfaces().unwrap_or_default();
+    let is_loopback = |name: &String| all.iter().any(|i| i.loopback && i.name == *name);
+    match &config.watch {
+        _ if !(config.tally.udp || config.tally.tcp) => {
+            Err("nothing is to be counted in the kernel".to_owned())
+        }
+        Watch::Named(names) if names.iter().all(is_loopback) => {
+            Err("flows on a loopback are not counted in the kernel".to_owned())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -100,6 +125,23 @@ unsafe impl Source for NativeSource {
 
     fn wait(&mut self, timeout: Nanos) {
         of_each!(self, s => s.wait(timeout));
+    }
+
+    fn can_count(&self) -> bool {
+        of_each!(self, s => s.can_count())
+    }
+
+    fn settle(&mut self, flow: &Settled) {
+        of_each!(self, s => s.settle(flow));
+    }
+
+    #[inline]
+    fn has_counted(&self) -> bool {
+        of_each!(self, s => s.has_counted())
+    }
+
+    fn counted<F: FnMut(&Counted)>(&mut self, all: bool, each: F) {
+        of_each!(self, s => s.counted(all, each));
     }
 
     fn stop(&mut self) {

@@ -52,6 +52,12 @@ impl Faces {
         self.other_host
     }
 
+    /// Adds frames for another host's address that were only counted.
+    #[cfg(feature = "bpf")]
+    pub fn add_other_host(&mut self, frames: u64) {
+        self.other_host += frames;
+    }
+
     /// Returns whether a link has changed since the last [`Faces::refresh`].
     pub fn is_old(&self) -> bool {
         self.registry.generation() != self.generation

@@ -11,6 +11,7 @@ use libbpf_rs::{
 use super::{
     record::NONE,
     ring::{LONGEST, Rings, size_of_ring},
+    tallies::TallyMaps,
 };
 
 /// The compiled programs.
@@ -37,6 +38,28 @@ pub struct Settings {
     pub threads: usize,
     /// Secret of the hash that deals frames out to them.
     pub seed: u32,
+    /// Which settled flows are counted by the programs themselves.
+    pub tallied: Tallied,
+    /// Settled flows that each source has room for, a power of two, 2^15 at most.
+    pub places: usize,
+}
+
+/// Which settled flows are counted by the programs themselves: bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tallied(pub u32);
+
+impl Tallied {
+    /// UDP.
+    pub const UDP: u32 = 1;
+    /// TCP.
+    pub const TCP: u32 = 2;
+    /// Those whose frames had a tag, too.
+    pub const TAGGED: u32 = 4;
+
+    /// Returns whether any is.
+    pub const fn any(self) -> bool {
+        self.0 & (Self::UDP | Self::TCP) != 0
+    }
 }
 
 /// How programs hang on interfaces.
@@ -53,6 +76,8 @@ pub struct Programs {
     object: Object,
     /// See [`Rings`]: by CPU, then by source.
     pub rings: Arc<Rings>,
+    /// By source: where settled flows are counted; none if they are not.
+    pub tallies: Box<[TallyMaps]>,
     /// CPUs that there can be.
     pub cpus: usize,
     hook: Hook,
@@ -100,6 +125,9 @@ impl Programs {
             if name == "rings" {
                 map.set_max_entries(count as u32).map_err(system)?;
                 map.set_value_size(size_of_ring(settings.ring_bytes) as u32).map_err(system)?;
+            } else if let Some(tallies) = Settings::tallies_of(&name) {
+                let places = if settings.tallied.any() { settings.places * settings.threads } else { 1 };
+                map.set_max_entries((places * tallies) as u32).map_err(system)?;
             } else if name.ends_with(".rodata") {
                 map.set_initial_value(&settings.bytes()).map_err(system)?;
             }
@@ -109,7 +137,14 @@ impl Programs {
             let array = object.maps().find(|m| m.name() == "rings").ok_or(io::ErrorKind::NotFound)?;
             Arc::new(Rings::map(array.as_fd(), count, settings.ring_bytes)?)
         };
-        Ok(Self { object, rings, cpus, hook: Hook::Tcx })
+        let mut tallies = Box::default();
+        if settings.tallied.any() {
+            let map = |name| object.maps().find(|m| m.name() == name).ok_or(io::ErrorKind::NotFound);
+            let [sets, lines, wides] = [map("sets")?, map("tallies")?, map("wides")?];
+            let maps = [sets.as_fd(), lines.as_fd(), wides.as_fd()];
+            tallies = TallyMaps::new(maps, settings.places, settings.threads, settings.secret())?;
+        }
+        Ok(Self { object, rings, tallies, cpus, hook: Hook::Tcx })
     }
 
     /// Makes it hang programs on clsact filters.
@@ -210,15 +245,38 @@ impl Programs {
 
 impl Settings {
     /// `struct settings` in `bpf/capture.h`.
-    fn bytes(&self) -> [u8; 20] {
+    fn bytes(&self) -> [u8; 32] {
         let snap = if self.snap == 0 { LONGEST as u32 } else { self.snap.min(LONGEST as u32) };
         let ordered = cfg!(any(target_arch = "x86_64", target_arch = "x86"));
-        let words = [self.ring_bytes as u32 - 1, snap, self.threads as u32, self.seed, u32::from(!ordered)];
-        let mut bytes = [0; 20];
+        let words = [
+            self.ring_bytes as u32 - 1,
+            snap,
+            self.threads as u32,
+            self.seed,
+            u32::from(!ordered),
+            self.tallied.0,
+            self.places as u32,
+            self.secret(),
+        ];
+        let mut bytes = [0; 32];
         for (to, word) in bytes.chunks_exact_mut(4).zip(words) {
             to.copy_from_slice(&word.to_ne_bytes());
         }
         bytes
+    }
+
+    /// Returns the secret of the hash that finds tallies.
+    const fn secret(&self) -> u32 {
+        self.seed.rotate_left(16) ^ 0x5bd1_e995
+    }
+
+    /// Returns how many values a map has for each place, if it is one of the tallies'.
+    fn tallies_of(map: &str) -> Option<usize> {
+        match map {
+            "sets" => Some(1),
+            "tallies" | "wides" => Some(2),
+            _ => None,
+        }
     }
 }
 
@@ -239,7 +297,8 @@ fn system(error: libbpf_rs::Error) -> io::Error {
 mod tests {
     use super::*;
     use crate::platform::linux::{
-        bpf_capture::{record::HEADER, ring::Reader},
+        bpf_capture::{record::HEADER, ring::Reader, tallies::Tally},
+        bpf_exits::exit_without,
         interfaces,
     };
     use libbpf_rs::{
@@ -248,28 +307,23 @@ mod tests {
     };
     use std::{process::Command, thread};
 
-    const SETTINGS: Settings = Settings { ring_bytes: 1 << 18, snap: 0, threads: 1, seed: 7 };
+    const SETTINGS: Settings = Settings {
+        ring_bytes: 1 << 18,
+        snap: 0,
+        threads: 1,
+        seed: 7,
+        tallied: Tallied(Tallied::UDP | Tallied::TCP | Tallied::TAGGED),
+        places: 64,
+    };
 
-    /// BPF instructions: `r0 = K`, `w0 = K`, `exit` (RFC 9669).
     #[test]
     fn every_exit_of_every_program_lets_the_packet_pass() {
         let open = ObjectBuilder::default().open_memory(&OBJECT.0).unwrap();
+        assert_eq!(open.progs().count(), 4);
         for program in open.progs() {
-            let code = program.insns();
-            let exits: Vec<usize> = (0..code.len()).filter(|&i| code[i].code == 0x95).collect();
-            assert!(!exits.is_empty());
-            for exit in exits {
-                let last = &code[exit - 1];
-                let sets_r0 = matches!(last.code, 0xb7 | 0xb4) && last.dst_reg() == 0;
-                // TCX_NEXT and TC_ACT_UNSPEC are -1 both.
-                assert!(sets_r0 && last.imm == -1, "{:?} at {exit}", program.name());
-                // Nothing jumps between the two.
-                for (at, jump) in code.iter().enumerate() {
-                    let is_jump = matches!(jump.code & 7, 5 | 6) && !matches!(jump.code, 0x85 | 0x95);
-                    let offset = if jump.code == 0x06 { jump.imm } else { i32::from(jump.off) };
-                    assert!(!is_jump || at as i32 + 1 + offset != exit as i32, "{:?}", program.name());
-                }
-            }
+            // TCX_NEXT and TC_ACT_UNSPEC are -1 both.
+            assert_eq!(exit_without(program.insns(), -1), None, "{:?}", program.name());
+            assert_ne!(exit_without(program.insns(), 0), None, "{:?}", program.name());
         }
     }
 
@@ -299,7 +353,33 @@ mod tests {
             (
                 "settings",
                 SETTINGS.bytes().len(),
-                &[("ring_mask", 0), ("snap", 4), ("threads", 8), ("seed", 12), ("weak_memory", 16)],
+                &[
+                    ("ring_mask", 0),
+                    ("snap", 4),
+                    ("threads", 8),
+                    ("seed", 12),
+                    ("weak_memory", 16),
+                    ("tallied", 20),
+                    ("places", 24),
+                    ("secret", 28),
+                ],
+            ),
+            (
+                "tally",
+                size_of::<Tally>(),
+                &[
+                    ("word", 0),
+                    ("ends", 8),
+                    ("count", 16),
+                    ("extra", 24),
+                    ("last_ns", 32),
+                    ("next", 40),
+                    ("acked", 44),
+                    ("ifindex", 48),
+                    ("front", 52),
+                    ("window", 56),
+                    ("packet_type", 58),
+                ],
             ),
         ] {
             let found: types::Struct<'_> = btf.type_by_name(name).unwrap();

@@ -14,6 +14,17 @@ pub const ALIGN: usize = 16;
 /// `ARPHRD_NONE`: frames begin with the network header.
 pub const NONE: u16 = 0xfffe;
 
+/// What a program says of a tally, in the place of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// It counts from the segment on that follows, behind which comes the number `next`.
+    Began { tally: u32, next: u32 },
+    /// A first frame was counted since it was read.
+    Touched { tally: u32 },
+    /// Both directions go up again, from the next frame on.
+    Stopped { tally: u32 },
+}
+
 /// A frame where it lies in its ring.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
@@ -50,6 +61,22 @@ impl<'a> Record<'a> {
             // The programs know two kinds of interfaces: with an Ethernet header, and with none.
             hatype: if link_len == 0 { NONE } else { libc::ARPHRD_ETHER },
             pkttype: h[30],
+        }
+    }
+
+    /// Returns the note that stands in the place of a frame.
+    #[inline]
+    pub fn note(&self) -> Option<Note> {
+        const NOTE: u8 = 0xff;
+        let h = self.header;
+        if h[31] != NOTE {
+            return None;
+        }
+        let tally = word(h, 16);
+        match word(h, 20) {
+            1 => Some(Note::Began { tally, next: word(h, 24) }),
+            2 => Some(Note::Touched { tally }),
+            _ => Some(Note::Stopped { tally }),
         }
     }
 

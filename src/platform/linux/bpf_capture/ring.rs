@@ -13,7 +13,7 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::BorrowedFd,
     ptr::NonNull,
     sync::{
         Arc,
@@ -21,13 +21,17 @@ use std::{
     },
 };
 
-use super::record::{ALIGN, HEADER, Record};
+use super::{
+    mapped::Mapped,
+    record::{ALIGN, HEADER, Record},
+};
 
 /// Bytes of the two lines before the records, and where their words stand.
 const LINES: usize = 256;
 const HEAD: usize = 0;
 const FRAMES: usize = 16;
 const LOST: usize = 24;
+const UNTOLD: usize = 32;
 const TAIL: usize = 128;
 /// The most bytes of a frame that a record has.
 pub const LONGEST: usize = 65536;
@@ -41,17 +45,11 @@ pub const fn size_of_ring(bytes: usize) -> usize {
 
 /// All rings of a capture, mapped.
 pub struct Rings {
-    base: NonNull<u8>,
+    map: Mapped,
     count: usize,
     /// Bytes of records in each.
     bytes: usize,
 }
-
-// SAFETY: the memory is shared with the kernel anyway; each ring has one reader, and both sides are
-// ordered by `head` and `tail`.
-unsafe impl Send for Rings {}
-// SAFETY: as above; what is shared is accessed as atomics.
-unsafe impl Sync for Rings {}
 
 impl Rings {
     /// Maps the array that holds `count` rings with `bytes` of records each.
@@ -59,29 +57,7 @@ impl Rings {
     /// # Errors
     /// When the kernel refuses.
     pub fn map(array: BorrowedFd<'_>, count: usize, bytes: usize) -> io::Result<Self> {
-        let rings = |base| Self { base, count, bytes };
-        // SAFETY: a new shared map, at an address that the kernel picks.
-        let base = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                count * size_of_ring(bytes),
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                array.as_raw_fd(),
-                0,
-            )
-        };
-        match NonNull::new(base.cast::<u8>()) {
-            Some(base) if base.as_ptr().cast() != libc::MAP_FAILED => Ok(rings(base)),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-}
-
-impl Drop for Rings {
-    fn drop(&mut self) {
-        // SAFETY: exactly the range that `map` got; readers hold an `Arc` of this.
-        unsafe { libc::munmap(self.base.as_ptr().cast(), self.count * size_of_ring(self.bytes)) };
+        Ok(Self { map: Mapped::new(array, count * size_of_ring(bytes))?, count, bytes })
     }
 }
 
@@ -99,15 +75,16 @@ pub struct Reader {
     before: (u64, u64),
 }
 
-// SAFETY: see `Rings`; the pointer is into its memory.
+// SAFETY: the pointer is into the memory of `rings`, which is shared with the kernel anyway: each ring has one
+// reader, and both sides are ordered by `head` and `tail`.
 unsafe impl Send for Reader {}
 
 impl Reader {
     /// Returns the reader of ring `index`, of which there must be one only.
     pub fn new(rings: &Arc<Rings>, index: usize) -> Self {
         assert!(index < rings.count, "there is no such ring");
-        // SAFETY: within the map, as just checked.
-        let base = unsafe { rings.base.add(index * size_of_ring(rings.bytes)) };
+        let size = size_of_ring(rings.bytes);
+        let base = rings.map.at(index * size, size);
         let mut reader = Self { rings: Arc::clone(rings), base, head: 0, next: 0, tail: 0, before: (0, 0) };
         reader.discard();
         reader.before = reader.counts();
@@ -192,6 +169,11 @@ impl Reader {
         (frames - self.before.0, lost - self.before.1)
     }
 
+    /// Returns how many notes found no room.
+    pub fn untold(&self) -> u64 {
+        self.word(UNTOLD).load(Ordering::Acquire)
+    }
+
     #[inline]
     fn word(&self, at: usize) -> &AtomicU64 {
         debug_assert!(at < LINES && at.is_multiple_of(8));
@@ -204,7 +186,7 @@ impl Reader {
 #[allow(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
-    use std::os::fd::{AsFd as _, FromRawFd as _, OwnedFd};
+    use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 
     const BYTES: usize = 1 << 17;
 

@@ -15,20 +15,25 @@ use std::{
 };
 
 use super::{
-    programs::{Attached, Programs, Settings},
+    counting::Books,
+    programs::{Attached, Programs, Settings, Tallied},
     ring::Reader,
+    tallies::MOST_PLACES,
 };
 use crate::{
     base::time::Nanos,
     capture::source::{Clock, Progress, Source, SourceStatus},
-    packet::parse::FrameMeta,
+    packet::{
+        parse::FrameMeta,
+        settled::{Counted, Settled},
+    },
     platform::{
         interface::InterfaceError,
         linux::{
             af_packet::{face::Faces, registry::Registry, socket::PacketSocket},
             clock, interfaces, link, privileges,
         },
-        live::{Live, LiveConfig, OpenError, RingConfig, Watch},
+        live::{Live, LiveConfig, Method, OpenError, RingConfig, Watch},
     },
 };
 
@@ -45,6 +50,9 @@ const LONGEST_NAP: u64 = 4_000_000;
 /// Bytes of one CPU's ring.
 const SMALLEST_RING: usize = 128 << 10;
 const LARGEST_RING: usize = 16 << 20;
+/// Settled flows of all sources together: 7 MB. One in 7 finds its set full when there are as many, one in 100 at
+/// half of that; and no more than one source can have.
+const PLACES: usize = MOST_PLACES;
 /// A link's traffic comes in on so many CPUs at least, as far as memory for rings goes.
 const BUSY_CPUS: usize = 4;
 
@@ -77,13 +85,14 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
         _ => OpenError::Refused { attempt: format!("look at {name}"), source },
     })?;
     let threads = threads.max(1);
-    let programs = load(config, &names, threads)?;
-    let reason = cost(&programs);
     let mut notes = Vec::new();
+    let mut programs = load(config, &names, threads, &mut notes)?;
+    let reason = cost(&programs, config);
     if config.promiscuous && config.watch == Watch::Any {
         notes.push("promiscuous mode needs named interfaces: not set".to_owned());
     }
     let (rings, cpus) = (Arc::clone(&programs.rings), programs.cpus);
+    let tallies = std::mem::take(&mut programs.tallies);
     let readers = |thread| (0..cpus).map(|cpu| Reader::new(&rings, cpu * threads + thread)).collect();
     let registry = Arc::new(registry);
     if config.watch == Watch::Any {
@@ -100,18 +109,29 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
     });
     // All at once, when everything is there to take what comes.
     shared.follow(true).map_err(|e| refused("attach the capture programs", e))?;
-    let sources = sources.into_iter().map(|readers| BpfSource::new(&shared, readers)).collect();
+    let mut books = tallies.into_iter().map(Books::new);
+    let sources = sources.into_iter().map(|readers| BpfSource::new(&shared, readers, books.next())).collect();
     Ok(Live { sources, notes, reason })
 }
 
 /// Measures the program, and says in words what it costs.
-fn cost(programs: &Programs) -> Option<String> {
+fn cost(programs: &Programs, config: &LiveConfig) -> Option<String> {
     let cost = programs.measure().ok()?.as_nanos();
-    Some(format!("bpf was asked for; its program takes {cost} ns for a small frame here"))
+    let asked = if config.method == Method::Auto { "" } else { " was asked for" };
+    let settled = match programs.tallies.is_empty() {
+        false => "settled flows are counted in the kernel, and ",
+        true => "",
+    };
+    Some(format!("bpf{asked}: {settled}its program takes {cost} ns for a small frame here"))
 }
 
 /// Loads the programs with as much room as the memory has.
-fn load(config: &LiveConfig, names: &[String], threads: usize) -> Result<Programs, OpenError> {
+fn load(
+    config: &LiveConfig,
+    names: &[String],
+    threads: usize,
+    notes: &mut Vec<String>,
+) -> Result<Programs, OpenError> {
     let cpus = libbpf_rs::num_possible_cpus().unwrap_or(1);
     let mut ring_bytes = match config.ring {
         Some(ring) => ring.block_size.saturating_mul(ring.blocks),
@@ -122,14 +142,38 @@ fn load(config: &LiveConfig, names: &[String], threads: usize) -> Result<Program
         }
     };
     ring_bytes = ring_bytes.clamp(SMALLEST_RING, LARGEST_RING).next_power_of_two();
+    let mut tallied = tallied(config);
     loop {
-        let settings = Settings { ring_bytes, snap: config.snap, threads, seed: config.seed };
+        let settings = Settings {
+            ring_bytes,
+            snap: config.snap,
+            threads,
+            seed: config.seed,
+            tallied,
+            places: PLACES / threads.next_power_of_two(),
+        };
         match Programs::load(&settings) {
             Ok(programs) => return Ok(programs),
             Err(e) if is_room(&e) && ring_bytes > SMALLEST_RING => ring_bytes /= 2,
+            // Older kernels lack what it takes (a coarse clock, additions that tell what was there: 5.12), or do not see
+            // that it is safe: then, too, the answer is EACCES.
+            Err(e) if tallied.any() && privileges::check_capture().is_ok() => {
+                notes.push(format!("settled flows are captured, not counted in the kernel: {e}"));
+                tallied = Tallied::default();
+            }
             Err(e) => return Err(refused("load the capture programs", e)),
         }
     }
+}
+
+/// Returns which settled flows the programs count: none where a reader's stores could overtake each other.
+fn tallied(config: &LiveConfig) -> Tallied {
+    let tally = config.tally;
+    if cfg!(not(any(target_arch = "x86_64", target_arch = "x86"))) {
+        return Tallied::default();
+    }
+    let bit = |is_on, bit| if is_on { bit } else { 0 };
+    Tallied(bit(tally.udp, Tallied::UDP) | bit(tally.tcp, Tallied::TCP) | bit(tally.tagged, Tallied::TAGGED))
 }
 
 /// Whether less memory might be granted; kernels before 6.0 have no value above 4 MB.
@@ -240,6 +284,8 @@ pub struct BpfSource {
     faces: Faces,
     /// One for each CPU.
     readers: Vec<Reader>,
+    /// Settled flows, if the programs count them.
+    books: Option<Books>,
     /// Wall time less monotonic time, ns.
     wall_offset: u64,
     nap: u64,
@@ -251,11 +297,12 @@ pub struct BpfSource {
 }
 
 impl BpfSource {
-    fn new(shared: &Arc<Shared>, readers: Vec<Reader>) -> Self {
+    fn new(shared: &Arc<Shared>, readers: Vec<Reader>, books: Option<Books>) -> Self {
         Self {
             shared: Arc::clone(shared),
             faces: Faces::new(Arc::clone(&shared.registry)),
             readers,
+            books,
             wall_offset: wall_offset(),
             nap: SHORTEST_NAP,
             looked: 0,
@@ -304,20 +351,30 @@ impl BpfSource {
         while handed < max {
             let Some((first, second)) = self.earliest() else { break };
             let reader = &mut self.readers[first];
-            let (limit, before) = (second.min(self.horizon), handed);
+            let (limit, mut is_stuck) = (second.min(self.horizon), true);
             while handed < max {
                 let Some((record, size)) = reader.peek() else { break };
                 if record.at > limit {
                     break;
                 }
+                is_stuck = false;
                 reader.prefetch(size);
+                if let Some(note) = record.note() {
+                    reader.advance(size);
+                    let Some(books) = &mut self.books else { continue };
+                    books.note(note);
+                    if books.is_urgent() {
+                        return handed;
+                    }
+                    continue;
+                }
                 let frame = record.frame(self.wall_offset);
                 let (skip, meta) = self.faces.meta(&frame, None);
                 each(&frame.bytes[skip..], &meta);
                 reader.advance(size);
                 handed += 1;
             }
-            if handed == before {
+            if is_stuck {
                 break;
             }
         }
@@ -361,12 +418,12 @@ unsafe impl Source for BpfSource {
     fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
         self.readers.iter_mut().for_each(Reader::release);
         let (mut handed, mut is_new) = (0, true);
-        while handed == 0 && is_new {
+        while handed == 0 && is_new && !self.has_counted() {
             // NB: in one place, so that `each`, which is large, becomes part of the loop.
             handed = self.hand_out(max, &mut each);
             is_new = handed == 0 && self.look() && self.readers.iter().any(|r| self.can_hand_out(r));
         }
-        if handed > 0 {
+        if handed > 0 || self.has_counted() {
             self.nap = SHORTEST_NAP;
             return Progress::Frames;
         }
@@ -395,6 +452,44 @@ unsafe impl Source for BpfSource {
         }
     }
 
+    fn can_count(&self) -> bool {
+        self.books.is_some()
+    }
+
+    fn settle(&mut self, flow: &Settled) {
+        let Some(books) = &mut self.books else { return };
+        // (Of a loopback's frames, half are left out elsewhere.)
+        if let Some(index) = self.shared.registry.index(flow.iface)
+            && !self.shared.registry.is_loopback(flow.iface)
+        {
+            books.settle(flow, index, self.looked);
+        }
+    }
+
+    #[inline]
+    fn has_counted(&self) -> bool {
+        self.books.as_ref().is_some_and(Books::is_urgent)
+    }
+
+    fn counted<F: FnMut(&Counted)>(&mut self, all: bool, mut each: F) {
+        let Some(books) = &mut self.books else { return };
+        let mut other_host = 0;
+        let mut each = |counted: &Counted, packet_type: u8| {
+            if packet_type == libc::PACKET_OTHERHOST {
+                other_host += counted.volume.frames;
+            }
+            each(counted);
+        };
+        if all {
+            let untold = self.readers.iter().map(Reader::untold).sum();
+            let last = self.stopped.is_some();
+            books.hand_out_all(self.wall_offset, clock::monotonic(), untold, last, &mut each);
+        } else {
+            books.hand_out_urgent(self.wall_offset, &mut each);
+        }
+        self.faces.add_other_host(other_host);
+    }
+
     fn stop(&mut self) {
         self.shared.take_off();
         self.stopped.get_or_insert_with(clock::monotonic);
@@ -416,5 +511,6 @@ unsafe impl Source for BpfSource {
             out.kernel_drops += lost;
         }
         out.other_host_frames = self.faces.other_host_frames();
+        out.counting = self.books.as_ref().map(Books::counting).unwrap_or_default();
     }
 }

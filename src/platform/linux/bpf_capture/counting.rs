@@ -1,0 +1,424 @@
+//! One source's settled flows: put where the programs count them, read at every cut, taken away when they are silent.
+//!
+//! ```text
+//!   settle ──▶ free ──▶ BEGINS ──note "began"──▶ COUNTS ──note "stopped"──▶ OFF ──silence──▶ retired ──▶ free
+//!              (UDP counts at once)                 ▲                        │
+//!                                                   └──────── settle ────────┘
+//! ```
+//!
+//! A tally is read by exchanging its count for 0, which is exact while programs go on counting. A flow that is off
+//! may still be counted to by a program that had begun before; so a tally is used for another flow only after
+//! [`REST`]. What such a program counts comes with a note, at which it is handed out.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+#![allow(clippy::disallowed_types, reason = "lists with room for all from the start")]
+
+use std::sync::atomic::Ordering;
+
+use super::{
+    record::Note,
+    tallies::{FRAME_BITS, Spot, TallyMaps, Way, state},
+};
+use crate::{
+    base::{counters::Volume, time::Stamp},
+    capture::source::Counting,
+    packet::{
+        key::proto,
+        settled::{Counted, Run, Settled},
+    },
+};
+
+/// A flow that is silent for so long makes room, ns.
+const SILENCE: u64 = 10_000_000_000;
+/// A tally rests for so long before another flow gets it, ns.
+const REST: u64 = 2_000_000_000;
+/// Of TCP, a direction with so many frames in an epoch comes up again until its worker has seen some, so that
+/// round trips go on being measured.
+const SAMPLED_FROM: u64 = 1024;
+/// A look at all flows for silent ones takes so many cuts.
+const CUTS_A_ROUND: usize = 8;
+/// A place for a flow.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    flow: Settled,
+    /// By sender: where its tally is found.
+    spots: [Spot; 2],
+    /// TCP: the number up to which it was handed out.
+    bases: [u32; 2],
+    /// When something of it was handed out or it was told settled, monotonic ns.
+    used: u64,
+    /// When it was found silent; 0 before.
+    retired: u64,
+    is_live: bool,
+    /// By direction: the reader knows from where on it counts.
+    began: [bool; 2],
+    /// By direction: it is among those to be looked at at the next cut.
+    is_listed: [bool; 2],
+}
+
+/// See the module.
+pub struct Books {
+    maps: TallyMaps,
+    places: Box<[Place]>,
+    free: Vec<u32>,
+    /// Tallies with something to be handed out: at the next cut, before the next frame.
+    touched: Vec<u32>,
+    urgent: Vec<u32>,
+    hand: usize,
+    /// Notes that had found no room when all tallies were looked at.
+    untold: u64,
+    counting: Counting,
+}
+
+impl Books {
+    /// Returns blank books.
+    #[allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "start-up")]
+    pub fn new(maps: TallyMaps) -> Self {
+        let places = maps.places();
+        Self {
+            places: vec![Place::default(); places].into_boxed_slice(),
+            free: (0..places as u32).rev().collect(),
+            touched: Vec::with_capacity(2 * places),
+            urgent: Vec::with_capacity(2 * places),
+            hand: 0,
+            untold: 0,
+            counting: Counting::default(),
+            maps,
+        }
+    }
+
+    /// Returns what there is to say of it.
+    pub fn counting(&self) -> Counting {
+        Counting { flows: (self.places.len() - self.free.len()) as u64, ..self.counting }
+    }
+
+    /// Has a flow counted on an interface. `now` is monotonic, in ns.
+    pub fn settle(&mut self, flow: &Settled, ifindex: u32, now: u64) {
+        let ways = [0, 1].map(|from| self.maps.way_of(flow, from));
+        if ways[0] == ways[1] {
+            return;
+        }
+        if let Some(found) = self.maps.find(&ways[0]) {
+            let number = found / 2;
+            let place = &mut self.places[number as usize];
+            if place.flow.key == flow.key && place.flow.ends == flow.ends {
+                (place.used, place.retired) = (now, 0);
+                return Self::resume(&self.maps, number, place, flow, ifindex);
+            }
+        }
+        // A full set, or one with an equal tag, leaves it on the ring, as does a full map.
+        if self.begin(flow, &ways, ifindex, now).is_none() {
+            self.counting.refused += 1;
+        }
+    }
+
+    fn begin(&mut self, flow: &Settled, ways: &[Way; 2], ifindex: u32, now: u64) -> Option<()> {
+        let number = *self.free.last()?;
+        let low = self.maps.write(2 * number, &ways[0], ifindex, flow.fronts[0])?;
+        let Some(high) = self.maps.write(2 * number + 1, &ways[1], ifindex, flow.fronts[1]) else {
+            self.maps.clear(low);
+            return None;
+        };
+        self.free.pop();
+        let place = &mut self.places[number as usize];
+        *place = Place { flow: *flow, spots: [low, high], used: now, is_live: true, ..Place::default() };
+        Self::resume(&self.maps, number, place, flow, ifindex);
+        Some(())
+    }
+
+    /// Makes the programs count a flow that is off, if everything counted before was handed out.
+    fn resume(maps: &TallyMaps, number: u32, place: &mut Place, flow: &Settled, ifindex: u32) {
+        let numbers = tallies_of(number);
+        let tallies = numbers.map(|n| maps.tally(n));
+        if tallies[0].ifindex.load(Ordering::Relaxed) != ifindex {
+            // It has moved. What was counted before counts where it was.
+            numbers.iter().for_each(|n| maps.stop_counting(*n));
+        }
+        let is_off = tallies
+            .iter()
+            .all(|t| t.state.load(Ordering::Acquire) == state::OFF && t.count.load(Ordering::Acquire) == 0);
+        if !is_off {
+            return;
+        }
+        place.flow = *flow;
+        let is_tcp = place.flow.key.proto == proto::TCP;
+        place.began = [!is_tcp; 2];
+        for tally in tallies {
+            tally.ifindex.store(ifindex, Ordering::Relaxed);
+            // Release: whoever sees it sees the interface.
+            tally.state.store(if is_tcp { state::BEGINS } else { state::COUNTS }, Ordering::Release);
+        }
+    }
+
+    /// Takes note of what a program says of a tally.
+    pub fn note(&mut self, note: Note) {
+        let (Note::Began { tally, .. } | Note::Touched { tally } | Note::Stopped { tally }) = note;
+        let Some(tally) = self.maps.local(tally) else { return };
+        let (place, from) = (&mut self.places[tally as usize / 2], tally as usize % 2);
+        match note {
+            Note::Began { next, .. } => {
+                place.bases[from] = next;
+                place.began[from] = true;
+            }
+            Note::Touched { .. } => {
+                let is_listed = std::mem::replace(&mut place.is_listed[from], true);
+                if self.maps.tally(tally).state.load(Ordering::Relaxed) == state::OFF {
+                    self.urgent.push(tally);
+                }
+                if !is_listed {
+                    self.touched.push(tally);
+                }
+            }
+            Note::Stopped { .. } => self.urgent.extend(tallies_of(tally / 2)),
+        }
+    }
+
+    /// Returns whether counts wait that come before the next frame.
+    #[inline]
+    pub fn is_urgent(&self) -> bool {
+        !self.urgent.is_empty()
+    }
+
+    /// Hands out what comes before the next frame.
+    pub fn hand_out_urgent(&mut self, wall_offset: u64, each: &mut impl FnMut(&Counted, u8)) {
+        while let Some(tally) = self.urgent.pop() {
+            self.hand_out(tally, wall_offset, each);
+        }
+    }
+
+    /// Hands out everything, and takes silent flows away. `untold` is how many notes found no room so far; `last`:
+    /// no program runs any more. `now` is monotonic, in ns.
+    pub fn hand_out_all(
+        &mut self,
+        wall_offset: u64,
+        now: u64,
+        untold: u64,
+        last: bool,
+        each: &mut impl FnMut(&Counted, u8),
+    ) {
+        self.hand_out_urgent(wall_offset, each);
+        while let Some(tally) = self.touched.pop() {
+            let frames = self.hand_out(tally, wall_offset, each);
+            let place = &mut self.places[tally as usize / 2];
+            place.is_listed[tally as usize % 2] = false;
+            if frames >= SAMPLED_FROM && place.flow.key.proto == proto::TCP {
+                for number in tallies_of(tally / 2) {
+                    self.maps.stop_counting(number);
+                }
+            }
+        }
+        if untold != self.untold || last {
+            self.untold = untold;
+            for number in 0..self.places.len() as u32 {
+                if self.places[number as usize].is_live {
+                    for tally in tallies_of(number) {
+                        self.hand_out(tally, wall_offset, each);
+                    }
+                }
+            }
+        }
+        self.retire(now);
+    }
+
+    /// Hands out what a tally has counted; returns how many frames.
+    fn hand_out(&mut self, number: u32, wall_offset: u64, each: &mut impl FnMut(&Counted, u8)) -> u64 {
+        let Self { maps, places, counting, .. } = self;
+        let (place, from) = (&mut places[number as usize / 2], number as usize % 2);
+        if !place.began[from] {
+            return 0;
+        }
+        let tally = maps.tally(number);
+        // AcqRel: pairs with the program's addition, before which it wrote the rest.
+        let count = tally.count.swap(0, Ordering::AcqRel);
+        if count == 0 {
+            return 0;
+        }
+        let extra = tally.extra.swap(0, Ordering::AcqRel);
+        let frames = count & ((1 << FRAME_BITS) - 1);
+        let mut run = Run::default();
+        if place.flow.key.proto == proto::TCP {
+            let next = tally.next.load(Ordering::Acquire);
+            run = Run {
+                seq_number: place.bases[from],
+                len: next.wrapping_sub(place.bases[from]),
+                ack_number: tally.acked.load(Ordering::Relaxed),
+                window: tally.window.load(Ordering::Relaxed),
+            };
+            place.bases[from] = next;
+        }
+        let last = tally.last_ns.load(Ordering::Relaxed);
+        place.used = place.used.max(last);
+        let counted = Counted {
+            flow: place.flow,
+            from,
+            volume: Volume { frames, packets: frames + extra, bytes: count >> FRAME_BITS },
+            last: Stamp(last.wrapping_add(wall_offset)),
+            run,
+        };
+        counting.frames += frames;
+        each(&counted, tally.packet_type.load(Ordering::Relaxed));
+        frames
+    }
+
+    /// Looks at some of the flows, and takes away those that were silent.
+    fn retire(&mut self, now: u64) {
+        let Self { maps, places, free, hand, .. } = self;
+        for _ in 0..places.len().div_ceil(CUTS_A_ROUND) {
+            *hand = (*hand + 1) % places.len();
+            let place = &mut places[*hand];
+            if !place.is_live || now.saturating_sub(place.used) < SILENCE {
+                continue;
+            }
+            let numbers = tallies_of(*hand as u32);
+            if numbers.iter().any(|n| maps.tally(*n).count.load(Ordering::Acquire) != 0) {
+                // Its note is on the way.
+                place.retired = 0;
+            } else if place.retired == 0 {
+                place.retired = now;
+                numbers.iter().for_each(|n| maps.stop_counting(*n));
+            } else if now.saturating_sub(place.retired) >= REST {
+                place.is_live = false;
+                place.spots.iter().for_each(|spot| maps.clear(*spot));
+                free.push(*hand as u32);
+            }
+        }
+    }
+}
+
+/// Returns the tallies of a place: from the low end, from the high end.
+const fn tallies_of(place: u32) -> [u32; 2] {
+    [2 * place, 2 * place + 1]
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::{
+        base::ids::IfaceId,
+        packet::key::{FlowKey, kind},
+        platform::linux::bpf_capture::tallies::{SET, TALLY, WIDE},
+    };
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn books(places: usize) -> Books {
+        let maps = TallyMaps::in_memory([places * SET, places * 2 * TALLY, places * 2 * WIDE], places);
+        Books::new(maps)
+    }
+
+    fn flow(n: u16, proto: u8) -> Settled {
+        let key = FlowKey { ends: 1 << 32 | 2, ports: [n, 443], proto, kind: kind::LIVE, zero: 0 };
+        Settled { key, hash: u32::from(n), fronts: [100, 500], ..Settled::default() }
+    }
+
+    /// Counts as the program does; the note that it would write, if any.
+    fn count(books: &Books, tally: u32, bytes: u64) -> Option<Note> {
+        let t = books.maps.tally(tally);
+        assert_eq!(t.state.load(Ordering::Relaxed), state::COUNTS);
+        let before = t.count.fetch_add(bytes << FRAME_BITS | 1, Ordering::Relaxed);
+        t.last_ns.store(SECOND, Ordering::Relaxed);
+        (before == 0).then_some(Note::Touched { tally })
+    }
+
+    fn all(books: &mut Books, now: u64, untold: u64) -> Vec<Counted> {
+        let mut out = Vec::new();
+        books.hand_out_all(0, now, untold, false, &mut |c, _| out.push(*c));
+        out
+    }
+
+    fn urgent(books: &mut Books) -> Vec<Counted> {
+        let mut out = Vec::new();
+        books.hand_out_urgent(0, &mut |c, _| out.push(*c));
+        out
+    }
+
+    #[test]
+    fn each_count_is_handed_out_once() {
+        let mut books = books(8);
+        books.settle(&flow(7, proto::UDP), 3, SECOND);
+        let note = count(&books, 1, 60).unwrap();
+        books.note(note);
+        assert_eq!(count(&books, 1, 100), None);
+        let out = all(&mut books, SECOND, 0);
+        assert_eq!((out.len(), out[0].from, out[0].flow.hash), (1, 1, 7));
+        assert_eq!(out[0].volume, Volume { frames: 2, packets: 2, bytes: 160 });
+        assert_eq!(all(&mut books, SECOND, 0), []);
+        // One whose note found no room is found by a look at all.
+        assert!(count(&books, 0, 60).is_some());
+        assert_eq!(all(&mut books, SECOND, 0), []);
+        assert_eq!(all(&mut books, SECOND, 1).len(), 1);
+        assert_eq!((books.counting().frames, books.counting().flows), (3, 1));
+    }
+
+    #[test]
+    fn tcp_is_handed_out_as_one_run_from_where_it_began() {
+        let mut books = books(8);
+        books.settle(&flow(7, proto::TCP), 3, SECOND);
+        let begin = |books: &Books| {
+            let t = books.maps.tally(0);
+            assert_eq!(t.state.load(Ordering::Relaxed), state::BEGINS);
+            t.state.store(state::COUNTS, Ordering::Relaxed);
+        };
+        assert_eq!(books.maps.tally(0).front.load(Ordering::Relaxed), 100);
+        begin(&books);
+        books.note(Note::Began { tally: 0, next: 150 });
+        books.maps.tally(0).next.store(400, Ordering::Relaxed);
+        let note = count(&books, 0, 250).unwrap();
+        books.note(note);
+        books.note(Note::Stopped { tally: 0 });
+        assert!(books.is_urgent());
+        let out = urgent(&mut books);
+        assert_eq!((out.len(), out[0].run.seq_number, out[0].run.len), (1, 150, 250));
+        assert!(!books.is_urgent());
+        // Told again, it resumes in the same place, and counts only from a new beginning on.
+        [0, 1].iter().for_each(|n| books.maps.stop_counting(*n));
+        books.settle(&flow(7, proto::TCP), 3, SECOND);
+        assert_eq!(books.counting().flows, 1);
+        begin(&books);
+        assert!(count(&books, 0, 9).is_some());
+        books.note(Note::Stopped { tally: 0 });
+        assert_eq!(urgent(&mut books), [], "the note that says where it began was not read");
+        books.note(Note::Began { tally: 0, next: 500 });
+        assert_eq!(all(&mut books, SECOND, 1).len(), 1);
+    }
+
+    #[test]
+    fn a_flow_that_is_off_does_not_resume_before_it_was_handed_out_nor_elsewhere_at_once() {
+        let mut books = books(8);
+        books.settle(&flow(7, proto::UDP), 3, SECOND);
+        count(&books, 0, 60).unwrap();
+        // It has moved: off at first, and what was counted counts where it was.
+        books.settle(&Settled { iface: IfaceId(4), ..flow(7, proto::UDP) }, 9, SECOND);
+        assert_eq!(books.maps.tally(0).state.load(Ordering::Relaxed), state::OFF);
+        books.note(Note::Touched { tally: 0 });
+        assert_eq!(urgent(&mut books)[0].flow.iface, IfaceId(0));
+        books.settle(&Settled { iface: IfaceId(4), ..flow(7, proto::UDP) }, 9, SECOND);
+        count(&books, 0, 60).unwrap();
+        assert_eq!(all(&mut books, SECOND, 1)[0].flow.iface, IfaceId(4));
+    }
+
+    #[test]
+    fn silent_flows_make_room_after_a_rest_and_a_full_map_refuses() {
+        let mut books = books(8);
+        for n in 0..64 {
+            books.settle(&flow(n, proto::UDP), 3, SECOND);
+        }
+        let Counting { flows, refused, .. } = books.counting();
+        assert!((4..=8).contains(&flows) && refused == 64 - flows, "{flows} {refused}");
+        let busy = books.places[0].flow;
+        let mut at = SECOND;
+        for _ in 0..4 * CUTS_A_ROUND {
+            at += SECOND;
+            let t = books.maps.tally(0);
+            t.count.fetch_add(1, Ordering::Relaxed);
+            t.last_ns.store(at, Ordering::Relaxed);
+            books.note(Note::Touched { tally: 0 });
+            assert_eq!(all(&mut books, at, 0).len(), 1);
+        }
+        assert_eq!(books.counting().flows, 1, "all but the busy one");
+        books.settle(&busy, 3, at);
+        assert_eq!(books.counting().flows, 1, "it is there");
+        books.settle(&flow(100, proto::UDP), 3, at);
+        assert_eq!(books.counting().flows, 2);
+    }
+}
