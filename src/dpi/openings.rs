@@ -51,14 +51,12 @@ pub struct Openings {
 /// Recognisers by the first bytes of a connection: by the number of zeros in front, then by the byte behind them.
 type Lead = [[u128; 256]; MOST_ZEROS + 1];
 
-/// Nothing is worked out.
-const NO_LEAD: Lead = [[0; 256]; MOST_ZEROS + 1];
-
 impl Openings {
     /// Returns those of [`RECOGNISERS`].
     #[allow(clippy::disallowed_methods, reason = "start-up")]
     pub fn new() -> Box<Self> {
-        let (of_client, of_server, of_unknown) = (NO_LEAD, NO_LEAD, NO_LEAD);
+        let nothing: Lead = [[0; 256]; MOST_ZEROS + 1];
+        let (of_client, of_server, of_unknown) = (nothing, nothing, nothing);
         let mut openings =
             Box::new(Self { of_client, of_server, of_unknown, of_datagram: [0; 256], of_zeros: 0 });
         for (n, row) in RECOGNISERS.iter().enumerate().filter(|(_, row)| row.datagram.is_some()) {

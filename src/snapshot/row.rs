@@ -132,7 +132,6 @@ impl Row {
                 rtt_data_us: micros(self.rtt_data),
                 generation: self.id.generation(),
                 vlan: self.vlan.map_or(0, |vlan| vlan + 1),
-                ..Facts::default()
             },
             id: self.id,
             end: self.end,

@@ -78,7 +78,7 @@ impl FlowTable {
             hot.tick = line.tick;
         }
         if rest.packets > rest.frames {
-            self.facts.get_mut(slot).extra_packets[from] += rest.packets - rest.frames;
+            self.tallies.get_mut(slot).extra_packets[from] += rest.packets - rest.frames;
         }
         *volume += rest;
     }
@@ -90,8 +90,8 @@ impl FlowTable {
         let behind = front.wrapping_sub(line.seq_number);
         if len != 0 && behind as i32 > 0 && len <= behind {
             // All of it was seen before.
-            let facts = self.facts.get_mut(slot);
-            facts.retransmits[from] = facts.retransmits[from].saturating_add(segments as u32);
+            let tally = self.tallies.get_mut(slot);
+            tally.retransmits[from] = tally.retransmits[from].saturating_add(segments as u32);
             self.counts.retransmits += segments;
         }
         // Late: what it says of time is of its last segment only.
