@@ -792,8 +792,11 @@ fn talk_to_the_other_host() {
         let mut stream = TcpStream::connect("10.9.0.2:7000").unwrap();
         let (data, mut back) = (vec![7; size], vec![0; size]);
         for _ in 0..rounds {
-            stream.write_all(&data).unwrap();
-            stream.read_exact(&mut back).unwrap();
+            let mut sender = stream.try_clone().unwrap();
+            thread::scope(|scope| {
+                scope.spawn(|| sender.write_all(&data).unwrap());
+                stream.read_exact(&mut back).unwrap();
+            });
         }
         if resets {
             // Unread data makes it a RST.
@@ -813,10 +816,14 @@ fn talk_to_the_other_host() {
     let mut talks: Vec<thread::JoinHandle<()>> = Vec::new();
     for n in 0..6 {
         talks.push(thread::spawn(move || {
-            [(5, 1), (3000, 100), (400, 30_000), (1, 2_000_000)].map(|(r, s)| tcp(r, s, n % 2 == 0));
+            for (rounds, size) in [(5, 1), (3000, 100), (400, 30_000), (1, 2_000_000)] {
+                tcp(rounds, size, n % 2 == 0);
+            }
         }));
         talks.push(thread::spawn(move || {
-            [(3, 20), (5000, 400), (900, 1400)].map(|(d, s)| udp(d, s)).into_iter().collect()
+            for (datagrams, size) in [(3, 20), (5000, 400), (900, 1400)] {
+                udp(datagrams, size);
+            }
         }));
     }
     talks.into_iter().for_each(|talk| talk.join().unwrap());

@@ -87,6 +87,9 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
     let threads = threads.max(1);
     let mut notes = Vec::new();
     let mut programs = load(config, &names, threads, &mut notes)?;
+    if config.method == Method::Auto {
+        programs.keep_to_tcx();
+    }
     let reason = cost(&programs, config);
     if config.promiscuous && config.watch == Watch::Any {
         notes.push("promiscuous mode needs named interfaces: not set".to_owned());
