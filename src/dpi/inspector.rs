@@ -324,12 +324,11 @@ impl Inspector {
     }
 
     /// Returns whether all recognisers but `asked` deny a flow's first datagram.
-    fn others_deny(&self, asked: u128, subject: &Subject<'_>) -> bool {
+    fn others_deny(&mut self, asked: u128, subject: &Subject<'_>) -> bool {
         let mut memory = [0; MEMORY];
-        let (mut said, mut hashes) = (Said::NOTHING, Hashes::new());
+        let (mut said, mut nobody) = (Said::NOTHING, Nobody);
         let asking = Asking { candidates: self.masks.datagrams & !asked, chosen: 0 };
-        let mut nobody = Nobody;
-        let mut passer = Passer::new((subject.flow, subject.wall), &mut nobody, &mut said, &mut hashes);
+        let mut passer = Passer::new((subject.flow, subject.wall), &mut nobody, &mut said, &mut self.hashes);
         let answer = asking.datagram(subject, (0, [&[]; 2]), &mut memory, &mut passer);
         matches!(answer.asked, Asked::Open(0))
     }
