@@ -864,6 +864,8 @@ fn settled_flows_are_counted_as_if_they_were_captured() {
             thread::spawn(move || {
                 let config = EngineConfig {
                     host: rustnet::platform::host(Vec::new()),
+                    // Nothing is lost between rx and worker.
+                    fused: true,
                     cut_interval: Nanos(150 * MS),
                     ..engine::config()
                 };
@@ -893,6 +895,9 @@ fn settled_flows_are_counted_as_if_they_were_captured() {
         let [(captured, no_frames), (counted, frames)] = [captured, counted].map(|w| w.join().unwrap());
         other.join().unwrap();
         assert_eq!(no_frames, 0);
+        for run in [&captured, &counted] {
+            assert_eq!(run.last().accounts.drops.total(), 0);
+        }
         let facts = |run: &engine::Run| {
             let mut flows: Vec<_> = run
                 .flows_where(|r| r.hot.key.ports.iter().any(|p| matches!(p, 7000 | 7001)))
