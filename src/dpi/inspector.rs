@@ -31,8 +31,8 @@ use crate::{
     },
 };
 
-/// Flows of one worker that can be under inspection at once: one in 16, within these bounds.
-const PLACES: std::ops::RangeInclusive<usize> = 1024..=65_536;
+/// Flows of one worker that can be under inspection at once: one in 64, within these bounds.
+const PLACES: std::ops::RangeInclusive<usize> = 1024..=16_384;
 /// Large memories for each place.
 const MEMORIES: usize = 32;
 /// What a flow under inspection takes in bytes, beside blocks.
@@ -126,7 +126,7 @@ impl Inspector {
     /// When the system does not give the address space.
     #[allow(clippy::disallowed_methods, reason = "start-up")]
     pub fn new(capacity: usize, advise: Advise) -> Result<Self, OutOfMemory> {
-        let places = (capacity / 16).clamp(*PLACES.start(), *PLACES.end()).min(capacity.max(1));
+        let places = (capacity / 64).clamp(*PLACES.start(), *PLACES.end()).min(capacity.max(1));
         let bits = |has: fn(&Recogniser) -> bool| {
             RECOGNISERS.iter().enumerate().filter(|(_, r)| has(r)).fold(0u128, |mask, (n, _)| mask | 1 << n)
         };
