@@ -184,8 +184,10 @@ static inline_always void stop(struct ring *ring, struct tally *tally, u32 numbe
 	tally->front = tally->next;
 	struct tally *back = bpf_map_lookup_elem(&tallies, &other);
 	if (back) {
+		/* One that never counted has no next. */
+		if (*(volatile u8 *)state_of(back) == TALLY_COUNTS)
+			back->front = back->next;
 		*(volatile u8 *)state_of(back) = TALLY_OFF;
-		back->front = back->next;
 	}
 	note(ring, NOTE_STOPPED, number, 0);
 }

@@ -56,10 +56,8 @@ impl FlowTable {
             self.begin(&first, wide, volume, ended);
             rest.frames -= 1;
             rest.packets -= 1;
-            match self.index.find(line.hash, |slot| self.is_flow(slot, line, wide)) {
-                Some(begun) => slot = begun,
-                None => return,
-            }
+            let begun = self.index.find(line.hash, |slot| self.is_flow(slot, line, wide));
+            slot = begun.expect("what has just begun is in the index");
         } else if self.config.home_interfaces
             && self.hot.get(slot).iface != line.iface
             && !move_home(self.hot.get_mut(slot), line)
@@ -81,6 +79,12 @@ impl FlowTable {
             self.tallies.get_mut(slot).extra_packets[from] += rest.packets - rest.frames;
         }
         *volume += rest;
+        if rest.frames > 0 && !has_segment(line) && !self.hot.get(slot).roles.is_answered() {
+            // It has more than one frame, though none came up: it is no flow to be evicted first.
+            let hot = self.hot.get(slot);
+            let (state, roles) = (hot.state, hot.roles);
+            self.enter(slot, line.tick, state, roles);
+        }
     }
 
     /// Follows the segments of a line, of which there were so many.

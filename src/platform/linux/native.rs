@@ -1,10 +1,7 @@
 //! The ways of capture that Linux has, and which of them is taken.
 #![expect(unsafe_code, reason = "promises how long frames stay where they are")]
 
-use super::{
-    af_packet::{self, AfPacketSource},
-    interfaces,
-};
+use super::af_packet::{self, AfPacketSource};
 #[cfg(feature = "bpf")]
 use super::{
     af_xdp::{self, AfXdpSource},
@@ -17,8 +14,13 @@ use crate::{
         parse::FrameMeta,
         settled::{Counted, Settled},
     },
-    platform::live::{Live, LiveConfig, Method, Native, OpenError, Watch},
+    platform::live::{Live, LiveConfig, Method, Native, OpenError},
 };
+
+/// Why packet sockets are taken where nobody asks for another way. `bpf` costs the host less (`perf/host.sh`), but
+/// what it counts in the kernel comes late, and behind later frames, where a ring was full at the wrong moment.
+const WHY_PACKET_SOCKETS: &str = "af-packet: needs the fewest privileges, and hands out every frame in order; \
+                                  bpf costs the host less, and is taken by --capture bpf";
 
 /// One rx thread's share of a live capture.
 #[allow(clippy::large_enum_variant, reason = "one for each thread, made at start")]
@@ -42,36 +44,12 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Native, OpenError> {
     match config.method {
         Method::Bpf => open_bpf(config, threads),
         Method::AfXdp => open_xdp(config),
-        // Cheaper for the host (`perf/host.sh`), but it needs more: of the kernel, and of privileges.
-        Method::Auto => match suits_bpf(config).and_then(|()| {
-            open_bpf(config, threads).map_err(|error| match error {
-                OpenError::Refused { attempt, source } => format!("cannot {attempt}: {source}"),
-                other => other.to_string(),
-            })
-        }) {
-            Ok(live) => Ok(live),
-            Err(why) => {
-                let mut live = by_socket()?;
-                live.reason = Some(format!("af-packet, because bpf does not work here: {why}"));
-                Ok(live)
-            }
-        },
+        Method::Auto => {
+            let mut live = by_socket()?;
+            live.reason = Some(WHY_PACKET_SOCKETS.to_owned());
+            Ok(live)
+        }
         Method::AfPacket | Method::Pcap => by_socket(),
-    }
-}
-
-/// Returns why `bpf` is not better than `af-packet` for what is watched, if it is not.
-fn suits_bpf(config: &LiveConfig) -> Result<(), String> {
-    let all = interfaces::interfaces().unwrap_or_default();
-    let is_loopback = |name: &String| all.iter().any(|i| i.loopback && i.name == *name);
-    match &config.watch {
-        _ if !(config.tally.udp || config.tally.tcp) => {
-            Err("nothing is to be counted in the kernel".to_owned())
-        }
-        Watch::Named(names) if names.iter().all(is_loopback) => {
-            Err("flows on a loopback are not counted in the kernel".to_owned())
-        }
-        _ => Ok(()),
     }
 }
 

@@ -185,6 +185,18 @@ impl Books {
         }
     }
 
+    /// Takes note of how many notes found no room so far. Which flows they were of is not known: all counts are handed
+    /// out ahead of the next frame.
+    #[inline]
+    pub fn found_no_room(&mut self, untold: u64) {
+        if untold != self.untold {
+            self.untold = untold;
+            self.urgent.clear();
+            let live = (0u32..).zip(&self.places).filter(|(_, place)| place.is_live);
+            self.urgent.extend(live.flat_map(|(number, _)| tallies_of(number)));
+        }
+    }
+
     /// Hands out everything, and takes silent flows away. `untold` is how many notes found no room so far; `last`:
     /// no program runs any more. `now` is monotonic, in ns.
     pub fn hand_out_all(

@@ -81,7 +81,6 @@ pub struct Programs {
     /// CPUs that there can be.
     pub cpus: usize,
     hook: Hook,
-    only_tcx: bool,
 }
 
 /// A program on one direction of an interface; taken off when dropped.
@@ -145,12 +144,7 @@ impl Programs {
             let maps = [sets.as_fd(), lines.as_fd(), wides.as_fd()];
             tallies = TallyMaps::new(maps, settings.places, settings.threads, settings.secret())?;
         }
-        Ok(Self { object, rings, tallies, cpus, hook: Hook::Tcx, only_tcx: false })
-    }
-
-    /// Makes it refuse kernels without tcx: of clsact filters, another capture replaces ours.
-    pub const fn keep_to_tcx(&mut self) {
-        self.only_tcx = true;
+        Ok(Self { object, rings, tallies, cpus, hook: Hook::Tcx })
     }
 
     /// Makes it hang programs on clsact filters.
@@ -202,9 +196,6 @@ impl Programs {
         if self.hook == Hook::Tcx {
             match self.link(first, ifindex) {
                 Ok(link) => return Ok([link, self.link(second, ifindex)?].map(Attached::Link)),
-                Err(e) if e.raw_os_error() == Some(libc::EINVAL) && self.only_tcx => {
-                    return Err(io::Error::other("this kernel has no tcx, which is there from Linux 6.6 on"));
-                }
                 // No tcx in this kernel.
                 Err(e) if e.raw_os_error() == Some(libc::EINVAL) => self.hook = Hook::Clsact,
                 Err(e) => return Err(e),

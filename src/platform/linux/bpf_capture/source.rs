@@ -33,7 +33,7 @@ use crate::{
             af_packet::{face::Faces, registry::Registry, socket::PacketSocket},
             clock, interfaces, link, privileges,
         },
-        live::{Live, LiveConfig, Method, OpenError, RingConfig, Watch},
+        live::{Live, LiveConfig, OpenError, RingConfig, Watch},
     },
 };
 
@@ -87,10 +87,7 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
     let threads = threads.max(1);
     let mut notes = Vec::new();
     let mut programs = load(config, &names, threads, &mut notes)?;
-    if config.method == Method::Auto {
-        programs.keep_to_tcx();
-    }
-    let reason = cost(&programs, config);
+    let reason = cost(&programs);
     if config.promiscuous && config.watch == Watch::Any {
         notes.push("promiscuous mode needs named interfaces: not set".to_owned());
     }
@@ -118,14 +115,13 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
 }
 
 /// Measures the program, and says in words what it costs.
-fn cost(programs: &Programs, config: &LiveConfig) -> Option<String> {
+fn cost(programs: &Programs) -> Option<String> {
     let cost = programs.measure().ok()?.as_nanos();
-    let asked = if config.method == Method::Auto { "" } else { " was asked for" };
     let settled = match programs.tallies.is_empty() {
         false => "settled flows are counted in the kernel, and ",
         true => "",
     };
-    Some(format!("bpf{asked}: {settled}its program takes {cost} ns for a small frame here"))
+    Some(format!("bpf was asked for: {settled}its program takes {cost} ns for a small frame here"))
 }
 
 /// Loads the programs with as much room as the memory has.
@@ -339,6 +335,10 @@ impl BpfSource {
         self.looked = now;
         self.horizon = if self.stopped.is_some() { u64::MAX } else { now.saturating_sub(LAG) };
         self.readers.iter_mut().for_each(Reader::look);
+        if let Some(books) = &mut self.books {
+            // A note that found no room came before all that this look sees.
+            books.found_no_room(self.readers.iter().map(Reader::untold).sum());
+        }
         true
     }
 

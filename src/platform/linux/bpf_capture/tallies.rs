@@ -244,6 +244,9 @@ impl TallyMaps {
         tally.is_v6.store(u8::from(way.wide.is_some()), Ordering::Relaxed);
         tally.ifindex.store(ifindex, Ordering::Relaxed);
         tally.front.store(front, Ordering::Relaxed);
+        tally.next.store(front, Ordering::Relaxed);
+        // What its last tenant left may not go on counting.
+        tally.state.store(state::OFF, Ordering::Relaxed);
         for word in [&tally.count, &tally.extra] {
             word.store(0, Ordering::Relaxed);
         }
