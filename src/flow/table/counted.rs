@@ -260,6 +260,7 @@ mod tests {
         assert_eq!((record.facts.extra_packets, record.facts.first), ([0, 5], record.hot.last));
         assert_eq!(table.taken(), Volume { frames: 7, packets: 12, bytes: 15_200 });
         assert_eq!(table.counts().live, 1);
+        assert!(record.hot.roles.is_answered() && table.embryos.next(0).is_none(), "it is not evicted first");
     }
 
     #[test]

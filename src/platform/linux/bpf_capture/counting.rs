@@ -363,6 +363,36 @@ mod tests {
     }
 
     #[test]
+    fn where_a_note_found_no_room_all_counts_go_ahead_of_the_next_frame() {
+        let mut books = books(8);
+        for n in [7, 8] {
+            books.settle(&flow(n, proto::UDP), 3, SECOND);
+        }
+        for tally in [0, 1, 3] {
+            count(&books, tally, 60).unwrap();
+        }
+        books.found_no_room(0);
+        assert!(!books.is_urgent());
+        books.found_no_room(2);
+        assert_eq!((books.is_urgent(), urgent(&mut books).len()), (true, 3));
+        books.found_no_room(2);
+        assert!(!books.is_urgent());
+    }
+
+    #[test]
+    fn a_place_that_is_used_again_begins_off() {
+        let mut books = books(8);
+        books.settle(&flow(7, proto::UDP), 3, SECOND);
+        let Place { spots, .. } = books.places[0];
+        spots.iter().for_each(|spot| books.maps.clear(*spot));
+        let way = &books.maps.way_of(&flow(9, proto::TCP), 0);
+        books.maps.write(0, way, 3, 77).unwrap();
+        let tally = books.maps.tally(0);
+        let numbers = [&tally.front, &tally.next].map(|n| n.load(Ordering::Relaxed));
+        assert_eq!((tally.state.load(Ordering::Relaxed), numbers), (state::OFF, [77, 77]));
+    }
+
+    #[test]
     fn tcp_is_handed_out_as_one_run_from_where_it_began() {
         let mut books = books(8);
         books.settle(&flow(7, proto::TCP), 3, SECOND);
