@@ -373,7 +373,8 @@ fn watch_live(
         }
         Again::Until(_) => Err("live traffic cannot be read again".to_owned()),
     };
-    let deadline = cli.stop_after().map(|span| started + span);
+    // From when frames are taken: a busy machine may need seconds until then.
+    let deadline = cli.stop_after().map(|span| Instant::now() + span);
     let run =
         Run { cli, file, started, deadline, stop: stop_flag_of(cli)?, record: live_record(cli), owners };
     watch(run, plan, live.sources, locals, &origin, setup, reopen)
