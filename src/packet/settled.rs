@@ -69,8 +69,8 @@ pub struct Run {
 }
 
 impl Counted {
-    /// Returns the line that tells a worker; `tick` is the engine time of `last`. A wide key follows it
-    /// where the flow has one.
+    /// Returns the line that tells a worker; `tick` is the engine time of `last`, or up to a cut later.
+    /// A wide key follows it where the flow has one.
     pub fn line(&self, tick: Tick) -> Descriptor {
         let Self { flow, from, volume, last, run } = self;
         let extra = volume.packets - volume.frames;

@@ -372,8 +372,8 @@ impl<S: Source, O: Outlet> Rx<S, O> {
     }
 
     /// Takes at most `max` frames; a file's cuts are made between them as engine time passes.
-    // NB: not inlined, so that what a frame passes through has one caller only, and is inlined there:
-    // a call for each frame is 40 instructions.
+    // Not inlined: one copy for files and live capture. Sources that wrap others still call what a frame passes
+    // through from several places, so that it is a call for each frame.
     #[inline(never)]
     fn burst(&mut self, max: usize) -> Progress {
         let intake = &mut self.intake;
