@@ -21,7 +21,7 @@ use rustnet::{
         time::{Nanos, Stamp},
     },
     capture::{
-        source::{Clock, Progress, Source, SourceStatus},
+        source::{Clock, Progress, Sink, Source, SourceStatus},
         synthetic::{MemorySource, Mix, Traffic},
     },
     flow::locals::Locals,
@@ -58,7 +58,7 @@ unsafe impl Source for Port {
     }
 
     #[inline]
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         if self.left == 0 {
             return Progress::End;
         }
@@ -69,7 +69,7 @@ unsafe impl Source for Port {
                 self.at = 0;
             }
             self.meta.wall.0 += GAP;
-            each(&self.memory[self.at..self.at + FRAME], &self.meta);
+            sink.take(&self.memory[self.at..self.at + FRAME], &self.meta);
             self.at += SLOT;
         }
         Progress::Frames
@@ -183,13 +183,13 @@ unsafe impl Source for First {
     }
 
     #[inline]
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, each: F) -> Progress {
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         if self.left == 0 {
             return Progress::End;
         }
         let take = max.min(self.left);
         self.left -= take;
-        self.source.burst(take, each)
+        self.source.burst_into(take, sink)
     }
 
     fn wait(&mut self, _: Nanos) {}

@@ -176,6 +176,14 @@ static inline_always u8 *state_of(struct tally *tally)
 	return (u8 *)&tally->word + 5;
 }
 
+/* Lets a direction be counted from now on, unless the reader has stopped it meanwhile. */
+static inline_always void begin(struct tally *tally)
+{
+	u64 word = *(volatile u64 *)&tally->word & ~STATE;
+
+	__sync_val_compare_and_swap(&tally->word, word | (u64)TALLY_BEGINS << 40, word | (u64)TALLY_COUNTS << 40);
+}
+
 /* Lets both directions go up from now on. */
 static inline_always void stop(struct ring *ring, struct tally *tally, u32 number)
 {
@@ -215,7 +223,7 @@ static inline_always int follows(struct ring *ring, struct tally *tally, const s
 			tally->next = next;
 			tally->acked = packet->ack;
 			tally->window = packet->window;
-			*(volatile u8 *)state_of(tally) = TALLY_COUNTS;
+			begin(tally);
 		}
 		advance(tally, packet, next);
 		return 0;
@@ -245,9 +253,11 @@ static inline_always int tally(struct __sk_buff *skb, struct ring *ring, u32 thr
 	struct tally *tally = find(&packet, thread, &number);
 	if (!tally)
 		return 0;
+	/* In this order: the reader writes the interface first. */
 	u8 state = *(volatile u8 *)state_of(tally);
+	u32 ifindex = *(volatile u32 *)&tally->ifindex;
 	int is_tcp = (packet.word >> 32 & 0xff) == TCP;
-	if (tally->ifindex != skb->ifindex || (state == TALLY_OFF && !is_tcp))
+	if (ifindex != skb->ifindex || (state == TALLY_OFF && !is_tcp))
 		return 0;
 	if (is_tcp && !follows(ring, tally, &packet, state, number))
 		return 0;

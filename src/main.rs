@@ -85,6 +85,7 @@ const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let started = Instant::now();
+    platform::map_large_memory();
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         // Help and version go to standard output, wrong usage to standard error.

@@ -24,7 +24,7 @@ use rustnet::{
         time::{Nanos, Stamp},
     },
     capture::{
-        source::{Clock, Progress, Source, SourceStatus},
+        source::{Clock, Progress, Sink, Source, SourceStatus},
         synthetic::{Frames, MemorySource, Mix, Traffic},
     },
     packet::{
@@ -188,8 +188,8 @@ unsafe impl Source for Live {
     fn clock(&self) -> Clock {
         Clock::Live
     }
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, each: F) -> Progress {
-        match self.frames.burst(max, each) {
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
+        match self.frames.burst_into(max, sink) {
             Progress::End if !self.stopped => Progress::Idle,
             progress => progress,
         }
@@ -260,10 +260,10 @@ unsafe impl Source for OpensGate {
     fn clock(&self) -> Clock {
         Clock::Live
     }
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         let progress = self.0.burst(max, |bytes, meta| {
             self.1.fetch_add(1, Ordering::Relaxed);
-            each(bytes, meta);
+            sink.take(bytes, meta);
         });
         if progress == Progress::End {
             GATE.store(true, Ordering::Release);

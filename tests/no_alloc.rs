@@ -18,10 +18,9 @@ use engine::config;
 use rustnet::{
     base::{ids::CoreId, time::Nanos},
     capture::{
-        source::{Clock, Progress, Source, SourceStatus},
+        source::{Clock, Progress, Sink, Source, SourceStatus},
         synthetic::{Frames, MemorySource, Traffic},
     },
-    packet::parse::FrameMeta,
     pipeline::{
         launch::{EngineConfig, Host},
         worker::Publish,
@@ -89,14 +88,14 @@ unsafe impl Source for Counted {
     fn clock(&self) -> Clock {
         self.clock
     }
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         let behind = self.behind;
         let mut n = 0;
         let progress = self.frames.burst(max, |bytes, meta| {
             n += 1;
             let mut meta = *meta;
             meta.wall.0 += behind;
-            each(bytes, &meta);
+            sink.take(bytes, &meta);
         });
         self.handed_out += n;
         if self.handed_out >= self.warm {

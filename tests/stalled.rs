@@ -19,10 +19,9 @@ use engine::config;
 use rustnet::{
     base::{ids::Epoch, time::Nanos},
     capture::{
-        source::{Clock, Progress, Source, SourceStatus},
+        source::{Clock, Progress, Sink, Source, SourceStatus},
         synthetic::{Frames, MemorySource, Traffic},
     },
-    packet::parse::FrameMeta,
     pipeline::launch::{Engine, EngineConfig},
     snapshot::view::Snapshot,
 };
@@ -41,13 +40,13 @@ unsafe impl Source for Stalling {
     fn clock(&self) -> Clock {
         Clock::Live
     }
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, each: F) -> Progress {
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         while self.until_stall == 0 && !self.gate.load(Ordering::Acquire) {
             thread::park_timeout(Duration::from_millis(1));
         }
         let max = if self.until_stall == 0 { max } else { max.min(self.until_stall) };
         self.until_stall = self.until_stall.saturating_sub(max);
-        match self.frames.burst(max, each) {
+        match self.frames.burst_into(max, sink) {
             Progress::End if !self.stopped => Progress::Idle,
             progress => progress,
         }

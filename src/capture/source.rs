@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// What one call of [`Source::burst`] came to.
+/// What one call of [`Source::burst_into`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Frames were handed out; there may be more.
@@ -34,20 +34,43 @@ pub enum Clock {
     Live,
 }
 
+/// Takes frames from a source.
+pub trait Sink {
+    /// Takes one frame: the captured bytes, and what is known beside them.
+    fn take(&mut self, bytes: &[u8], meta: &FrameMeta);
+}
+
+/// A closure as a sink.
+pub struct Each<F>(pub F);
+
+impl<F: FnMut(&[u8], &FrameMeta)> Sink for Each<F> {
+    #[inline(always)]
+    fn take(&mut self, bytes: &[u8], meta: &FrameMeta) {
+        (self.0)(bytes, meta);
+    }
+}
+
 /// A place where frames come from.
 ///
 /// # Safety
-/// The bytes that [`Source::burst`] hands out must stay readable and unchanged until the next call of
+/// The bytes that [`Source::burst_into`] hands out must stay readable and unchanged until the next call of
 /// any method that takes `&mut self`, or until the source is dropped: rx looks at payloads behind the
 /// burst, where they lie.
 pub unsafe trait Source: Send {
     /// Returns whether the source can wait (files) or loses frames (live).
     fn clock(&self) -> Clock;
 
-    /// Hands at most `max` frames to `each`, in order, without waiting.
+    /// Hands at most `max` frames to `sink`, in order, without waiting. Links are those of pcap files.
     ///
-    /// `each` gets the captured bytes and what is known beside them. Links are those of pcap files.
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, each: F) -> Progress;
+    /// NB: a sink and not a closure, which is inlined only where it has a single caller: what takes frames on
+    /// the packet path asks for it (`inline(always)`), so that no frame costs a call.
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress;
+
+    /// The same with a closure.
+    #[inline]
+    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, each: F) -> Progress {
+        self.burst_into(max, &mut Each(each))
+    }
 
     /// Waits until frames may be there, but at most `timeout`. Returns at once for files.
     fn wait(&mut self, timeout: Nanos);

@@ -4,8 +4,7 @@
 
 use crate::{
     base::time::{Nanos, Stamp},
-    capture::source::{Clock, Progress, Source, SourceStatus},
-    packet::parse::FrameMeta,
+    capture::source::{Clock, Progress, Sink, Source, SourceStatus},
 };
 
 /// A source of which only the beginning is wanted.
@@ -37,15 +36,15 @@ unsafe impl<S: Source> Source for Until<S> {
     }
 
     #[inline]
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         let Self { inner, span, end, over } = self;
         let Some(inner) = inner.as_mut().filter(|_| !*over) else { return Progress::End };
-        let Some(span) = *span else { return inner.burst(max, each) };
+        let Some(span) = *span else { return inner.burst_into(max, sink) };
         let progress = inner.burst(max, |bytes, meta| {
             let end = *end.get_or_insert(Stamp(meta.wall.0.saturating_add(span.0)));
             *over |= meta.wall >= end;
             if !*over {
-                each(bytes, meta);
+                sink.take(bytes, meta);
             }
         });
         // The frames before the end, if there were some, go first.

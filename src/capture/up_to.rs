@@ -4,8 +4,7 @@
 
 use crate::{
     base::time::{Nanos, Stamp},
-    capture::source::{Clock, Progress, Source, SourceStatus},
-    packet::parse::FrameMeta,
+    capture::source::{Clock, Progress, Sink, Source, SourceStatus},
 };
 
 /// A source that ends before its first frame after a time.
@@ -29,7 +28,7 @@ unsafe impl<S: Source> Source for UpTo<S> {
     }
 
     #[inline]
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         if self.over {
             return Progress::End;
         }
@@ -38,7 +37,7 @@ unsafe impl<S: Source> Source for UpTo<S> {
             over |= meta.wall > end;
             if !over {
                 some = true;
-                each(bytes, meta);
+                sink.take(bytes, meta);
             }
         });
         self.over = over;

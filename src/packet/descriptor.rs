@@ -29,6 +29,16 @@ pub mod flag {
     pub const MARKER: u8 = 128;
 }
 
+/// What [`Descriptor::looks`] says of frames that may change no more than counts.
+pub mod ordinary {
+    /// A datagram, or whatever has no flags of TCP.
+    pub const DATAGRAM: u32 = 1;
+    /// A segment that only carries data or acknowledges: an ACK without SYN, FIN and RST.
+    pub const SEGMENT: u32 = 1 | (super::tcp_flag::ACK as u32) << 16;
+    /// No frame looks like this.
+    pub const NONE: u32 = u32::MAX;
+}
+
 /// One frame, as the worker needs it: 64 bytes, `Copy`.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, align(64))]
@@ -100,23 +110,30 @@ impl Descriptor {
         Some(Cut { epoch: Epoch(self.key.ends), now, wall: self.wall, last: self.segments != 0 })
     }
 
-    /// Returns whether it is one packet with a transport header of its own, and if `is_segment` says so
-    /// a TCP segment that only carries data or acknowledges: no SYN, FIN or RST, and an ACK. Anything
-    /// else has no TCP flags. One load and one comparison.
+    /// Returns what kind of frame it is, as far as its flow may care: one of [`ordinary`] for one packet with
+    /// a transport header of its own that begins and ends nothing, anything else for all others.
     #[inline(always)]
-    pub const fn is_ordinary(&self, is_segment: bool) -> bool {
+    pub const fn looks(&self) -> u64 {
         const FLAGS: u8 =
             flag::FRAGMENT | flag::NO_TRANSPORT | flag::SEGMENTS_UNKNOWN | flag::COUNTED | flag::MARKER;
         const TCP: u8 = tcp_flag::ACK | tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST;
-        // All eight bytes, though few matter: so it is one load.
-        let word = self.segments as u64
+        self.last_word() & (u16::MAX as u64 | (TCP as u64) << 16 | (FLAGS as u64) << 32)
+    }
+
+    /// Returns everything from `segments` on as it is written by [`Descriptor::write`]. All eight bytes, though
+    /// few matter to anybody: so it is one load.
+    #[inline(always)]
+    const fn last_word(&self) -> u64 {
+        if cfg!(target_endian = "little") {
+            // SAFETY: a descriptor is 64 bytes of integers without padding, aligned as eight words.
+            return unsafe { std::mem::transmute::<Self, [u64; 8]>(*self) }[7];
+        }
+        self.segments as u64
             | (self.tcp_flags as u64) << 16
             | (self.window_scale as u64) << 24
             | (self.flags as u64) << 32
             | (self.payload_lines as u64) << 40
-            | (self.zero as u64) << 48;
-        let mask = u16::MAX as u64 | (TCP as u64) << 16 | (FLAGS as u64) << 32;
-        word & mask == 1 | (is_segment as u64 * tcp_flag::ACK as u64) << 16
+            | (self.zero as u64) << 48
     }
 
     /// Returns the lines that belong to this one: the wide key's and the payload's.

@@ -93,18 +93,18 @@ impl Straight {
             return false;
         }
         // All ones for TCP, whose header has bit 4 in its length, and none for UDP.
-        let of_tcp = (u64::from(least) >> 4 & 1).wrapping_neg();
-        let options = (u64::from(head[TRANSPORT + 12] >> 4) * 4).wrapping_sub(tcp::HEADER as u64) & of_tcp;
-        let payload_at = (TRANSPORT as u64 + u64::from(least)).wrapping_add(options);
-        let end = IP as u64 + u64::from(be16(head, IP + 2));
-        let is_whole = end <= (frame.len() as u64).max(u64::from(meta.wire_len));
-        // A data offset that points into the header is above all ends.
-        if options > end || payload_at > end || !is_whole {
+        let of_tcp = (i64::from(least) << 59) >> 63;
+        let options = (i64::from(head[TRANSPORT + 12] >> 4) * 4 - tcp::HEADER as i64) & of_tcp;
+        let payload_at = TRANSPORT as i64 + i64::from(least) + options;
+        let end = IP as i64 + i64::from(be16(head, IP + 2));
+        let seen = (frame.len() as i64).max(i64::from(meta.wire_len));
+        // Below 0: a data offset that points into the header, a header that is longer than the packet, or
+        // a packet that is longer than the frame.
+        if options | (end - payload_at) | (seen - end) < 0 {
             return false;
         }
+        let of_tcp = of_tcp as u64;
         let tcp_flags = head[TRANSPORT + 13] & of_tcp as u8;
-        let window_scale =
-            if tcp_flags & tcp_flag::SYN != 0 { tcp::window_scale(&frame[TRANSPORT..]) } else { 0 };
         let (key, from_high) = plain_key(head, number);
         out.write(&Plain {
             wall: meta.wall,
@@ -119,9 +119,12 @@ impl Straight {
             vlan: 0,
             payload_at: payload_at as u16,
             tcp_flags,
-            window_scale,
+            window_scale: 0,
             flags: from_high | if meta.outgoing { flag::OUTGOING } else { 0 },
         });
+        if tcp_flags & tcp_flag::SYN != 0 {
+            out.window_scale = tcp::window_scale(&frame[TRANSPORT..]);
+        }
         true
     }
 
@@ -271,6 +274,6 @@ fn plain_key(head: &[u8; ETHERNET + ipv4::HEADER + tcp::HEADER], number: u8) -> 
     }
     // The low end's port stands in the lower half.
     let ports = if from_high { there_ports } else { back_ports };
-    let word = u64::from(ports) | u64::from(number) << 32 | u64::from(kind::LIVE) << 40;
+    let word = u64::from(ports) | (u64::from(number) | u64::from(kind::LIVE) << 8) << 32;
     (FlowKey::of_words(there.min(back), word), u8::from(from_high) * flag::FROM_HIGH)
 }

@@ -605,7 +605,8 @@ impl Collector {
     fn prepare_cut(&mut self) -> Duration {
         let interval = self.parts.interval.load(Ordering::Relaxed);
         let now = (self.parts.monotonic)();
-        if self.parts.control.is_stopping() {
+        let ends = self.rx_reports.iter().flatten().any(|report| report.cut.last);
+        if ends || self.parts.control.is_stopping() {
             // The last cut comes by itself; it needs the tables back.
             self.recall(RECALL_PATIENCE);
             self.leave_out_stalled();

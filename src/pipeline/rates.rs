@@ -184,7 +184,10 @@ impl Rates {
         let fall = (-span.passed.as_secs_f64().max(1e-3)).exp2() as f32;
         let before_that = span.passed + self.passed;
         self.passed = span.passed;
-        let (mut bytes_of_rows, mut sum) = (DownUp::default(), DownUp::default());
+        let mix = Mix::of(span);
+        let silent_since = cut.wall.0.checked_sub(SILENT.0);
+        // By which end is the Local one, and sender.
+        let (mut bytes_of_rows, mut sums) = ([[0; 2]; 2], [[0.0; 2]; 2]);
         for (c, chunk) in self.chunks.iter_mut().enumerate() {
             let version = flows.hot.version(c).map_or(0, |v| u64::from(v) + 1);
             if version == chunk.version && !chunk.moving {
@@ -207,14 +210,14 @@ impl Rates {
                 let age = || cut.wall.since(flows.origins.get(slot as u32).first);
                 let came = moved(hot, bytes);
                 let before = *seen;
-                *seen = [0, 1].map(|side| span.rate(came[side] as f64, f64::from(before[side])) as f32);
+                *seen = [0, 1].map(|side| mix.rate(came[side], before[side]));
                 // Only a flow without bytes at the last reckoning can be younger than that.
                 let age_counts = bytes == [0; 2] && !hot.state.is_over() && is_steady(hot, age(), cut, span);
                 let now = match age_counts {
                     true => came.map(|bytes| (bytes as f64 / age().as_secs_f64()) as f32),
                     false => *seen,
                 };
-                let silent = cut.wall.since(hot.last) >= SILENT;
+                let silent = silent_since.is_some_and(|since| hot.last.0 <= since);
                 let falls = [0, 1].map(|side| !hot.state.is_over() && now[side] < shown[side] * fall);
                 // A first second that counted at its real length falls from what really came.
                 let was_young = falls != [false; 2] && age() < before_that;
@@ -223,14 +226,44 @@ impl Rates {
                     let rate = if falls[side] { now[side].max(from * fall) } else { now[side] };
                     shown[side] = if silent || rate < LEAST { 0.0 } else { rate };
                 }
-                bytes_of_rows += down_up(came, hot.roles);
-                sum += down_up(seen.map(f64::from), hot.roles);
+                let local = hot.roles.subject();
+                for side in 0..2 {
+                    bytes_of_rows[local][side] += came[side];
+                    sums[local][side] += f64::from(seen[side]);
+                }
                 self.bytes.put(slot, hot.bytes);
                 chunk.moving |= *shown != [0.0; 2] || *seen != [0.0; 2];
             }
         }
-        (bytes_of_rows, sum)
+        (down_up_of_rows(bytes_of_rows), down_up_of_rows(sums))
     }
+}
+
+/// [`Span::rate`] for many flows, without a division for each.
+#[derive(Clone, Copy)]
+struct Mix {
+    came: f64,
+    before: f64,
+}
+
+impl Mix {
+    fn of(span: &Span) -> Self {
+        let window = span.window.as_secs_f64();
+        Self { came: window.recip(), before: (span.window - span.heard).as_secs_f64() / window }
+    }
+
+    #[inline]
+    fn rate(self, came: u64, before: f32) -> f32 {
+        (came as f64 * self.came + f64::from(before) * self.before) as f32
+    }
+}
+
+/// Returns sums by which end is the Local one and by sender as sums by direction.
+fn down_up_of_rows<T: Copy + AddAssign>(sums: [[T; 2]; 2]) -> DownUp<T> {
+    let [low, high] = sums;
+    let mut sum = DownUp { down: low[1], up: low[0] };
+    sum += DownUp { down: high[0], up: high[1] };
+    sum
 }
 
 /// Returns whether a flow of this age, not longer than the reckoning's time, has sent all through it.

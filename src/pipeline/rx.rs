@@ -11,7 +11,7 @@ use crate::{
         sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         time::{Nanos, Stamp, Tick},
     },
-    capture::source::{Clock, Progress, Source, SourceStatus},
+    capture::source::{Clock, Progress, Sink, Source, SourceStatus},
     packet::{
         descriptor::Cut,
         key::WideKey,
@@ -372,12 +372,10 @@ impl<S: Source, O: Outlet> Rx<S, O> {
     }
 
     /// Takes at most `max` frames; a file's cuts are made between them as engine time passes.
-    // Not inlined: one copy for files and live capture. Sources that wrap others still call what a frame passes
-    // through from several places, so that it is a call for each frame.
+    // Not inlined: one copy for files and live capture.
     #[inline(never)]
     fn burst(&mut self, max: usize) -> Progress {
-        let intake = &mut self.intake;
-        self.source.burst(max, |bytes, meta| intake.frame(bytes, meta))
+        self.source.burst_into(max, &mut self.intake)
     }
 
     /// Tells the source which flows are settled.
@@ -433,10 +431,10 @@ impl<S: Source, O: Outlet> Rx<S, O> {
     }
 }
 
-impl<O: Outlet> Intake<O> {
+impl<O: Outlet> Sink for Intake<O> {
     /// Takes a frame. It is written where the worker reads it.
     #[inline(always)]
-    fn frame(&mut self, bytes: &[u8], meta: &FrameMeta) {
+    fn take(&mut self, bytes: &[u8], meta: &FrameMeta) {
         let now = self.clock.frame(meta.wall);
         if now >= self.next_cut {
             self.cut_before(now, meta.wall);
@@ -444,12 +442,16 @@ impl<O: Outlet> Intake<O> {
         let tick = now.tick();
         let (frame, _) = self.outlet.place();
         if !meta.loopback && self.parser.plain(bytes, meta, tick, frame) {
+            let hash = frame.hash;
             self.accounts.taken.add_frame(1, u64::from(meta.wire_len));
-            return self.outlet.put_plain(bytes);
+            return self.outlet.put_plain(bytes, hash);
         }
-        self.unusual(bytes, meta, tick);
+        // A copy: what is never lent can stay in registers.
+        self.unusual(bytes, &{ *meta }, tick);
     }
+}
 
+impl<O: Outlet> Intake<O> {
     /// Takes a frame of any kind.
     #[inline(never)]
     fn unusual(&mut self, bytes: &[u8], meta: &FrameMeta, tick: Tick) {

@@ -38,9 +38,9 @@ pub trait Outlet: Send {
     /// it is until the burst was flushed.
     fn put(&mut self, frame: &[u8]);
 
-    /// The same for a frame whose key is not wide.
+    /// The same for a frame whose key is not wide and has this hash.
     #[inline(always)]
-    fn put_plain(&mut self, frame: &[u8]) {
+    fn put_plain(&mut self, frame: &[u8], _hash: u32) {
         self.put(frame);
     }
 
@@ -70,8 +70,6 @@ struct Staged {
     /// Lines of a frame at most.
     most: usize,
     used: usize,
-    /// Frames in them.
-    frames: u64,
 }
 
 impl Staged {
@@ -79,7 +77,7 @@ impl Staged {
     fn new(burst: usize, most: usize) -> Self {
         // One frame more: a place is asked for before it is known that nothing comes.
         let lines = vec![Line::default(); most * (burst + 1)].into_boxed_slice();
-        Self { lines, most, used: 0, frames: 0 }
+        Self { lines, most, used: 0 }
     }
 
     /// Returns the two lines behind the last one.
@@ -102,7 +100,6 @@ impl Staged {
         let used = self.used + lines;
         assert!(used + 2 <= self.lines.len(), "there are two lines for every frame of a burst");
         self.used = used;
-        self.frames += 1;
     }
 
     /// Writes the payload of the frame in the next pair behind it.
@@ -142,7 +139,6 @@ impl Staged {
 
     fn clear(&mut self) {
         self.used = 0;
-        self.frames = 0;
     }
 }
 
@@ -177,7 +173,7 @@ impl Outlet for Fused {
         Line::pair_mut(self.staged.pair())
     }
 
-    #[inline(always)]
+    #[inline]
     fn put(&mut self, frame: &[u8]) {
         self.worker.prefetch(self.staged.pair()[0].frame().hash);
         self.lent[self.staged.used] = Lent::new(frame);
@@ -185,10 +181,12 @@ impl Outlet for Fused {
     }
 
     #[inline(always)]
-    fn put_plain(&mut self, frame: &[u8]) {
-        self.worker.prefetch(self.staged.pair()[0].frame().hash);
-        self.lent[self.staged.used] = Lent::new(frame);
+    fn put_plain(&mut self, frame: &[u8], hash: u32) {
+        self.worker.prefetch(hash);
+        let at = self.staged.used;
         self.staged.add(1);
+        // SAFETY: there is one for every line, and `add` has seen to it that more lines follow.
+        unsafe { *self.lent.get_unchecked_mut(at) = Lent::new(frame) };
     }
 
     fn put_bare(&mut self) {
@@ -315,13 +313,12 @@ impl Outlet for Steered {
             let mut sent = 0;
             while sent < staged.used {
                 let room = ring.room(staged.used - sent);
-                let (lines, frames) = staged.whole(sent, room);
+                let (lines, _) = staged.whole(sent, room);
                 ring.send(&staged.lines[sent..sent + lines]);
                 sent += lines;
-                staged.frames -= frames;
                 if sent < staged.used {
                     if !waits || ring.is_abandoned() {
-                        drops[DropReason::RingFull] += staged.frames;
+                        drops[DropReason::RingFull] += staged.whole(sent, usize::MAX).1;
                         break;
                     }
                     std::thread::yield_now();

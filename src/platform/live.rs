@@ -8,11 +8,8 @@ use super::pcap_source::PcapSource;
 use super::{filter::Filter, interface::InterfaceError, system};
 use crate::{
     base::time::Nanos,
-    capture::source::{Clock, Progress, Source, SourceStatus},
-    packet::{
-        parse::FrameMeta,
-        settled::{Counted, Settled},
-    },
+    capture::source::{Clock, Progress, Sink, Source, SourceStatus},
+    packet::settled::{Counted, Settled},
 };
 
 /// Which interfaces are watched.
@@ -222,11 +219,11 @@ unsafe impl Source for LiveSource {
     }
 
     #[inline]
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, each: F) -> Progress {
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         match self {
-            Self::Native(s) => s.burst(max, each),
+            Self::Native(s) => s.burst_into(max, sink),
             #[cfg(feature = "pcap")]
-            Self::Pcap(s) => s.burst(max, each),
+            Self::Pcap(s) => s.burst_into(max, sink),
         }
     }
 

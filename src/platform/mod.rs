@@ -15,7 +15,8 @@
 //! | [`checks`] | what works here, and what helps where something does not |
 //! | [`terminal_background`] | whether the terminal is a light one |
 //! | [`owners()`], [`listening`] | who owns sockets; which of them wait for others |
-//! | [`usable_memory`], [`self_usage`], [`thread_times`] | what may be used, what is used |
+//! | [`map_large_memory`], [`usable_memory`] | how memory is had, how much may be used |
+//! | [`self_usage`], [`thread_times`] | what is used |
 
 pub mod check;
 pub mod filter;
@@ -37,8 +38,8 @@ use portable as system;
 
 pub use system::{
     addresses, allowed_cores, check_capture, check_cores, check_realtime, come_first, give_way, interfaces,
-    listening, placement_of, reader_gone, reader_keeps_up, self_usage, terminal_background, thread_times,
-    usable_memory, utc_offset,
+    listening, map_large_memory, placement_of, reader_gone, reader_keeps_up, self_usage, terminal_background,
+    thread_times, usable_memory, utc_offset,
 };
 
 use crate::{

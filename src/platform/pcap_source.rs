@@ -23,7 +23,7 @@ use crate::{
         ids::IfaceId,
         time::{Nanos, Stamp},
     },
-    capture::source::{Clock, InterfaceState, InterfaceStatus, Progress, Source, SourceStatus},
+    capture::source::{Clock, InterfaceState, InterfaceStatus, Progress, Sink, Source, SourceStatus},
     packet::{link::LinkType, parse::FrameMeta},
 };
 
@@ -162,13 +162,7 @@ impl Port {
         Ok((capture, link))
     }
 
-    fn burst(
-        &mut self,
-        iface: IfaceId,
-        max: usize,
-        kept: &mut Vec<u8>,
-        each: &mut impl FnMut(&[u8], &FrameMeta),
-    ) -> usize {
+    fn burst(&mut self, iface: IfaceId, max: usize, kept: &mut Vec<u8>, sink: &mut impl Sink) -> usize {
         let Some((capture, link)) = &mut self.capture else { return 0 };
         for handed in 0..max {
             if kept.capacity() - kept.len() < LONGEST_FRAME {
@@ -189,7 +183,7 @@ impl Port {
                     };
                     let (from, len) = (kept.len(), packet.data.len().min(LONGEST_FRAME));
                     kept.extend_from_slice(&packet.data[..len]);
-                    each(&kept[from..], &meta);
+                    sink.take(&kept[from..], &meta);
                 }
                 Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => return handed,
                 Err(error) => {
@@ -249,12 +243,12 @@ unsafe impl Source for PcapSource {
         Clock::Live
     }
 
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         let mut handed = 0;
         self.kept.clear();
         for _ in 0..self.ports.len() {
             let iface = IfaceId(self.turn as u16);
-            handed += self.ports[self.turn].burst(iface, max - handed, &mut self.kept, &mut each);
+            handed += self.ports[self.turn].burst(iface, max - handed, &mut self.kept, sink);
             if handed == max {
                 break;
             }

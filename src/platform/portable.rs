@@ -19,8 +19,7 @@ use crate::{
         ids::CoreId,
         time::{Nanos, Stamp},
     },
-    capture::source::{Clock, Progress, Source, SourceStatus},
-    packet::parse::FrameMeta,
+    capture::source::{Clock, Progress, Sink, Source, SourceStatus},
 };
 
 /// There is no own way of capture here.
@@ -32,7 +31,7 @@ unsafe impl Source for NativeSource {
         match self.0 {}
     }
 
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, _max: usize, _each: F) -> Progress {
+    fn burst_into(&mut self, _max: usize, _sink: &mut impl Sink) -> Progress {
         match self.0 {}
     }
 
@@ -119,6 +118,9 @@ pub fn monotonic() -> u64 {
 pub fn wall() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64)
 }
+
+/// Nothing: the allocator is left as it is.
+pub fn map_large_memory() {}
 
 /// Assumes little: 2 GB.
 pub fn usable_memory() -> u64 {

@@ -22,8 +22,7 @@ use std::{
 
 use crate::{
     base::time::{Nanos, Stamp},
-    capture::source::{Clock, InterfaceStatus, Progress, Source, SourceStatus},
-    packet::parse::FrameMeta,
+    capture::source::{Clock, InterfaceStatus, Progress, Sink, Source, SourceStatus},
 };
 
 mod cut;
@@ -224,14 +223,45 @@ impl CaptureFile {
     }
 
     /// Hands out at most `max` frames from the window; returns how many, and why no more.
-    ///
-    /// NB: `each`, which is large, is called in one place, so that it becomes part of the loop.
     #[inline(always)]
-    fn read<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, each: &mut F) -> (usize, Stop) {
-        let usual = match &self.format {
-            Format::Pcap(pcap) if pcap.is_usual() => Some(*pcap),
-            _ => None,
+    fn read(&mut self, max: usize, sink: &mut impl Sink) -> (usize, Stop) {
+        let (used, frames, stop) = match &self.format {
+            Format::Pcap(pcap) if pcap.is_usual() => self.read_usual(pcap, max, sink),
+            _ => self.read_rare(max, sink),
         };
+        self.input.consume(used);
+        self.facts.frames += frames as u64;
+        (frames, stop)
+    }
+
+    /// The frames of a file that is what nearly every file is. Returns the bytes that they took, too.
+    ///
+    /// NB: `sink` becomes part of the loop, and what is known of all frames alike is known in it.
+    #[inline(always)]
+    fn read_usual(&self, pcap: &Pcap, max: usize, sink: &mut impl Sink) -> (usize, usize, Stop) {
+        let (pcap, mut meta) = (*pcap, pcap.meta());
+        let window = self.input.window();
+        let gone = self.input.gone();
+        let (mut rest, mut frames) = (window, 0);
+        let stop = loop {
+            if frames == max {
+                break Stop::Full;
+            }
+            match pcap.next(&self.input, gone, rest, &mut meta) {
+                Ok((len, bytes)) => {
+                    rest = &rest[len..];
+                    frames += 1;
+                    sink.take(bytes, &meta);
+                }
+                Err(stop) => break stop,
+            }
+        };
+        (window.len() - rest.len(), frames, stop)
+    }
+
+    /// The frames of any other file.
+    #[inline(never)]
+    fn read_rare(&mut self, max: usize, sink: &mut impl Sink) -> (usize, usize, Stop) {
         let mut meta = match &self.format {
             Format::Pcap(pcap) => pcap.meta(),
             Format::PcapNg(_) => pcapng::NO_META,
@@ -244,10 +274,9 @@ impl CaptureFile {
                 break Stop::Full;
             }
             let rest = &window[used..];
-            let record = match (&usual, &mut self.format) {
-                (Some(pcap), _) => pcap.next(&self.input, gone, rest, &mut meta),
-                (None, Format::Pcap(pcap)) => pcap.next_rare(&self.input, gone, rest, &mut meta),
-                (None, Format::PcapNg(section)) => {
+            let record = match &mut self.format {
+                Format::Pcap(pcap) => pcap.next_rare(&self.input, gone, rest, &mut meta),
+                Format::PcapNg(section) => {
                     let found = section.next(&self.input, rest, &mut self.facts, &mut meta);
                     found.map_err(|(passed, stop)| {
                         used += passed;
@@ -259,14 +288,12 @@ impl CaptureFile {
                 Ok((len, bytes)) => {
                     used += len;
                     frames += 1;
-                    each(bytes, &meta);
+                    sink.take(bytes, &meta);
                 }
                 Err(stop) => break stop,
             }
         };
-        self.input.consume(used);
-        self.facts.frames += frames as u64;
-        (frames, stop)
+        (used, frames, stop)
     }
 
     /// Passes over what is left of a long block. Returns whether reading can go on.
@@ -297,7 +324,7 @@ unsafe impl Source for CaptureFile {
     /// A stream whose writer is slow is idle at times; [`Source::wait`] then waits for it. So is
     /// a long stretch of a pcapng without frames; then there is nothing to wait for.
     #[inline]
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         let mut left = max;
         loop {
             // NB: more bytes may take the place of those that were handed out.
@@ -305,7 +332,7 @@ unsafe impl Source for CaptureFile {
             if self.ended || (self.skip != 0 && (has_frames || !self.pass_over())) {
                 break;
             }
-            let (frames, stop) = self.read(left, &mut each);
+            let (frames, stop) = self.read(left, sink);
             left -= frames;
             match stop {
                 Stop::Full => break,

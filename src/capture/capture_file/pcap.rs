@@ -181,7 +181,8 @@ impl Pcap {
         let Some(record) = rest.get(..len) else { return Err(Stop::Need(len)) };
         // Of long frames, where the next but one begins if they are all as long.
         prefetch(rest, AHEAD.max(2 * len));
-        let zeros = secs | fraction | first | second == 0;
+        // What was cut reads as zeros.
+        let zeros = captured == 0 && secs | fraction | wire == 0;
         if !intact(record, gone) || (zeros && input.shortened()) {
             return Err(Stop::Cut(Why::Shortened));
         }

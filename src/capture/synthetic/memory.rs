@@ -9,7 +9,7 @@ use crate::{
         ids::IfaceId,
         time::{Nanos, Stamp},
     },
-    capture::source::{Clock, InterfaceStatus, Progress, Source, SourceStatus},
+    capture::source::{Clock, InterfaceStatus, Progress, Sink, Source, SourceStatus},
     packet::{
         descriptor::Descriptor,
         hash::Seed,
@@ -185,7 +185,7 @@ unsafe impl Source for MemorySource {
     }
 
     #[inline]
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         let left = self.len() - self.at;
         if left == 0 {
             return Progress::End;
@@ -206,7 +206,7 @@ unsafe impl Source for MemorySource {
         // NB: `each`, which is large, is called in one place, so that it becomes part of the loop.
         for at in range {
             let record = &frames.records[share.map_or(at, |share| share[at] as usize)];
-            each(frames.slice(record), &record.meta);
+            sink.take(frames.slice(record), &record.meta);
         }
         Progress::Frames
     }

@@ -7,6 +7,7 @@
 //! last cut is over, whether the sweep has reached it or a packet for its tuple comes first.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
+mod batch;
 mod counted;
 mod ends;
 mod frozen;
@@ -17,6 +18,7 @@ use std::net::IpAddr;
 
 pub use self::frozen::FrozenFlows;
 use self::{
+    batch::{Batch, Candidate},
     counted::is_time_to_tell,
     ends::{ChunkState, SHORTEST_LIFE, is_over},
     settled::Settled,
@@ -37,7 +39,7 @@ use crate::{
         entry::{FlowRecord, Hot, Origin, Roles, Tally, WideEnds},
         index::Index,
         locals::Locals,
-        slab::{CHUNK, Slab, Spot},
+        slab::{CHUNK, Slab},
         state::{EndReason, FlowState},
         tcp::{Segment, TcpTrack},
     },
@@ -51,8 +53,6 @@ use crate::{
     },
 };
 
-/// Frames whose cache misses overlap.
-const BATCH: usize = 32;
 /// No slot.
 const NONE: u32 = u32::MAX;
 /// A flow's home interface moves when it was silent there for so long.
@@ -116,17 +116,6 @@ pub struct TableCounts {
     pub live: u64,
     /// Flows in SYN_SENT or SYN_RECV.
     pub half_open: u64,
-}
-
-/// A frame of a batch, and where its flow most likely is.
-#[derive(Clone, Copy)]
-struct Candidate<'a> {
-    frame: &'a Descriptor,
-    spot: Spot<Hot>,
-    /// `NONE` without a candidate.
-    slot: u32,
-    /// The frame's line.
-    at: u32,
 }
 
 /// The flows of one worker.
@@ -237,17 +226,16 @@ impl FlowTable {
         payloads: &impl Payloads,
         ended: &mut impl EndedFlows,
     ) -> usize {
-        let Some(first) = lines.first() else { return 0 };
-        let mut batch = [Candidate { frame: first.frame(), spot: Spot::NOWHERE, slot: NONE, at: 0 }; BATCH];
+        let mut batch = Batch::new();
         let mut done = 0;
         let mut volume = Volume::default();
         let mut settled = Settled::default();
         let is_large = self.used > FAR_FLOWS;
         let looks = std::mem::take(&mut self.looks);
         while done < lines.len() {
-            let mut frames = 0;
             let mut next = done;
-            for candidate in &mut batch {
+            batch.clear();
+            while !batch.is_full() {
                 let Some(line) = lines.get(next) else { break };
                 let frame = line.frame();
                 if frame.flags & flag::MARKER != 0 {
@@ -263,16 +251,16 @@ impl FlowTable {
                 if looks && slot != NONE && says_something(frame) {
                     self.approach_inspection(slot);
                 }
-                *candidate = Candidate { frame, spot, slot, at };
-                frames += 1;
+                batch.push(Candidate { frame, spot, slot, at });
             }
-            if frames == 0 {
+            let batch = batch.as_slice();
+            if batch.is_empty() {
                 break;
             }
             if looks {
-                self.approach_conversations(&batch[..frames]);
+                self.approach_conversations(batch);
             }
-            for candidate in &batch[..frames] {
+            for candidate in batch {
                 if !self.settled::<HOME>(candidate, lines, &mut settled, ended) {
                     let wide = wide_of(lines, candidate);
                     let payload = payloads.of(lines, candidate.at as usize);

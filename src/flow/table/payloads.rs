@@ -10,7 +10,7 @@ use crate::{
     flow::{
         entry::Evidence,
         state::{EndReason, FlowState},
-        table::{Candidate, EndedFlows, FlowTable, NONE, keeps_state, says_something},
+        table::{EndedFlows, FlowTable, NONE, batch::Candidate, keeps_state, says_something},
     },
     packet::{
         descriptor::{Descriptor, tcp_flag},

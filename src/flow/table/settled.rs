@@ -9,11 +9,15 @@ use crate::{
         slab::Spot,
         state::FlowState,
         table::{
-            Candidate, EndedFlows, FlowTable, NONE, counted::is_time_to_tell, ends::SHORTEST_LIFE,
+            EndedFlows, FlowTable, NONE, batch::Candidate, counted::is_time_to_tell, ends::SHORTEST_LIFE,
             is_wide_flow, segment_of, wide_of,
         },
     },
-    packet::{descriptor::Descriptor, key::proto, line::Line},
+    packet::{
+        descriptor::{Descriptor, ordinary},
+        key::proto,
+        line::Line,
+    },
 };
 
 /// States of TCP flows in which data and acknowledgements change numbers only.
@@ -21,6 +25,24 @@ const SETTLED_TCP: u64 = bits_of_established();
 
 /// States of UDP flows that no packet changes.
 const SETTLED_UDP: u64 = bits_of_udp();
+
+/// By state: how a frame looks ([`Descriptor::looks`]) that changes no more than counts. One look
+/// says both whether the flow is settled and whether the frame is ordinary.
+static ORDINARY: [u32; 256] = ordinary_frames();
+
+const fn ordinary_frames() -> [u32; 256] {
+    let (mut frames, mut i) = ([ordinary::NONE; 256], 0);
+    while i < FlowState::ALL.len() {
+        let state = FlowState::ALL[i];
+        frames[state as usize] = match (state.bit() & SETTLED_TCP != 0, state.bit() & SETTLED_UDP != 0) {
+            (true, _) => ordinary::SEGMENT,
+            (_, true) => ordinary::DATAGRAM,
+            _ => ordinary::NONE,
+        };
+        i += 1;
+    }
+    frames
+}
 
 const fn bits_of_established() -> u64 {
     let (mut bits, mut i) = (0, 0);
@@ -96,12 +118,10 @@ impl FlowTable {
         }
         // SAFETY: the spot is of this batch, within which nothing is frozen.
         let hot = unsafe { self.hot.at(spot) };
-        let state = hot.state.bit();
-        let is_segment = state & SETTLED_TCP != 0;
+        let ordinary = ORDINARY[usize::from(hot.state as u8)];
         if !hot.key.matches(&frame.key)
-            || state & (SETTLED_TCP | SETTLED_UDP) == 0
+            || frame.looks() != u64::from(ordinary)
             || !hot.roles.is_settled()
-            || !frame.is_ordinary(is_segment)
             || frame.wall < hot.last
             // A tick after the cutoff is silence of less than none.
             || self.cutoff.0.wrapping_sub(hot.tick.0) as i32 >= SHORTEST_LIFE as i32
@@ -123,7 +143,7 @@ impl FlowTable {
         sums.frames += 1;
         sums.bytes += u64::from(frame.wire_len);
         let tells = HOME && is_time_to_tell(hot, frame, hot.roles) && ended.wants_settled();
-        if is_segment {
+        if ordinary == ordinary::SEGMENT {
             // SAFETY: there is a track for every slot.
             let track = unsafe { self.tcp.get_unchecked_mut(slot as usize) };
             if !track.advance(&segment_of(frame, false, Roles::default())) {

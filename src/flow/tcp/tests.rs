@@ -449,7 +449,9 @@ fn data_is_timed_by_leg() {
         ("HS c:A10 s:At20", 20_000),
         ("HS c:A10 s:A10t20 c:At3", 23_000),
         // RFC 6298: 7/8 of 20 ms and 1/8 of 60 ms.
-        ("HS c:A10 s:At20 c:A10 s:At60", 25_000),
+        ("HS c:A10 s:At20 c:A10t90 s:At60", 25_000),
+        // Not sooner than a tenth of a second after the last one that was timed.
+        ("HS c:A10 s:At20 c:A10t70 s:At60", 20_000),
         // Acknowledged in part: the timer goes on.
         ("HS c:A10 s:A^-5t20 s:At5", 25_000),
         // The first of two in flight is the one that is timed.

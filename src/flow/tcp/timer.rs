@@ -9,8 +9,8 @@
 //!      ◀── leg of the high end's data ──▶◀── leg of the low end's data ──▶
 //! ```
 //!
-//! One segment is timed at a time, and not more than a hundred a second: what a flow costs must not
-//! depend on how often it is answered. What was sent again, or answered out of order, gives no sample
+//! One segment is timed at a time, and not more than ten a second: what a flow costs must not depend on
+//! how often it is answered. What was sent again, or answered out of order, gives no sample
 //! (Karn's rule, RFC 6298 section 3).
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
@@ -76,7 +76,7 @@ impl Timer {
 }
 
 /// From one start to the next, in us.
-const PAUSE_US: u32 = 10_000;
+const PAUSE_US: u32 = 100_000;
 
 #[inline]
 const fn micros(at: Stamp) -> u32 {

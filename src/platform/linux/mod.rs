@@ -31,7 +31,8 @@ pub use owners::listening::listening;
 pub use placement::placement_of;
 pub use privileges::check_capture;
 pub use resources::{
-    advise_huge_pages as advise, come_first, give_way, self_usage, thread_times, usable_memory,
+    advise_huge_pages as advise, come_first, give_way, map_large_memory, self_usage, thread_times,
+    usable_memory,
 };
 pub use terminal::terminal_background;
 

@@ -9,11 +9,8 @@ use super::{
 };
 use crate::{
     base::time::Nanos,
-    capture::source::{Clock, Progress, Source, SourceStatus},
-    packet::{
-        parse::FrameMeta,
-        settled::{Counted, Settled},
-    },
+    capture::source::{Clock, Progress, Sink, Source, SourceStatus},
+    packet::settled::{Counted, Settled},
     platform::live::{Live, LiveConfig, Method, Native, OpenError},
 };
 
@@ -97,8 +94,8 @@ unsafe impl Source for NativeSource {
     }
 
     #[inline]
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, each: F) -> Progress {
-        of_each!(self, s => s.burst(max, each))
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
+        of_each!(self, s => s.burst_into(max, sink))
     }
 
     fn wait(&mut self, timeout: Nanos) {

@@ -1,5 +1,5 @@
 //! What the process may use and what it uses: memory and time.
-#![expect(unsafe_code, reason = "madvise, getrusage, sysconf, setpriority, sched_setattr")]
+#![expect(unsafe_code, reason = "madvise, mallopt, getrusage, sysconf, setpriority, sched_setattr")]
 
 use std::fs;
 
@@ -10,6 +10,21 @@ pub fn advise_huge_pages(start: *mut u8, bytes: usize) {
     // SAFETY: no memory is read or written; a range that is not all ours is refused.
     unsafe { libc::madvise(start.cast(), bytes, libc::MADV_HUGEPAGE) };
 }
+
+/// Gives every large piece of memory a mapping of its own, which grows without a copy and goes back to the
+/// system when it is freed. glibc's allocator does so only until the first one is freed (mallopt(3),
+/// `M_MMAP_THRESHOLD`); then what growing lists leave behind stays: 44 of 292 MB at 1 M flows.
+pub fn map_large_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no pointers; it takes the allocator's own lock.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_MEMORY);
+    }
+}
+
+/// Bytes from which memory is large.
+#[cfg(target_env = "gnu")]
+const LARGE_MEMORY: i32 = 4 << 20;
 
 /// Returns the bytes of memory that this process may use: what is available on the host, and no
 /// more than the limits of its control groups and of its address space (`ulimit -v`).

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     base::{ids::IfaceId, memory::prefetch},
-    packet::{line::Line, parse::FrameMeta},
+    capture::source::Sink,
+    packet::line::Line,
     platform::filter::Filter,
 };
 
@@ -87,12 +88,7 @@ impl Channel {
 
     /// Hands out at most `max` frames; returns how many.
     #[inline]
-    pub fn burst(
-        &mut self,
-        max: usize,
-        faces: &mut Faces,
-        each: &mut impl FnMut(&[u8], &FrameMeta),
-    ) -> usize {
+    pub fn burst(&mut self, max: usize, faces: &mut Faces, sink: &mut impl Sink) -> usize {
         self.release_spent();
         let mut handed = 0;
         while handed < max && !self.spent && (self.left > 0 || self.next_block()) {
@@ -101,7 +97,7 @@ impl Channel {
                 Slot::Frame(frame) => {
                     prefetch_ahead(block, self.offset, frame.next as usize);
                     let (skip, meta) = faces.meta(&frame, self.watches);
-                    each(&frame.bytes[skip..], &meta);
+                    sink.take(&frame.bytes[skip..], &meta);
                     self.offset += frame.next as usize;
                     self.left -= 1;
                     handed += 1;

@@ -21,8 +21,7 @@ use super::{
 };
 use crate::{
     base::{ids::IfaceId, time::Nanos},
-    capture::source::{Clock, Progress, Source, SourceStatus},
-    packet::parse::FrameMeta,
+    capture::source::{Clock, Progress, Sink, Source, SourceStatus},
     platform::{
         interface::InterfaceError,
         linux::{clock, interfaces, privileges},
@@ -297,13 +296,13 @@ unsafe impl Source for AfPacketSource {
     }
 
     #[inline]
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         let mut handed = 0;
         for _ in 0..self.channels.len() {
             if self.turn >= self.channels.len() {
                 self.turn = 0;
             }
-            handed += self.channels[self.turn].burst(max - handed, &mut self.faces, &mut each);
+            handed += self.channels[self.turn].burst(max - handed, &mut self.faces, sink);
             if handed == max {
                 return Progress::Frames;
             }

@@ -22,7 +22,7 @@ use crate::{
         ids::IfaceId,
         time::{Nanos, Stamp},
     },
-    capture::source::{Clock, Progress, Source, SourceStatus},
+    capture::source::{Clock, Progress, Sink, Source, SourceStatus},
     packet::{link::LinkType, parse::FrameMeta},
     platform::{
         interface::find,
@@ -182,7 +182,7 @@ unsafe impl Source for AfXdpSource {
     }
 
     #[inline]
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         self.give_back();
         let (mut handed, snap) = (0, self.snap);
         // The kernel does not stamp these frames.
@@ -207,7 +207,7 @@ unsafe impl Source for AfXdpSource {
                     if pass.contains(&at) && handed < max {
                         handed += socket.burst(max - handed, |frame| {
                             let meta = FrameMeta { wire_len: frame.len() as u32, ..meta };
-                            each(&frame[..frame.len().min(snap)], &meta);
+                            sink.take(&frame[..frame.len().min(snap)], &meta);
                         });
                     }
                     at += 1;

@@ -1,14 +1,15 @@
 //! One source's settled flows: put where the programs count them, read at every cut, taken away when they are silent.
 //!
 //! ```text
-//!   settle ──▶ free ──▶ BEGINS ──note "began"──▶ COUNTS ──note "stopped"──▶ OFF ──silence──▶ retired ──▶ free
+//!   settle ──▶ free ──▶ BEGINS ──note "began"──▶ COUNTS ──note "stopped"──▶ OFF ──silence──▶ resting ──▶ free
 //!              (UDP counts at once)                 ▲                        │
 //!                                                   └──────── settle ────────┘
 //! ```
 //!
-//! A tally is read by exchanging its count for 0, which is exact while programs go on counting. A flow that is off
-//! may still be counted to by a program that had begun before; so a tally is used for another flow only after
-//! [`REST`]. What such a program counts comes with a note, at which it is handed out.
+//! A tally is read by exchanging its count for 0, which is exact while programs go on counting. A flow that is off,
+//! or that no program can find any more, may still be counted to by a program that had found it before; so a tally
+//! rests for [`REST`] where nobody finds it before another flow gets it. What such a program counts comes with a
+//! note, at which it is handed out.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 #![allow(clippy::disallowed_types, reason = "lists with room for all from the start")]
 
@@ -46,8 +47,8 @@ struct Place {
     bases: [u32; 2],
     /// When something of it was handed out or it was told settled, monotonic ns.
     used: u64,
-    /// When it was found silent; 0 before.
-    retired: u64,
+    /// Since when it rests; 0 before.
+    rests: u64,
     is_live: bool,
     /// By direction: the reader knows from where on it counts.
     began: [bool; 2],
@@ -101,7 +102,7 @@ impl Books {
             let number = found / 2;
             let place = &mut self.places[number as usize];
             if place.flow.key == flow.key && place.flow.ends == flow.ends {
-                (place.used, place.retired) = (now, 0);
+                place.used = now;
                 return Self::resume(&self.maps, number, place, flow, ifindex);
             }
         }
@@ -158,17 +159,24 @@ impl Books {
             Note::Began { next, .. } => {
                 place.bases[from] = next;
                 place.began[from] = true;
-            }
-            Note::Touched { .. } => {
-                let is_listed = std::mem::replace(&mut place.is_listed[from], true);
-                if self.maps.tally(tally).state.load(Ordering::Relaxed) == state::OFF {
-                    self.urgent.push(tally);
-                }
-                if !is_listed {
-                    self.touched.push(tally);
+                // Another core may have counted to it, and its note have come first.
+                if self.maps.tally(tally).count.load(Ordering::Acquire) != 0 {
+                    self.list(tally);
                 }
             }
+            Note::Touched { .. } => self.list(tally),
             Note::Stopped { .. } => self.urgent.extend(tallies_of(tally / 2)),
+        }
+    }
+
+    /// Has what a tally counted handed out: at the next cut, or if it is off before the next frame.
+    fn list(&mut self, tally: u32) {
+        let place = &mut self.places[tally as usize / 2];
+        if self.maps.tally(tally).state.load(Ordering::Relaxed) == state::OFF {
+            self.urgent.push(tally);
+        }
+        if !std::mem::replace(&mut place.is_listed[tally as usize % 2], true) {
+            self.touched.push(tally);
         }
     }
 
@@ -271,7 +279,7 @@ impl Books {
         frames
     }
 
-    /// Looks at some of the flows, and takes away those that were silent.
+    /// Looks at some of the flows, and takes away those that were silent; frees those that have rested.
     fn retire(&mut self, now: u64) {
         let Self { maps, places, free, hand, .. } = self;
         for _ in 0..places.len().div_ceil(CUTS_A_ROUND) {
@@ -281,15 +289,16 @@ impl Books {
                 continue;
             }
             let numbers = tallies_of(*hand as u32);
-            if numbers.iter().any(|n| maps.tally(*n).count.load(Ordering::Acquire) != 0) {
-                // Its note is on the way.
-                place.retired = 0;
-            } else if place.retired == 0 {
-                place.retired = now;
-                numbers.iter().for_each(|n| maps.stop_counting(*n));
-            } else if now.saturating_sub(place.retired) >= REST {
+            // Else a note is on the way.
+            let is_blank = numbers.iter().all(|n| maps.tally(*n).count.load(Ordering::Acquire) == 0);
+            if place.rests == 0 {
+                if is_blank {
+                    place.rests = now;
+                    numbers.iter().for_each(|n| maps.stop_counting(*n));
+                    place.spots.iter().for_each(|spot| maps.clear(*spot));
+                }
+            } else if is_blank && now.saturating_sub(place.rests) >= REST {
                 place.is_live = false;
-                place.spots.iter().for_each(|spot| maps.clear(*spot));
                 free.push(*hand as u32);
             }
         }
@@ -421,7 +430,30 @@ mod tests {
         books.note(Note::Stopped { tally: 0 });
         assert_eq!(urgent(&mut books), [], "the note that says where it began was not read");
         books.note(Note::Began { tally: 0, next: 500 });
-        assert_eq!(all(&mut books, SECOND, 1).len(), 1);
+        assert_eq!(all(&mut books, SECOND, 0).len(), 1);
+    }
+
+    #[test]
+    fn what_is_counted_to_a_flow_that_rests_is_its_own() {
+        let mut books = books(8);
+        books.settle(&flow(7, proto::UDP), 3, SECOND);
+        let silent = 2 * SECOND + SILENCE;
+        for _ in 0..CUTS_A_ROUND {
+            assert_eq!(all(&mut books, silent, 0), []);
+        }
+        assert!(books.maps.find(&books.maps.way_of(&flow(7, proto::UDP), 0)).is_none());
+        // By a program that had found it before.
+        books.maps.tally(0).count.fetch_add(60 << FRAME_BITS | 1, Ordering::Relaxed);
+        for _ in 0..2 * CUTS_A_ROUND {
+            assert_eq!(all(&mut books, silent + 2 * REST, 0), []);
+        }
+        assert_eq!(books.counting().flows, 1, "not free while its note is on the way");
+        books.note(Note::Touched { tally: 0 });
+        assert_eq!(urgent(&mut books)[0].flow.key.ports[0], 7);
+        for _ in 0..2 * CUTS_A_ROUND {
+            all(&mut books, silent + 4 * REST, 0);
+        }
+        assert_eq!(books.counting().flows, 0);
     }
 
     #[test]

@@ -22,11 +22,8 @@ use super::{
 };
 use crate::{
     base::time::Nanos,
-    capture::source::{Clock, Progress, Source, SourceStatus},
-    packet::{
-        parse::FrameMeta,
-        settled::{Counted, Settled},
-    },
+    capture::source::{Clock, Progress, Sink, Source, SourceStatus},
+    packet::settled::{Counted, Settled},
     platform::{
         interface::InterfaceError,
         linux::{
@@ -349,7 +346,7 @@ impl BpfSource {
 
     /// Hands out at most `max` frames of those that the last look has seen, by time.
     #[inline]
-    fn hand_out(&mut self, max: usize, each: &mut impl FnMut(&[u8], &FrameMeta)) -> usize {
+    fn hand_out(&mut self, max: usize, sink: &mut impl Sink) -> usize {
         let mut handed = 0;
         while handed < max {
             let Some((first, second)) = self.earliest() else { break };
@@ -373,7 +370,7 @@ impl BpfSource {
                 }
                 let frame = record.frame(self.wall_offset);
                 let (skip, meta) = self.faces.meta(&frame, None);
-                each(&frame.bytes[skip..], &meta);
+                sink.take(&frame.bytes[skip..], &meta);
                 reader.advance(size);
                 handed += 1;
             }
@@ -418,12 +415,12 @@ unsafe impl Source for BpfSource {
     }
 
     #[inline]
-    fn burst<F: FnMut(&[u8], &FrameMeta)>(&mut self, max: usize, mut each: F) -> Progress {
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         self.readers.iter_mut().for_each(Reader::release);
         let (mut handed, mut is_new) = (0, true);
         while handed == 0 && is_new && !self.has_counted() {
             // NB: in one place, so that `each`, which is large, becomes part of the loop.
-            handed = self.hand_out(max, &mut each);
+            handed = self.hand_out(max, sink);
             is_new = handed == 0 && self.look() && self.readers.iter().any(|r| self.can_hand_out(r));
         }
         if handed > 0 || self.has_counted() {
