@@ -136,6 +136,12 @@ impl Descriptor {
             | (self.zero as u64) << 48
     }
 
+    /// Returns whether lines belong to this one.
+    #[inline(always)]
+    pub const fn has_lines_after(&self) -> bool {
+        self.key.is_wide() || self.payload_lines != 0
+    }
+
     /// Returns the lines that belong to this one: the wide key's and the payload's.
     #[inline]
     pub const fn lines_after(&self) -> usize {

@@ -23,40 +23,27 @@ pub(super) struct Candidate<'a> {
     pub at: u32,
 }
 
-/// Candidates, in the order of their frames.
-pub(super) struct Batch<'a> {
-    candidates: [MaybeUninit<Candidate<'a>>; MOST],
-    len: usize,
-}
+/// Room for candidates.
+pub(super) struct Batch<'a>([MaybeUninit<Candidate<'a>>; MOST]);
 
 impl<'a> Batch<'a> {
-    /// Returns an empty batch.
+    /// Returns room with nothing in it.
     #[inline(always)]
     pub const fn new() -> Self {
-        Self { candidates: [const { MaybeUninit::uninit() }; MOST], len: 0 }
+        Self([const { MaybeUninit::uninit() }; MOST])
     }
 
+    /// Takes what `next` returns until that is nothing, or there is no more room; returns all of it.
     #[inline(always)]
-    pub const fn clear(&mut self) {
-        self.len = 0;
-    }
-
-    #[inline(always)]
-    pub const fn is_full(&self) -> bool {
-        self.len == MOST
-    }
-
-    /// Adds a candidate. The batch must not be full.
-    #[inline(always)]
-    pub fn push(&mut self, candidate: Candidate<'a>) {
-        self.candidates[self.len].write(candidate);
-        self.len += 1;
-    }
-
-    #[inline(always)]
-    pub fn as_slice(&self) -> &[Candidate<'a>] {
-        let pushed = &self.candidates[..self.len];
-        // SAFETY: `push` wrote all of them, and `MaybeUninit<T>` has the layout of `T`.
-        unsafe { &*(std::ptr::from_ref(pushed) as *const [Candidate<'a>]) }
+    pub fn fill(&mut self, mut next: impl FnMut() -> Option<Candidate<'a>>) -> &[Candidate<'a>] {
+        let mut len = 0;
+        while len < MOST {
+            let Some(candidate) = next() else { break };
+            self.0[len].write(candidate);
+            len += 1;
+        }
+        let written = &self.0[..len];
+        // SAFETY: all of them were just written, and `MaybeUninit<T>` has the layout of `T`.
+        unsafe { &*(std::ptr::from_ref(written) as *const [Candidate<'a>]) }
     }
 }

@@ -234,26 +234,23 @@ impl FlowTable {
         let looks = std::mem::take(&mut self.looks);
         while done < lines.len() {
             let mut next = done;
-            batch.clear();
-            while !batch.is_full() {
-                let Some(line) = lines.get(next) else { break };
-                let frame = line.frame();
-                if frame.flags & flag::MARKER != 0 {
-                    break;
-                }
+            let batch = batch.fill(|| {
+                let frame = lines.get(next)?.frame();
                 let at = next as u32;
-                let after = next + 1 + frame.lines_after();
-                if after > lines.len() {
-                    break;
+                next += 1;
+                if frame.has_lines_after() {
+                    next += frame.lines_after();
                 }
-                next = after;
+                if frame.flags & flag::MARKER != 0 || next > lines.len() {
+                    next = at as usize;
+                    return None;
+                }
                 let (slot, spot) = self.approach(frame, is_large);
                 if looks && slot != NONE && says_something(frame) {
                     self.approach_inspection(slot);
                 }
-                batch.push(Candidate { frame, spot, slot, at });
-            }
-            let batch = batch.as_slice();
+                Some(Candidate { frame, spot, slot, at })
+            });
             if batch.is_empty() {
                 break;
             }

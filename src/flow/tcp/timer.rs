@@ -22,8 +22,8 @@ use crate::base::time::Stamp;
 pub(super) struct Timer {
     /// The acknowledgement number that stops it.
     pub until: u32,
-    /// When it was started, in us; wraps after 71 min, which no timer runs.
-    since_us: u32,
+    /// When it was started, in [`UNIT`]s; wraps after 36 min, which no flow is silent for.
+    since: u32,
     /// Smoothed time from data of the low and the high end to its acknowledgement, in us; 0 unknown.
     leg_us: [u32; 2],
 }
@@ -33,19 +33,21 @@ impl Timer {
     #[inline]
     pub fn start(&mut self, until: u32, now: Stamp) {
         self.until = until;
-        self.since_us = micros(now);
+        self.since = units(now);
     }
 
     /// Returns whether data of end `from` is to be timed again.
     #[inline]
     pub fn is_due(&self, from: usize, now: Stamp) -> bool {
-        (self.leg_us[from] == 0) | (micros(now).wrapping_sub(self.since_us) >= PAUSE_US)
+        (self.leg_us[from] == 0) | (units(now).wrapping_sub(self.since) >= PAUSE)
     }
 
-    /// Returns the time since the start in us, at least 1; `None` if `now` is before the start.
+    /// Returns the time since the start in us, within 1 of the truth and at least 1; `None` if `now` is before the
+    /// start.
     pub fn elapsed_us(&self, now: Stamp) -> Option<u32> {
-        let us = micros(now).wrapping_sub(self.since_us);
-        (us <= i32::MAX as u32).then_some(us.max(1))
+        let units = units(now).wrapping_sub(self.since);
+        let us = (u64::from(units) * UNIT + 500) / 1000;
+        (units <= i32::MAX as u32).then_some(us.max(1) as u32)
     }
 
     /// Adds a sample for the data of end `from`: 7/8 old, 1/8 new (RFC 6298 section 2).
@@ -75,10 +77,14 @@ impl Timer {
     }
 }
 
-/// From one start to the next, in us.
-const PAUSE_US: u32 = 100_000;
+/// What the timer counts in, ns: of a stamp it is a shift, which comes with every segment.
+const UNIT: u64 = 1 << UNIT_BITS;
+const UNIT_BITS: u32 = 9;
+
+/// From one start to the next: 100 ms.
+const PAUSE: u32 = (100_000_000 / UNIT) as u32;
 
 #[inline]
-const fn micros(at: Stamp) -> u32 {
-    (at.0 / 1000) as u32
+const fn units(at: Stamp) -> u32 {
+    (at.0 >> UNIT_BITS) as u32
 }

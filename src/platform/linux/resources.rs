@@ -24,7 +24,7 @@ pub fn map_large_memory() {
 
 /// Bytes from which memory is large.
 #[cfg(target_env = "gnu")]
-const LARGE_MEMORY: i32 = 4 << 20;
+const LARGE_MEMORY: i32 = 1 << 20;
 
 /// Returns the bytes of memory that this process may use: what is available on the host, and no
 /// more than the limits of its control groups and of its address space (`ulimit -v`).
