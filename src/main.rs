@@ -337,8 +337,8 @@ fn watch_live(
         filter,
         seed: random() as u32,
         tally: Tally {
-            udp: cli.kernel_counts.contains(&KernelCounts::Udp),
-            tcp: cli.kernel_counts.contains(&KernelCounts::Tcp),
+            udp: cli.counts_in_kernel(KernelCounts::Udp),
+            tcp: cli.counts_in_kernel(KernelCounts::Tcp),
             tagged: !cli.key.contains(&KeyFact::Vlan),
         },
         ..LiveConfig::new(watch_what)

@@ -879,7 +879,7 @@ fn settled_flows_are_counted_as_if_they_were_captured() {
                             continue;
                         };
                         assert!(snapshot.accounts.conserved());
-                        counted = snapshot.sources[0].counting.frames;
+                        counted = snapshot.sources[0].counting.unwrap_or_default().frames;
                     }
                     engine.stop();
                 });

@@ -130,8 +130,8 @@ pub struct SourceStatus {
     pub read: Option<(u64, Option<u64>)>,
     /// Frames for the MAC address of another host.
     pub other_host_frames: u64,
-    /// Settled flows that the source counts by itself, where it can.
-    pub counting: Counting,
+    /// Settled flows that the source counts by itself; `None` if it cannot, or is not asked to.
+    pub counting: Option<Counting>,
 }
 
 /// What a source that counts settled flows has to say of that.

@@ -38,14 +38,8 @@ pub struct Cli {
     pub capture: CaptureMethod,
 
     /// Settled connections that --capture bpf only counts, in the kernel, instead of copying their frames
-    #[arg(
-        long,
-        value_name = "KINDS",
-        value_enum,
-        value_delimiter = ',',
-        default_value = "udp,tcp",
-        help_heading = "Source"
-    )]
+    /// [default: udp,tcp]
+    #[arg(long, value_name = "KINDS", value_enum, value_delimiter = ',', help_heading = "Source")]
     pub kernel_counts: Vec<KernelCounts>,
 
     /// Let --capture af-xdp take frames from interfaces that carry this host's own traffic
@@ -292,6 +286,14 @@ pub enum Input<'a> {
 }
 
 impl Cli {
+    /// Returns whether settled connections of a kind are to be counted in the kernel where that is done.
+    pub fn counts_in_kernel(&self, kind: KernelCounts) -> bool {
+        match &self.kernel_counts[..] {
+            [] => kind != KernelCounts::None,
+            kinds => kinds.contains(&kind),
+        }
+    }
+
     /// Reads the command line.
     ///
     /// # Errors
@@ -312,6 +314,9 @@ impl Cli {
         }
         if cli.af_xdp_take_traffic && cli.capture != CaptureMethod::AfXdp {
             return Err(Self::wrong("--af-xdp-take-traffic is for --capture af-xdp"));
+        }
+        if !cli.kernel_counts.is_empty() && cli.capture != CaptureMethod::Bpf {
+            return Err(Self::wrong("--kernel-counts is for --capture bpf"));
         }
         if cli.kernel_counts.len() > 1 && cli.kernel_counts.contains(&KernelCounts::None) {
             return Err(Self::wrong("--kernel-counts none stands alone"));
@@ -478,7 +483,8 @@ mod tests {
             ("--headless --duration -1", "above 0"),
             ("--capture warp", "af-packet"),
             ("--kernel-counts icmp", "udp"),
-            ("--kernel-counts udp,none", "stands alone"),
+            ("--capture bpf --kernel-counts udp,none", "stands alone"),
+            ("--kernel-counts none", "for --capture bpf"),
             ("--headless --interval 0.001", "from 0.05"),
             ("--filter port:abc", "no number"),
             ("--filter src:999.1.1.1/8", "no address"),

@@ -259,13 +259,12 @@ pub fn summary(out: &mut Vec<u8>, snapshot: &Snapshot, flows: u64) {
     int!(out, "stamps_saturated", sources.iter().map(|s| s.stamps_saturated).sum::<u64>());
     int!(out, "blocks_skipped", sources.iter().map(|s| s.blocks_skipped).sum::<u64>());
     plain!(out, "capture", sources.first().map_or("none", |s| s.method));
-    let counting = sources.iter().map(|s| s.counting).fold(Counting::default(), |mut sum, each| {
-        sum.flows += each.flows;
-        sum.frames += each.frames;
-        sum.refused += each.refused;
-        sum
+    let counting = sources.iter().filter_map(|s| s.counting).reduce(|sum, each| Counting {
+        flows: sum.flows + each.flows,
+        frames: sum.frames + each.frames,
+        refused: sum.refused + each.refused,
     });
-    if counting != Counting::default() {
+    if let Some(counting) = counting {
         int!(out, "kernel_counted_frames", counting.frames);
         int!(out, "kernel_counted_flows", counting.flows);
         int!(out, "kernel_counted_refused", counting.refused);

@@ -511,6 +511,6 @@ unsafe impl Source for BpfSource {
             out.kernel_drops += lost;
         }
         out.other_host_frames = self.faces.other_host_frames();
-        out.counting = self.books.as_ref().map(Books::counting).unwrap_or_default();
+        out.counting = self.books.as_ref().map(Books::counting);
     }
 }
