@@ -504,7 +504,7 @@ fn watch<S: Source + 'static>(
             }
         }
         // Wakes early when the engine ends.
-        drop(publication.wait_after(Epoch(u64::MAX), Duration::from_millis(20)));
+        drop(publication.wait_after(Epoch(u64::MAX), Duration::from_millis(50)));
     }
     match engine.join() {
         // Whoever read the export has had enough.

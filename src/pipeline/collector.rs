@@ -43,6 +43,8 @@ use crate::{
     },
 };
 
+/// How soon it is noticed between two cuts that a stop or another interval is asked for.
+const IDLE: Duration = Duration::from_millis(50);
 /// A reader may hold an epoch for so long before the next cut is put off.
 const RECALL_PATIENCE: Duration = Duration::from_millis(20);
 /// An rx that has not answered for so long is left out of an epoch.
@@ -621,7 +623,7 @@ impl Collector {
             if self.next_cut != self.planned {
                 self.plan();
             }
-            return Duration::from_nanos(self.next_cut - now).min(Duration::from_millis(20));
+            return Duration::from_nanos(self.next_cut - now).min(IDLE);
         }
         if !self.recall(RECALL_PATIENCE) {
             // A reader still holds the last epoch: the next one will cover both.
