@@ -4,7 +4,8 @@
  *
  * A hash chooses the place, and the latest one has it: it is written without a look, for which the process
  * would have to wait. Whose place was taken, or was written by two at one moment (then `check` does not
- * fit), counts as not told, so that the first send or receive tells it.
+ * fit), is told without a process. Who connects counts as told when it is, not before: the kernel leaves out the
+ * run for an answer that interrupts another run, and then the first send or receive tells it.
  */
 #ifndef RUSTNET_CONNECTING_H
 #define RUSTNET_CONNECTING_H
@@ -14,39 +15,37 @@
 /* In `pid`, which has 22 bits (PID_MAX_LIMIT): it is a thread of the kernel. */
 #define CONNECTING_KERNEL (1U << 31)
 
-static __always_inline u32 connecting_check(const struct connecting *who)
+static __always_inline u32 connecting_check(const struct connecting *who, u64 socket)
 {
-	return mix(mix(mix(who->socket + who->start_ns) ^ who->since) + who->pid) >> 32;
+	return (mix(socket + who->start_ns) ^ mix((u64)who->pid << 32 ^ who->since) ^ who->word) >> 32;
 }
 
 static __always_inline void keep_connecting(struct socket_line *line, u64 socket, u64 hash,
 					    const struct caller *caller)
 {
 	struct connecting who = {
-		.socket = socket,
+		.word = socket_word(hash, 0, caller),
 		.start_ns = caller->start_ns,
 		.since = bpf_jiffies64(),
 		.pid = caller->pid | (socket_flags(caller) ? CONNECTING_KERNEL : 0),
 	};
 
-	who.check = connecting_check(&who);
+	who.check = connecting_check(&who, socket);
 	line->connecting = who;
-	line->words[hash >> 40 & (WAYS - 1)] = socket_word(hash, 0, caller);
 }
 
-/* Takes who connected a socket. */
-static __always_inline void take_connecting(struct socket_line *line, u64 socket, u64 hash, struct told_with *out)
+/* Takes who connected a socket. Returns the word that it is told; 0 if nobody knows who it was. */
+static __always_inline u64 take_connecting(struct socket_line *line, u64 socket, struct told_with *out)
 {
 	struct connecting who = line->connecting;
 
-	if (who.socket != socket || who.check != connecting_check(&who)) {
-		drop_word(line->words, hash & SOCKET_TAG, SOCKET_TAG);
-		return;
-	}
+	if (who.check != connecting_check(&who, socket))
+		return 0;
 	out->pid = who.pid & ~CONNECTING_KERNEL;
 	out->flags = who.pid & CONNECTING_KERNEL ? SOCKET_KERNEL : 0;
 	out->start_ns = who.start_ns;
 	out->waited = bpf_jiffies64() - who.since;
+	return who.word;
 }
 
 #endif

@@ -57,6 +57,7 @@ int all_sockets(struct bpf_iter__task_file *ctx)
 	}
 	pid = task->tgid;
 	start_ns = task->group_leader->start_boottime;
+	event.at_ns = bpf_ktime_get_ns();
 	event.pid = pid;
 	event.start_ns = start_ns;
 	if (pid != iter_pid || start_ns != iter_start) {

@@ -19,7 +19,7 @@ typedef u16 __be16;
 typedef u32 __be32;
 typedef u32 __wsum;
 
-enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_RINGBUF = 27 };
+enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_RINGBUF = 27, BPF_F_MMAPABLE = 1 << 10 };
 enum { BPF_RB_NO_WAKEUP = 1 };
 enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_SYN_RECV = 3, TCP_CLOSE = 7, TCP_LISTEN = 10 };
 enum { AF_INET = 2, AF_INET6 = 10, IPPROTO_TCP = 6 };
@@ -75,6 +75,10 @@ struct sock {
 struct inet_sock {
 	struct sock sk;
 	u16 inet_sport;
+} CO_RE;
+
+struct tcp_sock {
+	u64 tcp_clock_cache;
 } CO_RE;
 
 struct file;

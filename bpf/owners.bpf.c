@@ -4,9 +4,13 @@
  */
 #include "tell.h"
 #include "connecting.h"
-#include "iter.h"
-#include "tracepoints.h"
+#include "connects.h"
+/* Programs are loaded in this order, and what many kernels refuse is best refused before the others were looked
+ * through.
+ */
 #include "functions.h"
+#include "tracepoints.h"
+#include "iter.h"
 #include "cgroup.h"
 
 /* Keeps the types of the events in the object, for the test that compares them. */

@@ -73,50 +73,76 @@ static __always_inline u64 process_hash(u32 pid, u64 start_ns)
 	return mix(mix(start_ns) + pid);
 }
 
+/* A walk from a file up to the root, through mounts. */
+struct walk {
+	struct dentry *dentry;
+	struct vfsmount *mnt;
+	struct mount *mount;
+	u64 len;
+};
+
+enum { WALK_ON, WALK_DONE, WALK_CUT };
+
+static __always_inline int walk_step(struct walk *walk, char *out)
+{
+	u32 in_mount = bpf_core_field_offset(struct mount, mnt);
+	struct dentry *dentry = walk->dentry, *parent = BPF_CORE_READ(dentry, d_parent);
+	struct vfsmount *mnt = walk->mnt;
+	struct mount *mount = walk->mount;
+	const unsigned char *name;
+	u64 len = walk->len;
+	long n;
+
+	/* Changes nothing, but lets verifiers take all ways to this place for the same. */
+	barrier_var(len);
+	len &= 2 * PATH_BYTES - 1;
+	walk->len = len;
+	if (dentry == BPF_CORE_READ(mnt, mnt_root)) {
+		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+		if (above == mount)
+			return WALK_DONE;
+		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->mount = above;
+		walk->mnt = (void *)above + in_mount;
+		return WALK_ON;
+	}
+	if (dentry == parent)
+		return WALK_DONE;
+	if (len > PATH_BYTES - NAME_BYTES)
+		return WALK_CUT;
+	name = BPF_CORE_READ(dentry, d_name.name);
+	/* Says again what was just made sure: verifiers up to 6.1 have forgotten it by now. */
+	barrier_var(len);
+	n = bpf_probe_read_kernel_str(&out[len & (PATH_BYTES - 1)], NAME_BYTES, name);
+	if (n <= 0 || n > NAME_BYTES)
+		return WALK_DONE;
+	walk->len = len + n;
+	walk->dentry = parent;
+	return WALK_ON;
+}
+
 /* Writes the components of a file's path, last first. Returns their length; 0 if there is none. */
 static __always_inline u32 path_of(struct file *file, char *out, u32 *flags)
 {
-	struct vfsmount *mnt = BPF_CORE_READ(file, f_path.mnt);
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-	u32 in_mount = bpf_core_field_offset(struct mount, mnt);
-	struct mount *mount = (void *)mnt - in_mount;
-	u64 len = 0;
+	struct walk walk = {
+		.dentry = BPF_CORE_READ(file, f_path.dentry),
+		.mnt = BPF_CORE_READ(file, f_path.mnt),
+	};
+	int step = WALK_ON;
 	int i;
 
-#pragma clang loop unroll(disable)
-	for (i = 0; i < PATH_STEPS; i++) {
-		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
-		const unsigned char *name;
-		long n;
-
-		/* Changes nothing, but lets verifiers take all ways to this place for the same. */
-		barrier_var(len);
-		len &= 2 * PATH_BYTES - 1;
-		if (dentry == BPF_CORE_READ(mnt, mnt_root)) {
-			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
-
-			if (above == mount)
-				return len;
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			mount = above;
-			mnt = (void *)mount + in_mount;
-			continue;
-		}
-		if (dentry == parent)
-			return len;
-		if (len > PATH_BYTES - NAME_BYTES)
-			break;
-		name = BPF_CORE_READ(dentry, d_name.name);
-		/* Says again what was just made sure: verifiers up to 6.1 have forgotten it by now. */
-		barrier_var(len);
-		n = bpf_probe_read_kernel_str(&out[len & (PATH_BYTES - 1)], NAME_BYTES, name);
-		if (n <= 0 || n > NAME_BYTES)
-			return len;
-		len += n;
-		dentry = parent;
-	}
-	*flags |= PROCESS_CUT_PATH;
-	return len;
+	walk.mount = (void *)walk.mnt - bpf_core_field_offset(struct mount, mnt);
+	/* Written out: the verifier sees that all ways to a step are alike, and goes on with one. In a loop it went through
+	 * seven times as much.
+	 */
+#pragma clang loop unroll(full)
+	for (i = 0; i < PATH_STEPS; i++)
+		if (step == WALK_ON)
+			step = walk_step(&walk, out);
+	if (step != WALK_DONE)
+		*flags |= PROCESS_CUT_PATH;
+	return walk.len;
 }
 
 /* Fills in all but the command line. */
@@ -233,7 +259,6 @@ static __always_inline int fill_socket(struct socket_event *event, struct sock *
 	if (!port)
 		port = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
 	event->kind = EVENT_SOCKET;
-	event->at_ns = bpf_ktime_get_ns();
 	event->socket = (u64)sk;
 	event->family = family;
 	event->proto = proto;
@@ -254,6 +279,7 @@ static __always_inline int fill_socket(struct socket_event *event, struct sock *
 /* Who has a socket, as told with it. */
 struct told_with {
 	u64 start_ns;
+	u64 at_ns; /* 0: now */
 	u32 pid; /* 0: unknown; then whether it is the kernel's is looked up */
 	u32 waited;
 	u8 flags; /* SOCKET_KERNEL, or nothing */
@@ -263,8 +289,31 @@ struct told_with {
 static __always_inline u8 socket_flags(const struct caller *caller)
 {
 	struct task_struct *task = caller->task;
+	u32 flags;
 
-	return BPF_CORE_READ(task, flags) & PF_KTHREAD ? SOCKET_KERNEL : 0;
+	if (bpf_core_enum_value_exists(enum bpf_func_id___asked, BPF_FUNC_get_current_task_btf___asked))
+		flags = task->flags;
+	else
+		flags = BPF_CORE_READ(task, flags);
+	return flags & PF_KTHREAD ? SOCKET_KERNEL : 0;
+}
+
+/* Fills in a socket and who has it. Returns 0 if it has no port yet. */
+static __always_inline int fill_event(struct socket_event *event, struct sock *sk, const struct told_with *with,
+				      u16 family, int typed)
+{
+	if (!fill_socket(event, sk, family, typed))
+		return 0;
+	event->at_ns = with->at_ns ?: bpf_ktime_get_ns();
+	event->pid = with->pid;
+	event->start_ns = with->start_ns;
+	event->waited = with->waited;
+	if (!(event->flags & SOCKET_LISTENER))
+		event->flags |= SOCKET_ACTED;
+	event->flags |= with->flags;
+	if (!with->pid && !has_file(sk, typed))
+		event->flags |= SOCKET_KERNEL;
+	return 1;
 }
 
 /* Tells a socket; `size` is the constant that belongs to `family`. */
@@ -276,18 +325,10 @@ static __always_inline int tell_sized(struct sock *sk, const struct told_with *w
 		count_lost();
 		return 0;
 	}
-	if (!fill_socket(event, sk, family, typed)) {
+	if (!fill_event(event, sk, with, family, typed)) {
 		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
-	event->pid = with->pid;
-	event->start_ns = with->start_ns;
-	event->waited = with->waited;
-	if (!(event->flags & SOCKET_LISTENER))
-		event->flags |= SOCKET_ACTED;
-	event->flags |= with->flags;
-	if (!with->pid && !has_file(sk, typed))
-		event->flags |= SOCKET_KERNEL;
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	return 1;
 }

@@ -25,11 +25,11 @@
 
 /* Who connects: see connecting.h. */
 struct connecting {
-	u64 socket; /* by number_of */
+	u64 word;  /* that it is told, once it is */
 	u64 start_ns;
-	u64 since;  /* ticks of the kernel, which are 1 to 10 ms: user space knows */
+	u64 since; /* ticks of the kernel, which are 1 to 10 ms: user space knows */
 	u32 pid;
-	u32 check;
+	u32 check; /* of all and of the socket */
 };
 
 /* What is kept of sockets with one hash: one line of the cache. */

@@ -122,9 +122,11 @@ cost() {
     cat >"$work/cost.c" <<'C'
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1e9 + t.tv_nsec; }
@@ -138,6 +140,21 @@ static void count(const char *name, int on) {
 	if (write(f, on ? "1" : "0", 1) != 1) perror("bpf_stats_enabled");
 	close(f);
 }
+/* A program that does nothing at a tracepoint: what is counted for it is the count's own. */
+static int idle(const char *tracepoint) {
+	struct bpf_insn code[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K }, { .code = BPF_JMP | BPF_EXIT } };
+	union bpf_attr load = { .prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT, .insn_cnt = 2, .insns = (long)code, .license = (long)"GPL" };
+	int f = syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);
+	union bpf_attr open = { .raw_tracepoint = { .name = (long)tracepoint, .prog_fd = f } };
+	if (f < 0 || syscall(SYS_bpf, BPF_RAW_TRACEPOINT_OPEN, &open, sizeof open) < 0) perror(tracepoint);
+	return f;
+}
+static double idle_ns(int f) {
+	struct bpf_prog_info info = { 0 };
+	union bpf_attr ask = { .info = { .bpf_fd = f, .info_len = sizeof info, .info = (long)&info } };
+	if (syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &ask, sizeof ask)) return 0;
+	return info.run_time_ns;
+}
 int main(int argc, char **argv) {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001) };
 	socklen_t len = sizeof a;
@@ -145,7 +162,11 @@ int main(int argc, char **argv) {
 	int ours[CONNECTS], theirs[CONNECTS];
 	struct linger hard = { 1, 0 };
 	double tcp[ROUNDS], over[ROUNDS], udp[ROUNDS];
-	if (argc > 1) part = argv[1];
+	int nothing = -1;
+	if (argc > 1) {
+		part = argv[1];
+		nothing = idle(strcmp(part, "send") ? "inet_sock_set_state" : "sock_send_length");
+	}
 	bind(l, (void *)&a, len); listen(l, 4096); getsockname(l, (void *)&a, &len);
 	for (int r = 0; r < ROUNDS; r++) {
 		for (int i = 0; i < CONNECTS; i++) {
@@ -178,8 +199,10 @@ int main(int argc, char **argv) {
 	if (!*part)
 		printf("connect %.0f ns (median %.0f)   close of both ends %.0f ns (median %.0f)   udp send %.0f ns (median %.0f)\n",
 		       tcp[3], tcp[ROUNDS / 2], over[3], over[ROUNDS / 2], udp[3], udp[ROUNDS / 2]);
-	else
-		printf("%d\n", strcmp(part, "send") ? ROUNDS * CONNECTS : ROUNDS * SENDS);
+	else {
+		int times = ROUNDS * (strcmp(part, "send") ? CONNECTS : SENDS);
+		printf("%d %.1f\n", times, idle_ns(nothing) / times);
+	}
 }
 C
     cc -O2 -o "$work/cost" "$work/cost.c"
@@ -198,26 +221,41 @@ C
     done
 }
 
-# ns in our programs for one connect, close of both ends, and send, and in which
+# ns in our programs for one connect, close of both ends, and send, and in which: the middle one of RUNS=5, as
+# the kernel counts it. It looks at a clock before and after each run, and counts most of that too: how much, programs
+# that do nothing at the same tracepoints tell.
 count_runs() {
-    local stats part times
+    local stats part run
     stats=$(cat /proc/sys/kernel/bpf_stats_enabled)
     echo 0 >/proc/sys/kernel/bpf_stats_enabled
     for part in connect close send; do
-        programs >"$work/before"
-        times=$("$work/cost" $part)
-        programs >"$work/after"
-        python3 - $part "$times" "$work/others" "$work/before" "$work/after" <<'PY'
-import json, sys
-part, times = sys.argv[1], int(sys.argv[2])
-others, before, after = ({p["id"]: p for p in json.load(open(path))} for path in sys.argv[3:])
-text, total = "", 0
-for id, p in after.items():
-    runs, ns = (p.get(k, 0) - before[id].get(k, 0) for k in ("run_cnt", "run_time_ns"))
-    if id not in others and runs:
-        total += ns
-        text += f"; {p['name']} {runs / times:.2f} runs of {ns / runs:.0f} ns"
-print(f"  bpf_stats: {total / times:.0f} ns a {part}{text}")
+        for ((run = 0; run < ${RUNS:-5}; run++)); do
+            programs >"$work/before$run"
+            taskset -c 1 "$work/cost" $part >"$work/times$run"
+            programs >"$work/after$run"
+        done
+        python3 - $part "$work" "${RUNS:-5}" <<'PY'
+import json, statistics, sys
+part, work, runs = sys.argv[1], sys.argv[2], int(sys.argv[3])
+read = lambda path: {p["id"]: p for p in json.load(open(path))}
+others, ours, idle, by_name = read(f"{work}/others"), [], [], {}
+for run in range(runs):
+    before, after = read(f"{work}/before{run}"), read(f"{work}/after{run}")
+    times, bare = map(float, open(f"{work}/times{run}").read().split())
+    total = 0
+    for id, p in after.items():
+        count, ns = (p.get(k, 0) - before.get(id, p).get(k, 0) for k in ("run_cnt", "run_time_ns"))
+        # Without the one that does nothing.
+        if id not in others and id in before and count:
+            total += ns / times
+            if count / times > 0.01:
+                by_name.setdefault(p["name"], []).append((count / times, ns / count))
+    ours.append(total)
+    idle.append(bare)
+text = "".join(f"; {name} {statistics.median(c for c, _ in all):.2f} runs of {statistics.median(ns for _, ns in all):.0f} ns"
+               for name, all in by_name.items())
+spread = f"{min(ours):.0f} to {max(ours):.0f}"
+print(f"  bpf_stats: {statistics.median(ours):.0f} ns a {part} ({spread}), of which the count itself {statistics.median(idle):.0f}{text}")
 PY
     done
     echo "$stats" >/proc/sys/kernel/bpf_stats_enabled

@@ -12,6 +12,8 @@ mod check;
 pub mod clock;
 pub mod interfaces;
 mod link;
+#[cfg(feature = "bpf")]
+mod mapped;
 pub mod native;
 pub mod output;
 pub mod owners;

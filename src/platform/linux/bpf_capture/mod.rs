@@ -24,7 +24,6 @@
 //! filter with a handle of our own, which is taken away at the end, or replaced by the next start.
 
 mod counting;
-mod mapped;
 mod programs;
 mod record;
 mod ring;

@@ -21,10 +21,8 @@ use std::{
     },
 };
 
-use super::{
-    mapped::Mapped,
-    record::{ALIGN, HEADER, Record},
-};
+use super::record::{ALIGN, HEADER, Record};
+use crate::platform::linux::mapped::Mapped;
 
 /// Bytes of the two lines before the records, and where their words stand.
 const LINES: usize = 256;

@@ -14,8 +14,8 @@ use std::{
     },
 };
 
-use super::mapped::Mapped;
 use crate::packet::{key::kind, settled::Settled};
+use crate::platform::linux::mapped::Mapped;
 
 /// Ways of a set.
 const WAYS: usize = 4;

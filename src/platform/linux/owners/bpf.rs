@@ -2,22 +2,26 @@
 //!
 //! All that can be loaded at once is; where one is refused, each group is tried alone, variant by
 //! variant, so that what is refused costs only itself.
+#![expect(unsafe_code, reason = "libbpf-rs does not tell of runs that were left out")]
 
 use std::{
     io::Read as _,
-    os::fd::AsRawFd as _,
+    os::fd::{AsFd as _, AsRawFd as _, RawFd},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use libbpf_rs::{
     ErrorExt as _, Iter, Link, MapCore as _, MapFlags, Object, ObjectBuilder, RingBuffer, RingBufferBuilder,
+    libbpf_sys::{bpf_prog_get_info_by_fd, bpf_prog_info},
 };
 
 use super::{
     cgroups,
+    connects::Connects,
     events::{self, Event},
-    why::{Facts, Why},
+    why::{self, Facts, Why},
 };
+use crate::{base::time::Nanos, platform::linux::clock};
 
 /// The compiled programs.
 static OBJECT: Aligned<[u8; include_bytes!("../../../../bpf/owners.bpf.o").len()]> =
@@ -103,8 +107,16 @@ static GROUPS: [Group; 5] = [
 
 /// Groups that must all run for the method to be whole.
 const WHOLE: std::ops::Range<usize> = 0..4;
+/// The group of uses of sockets.
+const USES: usize = 2;
+/// What most kernels take, tried before each group alone, since the verifier takes its time: the variant of uses,
+/// and how many groups.
+const PROBABLE: [(usize, usize); 4] = [(0, GROUPS.len()), (0, WHOLE.end), (1, GROUPS.len()), (1, WHOLE.end)];
 /// Names variants (a comma between them) that are not tried, so that others can be tested here.
 const WITHOUT: &str = "RUSTNET_BPF_WITHOUT";
+/// Releases that leave out a run of a tracepoint's program that would nest: only there may one write without a
+/// lock. And only this machine keeps stores in order.
+const NEVER_NESTS: (u32, u32) = (6, 1);
 /// Bytes of the ring, a power of two from 4096 on, so that losses and their repair can be tested.
 const RING: &str = "RUSTNET_BPF_RING";
 
@@ -113,9 +125,15 @@ pub struct Bpf {
     // Dropped in this order: the ring's map belongs to the object.
     ring: RingBuffer<'static>,
     queue: Arc<Mutex<Vec<Event>>>,
+    /// Where connects are told, if they have rings of their own.
+    connects: Option<Connects>,
+    /// What happened after the last drain had begun.
+    later: Vec<Event>,
     pass: Option<Link>,
     _links: Vec<Link>,
     object: Object,
+    /// The programs that events come from.
+    tracing: Vec<RawFd>,
     running: Vec<&'static Variant>,
     /// Variants that were refused, with the kernel's word for it.
     refused: Vec<(&'static Variant, String)>,
@@ -130,11 +148,12 @@ impl Bpf {
         libbpf_rs::set_print(None);
         let without = std::env::var(WITHOUT).unwrap_or_default();
         let is_tried = |variant: &&Variant| without.split(',').all(|name| name != variant.name);
-        let best = |groups: &'static [Group]| {
-            groups.iter().map(|g| g.variants.first().filter(is_tried)).collect::<Option<Vec<_>>>()
-        };
-        for groups in [&GROUPS[..], &GROUPS[WHOLE]] {
-            if let Some(Ok(bpf)) = best(groups).map(|best| Self::load(best, Vec::new())) {
+        for (uses, groups) in PROBABLE {
+            let variant = |(n, group): (usize, &'static Group)| {
+                group.variants.get(if n == USES { uses } else { 0 }).filter(is_tried)
+            };
+            let all = GROUPS[..groups].iter().enumerate().map(variant).collect::<Option<Vec<_>>>();
+            if let Some(Ok(bpf)) = all.map(|all| Self::load(all, Vec::new())) {
                 return Ok(bpf);
             }
         }
@@ -152,7 +171,7 @@ impl Bpf {
             }
         }
         // Ends alone are of no use.
-        if !chosen.iter().any(|v| GROUPS[0].variants.contains(v) || GROUPS[2].variants.contains(v)) {
+        if !chosen.iter().any(|v| GROUPS[0].variants.contains(v) || GROUPS[USES].variants.contains(v)) {
             let first = refused.into_iter().next();
             return Err(
                 first.map_or_else(String::new, |(variant, error)| format!("{}: {error}", variant.name))
@@ -177,6 +196,14 @@ impl Bpf {
         {
             events.set_max_entries(bytes).map_err(text)?;
         }
+        let rings = if never_nests() { cpus() } else { 0 };
+        for mut map in open.maps_mut().filter(|_| rings > 0) {
+            if map.name() == "connects" {
+                map.set_max_entries(rings as u32).map_err(text)?;
+            } else if map.name().to_string_lossy().ends_with(".rodata") {
+                map.set_initial_value(&1u32.to_ne_bytes()).map_err(text)?;
+            }
+        }
         let object = open.load().map_err(text)?;
         let queue = Arc::new(Mutex::new(Vec::new()));
         let ring = {
@@ -192,7 +219,13 @@ impl Bpf {
             builder.add(&events, take).map_err(text)?;
             builder.build().map_err(text)?
         };
-        let (mut links, mut pass) = (Vec::new(), None);
+        let connects = match object.maps().find(|m| m.name() == "connects") {
+            Some(map) if rings > 0 => {
+                Some(Connects::map(map.as_fd(), rings).map_err(|error| format!("rings: {error}"))?)
+            }
+            _ => None,
+        };
+        let (mut links, mut tracing, mut pass) = (Vec::new(), Vec::new(), None);
         for program in object.progs_mut().filter(|p| p.autoload()) {
             let name = program.name().to_string_lossy().into_owned();
             let link = match name.starts_with("cgroup_") {
@@ -205,10 +238,14 @@ impl Bpf {
             let link = link.context(name.clone()).map_err(text)?;
             match name == "all_sockets" {
                 true => pass = Some(link),
-                false => links.push(link),
+                false => {
+                    links.push(link);
+                    tracing.push(program.as_fd().as_raw_fd());
+                }
             }
         }
-        Ok(Self { ring, queue, pass, _links: links, object, running, refused })
+        let later = Vec::new();
+        Ok(Self { ring, queue, connects, later, pass, _links: links, object, tracing, running, refused })
     }
 
     /// Says why nothing could be loaded.
@@ -233,7 +270,7 @@ impl Bpf {
 
     /// Returns whether sockets are told the moment they are used.
     pub fn has_events(&self) -> bool {
-        self.running.iter().any(|v| GROUPS[2].variants.contains(v))
+        self.running.iter().any(|v| GROUPS[USES].variants.contains(v))
     }
 
     /// Returns whether ends of processes are told.
@@ -241,11 +278,20 @@ impl Bpf {
         self.running.iter().any(|v| GROUPS[3].variants.contains(v))
     }
 
-    /// Returns the events since the last call, in the order in which they were told.
-    pub fn drain(&self) -> Vec<Event> {
+    /// Returns the events since the last call, in the order in which they happened.
+    pub fn drain(&mut self) -> Vec<Event> {
+        let now = Nanos(clock::monotonic());
+        let mut told = std::mem::take(&mut self.later);
+        if let Some(connects) = &mut self.connects {
+            connects.drain(&mut told);
+        }
         // Fails only if reading was interrupted; the rest comes next time.
         let _ = self.ring.consume();
-        std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+        told.append(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.connects.is_some() {
+            self.later = in_order(&mut told, now);
+        }
+        told
     }
 
     /// Returns a pass over all sockets that is about to begin, if the kernel has the iterator.
@@ -253,12 +299,46 @@ impl Bpf {
         self.pass.as_ref().and_then(|link| Iter::new(link).ok()).map(PassReader)
     }
 
-    /// Returns the number of events that found the ring full.
+    /// Returns the number of events that found the ring full, or their program at work on that CPU.
     pub fn lost(&self) -> u64 {
         let map = self.object.maps().find(|m| m.name() == "lost");
         let value = map.and_then(|m| m.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).ok().flatten());
-        value.and_then(|v| v.try_into().ok()).map_or(0, u64::from_ne_bytes)
+        let full = value.and_then(|v| v.try_into().ok()).map_or(0, u64::from_ne_bytes);
+        full + self.tracing.iter().map(|program| left_out(*program)).sum::<u64>()
     }
+}
+
+/// Puts events of several rings in order, and takes out those after `now`, when reading began: of what came
+/// before them, some may stand unread in a ring that was read first. What came before anything up to `now` is
+/// there, for whoever tells something has told what led to it.
+fn in_order(told: &mut Vec<Event>, now: Nanos) -> Vec<Event> {
+    told.sort_by_key(Event::at);
+    told.split_off(told.partition_point(|event| event.at() <= now))
+}
+
+/// Returns how many CPUs there are now; one that comes later tells in the ring that all share.
+fn cpus() -> usize {
+    let online = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    last_cpu(&online).map_or(0, |last| last + 1)
+}
+
+/// Returns the highest number of a list of CPUs: `0-3,8-11`.
+fn last_cpu(list: &str) -> Option<usize> {
+    list.trim().rsplit([',', '-']).next()?.parse().ok()
+}
+
+/// Returns how many runs of a program the kernel has left out, since they would have nested (5.12).
+fn left_out(program: RawFd) -> u64 {
+    let mut info = bpf_prog_info::default();
+    let mut bytes = size_of_val(&info) as u32;
+    // SAFETY: `info` has so many bytes, and may hold anything.
+    let failed = unsafe { bpf_prog_get_info_by_fd(program, &raw mut info, &raw mut bytes) };
+    if failed == 0 { info.recursion_misses } else { 0 }
+}
+
+fn never_nests() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    cfg!(target_arch = "x86_64") && why::version(&release) >= NEVER_NESTS
 }
 
 /// Reads a pass; the kernel walks while it is read.
@@ -284,7 +364,10 @@ impl PassReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::linux::bpf_exits::exit_without;
+    use crate::{
+        platform::linux::{bpf_exits::exit_without, owners::connects::RING_BYTES},
+        process::socket::SocketId,
+    };
     use libbpf_rs::{
         HasSize as _,
         btf::{Btf, types},
@@ -335,6 +418,8 @@ mod tests {
                     ("command", 1088),
                 ],
             ),
+            ("connect_ring", RING_BYTES, &[("head", 0), ("seen_tail", 8), ("tail", 64), ("slots", 128)]),
+            ("connect_slot", 128, &[("event", 0)]),
             (
                 "short_event",
                 events::SHORT_BYTES,
@@ -368,6 +453,36 @@ mod tests {
             assert_ne!(exit_without(program.insns(), 0), None, "{:?}", program.name());
         }
         assert_eq!(looked_at, 7);
+    }
+
+    /// What is set before loading is the one constant there is.
+    #[test]
+    fn settings_are_one_word() {
+        let mut open = ObjectBuilder::default().open_memory(&OBJECT.0).unwrap();
+        let settings = open.maps_mut().find(|m| m.name().to_string_lossy().ends_with(".rodata")).unwrap();
+        assert_eq!(settings.initial_value().unwrap(), [0; 4]);
+    }
+
+    #[test]
+    fn the_last_of_the_cpus_is_found() {
+        for (list, last) in
+            [("0\n", Some(0)), ("0-3\n", Some(3)), ("0-3,8-11\n", Some(11)), ("0,5", Some(5)), ("", None)]
+        {
+            assert_eq!(last_cpu(list), last, "{list}");
+        }
+        assert!(cpus() > 0);
+    }
+
+    fn closed(at: u64, socket: u64) -> Event {
+        Event::Closed { socket: SocketId(socket), at: Nanos(at) }
+    }
+
+    #[test]
+    fn events_of_several_rings_are_put_in_order_up_to_when_reading_began() {
+        let mut told = vec![closed(5, 1), closed(9, 2), closed(3, 3), closed(5, 4), closed(6, 5)];
+        let later = in_order(&mut told, Nanos(5));
+        assert_eq!(told, [closed(3, 3), closed(5, 1), closed(5, 4)]);
+        assert_eq!(later, [closed(6, 5), closed(9, 2)]);
     }
 
     #[test]

@@ -37,11 +37,25 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Returns when it happened.
+    #[cfg(feature = "bpf")]
+    pub fn at(&self) -> Nanos {
+        match self {
+            Self::Process(event) => event.at,
+            Self::Socket(event) => event.at,
+            Self::Closed { at, .. } | Self::Exit { at, .. } => *at,
+        }
+    }
+}
+
 /// `struct process_event`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessEvent {
     /// Which one.
     pub id: ProcessId,
+    /// When it was told.
+    pub at: Nanos,
     /// Its parent.
     pub parent: u32,
     /// Effective user.
@@ -133,6 +147,7 @@ fn process(bytes: &[u8]) -> Option<ProcessEvent> {
     let is_cut = flags & 2 != 0;
     Some(ProcessEvent {
         id: id(bytes)?,
+        at: Nanos(long(bytes, 16)?),
         parent: word(bytes, 32)?,
         uid: word(bytes, 36)?,
         is_kernel: flags & 1 != 0,

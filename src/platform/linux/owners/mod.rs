@@ -18,6 +18,8 @@ mod bpf;
 #[path = "no_bpf.rs"]
 mod bpf;
 mod cgroups;
+#[cfg(feature = "bpf")]
+mod connects;
 mod conntrack;
 #[cfg_attr(not(feature = "bpf"), allow(dead_code, reason = "what BPF tells"))]
 mod events;
@@ -396,7 +398,7 @@ impl Shared {
 impl State {
     fn drain(&mut self) {
         self.offset = clock::wall().saturating_sub(clock::monotonic());
-        let Some(bpf) = &self.bpf else { return };
+        let Some(bpf) = &mut self.bpf else { return };
         let lost = bpf.lost();
         let events = bpf.drain();
         if lost > self.status.events_lost {

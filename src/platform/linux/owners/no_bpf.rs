@@ -40,7 +40,7 @@ impl Bpf {
         match self.0 {}
     }
 
-    pub fn drain(&self) -> Vec<Event> {
+    pub fn drain(&mut self) -> Vec<Event> {
         match self.0 {}
     }
 

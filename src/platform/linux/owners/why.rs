@@ -105,8 +105,8 @@ impl Facts {
     }
 }
 
-/// `6.1.0-18-amd64`
-fn version(release: &str) -> (u32, u32) {
+/// Returns the version of a release: `6.1.0-18-amd64`.
+pub fn version(release: &str) -> (u32, u32) {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
