@@ -21,6 +21,8 @@ use crate::{
 
 /// Questions sent at once: their answers fit the socket's buffer.
 const AT_ONCE: usize = 32;
+/// So many questions are not all odd ones.
+const MANY: usize = 4;
 /// How long it is believed that nothing is tracked.
 const FRESH: Duration = Duration::from_secs(2);
 /// How many connections are tracked in our network namespace; anybody may read it.
@@ -56,22 +58,36 @@ pub struct Conntrack {
 
 impl Conntrack {
     /// Answers questions: which socket it is behind the translation. Those of connections that are not
-    /// translated, or not tracked, have no answer.
-    pub fn translate(&mut self, questions: &[Question]) -> Vec<(FlowId, Tuple)> {
+    /// translated, or not tracked, have no answer. Calls `pause` between what is asked at once.
+    pub fn translate(&mut self, questions: &[Question], mut pause: impl FnMut()) -> Vec<(FlowId, Tuple)> {
         let mut found = Vec::new();
         if questions.is_empty() || !self.is_used() {
             return found;
         }
         for some in questions.chunks(AT_ONCE) {
-            if let Err(error) = self.ask(some, &mut found) {
-                self.socket = None;
-                self.refused = Some(refusal(&error));
-                break;
+            match self.ask(some, &mut found) {
+                Ok(odd) => self.judge(odd, some.len()),
+                Err(error) => {
+                    // What comes yet is not waited for; the other questions will be asked again.
+                    self.socket = None;
+                    self.refused = is_refusal(&error).then(|| refusal(&error));
+                    break;
+                }
             }
-            self.refused = None;
-            self.answers = true;
+            pause();
         }
         found
+    }
+
+    /// Judges by how many of the questions asked at once were not understood.
+    fn judge(&mut self, odd: usize, asked: usize) {
+        if odd < asked {
+            self.refused = None;
+            self.answers = true;
+        } else if odd >= MANY && !self.answers {
+            // Nothing behind the socket knows connections: so says the kernel of each question then.
+            self.refused = Some(refusal(&io::Error::from_raw_os_error(libc::EINVAL)));
+        }
     }
 
     /// Returns why connections that are translated have no owner, if the table may not be read.
@@ -91,7 +107,8 @@ impl Conntrack {
         self.is_used
     }
 
-    fn ask(&mut self, questions: &[Question], found: &mut Vec<(FlowId, Tuple)>) -> io::Result<()> {
+    /// Returns how many questions were not understood.
+    fn ask(&mut self, questions: &[Question], found: &mut Vec<(FlowId, Tuple)>) -> io::Result<usize> {
         let socket = match self.socket.take() {
             Some(socket) => socket,
             None => Netlink::open(netlink::NETFILTER)?,
@@ -102,12 +119,27 @@ impl Conntrack {
             write_question(&mut request, number, &question.tuple);
         }
         socket.send(&request)?;
-        let mut answered = 0;
+        let mut answers = Answers::default();
         socket.read(|datagram| {
-            read_answers(datagram, questions, &mut answered, found)?;
-            Ok(answered >= questions.len())
-        })
+            read_answers(datagram, questions, &mut answers, found)?;
+            Ok(answers.all >= questions.len())
+        })?;
+        Ok(answers.odd)
     }
+}
+
+/// How many answers came.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Answers {
+    all: usize,
+    /// Of these, errors that concern the one question.
+    odd: usize,
+}
+
+/// Returns whether it holds for all questions: who asks may not, or the kernel cannot answer.
+fn is_refusal(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    code.is_some_and(|code| matches!(code, libc::EPERM | libc::EOPNOTSUPP | libc::EPROTONOSUPPORT))
 }
 
 fn refusal(error: &io::Error) -> Why {
@@ -173,18 +205,25 @@ fn nest(out: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
 fn read_answers(
     mut rest: &[u8],
     questions: &[Question],
-    answered: &mut usize,
+    answers: &mut Answers,
     found: &mut Vec<(FlowId, Tuple)>,
 ) -> io::Result<()> {
     while let Some(message) = netlink::next(&mut rest)? {
         match message {
             Message::Data(NEW, number, body) => {
-                *answered += 1;
+                answers.all += 1;
                 let Some(question) = questions.get(number as usize) else { continue };
                 found.extend(translated(body, &question.tuple).map(|tuple| (question.flow, tuple)));
             }
-            Message::Error(_, libc::ENOENT) => *answered += 1,
-            Message::Error(_, error) if error != 0 => return Err(io::Error::from_raw_os_error(error)),
+            Message::Error(_, libc::ENOENT) => answers.all += 1,
+            Message::Error(_, error) if error != 0 => {
+                let error = io::Error::from_raw_os_error(error);
+                if is_refusal(&error) {
+                    return Err(error);
+                }
+                answers.all += 1;
+                answers.odd += 1;
+            }
             _ => {}
         }
     }
@@ -284,10 +323,10 @@ mod tests {
     }
 
     fn ask(wire: Tuple, original: [&str; 2], reply: [&str; 2]) -> Option<Tuple> {
-        let (mut answered, mut found) = (0, Vec::new());
+        let (mut answers, mut found) = (Answers::default(), Vec::new());
         let bytes = answer(0, original, reply);
-        read_answers(&bytes, &[question(wire)], &mut answered, &mut found).unwrap();
-        assert_eq!(answered, 1);
+        read_answers(&bytes, &[question(wire)], &mut answers, &mut found).unwrap();
+        assert_eq!(answers, Answers { all: 1, odd: 0 });
         found.pop().map(|(_, tuple)| tuple)
     }
 
@@ -332,15 +371,49 @@ mod tests {
                 let _ = translated(&odd[HEAD..], &wire);
             }
         }
-        let (mut answered, mut found) = (0, Vec::new());
+        let (mut answers, mut found) = (Answers::default(), Vec::new());
         let stranger = answer(99, ["172.17.0.2:5000", "192.0.2.1:443"], ["192.0.2.1:443", "10.0.0.1:61000"]);
-        read_answers(&stranger, &[question(wire)], &mut answered, &mut found).unwrap();
+        read_answers(&stranger, &[question(wire)], &mut answers, &mut found).unwrap();
         assert!(found.is_empty());
-        let mut error = Vec::new();
-        netlink::head(&mut error, 2, 0, 0, 4);
-        error.extend_from_slice(&(-libc::EPERM).to_ne_bytes());
-        let refused = read_answers(&error, &[], &mut answered, &mut found).unwrap_err();
+        let error = failed(0, libc::EPERM);
+        let refused = read_answers(&error, &[], &mut answers, &mut found).unwrap_err();
         assert!(refusal(&refused).0.contains("CAP_NET_ADMIN"));
+    }
+
+    /// What the kernel answers where it has no answer.
+    fn failed(number: u32, code: i32) -> Vec<u8> {
+        let mut out = Vec::new();
+        netlink::head(&mut out, 2, 0, number, 4);
+        out.extend_from_slice(&(-code).to_ne_bytes());
+        out
+    }
+
+    #[test]
+    fn an_odd_error_concerns_one_question_only() {
+        let wire = tuple("10.0.0.1:61000", "192.0.2.1:443");
+        let questions = [question(wire); 4];
+        let ends = (["172.17.0.2:5000", "192.0.2.1:443"], ["192.0.2.1:443", "10.0.0.1:61000"]);
+        let all = [failed(0, libc::EINVAL), failed(1, libc::ENOENT), failed(2, libc::ENOMEM)];
+        let bytes: Vec<u8> = all.into_iter().chain([answer(3, ends.0, ends.1)]).flatten().collect();
+        let (mut answers, mut found) = (Answers::default(), Vec::new());
+        read_answers(&bytes, &questions, &mut answers, &mut found).unwrap();
+        assert_eq!((&answers, found.len()), (&Answers { all: 4, odd: 2 }, 1));
+        for code in [libc::EPERM, libc::EOPNOTSUPP, libc::EPROTONOSUPPORT] {
+            assert!(read_answers(&failed(0, code), &questions, &mut answers, &mut found).is_err(), "{code}");
+        }
+    }
+
+    #[test]
+    fn only_errors_of_all_questions_are_a_refusal() {
+        let mut table = Conntrack::default();
+        table.judge(1, 1);
+        assert_eq!((table.refused(), table.answers), (None, false), "one odd question says nothing");
+        table.judge(MANY, MANY);
+        assert!(table.refused().unwrap().1.contains("CONFIG_NF_CT_NETLINK"));
+        table.judge(MANY - 1, MANY);
+        assert_eq!((table.refused(), table.answers), (None, true));
+        table.judge(MANY, MANY);
+        assert_eq!(table.refused(), None, "it has answered");
     }
 
     #[test]

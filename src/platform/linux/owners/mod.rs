@@ -84,7 +84,7 @@ const MOST_QUESTIONS: usize = 64;
 const MOST_QUESTIONS_OF_PASS: usize = 4096;
 /// What is added to the parts of the method once it is used.
 const CONNTRACK: &str = ", conntrack";
-/// Network namespaces whose addresses are read between two drains.
+/// New network namespaces whose addresses are read at once.
 const MOST_PLACES: usize = 8;
 /// How long the addresses of namespaces are believed; after that a pass reads them again.
 const PLACES_FRESH: Duration = Duration::from_secs(5);
@@ -366,7 +366,8 @@ impl Shared {
         if questions.is_empty() {
             return;
         }
-        let answers = tools.conntrack.translate(&questions);
+        let mut drained = Instant::now();
+        let answers = tools.conntrack.translate(&questions, || self.drain_if_due(&mut drained));
         let mut state = self.lock();
         state.refused = tools.conntrack.refused().cloned();
         if tools.conntrack.answers && !state.status.parts.ends_with(CONNTRACK) {
@@ -391,10 +392,20 @@ impl Shared {
             let is_there = tools.proc.netns(pid) == Some(netns.0);
             let addresses = if is_there { places::addresses(&tools.proc, pid) } else { Vec::new() };
             self.lock().registry.place(netns, addresses);
+        let mut drained = Instant::now();
         }
     }
 }
 
+            self.drain_if_due(&mut drained);
+        }
+    }
+
+    /// Drains if that was long ago: what looks at much calls it after every step.
+    fn drain_if_due(&self, drained: &mut Instant) {
+        if drained.elapsed() >= DRAIN {
+            self.lock().drain();
+            *drained = Instant::now();
 impl State {
     fn drain(&mut self) {
         self.offset = clock::wall().saturating_sub(clock::monotonic());

@@ -21,8 +21,9 @@ const ERROR: u16 = 2;
 const DONE: u16 = 3;
 /// What is read at once.
 const BUFFER: usize = 64 << 10;
-/// An answer that has not come by then does not come.
-static PATIENCE: libc::timeval = libc::timeval { tv_sec: 1, tv_usec: 0 };
+/// An answer that has not come by then does not come: the kernel answers while the request is sent, or while what
+/// it answered so far is read.
+static PATIENCE: libc::timeval = libc::timeval { tv_sec: 0, tv_usec: 100_000 };
 
 /// A netlink socket.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ impl Netlink {
     /// Reads datagrams of messages until `take` says that it has all.
     ///
     /// # Errors
-    /// When nothing came in a second, or what `take` returns.
+    /// When nothing came in a tenth of a second, or what `take` returns.
     pub fn read(&self, mut take: impl FnMut(&[u8]) -> io::Result<bool>) -> io::Result<()> {
         let mut buffer = vec![0u8; BUFFER];
         loop {

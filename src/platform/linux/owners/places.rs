@@ -1,15 +1,19 @@
 //! Addresses of a network namespace, by a process that lives in it (`/proc/<pid>/net`).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use super::procfs::Procfs;
 
-/// Of a table of routes no more is read.
-const MOST_BYTES: usize = 1 << 20;
+/// Of a table of routes no more is read, and it is read for no longer.
+const MOST: usize = 1 << 20;
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// Returns the addresses of a process's namespace; none if it is gone, or may not be looked at.
 pub fn addresses(proc: &Procfs, pid: u32) -> Vec<IpAddr> {
-    let read = |table| String::from_utf8_lossy(&proc.net_of(pid, table, MOST_BYTES)).into_owned();
+    let read = |table| String::from_utf8_lossy(&proc.net_of(pid, table, MOST, PATIENCE)).into_owned();
     let mut all = v4(&read("fib_trie"));
     all.extend(v6(&read("if_inet6")));
     all.sort_unstable();

@@ -172,9 +172,20 @@ impl Procfs {
         fs::read(path).unwrap_or_default()
     }
 
-    /// Returns the beginning of one of the tables below a process's `net`.
-    pub fn net_of(&self, pid: u32, table: &str, most: usize) -> Vec<u8> {
-        self.read(pid, &format!("net/{table}"), most).unwrap_or_default()
+    /// Returns the beginning of one of these tables: whole lines, as many as can be read in that time.
+    pub fn net_of(&self, pid: u32, table: &str, most: usize, patience: Duration) -> Vec<u8> {
+        let (begun, mut bytes) = (Instant::now(), Vec::new());
+        let Ok(mut file) = File::open(self.path(pid, &format!("net/{table}"))) else { return bytes };
+        let mut some = [0; 4096];
+        while let Ok(n @ 1..) = file.read(&mut some) {
+            bytes.extend_from_slice(&some[..n]);
+            if bytes.len() >= most || begun.elapsed() >= patience {
+                let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+                bytes.truncate(whole);
+                break;
+            }
+        }
+        bytes
     }
 
     /// Returns whether other users' processes are hidden from us (`hidepid`).
@@ -259,6 +270,25 @@ mod tests {
         assert_eq!(command(b"a\xff\0").as_deref(), Some("a\u{fffd}"));
         assert_eq!(argument0(b"/bin/nc\0-l\0").as_deref(), Some("/bin/nc"));
         assert_eq!(argument0(b"\0x"), None);
+    }
+
+    #[test]
+    fn of_a_long_table_whole_lines_are_read() {
+        let root = std::env::temp_dir().join(format!("rustnet-net-{}", std::process::id()));
+        fs::create_dir_all(root.join("7/net")).unwrap();
+        let line = "fe8000000000000000aabbccddeeff00 02 40 20 80 eth0\n";
+        fs::write(root.join("7/net/if_inet6"), line.repeat(1000)).unwrap();
+        let proc = Procfs::at(&root);
+        let minute = Duration::from_secs(60);
+        let all = proc.net_of(7, "if_inet6", usize::MAX, minute);
+        assert_eq!(all.len(), 1000 * line.len());
+        for (most, patience) in [(10_000, minute), (usize::MAX, Duration::ZERO)] {
+            let some = proc.net_of(7, "if_inet6", most, patience);
+            assert!(!some.is_empty() && some.len() < all.len());
+            assert_eq!(some, line.repeat(some.len() / line.len()).as_bytes());
+        }
+        assert!(proc.net_of(8, "if_inet6", usize::MAX, minute).is_empty());
+        fs::remove_dir_all(root).unwrap();
     }
 
     #[test]
