@@ -233,6 +233,36 @@ while True: u.sendto(b'x', ('10.97.9.1', 5353)); u.recv(1); time.sleep(0.2)",
     }
 }
 
+/// A SYN of a host that is not this one, which the router masquerades.
+const STRANGE_SYN: &str = "import struct
+def sums(b):
+    n = sum(struct.unpack(f'!{len(b) // 2}H', b))
+    while n >> 16: n = (n & 0xffff) + (n >> 16)
+    return ~n & 0xffff
+a, b = socket.inet_aton('172.29.9.77'), socket.inet_aton('10.97.9.2')
+def tcp(check): return struct.pack('!HHIIBBHHH', 24000, 7070, 1, 0, 0x50, 2, 8192, check, 0)
+check = sums(a + b + struct.pack('!HH', 6, 20) + tcp(0))
+ip = struct.pack('!BBHHHBBH4s4s', 0x45, 0, 40, 1, 0, 64, 6, 0, a, b)
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+print('ready', flush=True)
+while True: s.sendto(ip + tcp(check), ('10.97.9.2', 0)); time.sleep(0.5)";
+
+#[test]
+#[ignore = "needs root, python3, nft: sudo -E cargo test --test owners_nat -- --ignored --test-threads 1"]
+fn what_is_translated_for_another_host_is_forwarded() {
+    let Some(_net) = Net::new() else { return };
+    let _far = Running::python(OUTSIDE, &echo(7070, 7070));
+    for method in ["bpf", "proc"] {
+        let lines = watch(&[], method, || {
+            let _lan = Running::python(BOX, STRANGE_SYN);
+            thread::sleep(Duration::from_secs(4));
+        });
+        let flow = flow(&lines, "TCP", None, 7070);
+        let seen = (&flow["src"], &flow["owner_quality"], &flow["pid"]);
+        assert_eq!(seen, (&"10.97.9.1".into(), &"forwarded".into(), &Value::Null), "{method}: {flow}");
+    }
+}
+
 #[test]
 #[ignore = "needs root, python3, nft: sudo -E cargo test --test owners_nat -- --ignored --test-threads 1"]
 fn a_short_translated_connection_has_its_process_too() {

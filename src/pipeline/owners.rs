@@ -11,7 +11,7 @@ use crate::{
     flow::{entry::FlowRecord, slab::CHUNK, table::FrozenFlows},
     process::{
         lookup::{Asked, OwnerStatus, Owners},
-        owner::Owner,
+        owner::{Owner, Quality},
     },
     snapshot::side::{SideTable, SideView},
 };
@@ -205,7 +205,7 @@ impl Attribution {
 /// Returns whether another look may give a better answer. Flows of others have none, as a rule.
 fn needs_more(owner: Option<&Arc<Owner>>, asked: &Asked) -> bool {
     match owner {
-        Some(owner) => !owner.quality.is_certain(),
+        Some(owner) => !owner.quality.is_certain() && owner.quality != Quality::LinkLocal,
         None => asked.has_local_end() && !asked.is_inner,
     }
 }
@@ -225,7 +225,6 @@ mod tests {
             key::{FlowKey, kind, proto},
             line::Line,
         },
-        process::owner::Quality,
     };
     use std::{
         collections::HashMap,

@@ -127,6 +127,15 @@ impl Asked {
         self.addresses.iter().all(IpAddr::is_loopback)
     }
 
+    /// Returns whether no router passes it on: ARP, or an end that stands for many hosts or for one link.
+    pub fn stays_on_link(&self) -> bool {
+        let stays = |address: &IpAddr| match address {
+            IpAddr::V4(a) => a.is_multicast() || a.is_broadcast() || a.is_unspecified() || a.is_link_local(),
+            IpAddr::V6(a) => a.is_multicast() || a.is_unspecified() || a.is_unicast_link_local(),
+        };
+        self.is_arp || self.addresses.iter().any(stays)
+    }
+
     /// Returns whether this end opened the connection for all that is known: it may not have come
     /// in by a listener.
     pub fn was_opened_by(&self, end: usize) -> bool {

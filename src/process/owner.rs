@@ -1,8 +1,12 @@
 //! The owner of a flow, as readers see it.
 
 /// How sure an owner is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Quality {
+    /// Nobody here: another host's, whose addresses this one translates and forwards.
+    Forwarded,
+    /// Nobody here: between other hosts, and of a kind that no router passes on.
+    LinkLocal,
     /// Nothing but the user is known.
     UserOnly,
     /// Several processes hold the socket, and none was seen to use it.
@@ -26,9 +30,20 @@ impl Quality {
         matches!(self, Self::Exact | Self::Namespace | Self::Translated)
     }
 
+    /// Returns what stands for the name where nobody here owns it.
+    pub const fn nobody(self) -> Option<&'static str> {
+        match self {
+            Self::Forwarded => Some("forwarded"),
+            Self::LinkLocal => Some("link-local"),
+            _ => None,
+        }
+    }
+
     /// Returns the name in exports.
     pub const fn key(self) -> &'static str {
         match self {
+            Self::Forwarded => "forwarded",
+            Self::LinkLocal => "link-local",
             Self::UserOnly => "user",
             Self::Shared => "shared",
             Self::Wildcard => "wildcard",

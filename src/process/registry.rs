@@ -24,7 +24,7 @@ use crate::{
         hash::Keyed,
         identity::{Process, ProcessId, Processes},
         nat::{Question, Translations},
-        owner::Owner,
+        owner::{Owner, Quality},
         socket::{Netns, Pass, Seen, SocketId, Tuple},
     },
 };
@@ -59,10 +59,13 @@ pub struct Registry {
     dead: VecDeque<(Nanos, u32)>,
     changed: Vec<FlowId>,
     unknown_users: HashMap<u32, Arc<Owner>>,
+    nobodies: HashMap<Quality, Arc<Owner>>,
     kernel_owners: HashMap<&'static str, Arc<Owner>>,
     translations: Translations,
     /// Addresses of other network namespaces, and a process in each.
     places: HashMap<Netns, Place>,
+    /// Addresses of our network namespace; empty where they are not known.
+    own_addresses: Vec<IpAddr>,
     /// Flows that might be those of a namespace whose addresses are not known yet.
     unplaced: Vec<FlowId>,
     pass: u32,
@@ -122,9 +125,11 @@ impl Registry {
             dead: VecDeque::new(),
             changed: Vec::new(),
             unknown_users: HashMap::new(),
+            nobodies: HashMap::new(),
             kernel_owners: HashMap::new(),
             translations: Translations::default(),
             places: HashMap::new(),
+            own_addresses: Vec::new(),
             unplaced: Vec::new(),
             pass: 0,
             last_pass: Nanos(0),
@@ -229,6 +234,11 @@ impl Registry {
     pub fn namespaces(&self, all: bool) -> Vec<(Netns, u32)> {
         let asked = self.places.iter().filter(|(_, place)| all || place.addresses.is_none());
         asked.map(|(netns, place)| (*netns, place.pid)).collect()
+    }
+
+    /// Takes in the addresses of our network namespace.
+    pub fn place_own(&mut self, addresses: Vec<IpAddr>) {
+        self.own_addresses = addresses;
     }
 
     /// Takes in the addresses of another network namespace; without any it is forgotten, until a process is

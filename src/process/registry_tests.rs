@@ -320,6 +320,64 @@ fn what_was_translated_is_found_behind_the_translation() {
 }
 
 #[test]
+fn what_is_translated_for_another_host_is_forwarded() {
+    let mut bench = Bench::new();
+    let quality = |bench: &mut Bench, asked: &Asked| {
+        bench.0.find(asked, Nanos(100 * MS)).map(|owner| (owner.quality, owner.pid))
+    };
+    let asked = flow(proto::TCP, [61_000, 443], 0);
+    let behind = |address: &str| Tuple::new(proto::TCP, (ip(address), 5000), (ip(THERE), 443));
+    assert_eq!(quality(&mut bench, &asked), None);
+    bench.0.translate(asked.id, behind("192.168.1.7"));
+    assert_eq!(quality(&mut bench, &asked), None, "our addresses are not known");
+    bench.0.place_own(vec![ip(HERE), ip("10.9.9.9")]);
+    assert_eq!(quality(&mut bench, &asked), Some((Quality::Forwarded, None)));
+    // A second address of this host, whose socket is not known.
+    bench.0.translate(asked.id, behind("10.9.9.9"));
+    assert_eq!(quality(&mut bench, &asked), None);
+    // A container's, whose socket is not known: not as long as its addresses are not, either.
+    let a = bench.process(7, 1, "a");
+    bench.0.see(Seen { netns: Netns(2), holder: Some(a), ..seen(11, udp_any(53), 100) });
+    bench.0.translate(asked.id, behind("172.17.0.2"));
+    assert_eq!(quality(&mut bench, &asked), None);
+    bench.0.place(Netns(2), vec![ip("172.17.0.2")]);
+    assert_eq!(quality(&mut bench, &asked), None);
+    bench.0.place(Netns(2), vec![ip("172.17.0.3")]);
+    assert_eq!(quality(&mut bench, &asked), Some((Quality::Forwarded, None)));
+    assert!(!Quality::Forwarded.is_certain(), "its socket may still turn up");
+}
+
+#[test]
+fn what_no_router_passes_on_is_not_forwarded() {
+    let mut bench = Bench::new();
+    for (from, to, stays) in [
+        ("::", "ff02::16", true),
+        ("fe80::1", "ff02::fb", true),
+        ("fe80::1", "fe80::2", true),
+        ("192.168.1.7", "224.0.0.251", true),
+        ("192.168.1.7", "239.255.255.250", true),
+        ("0.0.0.0", "255.255.255.255", true),
+        ("169.254.0.9", "192.168.1.7", true),
+        ("192.168.1.7", "192.0.2.1", false),
+        ("fd00::7", "2001:db8::1", false),
+    ] {
+        let mut asked = flow(proto::UDP, [5000, 5353], 0);
+        asked.roles = Roles::new(0, Evidence::Handshake, [false, false]);
+        asked.addresses = [ip(from), ip(to)];
+        let owner = bench.0.find(&asked, Nanos(100 * MS));
+        let want = stays.then_some(Quality::LinkLocal);
+        assert_eq!(owner.map(|owner| owner.quality), want, "{from} {to}");
+    }
+    // Who is bound to the port here takes it.
+    let resolver = bench.process(1, 1, "mdns");
+    bench.used(11, udp_any(5353), &resolver, 100);
+    let mut asked = flow(proto::UDP, [5353, 5353], 0);
+    asked.roles = Roles::new(0, Evidence::Handshake, [false, false]);
+    asked.addresses = [ip("192.168.1.7"), ip("224.0.0.251")];
+    assert!(bench.owner(&asked, 100).is_some_and(|(name, _)| name.contains("mdns")));
+}
+
+#[test]
 fn users_and_the_kernel_are_named_where_no_process_is() {
     let mut bench = Bench::new();
     bench.0.see(seen(11, tcp(5000, 443), 100));

@@ -284,7 +284,7 @@ pub const COLUMNS: &[Column] = &[
 /// Returns whose the connection is in at most `max` cells: the name is cut, never its pid.
 ///
 /// `name (pid)`; a trailing `?` where that is not certain; `[name]` where it is the kernel's short one.
-/// Without a process `? uid 1001`, `kernel`, `forwarded`, `?`, or `n/a` where nobody looks.
+/// Without a process `? uid 1001`, `kernel`, `forwarded`, `link-local`, `?`, or `n/a` where nobody looks.
 pub fn process(row: &Row, look: &Look, max: usize) -> Cow<'static, str> {
     if look.no_owners {
         return "n/a".into();
@@ -293,6 +293,9 @@ pub fn process(row: &Row, look: &Look, max: usize) -> Cow<'static, str> {
         let is_ours = row.roles.is_local(0) || row.roles.is_local(1);
         return if is_ours { "?".into() } else { "forwarded".into() };
     };
+    if let Some(nobody) = owner.quality.nobody() {
+        return nobody.into();
+    }
     if owner.is_kernel {
         return match text::escape(&owner.name) {
             name if name.is_empty() => "kernel".into(),

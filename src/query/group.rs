@@ -7,7 +7,7 @@ use crate::{
         ids::FlowId,
         time::{Nanos, Stamp},
     },
-    process::owner::Owner,
+    process::owner::{Owner, Quality},
     query::rest::Rest,
     snapshot::{
         flow_view::FlowView,
@@ -71,8 +71,10 @@ pub enum GroupName {
     Process(Box<str>),
     /// The kernel itself.
     Kernel,
-    /// Flows that neither end of is ours.
+    /// Flows that neither end of is ours, or that are translated for another host.
     Forwarded,
+    /// Flows of other hosts that no router passes on.
+    LinkLocal,
     /// Flows whose owner is not known.
     Unknown,
     /// Flows whose owners nobody looks for, as those of a file.
@@ -158,6 +160,8 @@ impl Group {
 pub fn process_of(flow: &FlowView, looked: bool) -> GroupName {
     match flow.owner {
         Some(Owner { is_kernel: true, .. }) => GroupName::Kernel,
+        Some(Owner { quality: Quality::Forwarded, .. }) => GroupName::Forwarded,
+        Some(Owner { quality: Quality::LinkLocal, .. }) => GroupName::LinkLocal,
         Some(owner) if !owner.name.is_empty() => GroupName::Process(owner.name.clone()),
         _ if !looked => GroupName::NotLooked,
         _ if !flow.hot.roles.is_local(0) && !flow.hot.roles.is_local(1) => GroupName::Forwarded,

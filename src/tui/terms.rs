@@ -63,7 +63,8 @@ pub fn of_group(name: &GroupName) -> Option<String> {
         GroupName::Host(address) => format!("dst:={address}"),
         GroupName::Process(name) => is("process", name),
         GroupName::Kernel => is("process", "kernel"),
-        GroupName::Forwarded => "dir:fwd".into(),
+        GroupName::Forwarded => "((dir:fwd !process:/./) or process:=forwarded)".into(),
+        GroupName::LinkLocal => is("process", "link-local"),
         GroupName::Unknown => "!process:/./ !dir:fwd".into(),
         GroupName::NotLooked => "!process:/./".into(),
     })
@@ -162,6 +163,7 @@ mod tests {
             GroupName::Process("Web \"Content\" (x)".into()),
             GroupName::Kernel,
             GroupName::Forwarded,
+            GroupName::LinkLocal,
             GroupName::Unknown,
             GroupName::NotLooked,
         ] {

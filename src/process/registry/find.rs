@@ -67,8 +67,11 @@ struct Found {
 impl Registry {
     /// Returns the owner of a flow whose first packet came at `first` on the monotonic clock.
     pub fn find(&mut self, asked: &Asked, first: Nanos) -> Option<Arc<Owner>> {
+        if asked.is_arp && asked.has_local_end() {
+            return Some(self.kernel(""));
+        }
         if asked.is_arp {
-            return asked.has_local_end().then(|| self.kernel(""));
+            return Some(self.nobody(Quality::LinkLocal));
         }
         if asked.is_inner {
             return None;
@@ -78,10 +81,11 @@ impl Registry {
             return self.find_ours(asked, subject, first).or_else(|| self.kernels_own(asked, subject));
         }
         // Forwarded, or of a container: sockets of other namespaces may have these ends.
-        [subject, 1 - subject].into_iter().find_map(|end| {
+        let found = [subject, 1 - subject].into_iter().find_map(|end| {
             let sought = Sought::new(asked, end, first, Where::Anywhere);
             self.find_end(&sought).map(|found| found.owner)
-        })
+        });
+        found.or_else(|| asked.stays_on_link().then(|| self.nobody(Quality::LinkLocal)))
     }
 
     fn find_ours(&mut self, asked: &Asked, end: usize, first: Nanos) -> Option<Arc<Owner>> {
@@ -96,7 +100,8 @@ impl Registry {
             return found.map(|f| f.owner);
         }
         // Perhaps it was translated on its way.
-        let behind = match self.translations.of(asked.id) {
+        let translated = self.translations.of(asked.id);
+        let behind = match translated {
             Some(tuple) => self.find_end(&Sought { tuple, where_to: Where::Behind, ..sought }),
             None => {
                 self.translations.ask(Question { flow: asked.id, tuple: sought.tuple });
@@ -107,7 +112,11 @@ impl Registry {
             (Some(behind), Some(found)) if behind.owner.quality == Quality::UserOnly => Some(found),
             (behind, found) => behind.or(found),
         };
-        better.map(|f| f.owner)
+        let is_passed_on = || translated.is_some_and(|tuple| self.is_elsewhere(tuple.local.0));
+        match better {
+            None if is_passed_on() => Some(self.nobody(Quality::Forwarded)),
+            better => better.map(|f| f.owner),
+        }
     }
 
     fn find_end(&mut self, sought: &Sought) -> Option<Found> {
@@ -249,6 +258,20 @@ impl Registry {
             proto::IGMP => Some(self.kernel("")),
             _ => None,
         }
+    }
+
+    /// Returns whether it is another host's address for all that is known here.
+    fn is_elsewhere(&self, address: IpAddr) -> bool {
+        let mut places = self.places.values();
+        !self.own_addresses.is_empty()
+            && !address.is_loopback()
+            && !self.own_addresses.contains(&address)
+            && !places.any(|place| place.addresses.as_ref().is_none_or(|all| all.contains(&address)))
+    }
+
+    fn nobody(&mut self, quality: Quality) -> Arc<Owner> {
+        let make = || Arc::new(Owner { quality, ..Owner::default() });
+        Arc::clone(self.nobodies.entry(quality).or_insert_with(make))
     }
 
     fn kernel(&mut self, name: &'static str) -> Arc<Owner> {

@@ -111,7 +111,11 @@ pub fn any_text(
                 || facts(flow, &[Fact::DnsQuery, Fact::DnsCname, Fact::CertName, Fact::SocksTarget], holds)
                 || [0, 1].into_iter().any(|end| names(flow, end, holds))
         }
-        Field::Process => owner.is_some_and(|o| holds(o.name.as_bytes()) || o.is_kernel && holds(b"kernel")),
+        Field::Process => owner.is_some_and(|o| {
+            holds(o.name.as_bytes())
+                || o.is_kernel && holds(b"kernel")
+                || o.quality.nobody().is_some_and(|name| holds(name.as_bytes()))
+        }),
         Field::User => owner.is_some_and(|o| {
             o.user.as_ref().is_some_and(|user| holds(user.as_bytes()))
                 || o.uid.is_some_and(|uid| number(uid, text, holds))

@@ -183,8 +183,8 @@ pub fn draw(buf: &mut Buffer, areas: &Areas, app: &App) {
         let place = top + usize::from(line);
         let Some(line_of) = groups.at(place) else { continue };
         let area = Rect { y: areas.table.y + line, height: 1, ..areas.table };
-        use GroupName::{Forwarded, Gone, NotLooked, Unknown};
-        let unknown = matches!(line_of.name().group, Unknown | Forwarded | NotLooked | Gone);
+        use GroupName::{Forwarded, Gone, LinkLocal, NotLooked, Unknown};
+        let unknown = matches!(line_of.name().group, Unknown | Forwarded | LinkLocal | NotLooked | Gone);
         let style = app.setup.theme.style(if unknown { Role::Dim } else { Role::Plain });
         for (column, x, width) in &places {
             let cell = match line_of {

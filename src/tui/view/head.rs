@@ -246,6 +246,7 @@ pub fn group_name(name: &GroupName) -> String {
         GroupName::Gone => "(ended)".into(),
     }
 }
+        GroupName::LinkLocal => "link-local".into(),
 
 fn add_age(strip: &mut Strip, app: &App, view: &View) {
     if let Some(frozen) = app.frozen_for() {

@@ -50,7 +50,7 @@ use self::{
     survey::{Holders, Survey},
     why::Facts,
 };
-use super::clock;
+use super::{clock, interfaces};
 use crate::{
     base::{ids::FlowId, time::Nanos},
     platform::OwnerMethod,
@@ -385,18 +385,18 @@ impl Shared {
             if state.sees_pids || state.bpf.is_none() { state.registry.namespaces(all) } else { Vec::new() }
         };
         match all {
-            true => tools.placed = Some(Instant::now()),
+            true => {
+                tools.placed = Some(Instant::now());
+                let own = interfaces::addresses();
+                self.lock().registry.place_own(own);
+            }
             false => asked.truncate(MOST_PLACES),
         }
+        let mut drained = Instant::now();
         for (netns, pid) in asked {
             let is_there = tools.proc.netns(pid) == Some(netns.0);
             let addresses = if is_there { places::addresses(&tools.proc, pid) } else { Vec::new() };
             self.lock().registry.place(netns, addresses);
-        let mut drained = Instant::now();
-        }
-    }
-}
-
             self.drain_if_due(&mut drained);
         }
     }
@@ -406,6 +406,10 @@ impl Shared {
         if drained.elapsed() >= DRAIN {
             self.lock().drain();
             *drained = Instant::now();
+        }
+    }
+}
+
 impl State {
     fn drain(&mut self) {
         self.offset = clock::wall().saturating_sub(clock::monotonic());
