@@ -8,6 +8,19 @@ fn before_the_first_epoch_the_screen_says_so() {
 }
 
 #[test]
+fn what_has_just_started_is_not_called_silent() {
+    let mut snapshot = live(&[]);
+    snapshot.totals = Default::default();
+    snapshot.accounts = Default::default();
+    snapshot.now = Nanos::from_millis(999);
+    let text = Stage::new(100, 24).epoch(&snapshot).text();
+    assert!(text.contains("Top  starting…") && text.contains(" Starting…"), "{text}");
+    snapshot.now = Nanos::from_secs(1);
+    let text = Stage::new(100, 24).epoch(&snapshot).text();
+    assert!(text.contains("Top  nothing moves") && text.contains("Nothing heard yet"), "{text}");
+}
+
+#[test]
 fn silence_names_the_interfaces_and_their_state() {
     let mut snapshot = live(&[]);
     snapshot.now = Nanos::from_secs(12);

@@ -3,15 +3,20 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
+    base::time::Nanos,
     capture::source::InterfaceState,
     query::{format, text, window::View},
     tui::{app::App, theme::Role},
 };
 
+/// From then on it is silence.
+const SILENCE: Nanos = Nanos::from_secs(1);
+
 /// Draws the words into the middle of the table.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
     let lines = match &app.view {
-        None => vec!["Waiting for the first packets to be counted".to_owned()],
+        None if app.is_file() => vec!["Waiting for the first packets to be counted".to_owned()],
+        None => vec![starting(app).to_owned()],
         Some(view) => words(app, view),
     };
     let y = area.y + area.height.saturating_sub(lines.len() as u16) / 3;
@@ -55,7 +60,20 @@ fn words(app: &App, view: &View) -> Vec<String> {
     }
 }
 
+/// Returns whether nothing can have been heard yet: the first cuts come before the kernel hands out frames.
+pub fn is_starting(app: &App, view: &View) -> bool {
+    !app.is_file() && view.seen == 0 && view.now < SILENCE
+}
+
+/// Returns what is said then.
+pub fn starting(app: &App) -> &'static str {
+    if app.setup.signs.ellipsis == '…' { "Starting…" } else { "Starting..." }
+}
+
 fn nothing_heard(app: &App, view: &View) -> Vec<String> {
+    if is_starting(app, view) {
+        return vec![starting(app).to_owned()];
+    }
     let mut lines = vec![format!("Nothing heard yet for {}", format::whole_span(view.now))];
     for interface in view.sources.iter().flat_map(|s| &s.interfaces) {
         let state = match interface.state {

@@ -2,6 +2,7 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Modifier};
 
+use super::empty;
 use crate::query::group::GroupName;
 use crate::{
     base::counters::DropReason,
@@ -208,7 +209,11 @@ fn top(app: &App, view: &View, width: u16) -> Strip {
     let by_host = matches!(view.top.first(), Some(share) if matches!(share.name, GroupName::Host(_)));
     strip.left(9, [app.run(Role::Dim, if by_host { "Top hosts" } else { "Top" })]);
     if view.top.is_empty() {
-        let words = if all > 0.0 { "4 Hosts tells who" } else { "nothing moves" };
+        let words = match all > 0.0 {
+            true => "4 Hosts tells who".to_owned(),
+            false if empty::is_starting(app, view) => empty::starting(app).to_lowercase(),
+            false => "nothing moves".to_owned(),
+        };
         strip.left(8, [app.run(Role::Dim, words)]);
     }
     for (n, share) in view.top.iter().enumerate() {
@@ -241,12 +246,12 @@ pub fn group_name(name: &GroupName) -> String {
         GroupName::Process(name) => text::escape(name).into_owned(),
         GroupName::Kernel => "kernel".into(),
         GroupName::Forwarded => "forwarded".into(),
+        GroupName::LinkLocal => "link-local".into(),
         GroupName::Unknown => "(unknown)".into(),
         GroupName::NotLooked => "n/a".into(),
         GroupName::Gone => "(ended)".into(),
     }
 }
-        GroupName::LinkLocal => "link-local".into(),
 
 fn add_age(strip: &mut Strip, app: &App, view: &View) {
     if let Some(frozen) = app.frozen_for() {
