@@ -66,6 +66,8 @@ use crate::{
 
 /// How often the ring is drained at least.
 const DRAIN: Duration = Duration::from_millis(10);
+/// How often the kernel is asked what was lost: a dozen calls.
+const LOST: Duration = Duration::from_millis(100);
 /// Pauses between passes are at least this, and so many times what the last one took: by the clock where
 /// events tell the rest, in this thread's own work where passes are all there is.
 const PASS_PAUSE: Duration = Duration::from_millis(100);
@@ -119,6 +121,7 @@ pub fn open(method: OwnerMethod) -> Box<dyn Owners> {
             refused: None,
             pass_wanted: false,
             stopping: false,
+            asked_lost: Instant::now(),
             offset: 0,
             tick: clock::tick(),
         }),
@@ -236,6 +239,8 @@ struct State {
     refused: Option<why::Why>,
     pass_wanted: bool,
     stopping: bool,
+    /// When it was last asked what was lost.
+    asked_lost: Instant,
     /// Wall clock minus monotonic clock.
     offset: u64,
     /// The kernel's tick, in ns.
@@ -414,11 +419,14 @@ impl State {
     fn drain(&mut self) {
         self.offset = clock::wall().saturating_sub(clock::monotonic());
         let Some(bpf) = &mut self.bpf else { return };
-        let lost = bpf.lost();
         let events = bpf.drain();
-        if lost > self.status.events_lost {
-            self.status.events_lost = lost;
-            self.pass_wanted = true;
+        if self.asked_lost.elapsed() >= LOST {
+            self.asked_lost = Instant::now();
+            let lost = bpf.lost();
+            if lost > self.status.events_lost {
+                self.status.events_lost = lost;
+                self.pass_wanted = true;
+            }
         }
         for event in events {
             self.take_in(event, None);
