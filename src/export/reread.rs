@@ -74,8 +74,10 @@ pub fn minute<S: Source>(
     stop: &AtomicBool,
 ) -> Option<History> {
     const SECOND: u64 = 1_000_000_000;
-    let last = until.since(start).0 / SECOND;
-    let first = last.saturating_sub(SECONDS);
+    let second = |at: Stamp| at.since(start).0 / SECOND;
+    let last = second(until);
+    // What was before it began is a gap, not silence.
+    let first = last.saturating_sub(SECONDS).max(second(record.facts.first)).min(last);
     let mut seconds = vec![[0.0; 3]; (last - first + 1) as usize];
     let local = record.hot.roles.subject();
     let mut connection = Reread::new(parser, record, true);
@@ -88,8 +90,8 @@ pub fn minute<S: Source>(
                 return;
             }
             let Some(frame) = connection.find(bytes, meta) else { return };
-            let second = meta.wall.since(start).0 / SECOND;
-            let Some(sums) = second.checked_sub(first).and_then(|n| seconds.get_mut(n as usize)) else {
+            let Some(sums) = second(meta.wall).checked_sub(first).and_then(|n| seconds.get_mut(n as usize))
+            else {
                 return;
             };
             sums[usize::from(frame.from() == local)] += f64::from(frame.wire_len);
@@ -151,12 +153,14 @@ mod tests {
         let mut record = sample::record([([10, 0, 0, 1].into(), 1000), ([10, 0, 0, 2].into(), 53)], 17);
         (record.facts.first, record.hot.last) = (start, Stamp(start.0 + 99_900_000_000));
         record.hot.roles = Roles::new(0, Evidence::Handshake, [true, false]);
-        let read = |until: u64, stop: bool| {
+        let read_of = |record, until: u64, stop: bool| {
             let source = MemorySource::new(Arc::clone(&frames));
             let parser = Parser::new(ParseConfig::default(), Seed::new(1));
             let until = Stamp(start.0 + until * 1_000_000);
             minute(source, parser, record, [start, until], &AtomicBool::new(stop))
         };
+        let whole = record;
+        let read = |until, stop| read_of(whole, until, stop);
         let trace = read(99_950, false).unwrap();
         let (down, up) = (trace.parts(0, 60), trace.parts(1, 60));
         assert_eq!(down, vec![Some(442.0); 60]);
@@ -167,5 +171,10 @@ mod tests {
         assert_eq!(trace.parts(0, 60).iter().flatten().count(), 11);
         assert_eq!((trace.now(0), trace.now(1)), (0.0, 142.0));
         assert!(read(99_950, true).is_none());
+        // Before its first frame there is nothing.
+        record.facts.first = Stamp(start.0 + 90_000_000_000);
+        let trace = read_of(record, 99_950, false).unwrap();
+        assert_eq!(trace.parts(0, 60).iter().flatten().count(), 10);
+        assert_eq!(trace.mean_and_peak(0, SECONDS), (442.0, 442.0));
     }
 }
