@@ -36,13 +36,16 @@ use rustnet::{
         log::{self, Log},
         manual,
         plan::{Feed, Plan},
+        terminal,
     },
     export::{
         self, Origin,
         journal::Journal,
         json::Json,
         jsonl::Jsonl,
+        links::LinkNotes,
         pcapng::{self, Wanted},
+        reread,
         selection::Selection,
     },
     flow::{locals::Locals, services::service_name},
@@ -66,11 +69,10 @@ use rustnet::{
         tap::Tap,
     },
     tui::{
-        self, Record, Running, ScreenOptions,
+        self, Record, Retrace, Running, ScreenOptions,
         app::{Again, SelfUsage, Setup},
-        clipboard::Wrapper,
         terms,
-        theme::{Depth, Theme, ThemeName},
+        theme::Theme,
         threads::Files,
     },
 };
@@ -199,34 +201,9 @@ fn exists(input: Input) -> Result<(), Failure> {
 /// Prints what works here.
 fn checked() -> Result<ExitCode, Failure> {
     let mut all = platform::checks();
-    all.extend(terminal_checks());
+    all.extend(terminal::checks());
     print(check::Table(&all))?;
     Ok(ExitCode::from(u8::from(all.iter().any(Check::is_degraded))))
-}
-
-/// Returns what can be said of the terminal.
-fn terminal_checks() -> [Check; 2] {
-    let term = std::env::var("TERM").unwrap_or_default();
-    let shown = term.escape_debug().to_string();
-    let is_there = io::stdout().is_terminal() || io::stdin().is_terminal() || io::stderr().is_terminal();
-    let terminal = match term.as_str() {
-        _ if !is_there => Check::degraded("terminal", "there is none", "--headless runs without one"),
-        "" | "dumb" => Check::degraded("terminal", "TERM is unset or dumb", "export TERM=xterm-256color"),
-        _ if !is_unicode() => {
-            let reason = format!("{shown}; the locale is not UTF-8: signs are ASCII");
-            Check::degraded("terminal", reason, "export LANG=C.UTF-8")
-        }
-        _ => Check::works("terminal", shown),
-    };
-    let clipboard = match (wrapper(), is_there && !matches!(term.as_str(), "" | "dumb")) {
-        (_, false) => Check::degraded("clipboard", "no terminal takes OSC 52", "see terminal"),
-        (Wrapper::None, true) => Check::works("clipboard", "OSC 52"),
-        (Wrapper::Tmux, true) => {
-            Check::works("clipboard", "OSC 52 through tmux (needs: set -g allow-passthrough on)")
-        }
-        (Wrapper::Screen, true) => Check::works("clipboard", "OSC 52 through screen"),
-    };
-    [terminal, clipboard]
 }
 
 /// Returns the interfaces that would be watched, as far as they have names.
@@ -281,7 +258,12 @@ fn watch_file(
         let source = input::open(&name, span).map_err(|error| error.to_string())?;
         write_frames(source, parser, row, true, to, stop)
     });
-    let run = Run { cli, file, started, deadline, stop, record, owners: None };
+    let (again, parser) = (path.to_owned(), cli.parse_config());
+    let retrace: Retrace = Arc::new(move |row, span_of_file, stop| {
+        let source = input::open(&again, span).ok()?;
+        reread::minute(source, Parser::new(parser, Seed::new(random())), row.to_record(), span_of_file, stop)
+    });
+    let run = Run { cli, file, started, deadline, stop, record, retrace: Some(retrace), owners: None };
     if cli.headless {
         let never = |_: &Again| Err("there is no screen".to_owned());
         return watch(run, plan, vec![source], locals, &origin, setup, never);
@@ -345,6 +327,8 @@ fn watch_live(
     };
     // Before the capture: it takes some 100 ms, and frames wait in a ring that holds 250 ms of a quiet link's.
     let owners = owners(cli);
+    // Before the first frame can come, so that no connection begins earlier.
+    let start = Stamp((platform::host(Vec::new()).wall)());
     let live = platform::live::open(&config, plan.rx).map_err(anyhow::Error::from)?;
     // libpcap and AF_XDP capture with one thread.
     let single = Plan::new(&plan.cores, Feed::Single);
@@ -358,7 +342,6 @@ fn watch_live(
     }
     tracing::info!("watches {}", interfaces.join(", ").escape_debug());
     let locals = own_and_given(&cli.local);
-    let start = Stamp((platform::host(Vec::new()).wall)());
     let origin = Origin::Live { interfaces, start };
     let setup = Setup { promiscuous, notes: live.notes, reason: live.reason, ..setup(cli, file) };
     let reopen = |again: &Again| match again {
@@ -376,8 +359,8 @@ fn watch_live(
     };
     // From when frames are taken: a busy machine may need seconds until then.
     let deadline = cli.stop_after().map(|span| Instant::now() + span);
-    let run =
-        Run { cli, file, started, deadline, stop: stop_flag_of(cli)?, record: live_record(cli), owners };
+    let (stop, record) = (stop_flag_of(cli)?, live_record(cli));
+    let run = Run { cli, file, started, deadline, stop, record, retrace: None, owners };
     watch(run, plan, live.sources, locals, &origin, setup, reopen)
 }
 
@@ -430,6 +413,8 @@ struct Run<'a> {
     stop: Option<Arc<AtomicBool>>,
     /// Writes the frames of rows of a screen.
     record: Record,
+    /// Finds out what rows of a file moved.
+    retrace: Option<Retrace>,
     /// Knows whose sockets are whose, of live traffic.
     owners: Option<Box<dyn Owners>>,
 }
@@ -444,7 +429,7 @@ fn watch<S: Source + 'static>(
     setup: Setup,
     reopen: impl FnMut(&Again) -> Result<Reopened<S>, String>,
 ) -> Result<(), Failure> {
-    let Run { cli, file, started, deadline, stop, record, owners } = run;
+    let Run { cli, file, started, deadline, stop, record, retrace, owners } = run;
     let mut host = platform::host(plan.cores.clone());
     if cli.realtime {
         platform::use_realtime(&mut host);
@@ -462,7 +447,7 @@ fn watch<S: Source + 'static>(
     }
     let Some(stop) = stop else {
         let parts = ScreenParts { cli, file, started, config, origin };
-        return show(parts, sources, owners, setup, reopen, record);
+        return show(parts, sources, owners, setup, reopen, (record, retrace));
     };
     let journal = journal(cli);
     // What comes at its own pace is written at its own pace.
@@ -483,7 +468,9 @@ fn watch<S: Source + 'static>(
             Box::new(document.with_watches(file.watches.clone()))
         }
     };
-    let taps = [Some(tap), journal].into_iter().flatten().collect();
+    let is_live = matches!(cli.input(), Input::Live(_));
+    let notes = is_live.then(|| Box::new(LinkNotes::new(io::stderr())) as Box<dyn Tap>);
+    let taps = [Some(tap), notes, journal].into_iter().flatten().collect();
     let engine = Engine::launch_with_owners(config, sources, taps, owners);
     let mut engine = engine.map_err(anyhow::Error::from)?;
     follow_addresses(cli, &mut engine);
@@ -570,7 +557,7 @@ fn show<S: Source + 'static>(
     first_owners: Option<Box<dyn Owners>>,
     setup: Setup,
     mut reopen: impl FnMut(&Again) -> Result<Reopened<S>, String>,
-    record: Record,
+    (record, retrace): (Record, Option<Retrace>),
 ) -> Result<(), Failure> {
     let (cli, file, started) = (parts.cli, parts.file, parts.started);
     let (engine, ended) = parts.launch(sources, first_owners).map_err(anyhow::Error::from)?;
@@ -612,7 +599,7 @@ fn show<S: Source + 'static>(
         usage: Box::new(own_usage()),
         started,
         again: Box::new(again),
-        background: asks_for_background(cli, file).then_some(platform::terminal_background),
+        background: terminal::asks_for_background(cli, file).then_some(platform::terminal_background),
         files: Files { json: export::line, csv: export::csv::line, create: platform::private_file },
         refresh: Box::new(move |ms| {
             pace.set(Some(ms));
@@ -622,25 +609,16 @@ fn show<S: Source + 'static>(
         keep_columns: Box::new(config::file::keep_columns),
         log: Box::new(|line| tracing::warn!("{line}")),
         record,
+        retrace,
         give_way: platform::give_way,
         come_first: platform::come_first,
-        wrapper: wrapper(),
+        wrapper: terminal::wrapper(),
     };
     let shown = tui::run(running, options).context("screen");
     let Some(engine) = engine.borrow_mut().take() else { return Ok(shown?) };
     engine.stop();
     let ended = engine.join().map_err(anyhow::Error::from);
     Ok(shown.and(ended)?)
-}
-
-/// Returns whether the terminal is asked for its background: the theme follows it, unless one is named.
-fn asks_for_background(cli: &Cli, file: &FileConfig) -> bool {
-    let answers = std::env::var("TERM").is_ok_and(|term| !matches!(&*term, "dumb" | "linux"));
-    cli.theme.is_none()
-        && file.theme.is_none()
-        && answers
-        && io::stdin().is_terminal()
-        && depth() != Depth::None
 }
 
 /// Returns the addresses of this host and those that the user says are ours.
@@ -724,51 +702,17 @@ fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-/// Returns what lies between the program and the terminal.
-fn wrapper() -> Wrapper {
-    match (std::env::var_os("TMUX"), std::env::var("TERM")) {
-        (Some(tmux), _) if !tmux.is_empty() => Wrapper::Tmux,
-        (_, Ok(term)) if term.starts_with("screen") => Wrapper::Screen,
-        _ => Wrapper::None,
-    }
-}
-
-/// Returns how many colours the terminal has.
-fn depth() -> Depth {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if set("NO_COLOR") || !std::env::var("TERM").is_ok_and(|term| term != "dumb") {
-        return Depth::None;
-    }
-    match std::env::var("COLORTERM") {
-        Ok(depth) if depth == "truecolor" || depth == "24bit" => Depth::True,
-        _ => Depth::Sixteen,
-    }
-}
-
-/// Returns the theme for the background that the terminal tells of (`COLORFGBG`), if it does.
-fn theme_of_terminal() -> ThemeName {
-    let background = std::env::var("COLORFGBG").ok();
-    match background.as_deref().and_then(|b| b.rsplit(';').next()) {
-        Some("7" | "15") => ThemeName::Light,
-        _ => ThemeName::Dark,
-    }
-}
-
-/// Returns whether the locale has more than ASCII.
-fn is_unicode() -> bool {
-    ["LC_ALL", "LC_CTYPE", "LANG"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-        .is_some_and(|locale| {
-            let locale = locale.to_ascii_lowercase();
-            locale.contains("utf-8") || locale.contains("utf8")
-        })
-}
-
 fn setup(cli: &Cli, file: &FileConfig) -> Setup {
     Setup {
-        signs: if file.ascii.map_or(is_unicode(), |ascii| !ascii) { Signs::UNICODE } else { Signs::ASCII },
-        theme: Theme { name: cli.theme.or(file.theme).unwrap_or_else(theme_of_terminal), depth: depth() },
+        signs: if file.ascii.map_or(terminal::is_unicode(), |ascii| !ascii) {
+            Signs::UNICODE
+        } else {
+            Signs::ASCII
+        },
+        theme: Theme {
+            name: cli.theme.or(file.theme).unwrap_or_else(terminal::theme),
+            depth: terminal::depth(),
+        },
         services: Some(service_name),
         localhost: if cli.shows_localhost() { Localhost::Show } else { Localhost::Hide },
         utc_offset: platform::utc_offset,

@@ -161,3 +161,24 @@ fn a_stop_while_a_source_stalls_ends_when_it_comes_back() {
         assert_eq!(last.accounts.taken.frames, frames.len() as u64, "fused {fused}");
     }
 }
+
+#[test]
+fn after_a_long_stall_a_stop_takes_all_that_is_left() {
+    let frames = Arc::new(Traffic::new(FLOWS, 5000, 7).frames());
+    // Longer than the drain after a stop may take, which begins when the source is back.
+    let long = Nanos::from_millis(2_200);
+    for fused in [false, true] {
+        let gate = Arc::new(AtomicBool::new(false));
+        let config = EngineConfig { fused, ring: 1 << 16, cut_interval: Nanos::from_millis(10), ..config() };
+        let run = engine::run_with(config, sources(&frames, 2, 500, &gate), |engine| {
+            let mut since = None;
+            read_until(engine, |snapshot| {
+                let is_stalled = !stalled(snapshot).is_empty();
+                is_stalled && snapshot.now.since(*since.get_or_insert(snapshot.now)) >= long
+            });
+            engine.stop();
+            gate.store(true, Ordering::Release);
+        });
+        assert_eq!(run.last().accounts.taken.frames, frames.len() as u64, "fused {fused}");
+    }
+}

@@ -8,3 +8,4 @@ pub mod log;
 pub mod manual;
 pub mod parse;
 pub mod plan;
+pub mod terminal;

@@ -1,7 +1,8 @@
-//! Watches without a screen: what begins and ceases to fire becomes a line of the export and of the log.
+//! Events without a screen: a watch that begins or ceases to fire, an interface that goes or comes back. Each
+//! becomes a line of the export; those of watches also one of the log, where the journal tells of interfaces.
 
 use crate::{
-    export::text,
+    export::{links::Links, text},
     query::{
         filter::eval::Surroundings,
         text::escape,
@@ -10,9 +11,10 @@ use crate::{
     snapshot::view::Snapshot,
 };
 
-/// Looks at watches once an epoch.
+/// Looks at watches and interfaces once an epoch.
 #[derive(Default)]
 pub struct Alarms {
+    links: Links,
     watches: Vec<Watch>,
     watcher: Watcher,
     firing: Vec<Option<Firing>>,
@@ -22,11 +24,17 @@ impl Alarms {
     /// Returns what looks at these.
     pub fn new(watches: Vec<Watch>) -> Self {
         let firing = vec![None; watches.len()];
-        Self { watches, watcher: Watcher::default(), firing }
+        Self { watches, firing, ..Self::default() }
     }
 
-    /// Calls `each` with a JSON object for every watch that has begun or ceased to fire, and tells the log.
+    /// Calls `each` with a JSON object for every interface that has gone or come back, and for every watch that
+    /// has begun or ceased to fire, and tells the log of watches.
     pub fn look(&mut self, snapshot: &Snapshot, around: &Surroundings, mut each: impl FnMut(&[u8])) {
+        self.links.look(snapshot, |change| {
+            if change.is_news() {
+                each(&change.object(snapshot));
+            }
+        });
         if self.watches.is_empty() {
             return;
         }

@@ -3,11 +3,12 @@
 //! Compares each epoch with the one before, chunk by chunk, so that only what changed is looked at. In
 //! a second at most [`MOST_LINES`] lines are about connections; one line tells how many more there were.
 
-use std::{collections::HashMap, io};
+use std::io;
 
 use crate::{
     base::{counters::DropReason, time::Nanos},
     capture::source::InterfaceState,
+    export::links::Links,
     flow::state::{EndReason, FlowState},
     query::{application, column, text},
     snapshot::{
@@ -31,7 +32,7 @@ pub struct Journal {
     lines: u64,
     left_out: u64,
     statistics_due: Nanos,
-    interfaces: HashMap<String, InterfaceState>,
+    links: Links,
     lost: u64,
     owners: Option<String>,
 }
@@ -134,25 +135,13 @@ impl Journal {
     }
 
     fn tell_changes(&mut self, snapshot: &Snapshot) {
-        for source in &snapshot.sources {
-            for interface in &source.interfaces {
-                let name = text::escape(&interface.name);
-                let known = self.interfaces.insert(interface.name.clone(), interface.state);
-                match (known, interface.state) {
-                    (None, InterfaceState::Up) => tracing::info!("interface {name} by {}", source.method),
-                    (Some(InterfaceState::Up) | None, InterfaceState::Down(_)) => {
-                        tracing::warn!("interface {name} is down");
-                    }
-                    (Some(InterfaceState::Up) | None, InterfaceState::Gone(_)) => {
-                        tracing::warn!("interface {name} is gone");
-                    }
-                    (Some(InterfaceState::Down(_) | InterfaceState::Gone(_)), InterfaceState::Up) => {
-                        tracing::info!("interface {name} is up again");
-                    }
-                    _ => {}
-                }
+        self.links.look(snapshot, |change| match change.state {
+            InterfaceState::Up if change.is_new => {
+                tracing::info!("interface {} by {}", text::escape(change.name), change.method);
             }
-        }
+            InterfaceState::Up => tracing::info!("{}", change.sentence()),
+            _ => tracing::warn!("{}", change.sentence()),
+        });
         let owners = &snapshot.owner_method;
         let told = match &owners.reason {
             Some(reason) => format!("{}: {reason}", owners.method),

@@ -5,6 +5,7 @@
 //! {"type":"flow","proto":"TCP","src":...}     in the order of `Tap::ended`
 //! {"type":"update","proto":"TCP",...}         `--interval`: open flows that have changed
 //! {"type":"event","event":"watch",...}        a watch begins or ceases to fire
+//! {"type":"event","event":"interface",...}    an interface goes or comes back
 //! {"type":"summary","packets":...}
 //! ```
 
@@ -106,7 +107,7 @@ impl<W: Write + Send> Jsonl<W> {
         self
     }
 
-    /// Adds a line when one of these begins and when it ceases to fire.
+    /// Adds a line when one of these begins and when it ceases to fire, beside those of interfaces.
     pub fn with_watches(mut self, watches: Vec<Watch>) -> Self {
         self.alarms = Alarms::new(watches);
         self

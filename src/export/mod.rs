@@ -8,7 +8,9 @@ pub mod csv;
 pub mod journal;
 pub mod json;
 pub mod jsonl;
+pub mod links;
 pub mod pcapng;
+pub mod reread;
 pub mod selection;
 
 mod alarms;

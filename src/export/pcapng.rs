@@ -1,8 +1,6 @@
 //! The frames of one connection as a pcapng file (draft-ietf-opsawg-pcapng), with owner and name as comments.
 //!
-//! Frames come from a source of their own, read in a thread of its own: the packet path is not
-//! concerned. Each is read as the pipeline reads it, so that fragments and tunnels belong where the screen
-//! has them.
+//! Frames come from a source of their own ([`reread`](crate::export::reread)), read in a thread of its own.
 
 use std::{
     io::{self, Write},
@@ -10,21 +8,15 @@ use std::{
 };
 
 use crate::{
-    base::time::Nanos,
     capture::source::{Progress, Source, SourceStatus},
+    export::reread::{BURST, Reread, WAIT},
     flow::entry::FlowRecord,
     packet::{
-        descriptor::Descriptor,
-        key::WideKey,
         link::LinkType,
-        parse::{FrameMeta, Parser, Verdict},
+        parse::{FrameMeta, Parser},
     },
 };
 
-/// Frames taken at once.
-const BURST: usize = 64;
-/// How soon a stop is noticed.
-const WAIT: Nanos = Nanos::from_millis(50);
 /// Bytes after which writing ends.
 const MOST_BYTES: u64 = 4 << 30;
 
@@ -55,18 +47,19 @@ pub struct Written {
 /// When `out` cannot be written to.
 pub fn copy<S: Source>(
     mut source: S,
-    mut parser: Parser,
+    parser: Parser,
     wanted: &Wanted,
     out: impl Write,
     stop: &AtomicBool,
 ) -> io::Result<Written> {
     let mut file = File { out, links: Vec::new(), bytes: 0 };
     file.section(&wanted.comment)?;
+    let mut connection = Reread::new(parser, wanted.record, wanted.between);
     let mut done = Written::default();
     let mut failed = None;
     while failed.is_none() && !stop.load(Ordering::Relaxed) && !done.full {
         let progress = source.burst(BURST, |bytes, meta| {
-            if failed.is_none() && is_wanted(&mut parser, wanted, bytes, meta) {
+            if failed.is_none() && connection.find(bytes, meta).is_some() {
                 let comment = (done.frames == 0).then_some(&*wanted.comment);
                 failed = file.frame(bytes, meta, comment).err();
                 done.frames += u64::from(failed.is_none());
@@ -84,30 +77,6 @@ pub fn copy<S: Source>(
     done.lost = status.kernel_drops;
     file.out.flush()?;
     failed.map_or(Ok(done), Err)
-}
-
-fn is_wanted(parser: &mut Parser, wanted: &Wanted, bytes: &[u8], meta: &FrameMeta) -> bool {
-    // The sender's copy on a loopback comes a second time.
-    if meta.loopback && meta.outgoing {
-        return false;
-    }
-    let record = &wanted.record;
-    if wanted.between && !(record.facts.first..=record.hot.last).contains(&meta.wall) {
-        return false;
-    }
-    let (mut frame, mut wide) = (Descriptor::default(), WideKey::default());
-    if parser.parse(bytes, meta, &mut frame, &mut wide) != Verdict::Flow {
-        return false;
-    }
-    let (a, b) = (&frame.key, &record.hot.key);
-    let same = a.kind == b.kind && a.proto == b.proto && a.ports == b.ports;
-    same && if a.is_wide() { names(&wide) == names(&record.wide) } else { a.ends == b.ends }
-}
-
-/// What a wide key says without the engine's secret and its numbers of interfaces.
-fn names(wide: &WideKey) -> ([[u8; 16]; 2], (u32, u8, u8, u16)) {
-    let e = &wide.extension;
-    (wide.ends, (e.tunnel_id, e.tunnel, e.depth, e.vlan))
 }
 
 /// A file in the making. Every block is 32-bit aligned and has its length at both ends.
@@ -196,6 +165,7 @@ mod tests {
     use std::{collections::HashMap, sync::Arc};
 
     use super::*;
+    use crate::packet::{descriptor::Descriptor, key::WideKey, parse::Verdict};
 
     #[test]
     fn k19_a_long_comment_is_cut_between_characters() {

@@ -331,9 +331,10 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             self.settle();
             if self.control.is_stopping() {
                 // Frames that the kernel already holds are taken: they were on the wire before.
+                // The time begins here: the source may have kept its thread for long before it came back.
                 let until = *drain_until.get_or_insert_with(|| {
                     self.source.stop();
-                    clock + DRAIN.0
+                    (self.monotonic)() + DRAIN.0
                 });
                 // A source that cannot say that it has ended is given a while of silence.
                 let silent = progress == Progress::Idle && clock + DRAIN.0 >= until + SILENCE.0;

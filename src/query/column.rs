@@ -272,8 +272,9 @@ pub const COLUMNS: &[Column] = &[
         header: "Process",
         short: "Process",
         shown_from: 40,
-        min: 7,
-        least: 7,
+        // Most names, or their beginnings; and a pid of seven digits with the sign of doubt.
+        min: 12,
+        least: 8,
         max: WIDE,
         share: 2,
         align: Align::Left,
@@ -309,8 +310,14 @@ pub fn process(row: &Row, look: &Look, max: usize) -> Cow<'static, str> {
     let name = if owner.name_is_comm { format!("[{name}]").into() } else { name };
     let doubt = if owner.quality.is_certain() { "" } else { "?" };
     let tail = format!(" ({pid}){doubt}");
-    let room = max.saturating_sub(tail.len());
-    format!("{}{tail}", text::clip(&name, room, look.signs.ellipsis)).into()
+    match max.checked_sub(tail.len()) {
+        Some(room) if room >= 2 || text::width(&name) <= room => {
+            format!("{}{tail}", text::clip(&name, room, look.signs.ellipsis)).into()
+        }
+        // Where a name has no room its process is told all the same.
+        _ if max >= tail.len() - 1 => tail.trim_start().to_owned().into(),
+        _ => format!("{pid}{doubt}").into(),
+    }
 }
 
 /// Returns the text of the `Pro` column: a name, or the protocol's number.
@@ -380,4 +387,52 @@ fn bandwidth(row: &Row, look: &Look) -> String {
 pub fn is_fading(row: &Row) -> bool {
     let (down, up) = row.down_up();
     row.silence.0 > 1_000_000_000 && (down >= 1.0 || up >= 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        process::owner::{Owner, Quality},
+        query::signs::Signs,
+        snapshot::sample,
+    };
+
+    #[test]
+    fn so11_a_name_is_cut_and_never_its_pid() {
+        let look = Look {
+            signs: Signs::UNICODE,
+            digits: Digits::Two,
+            services: None,
+            no_owners: false,
+            wall: Stamp(0),
+            bits: false,
+        };
+        let end = |n: u8| ([10, 0, 0, n].into(), 443);
+        let mut row = Row::from_record(&sample::record([end(1), end(2)], 6));
+        let mut cell = |name: &str, pid, certain: bool, max| {
+            let quality = if certain { Quality::default() } else { Quality::Listener };
+            let owner = Owner { name: name.into(), pid: Some(pid), quality, ..Owner::default() };
+            row.owner = Some(Arc::new(owner));
+            process(&row, &look, max).into_owned()
+        };
+        for (name, pid, certain, max, expected) in [
+            ("nginx", 1211, true, 20, "nginx (1211)"),
+            ("nginx", 1211, false, 13, "nginx (1211)?"),
+            ("nginx", 1211, true, 11, "ngi… (1211)"),
+            ("nginx", 1211, true, 9, "n… (1211)"),
+            ("nginx", 1211, true, 8, "(1211)"),
+            ("nginx", 1211, false, 8, "(1211)?"),
+            ("x", 1211, true, 8, "x (1211)"),
+            ("nginx", 31001, false, 8, "(31001)?"),
+            ("nginx", 4_194_304, true, 8, "4194304"),
+            ("nginx", 4_194_304, false, 8, "4194304?"),
+            ("網路", 1211, true, 10, "網… (1211)"),
+            ("網路", 1211, true, 9, "… (1211)"),
+        ] {
+            assert_eq!(cell(name, pid, certain, max), expected, "{name} {pid} in {max}");
+        }
+    }
 }

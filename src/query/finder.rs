@@ -16,10 +16,10 @@ use crate::{
         census::{Census, Spread},
         damping::Damper,
         filter::{eval::Surroundings, plan::Scratch},
-        group::{GroupRequest, GroupView, Members, Sums},
+        group::{GroupRequest, GroupView, Members, Rows, Sums},
         kept::{ended_spot, of_row},
         rest::Rest,
-        scan::{Question, Scan, Spot},
+        scan::{GivenUp, Question, Scan, Spot},
         select::{self, Entry, Target},
         shares::{Share, shares},
         sort::SortBy,
@@ -58,6 +58,15 @@ impl Finder {
     /// Answers a request. Costs a look at what has changed and one pass over the keys of all rows;
     /// another set or order of rows costs a look at all records. Holds the snapshot no longer.
     pub fn find(&mut self, live: &Snapshot, request: &Request) -> View {
+        loop {
+            if let Some(view) = self.find_unless(live, request, &|| false) {
+                return view;
+            }
+        }
+    }
+
+    /// As [`Finder::find`]; `None` if it was given up.
+    pub fn find_unless(&mut self, live: &Snapshot, request: &Request, over: GivenUp) -> Option<View> {
         self.freeze(live, request.frozen);
         if self.top.0 != live.epoch {
             self.top = (live.epoch, shares(live), Spread::sampled(live));
@@ -84,7 +93,10 @@ impl Finder {
             ended: request.ended.map(|from| (list, from)),
             around: &around,
         };
-        let mut view = self.answer(live, snapshot, list, request, &question);
+        let Some(mut view) = self.answer(live, snapshot, list, request, &question, over) else {
+            (self.frozen, self.around) = (frozen, around);
+            return None;
+        };
         view.frozen = frozen.as_ref().map(|(frozen, _)| FrozenAt {
             wall: frozen.wall,
             new: live.totals.opened.saturating_sub(frozen.totals.opened),
@@ -105,9 +117,8 @@ impl Finder {
         }
         view.firing.clone_from(&self.firing.2);
         view.watched = self.watched(&view.rows, &request.watches, &around);
-        self.frozen = frozen;
-        self.around = around;
-        view
+        (self.frozen, self.around) = (frozen, around);
+        Some(view)
     }
 
     /// Calls `each` with every row that the request shows, in its order.
@@ -152,8 +163,9 @@ impl Finder {
         list: &EndedList,
         request: &Request,
         question: &Question,
-    ) -> View {
-        let counts = self.scan.update(snapshot, question);
+        over: GivenUp,
+    ) -> Option<View> {
+        let counts = self.scan.update(snapshot, question, over)?;
         let first_ended = self.scan.ended_first();
         let wanted = match request.cursor {
             Cursor::On(id) if snapshot.find(id).is_none() => {
@@ -215,7 +227,7 @@ impl Finder {
             .collect();
         let mut selected = (places > 0).then_some(found.place.min(places.saturating_sub(1)));
         self.damp(&mut rows, found.first, &mut selected, request, snapshot.now);
-        View {
+        Some(View {
             epoch: live.epoch,
             cursor: request.cursor,
             now: live.now,
@@ -248,7 +260,7 @@ impl Finder {
             rows,
             selected,
             gone,
-        }
+        })
     }
 
     /// Keeps rows that are sorted by a rate in their places for a moment.
@@ -321,29 +333,25 @@ impl Finder {
         let mut sums = Sums::new(request.by, looked, snapshot.wall);
         let mut members = Members::new(request.by, looked, &request.open);
         let (mut rest, mut turn) = (Rest::default(), 0_u32);
-        let first_ended = self.scan.ended_first();
+        let rows = Rows { snapshot, ended: list, first_ended: self.scan.ended_first() };
         self.scan.each(|_, spot| {
             turn = turn.wrapping_add(1);
             if turn.is_multiple_of(256) {
                 rest.now_and_then();
             }
-            match spot {
-                Spot::Live(at) => {
-                    let flow = snapshot.flow(at);
-                    sums.add(&flow);
-                    members.add(Some(at), &flow);
-                }
+            let flow = match spot {
+                Spot::Live(at) => Some(snapshot.flow(at)),
                 // Rows that have ended are rows, where they are shown.
-                Spot::Ended(n) => {
-                    let Some(ended) = list.get(first_ended + u64::from(n)) else { return };
-                    sums.add(&ended.view());
-                    members.add(None, &ended.view());
-                }
-                Spot::Kept => {}
+                Spot::Ended(n) => rows.ended(n).map(EndedFlow::view),
+                Spot::Kept => None,
+            };
+            if let Some(flow) = flow {
+                sums.add(&flow);
+                members.add(spot, &flow);
             }
         });
         sums.add_gone(gone);
-        GroupView::of(&sums, members, snapshot, request)
+        GroupView::of(&sums, members, &rows, request)
     }
 }
 

@@ -348,7 +348,7 @@ fn ended_flows_are_rows_when_asked_for() {
     let id = FlowId::new(0, 30, 1030);
     let on = finder.find(&snapshot, &Request { cursor: Cursor::On(id), ..request.clone() });
     assert_eq!(on.rows[on.selected.unwrap()].id, id);
-    // They are part of the sums; of an open group they are counted only.
+    // They are part of the sums, and rows of an open group.
     let group = GroupRequest {
         by: GroupBy::Process,
         sort: GroupSort::Connections,
@@ -360,7 +360,9 @@ fn ended_flows_are_rows_when_asked_for() {
     };
     let sums = finder.find(&snapshot, &Request { group: Some(group), ..request.clone() }).groups.unwrap();
     assert_eq!(heads(&sums).map(|g| g.flows).sum::<usize>(), 150);
-    assert_eq!((sums.len, sums.lines.len()), (102, 102), "a group, 100 rows, and how many more there are");
+    assert_eq!((sums.len, sums.lines.len()), (151, 151), "a group and its rows");
+    let flows = sums.lines.iter().filter_map(|line| line.name().flow);
+    assert_eq!(flows.filter(|flow| flow.generation() >= 1000).count(), 50);
     // Those that were cleared away are gone.
     let view = finder.find(&snapshot, &Request { ended: Some(40), serial: 2, ..request });
     assert_eq!(view.len, 110);
@@ -535,5 +537,33 @@ fn no_rows_give_an_empty_window() {
     for cursor in [Cursor::First, Cursor::Last, Cursor::At(3), Cursor::On(FlowId::new(3, 9, 1))] {
         let view = Finder::default().find(&snapshot, &Request { cursor, ..Request::default() });
         assert_eq!((view.selected, view.places()), (None, 0));
+    }
+}
+
+#[test]
+fn a_question_that_is_given_up_leaves_nothing_wrong_behind() {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    let rows: Vec<_> = (0..200_000_u32)
+        .map(|n| {
+            let end = |address: u32, port| (std::net::Ipv4Addr::from(address).into(), port);
+            (sample::record([end(0x0a00_0001, 1000), end(0x0b00_0000 + n, (n % 7) as u16 + 1)], 6), [0.0; 2])
+        })
+        .collect();
+    let snapshot = sample::of_rows(&rows, Nanos::from_secs(1), Stamp(0));
+    let request = |sort, serial| Request { sort: Sort::by(sort), serial, around: 50, ..Request::default() };
+    let ids = |view: &View| view.rows.iter().map(|row| row.id).collect::<Vec<_>>();
+    let mut finder = Finder::default();
+    for (serial, steps) in [(1, 0), (2, 1), (3, 3), (4, 5), (5, usize::MAX)] {
+        let looks = AtomicUsize::new(0);
+        let over = || looks.fetch_add(1, Relaxed) >= steps;
+        let found = finder.find_unless(&snapshot, &request(SortBy::Remote, serial), &over);
+        assert_eq!(found.is_some(), steps == usize::MAX, "after {steps}");
+        // The same question again is answered in full, and so is another one.
+        let again = finder.find(&snapshot, &request(SortBy::Remote, serial));
+        let fresh = Finder::default().find(&snapshot, &request(SortBy::Remote, 1));
+        assert_eq!((again.len, ids(&again)), (rows.len(), ids(&fresh)));
+        if let Some(found) = found {
+            assert_eq!(ids(&found), ids(&fresh));
+        }
     }
 }

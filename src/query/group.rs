@@ -1,18 +1,28 @@
 //! Rows summed up by remote host or by process, for the tabs Hosts and Processes and for the head.
 
-use std::{cmp::Ordering, collections::HashMap, net::IpAddr};
+use std::{
+    cmp::Ordering,
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use crate::{
     base::{
         ids::FlowId,
         time::{Nanos, Stamp},
     },
+    dpi::fact::Fact,
     process::owner::{Owner, Quality},
-    query::rest::Rest,
+    query::{
+        rest::Rest,
+        scan::Spot,
+        texts::{Places, Seeded},
+    },
     snapshot::{
+        ended::{EndedFlow, EndedList},
         flow_view::FlowView,
         row::Row,
-        view::{RowRef, Snapshot},
+        view::Snapshot,
     },
 };
 
@@ -156,6 +166,20 @@ impl Group {
     }
 }
 
+/// Returns what the traffic calls the remote end, if that is a name.
+fn remote_name<'a>(flow: &FlowView<'a>) -> Option<&'a [u8]> {
+    let (app, remote) = (flow.app?, flow.remote());
+    let said = || app.first(Fact::Sni).or(app.first(Fact::HttpHost));
+    // Whoever calls names the end that is called.
+    let said = if flow.hot.roles.initiator() == remote { None } else { said() };
+    let is_name = |name: &&[u8]| {
+        let text = std::str::from_utf8(name).unwrap_or_default();
+        text.parse::<IpAddr>().is_err() && text.parse::<SocketAddr>().is_err()
+    };
+    // An answer's name belongs to its address, whoever opened the connection.
+    said.filter(is_name).or_else(|| app.names.of(remote).first().map(|known| &*known.name))
+}
+
 /// Returns whose flow it is; `looked` is whether anybody looks for owners.
 pub fn process_of(flow: &FlowView, looked: bool) -> GroupName {
     match flow.owner {
@@ -188,7 +212,7 @@ pub struct Members {
 }
 
 /// What a row is ordered by within its group, and where it stands.
-type Member = (f64, u64, RowRef);
+type Member = (f64, u64, Spot);
 
 impl Members {
     /// Returns the groups of these names, without any rows yet.
@@ -196,8 +220,8 @@ impl Members {
         Self { by, looked, open: open.iter().map(|name| (name.clone(), 0, Vec::new())).collect() }
     }
 
-    /// Adds a row if its group is open; one that has ended (`None`) is only counted.
-    pub fn add(&mut self, at: Option<RowRef>, flow: &FlowView) {
+    /// Adds a row if its group is open.
+    pub fn add(&mut self, at: Spot, flow: &FlowView) {
         if self.open.is_empty() {
             return;
         }
@@ -205,7 +229,7 @@ impl Members {
         let Some((_, count, rows)) = self.open.iter_mut().find(|(open, ..)| *open == name) else { return };
         let (down, up) = flow.down_up();
         *count += 1;
-        rows.extend(at.map(|at| (f64::from(down) + f64::from(up), flow.bytes(), at)));
+        rows.push((f64::from(down) + f64::from(up), flow.bytes(), at));
         if rows.len() >= 4 * MOST_MEMBERS {
             shorten(rows);
         }
@@ -240,22 +264,44 @@ pub struct Sums {
     /// Somebody looks for owners.
     looked: bool,
     wall: Stamp,
-    groups: HashMap<GroupName, Group>,
+    groups: Vec<Group>,
+    /// Their places among `groups`, by name.
+    by_name: HashMap<GroupName, usize, Seeded>,
+    /// The same by the place in memory of what is known of an owner: flows of one process mostly share that.
+    by_owner: HashMap<usize, usize, Places>,
 }
 
 impl Sums {
     /// Returns no groups, of rows as of `wall`.
     pub fn new(by: GroupBy, looked: bool, wall: Stamp) -> Self {
-        Self { by, looked, wall, groups: HashMap::new() }
+        let (by_name, by_owner) = Default::default();
+        Self { by, looked, wall, groups: Vec::new(), by_name, by_owner }
+    }
+
+    /// Returns the group of a row.
+    fn group_of(&mut self, flow: &FlowView) -> &mut Group {
+        let Self { by, looked, groups, by_name, by_owner, .. } = self;
+        let mut named = || {
+            let name = name_of(*by, flow, *looked);
+            *by_name.entry(name).or_insert_with_key(|name| {
+                groups.push(Group::new(name.clone()));
+                groups.len() - 1
+            })
+        };
+        let place = match flow.owner.filter(|_| *by == GroupBy::Process) {
+            Some(owner) => *by_owner.entry(std::ptr::from_ref(owner).addr()).or_insert_with(named),
+            None => named(),
+        };
+        &mut self.groups[place]
     }
 
     /// Adds a row.
     pub fn add(&mut self, flow: &FlowView) {
-        let name = name_of(self.by, flow, self.looked);
-        let group = self.groups.entry(name).or_insert_with_key(|name| Group::new(name.clone()));
+        let (by, wall) = (self.by, self.wall);
+        let group = self.group_of(flow);
         let (down, up) = flow.seen_down_up();
         group.flows += 1;
-        group.new += usize::from(self.wall.since(flow.facts.first) < Nanos::from_secs(1));
+        group.new += usize::from(wall.since(flow.facts.first) < Nanos::from_secs(1));
         group.down += down;
         group.up += up;
         group.bytes = group.bytes.saturating_add(flow.bytes());
@@ -280,27 +326,20 @@ impl Sums {
         let size = (down + up, flow.bytes());
         if size.partial_cmp(&group.largest) == Some(Ordering::Greater) {
             group.largest = size;
-            group.top = match self.by {
+            group.top = match by {
                 GroupBy::Host => flow.owner.map(|o| o.name.to_string()).filter(|name| !name.is_empty()),
                 GroupBy::Process => Some(flow.addresses()[flow.remote()].to_string()),
             };
         }
-        if group.known_as.is_none() && self.by == GroupBy::Host {
-            use crate::dpi::fact::Fact;
-            let name = flow.app.and_then(|app| app.first(Fact::Sni).or(app.first(Fact::HttpHost)));
-            let name = name.or_else(|| {
-                // It belongs to the remote end, whoever opened the connection.
-                flow.app.and_then(|app| app.names.of(flow.remote()).first()).map(|known| &*known.name)
-            });
-            group.known_as = name.map(|name| String::from_utf8_lossy(name).into_owned());
+        if group.known_as.is_none() && by == GroupBy::Host {
+            group.known_as = remote_name(flow).map(|name| String::from_utf8_lossy(name).into_owned());
         }
     }
 
     /// Adds what moved within the last second in flows that have no row any more, towards Local and towards Remote.
     pub fn add_gone(&mut self, [down, up]: [f64; 2]) {
         if down + up >= 1.0 {
-            let gone = Group { down, up, ..Group::new(GroupName::Gone) };
-            self.groups.insert(GroupName::Gone, gone);
+            self.groups.push(Group { down, up, ..Group::new(GroupName::Gone) });
         }
     }
 
@@ -308,7 +347,7 @@ impl Sums {
     fn keyed(&self, sort: GroupSort, flipped: bool) -> Vec<Keyed<'_>> {
         let mut rest = Rest::default();
         let mut all = Vec::with_capacity(self.groups.len());
-        for (n, group) in self.groups.values().enumerate() {
+        for (n, group) in self.groups.iter().enumerate() {
             if n % 4096 == 0 {
                 rest.now_and_then();
             }
@@ -432,19 +471,52 @@ pub struct GroupView {
 }
 
 /// A line before it is made: of which group, by place, and what of it.
-type Spot = (u32, Part);
+type Line = (u32, Part);
 
 #[derive(Clone, Copy)]
 enum Part {
     Head { open: bool },
-    Row(RowRef),
+    Row(Spot),
     More(usize),
+}
+
+/// Where the rows of groups lie: in an epoch, or among those that ended, from the first that is looked at.
+pub struct Rows<'a> {
+    /// The epoch.
+    pub snapshot: &'a Snapshot,
+    /// The ended flows.
+    pub ended: &'a EndedList,
+    /// The number of the first of them.
+    pub first_ended: u64,
+}
+
+impl Rows<'_> {
+    /// Returns the ended flow with this number after the first.
+    pub fn ended(&self, number: u32) -> Option<&EndedFlow> {
+        self.ended.get(self.first_ended + u64::from(number))
+    }
+
+    fn id(&self, at: Spot) -> Option<FlowId> {
+        match at {
+            Spot::Live(at) => Some(self.snapshot.id(at)),
+            Spot::Ended(number) => self.ended(number).map(|flow| flow.record.id),
+            Spot::Kept => None,
+        }
+    }
+
+    fn row(&self, at: Spot) -> Option<Row> {
+        match at {
+            Spot::Live(at) => Some(self.snapshot.row(at)),
+            Spot::Ended(number) => self.ended(number).map(EndedFlow::row),
+            Spot::Kept => None,
+        }
+    }
 }
 
 impl GroupView {
     /// Returns the window of groups that was asked for, with the rows of those that are open. Only
     /// groups up to its end are sorted.
-    pub fn of(sums: &Sums, mut members: Members, snapshot: &Snapshot, request: &GroupRequest) -> Self {
+    pub fn of(sums: &Sums, mut members: Members, rows_of: &Rows, request: &GroupRequest) -> Self {
         let mut groups = sums.keyed(request.sort, request.flipped);
         let count = groups.len();
         let largest = groups.iter().map(|g| g.group.rate()).fold(0.0, f64::max);
@@ -461,7 +533,7 @@ impl GroupView {
             groups.truncate(end);
         }
         groups.sort_unstable_by(Keyed::order);
-        let mut spots: Vec<Spot> = Vec::with_capacity(groups.len());
+        let mut spots: Vec<Line> = Vec::with_capacity(groups.len());
         for (n, keyed) in (0..).zip(&groups) {
             let rows = members.of(&keyed.group.name);
             spots.push((n, Part::Head { open: rows.is_some() }));
@@ -470,11 +542,11 @@ impl GroupView {
                 spots.extend((more > 0).then_some((n, Part::More(more))));
             }
         }
-        let is = |(n, part): &Spot, name: &LineName| {
+        let is = |(n, part): &Line, name: &LineName| {
             groups[*n as usize].group.name == name.group
                 && match part {
                     Part::Head { .. } => name.flow.is_none(),
-                    Part::Row(at) => name.flow == Some(snapshot.id(*at)),
+                    Part::Row(at) => name.flow.is_some() && name.flow == rows_of.id(*at),
                     Part::More(_) => false,
                 }
         };
@@ -482,15 +554,15 @@ impl GroupView {
         let known = request.name.as_ref().and_then(|name| spots.iter().position(|spot| is(spot, name)));
         let selected = known.unwrap_or(request.place).min(len.saturating_sub(1));
         let first = selected.saturating_sub(request.around);
-        let line = |(n, part): &Spot| {
+        let line = |(n, part): &Line| {
             let group = groups[*n as usize].group;
-            match part {
+            Some(match part {
                 Part::Head { open } => GroupLine::Group { group: Box::new(group.clone()), open: *open },
-                Part::Row(at) => GroupLine::Row { of: group.name.clone(), row: Box::new(snapshot.row(*at)) },
+                Part::Row(at) => GroupLine::Row { of: group.name.clone(), row: Box::new(rows_of.row(*at)?) },
                 Part::More(count) => GroupLine::More { of: group.name.clone(), count: *count },
-            }
+            })
         };
-        let lines = spots.iter().skip(first).take(2 * request.around + 1).map(line).collect();
+        let lines = spots.iter().skip(first).take(2 * request.around + 1).filter_map(line).collect();
         Self { by: request.by, groups: count, len, first, lines, selected, largest, sum }
     }
 

@@ -128,7 +128,7 @@ impl Wishes {
         };
         let least = |i: &usize| {
             let column = &COLUMNS[*i];
-            column.min.saturating_add_signed(choice.wider(column.id).max(0)).max(with_arrow(i))
+            first_cells(column).saturating_add_signed(choice.wider(column.id).max(0)).max(with_arrow(i))
         };
         // On the narrowest screens the other end's address gives way before a column goes.
         let give_way = |over: u16, shown: &[usize]| {
@@ -161,7 +161,9 @@ impl Wishes {
             widths[n] = cells;
         }
         let mut left = width.saturating_sub(widths.iter().map(|cells| cells + 1).sum());
-        let wanted = |i: usize| self.0[i].cells.clamp(COLUMNS[i].min, COLUMNS[i].max);
+        // What must not be cut, as far as it is there; then what is cut.
+        deal(&mut left, &mut widths, &shown, |i| self.0[i].cells.min(COLUMNS[i].min));
+        let wanted = |i: usize| self.0[i].cells.clamp(first_cells(&COLUMNS[i]), COLUMNS[i].max);
         deal(&mut left, &mut widths, &shown, wanted);
         let any = |i: usize| COLUMNS[i].max * u16::from(COLUMNS[i].max == u16::MAX);
         deal(&mut left, &mut widths, &shown, any);
@@ -182,6 +184,12 @@ impl Wishes {
         };
         shown.iter().zip(&widths).map(place).filter(|p| p.x + p.width <= width).collect()
     }
+}
+
+/// Returns the cells that a column has before any others are dealt out: room for a name beside its pid comes
+/// after the other columns and the sort column's header.
+fn first_cells(column: &Column) -> u16 {
+    if column.id == ColumnId::Process { column.least } else { column.min }
 }
 
 /// Returns the cells of a header of the column that is sorted by: with its arrow, which stands behind a
@@ -330,7 +338,9 @@ mod tests {
             let last = places.last().unwrap();
             assert_eq!(last.x + last.width, width);
             assert!(places.windows(2).all(|w| w[0].x + w[0].width + 1 == w[1].x));
-            assert!(places.iter().all(|p| p.width >= p.column.min));
+            // On the narrowest screen the remote address gives a cell to the pid.
+            let gave = |p: &Place| width == NARROW && p.column.id == ColumnId::Remote && p.width == 15;
+            assert!(places.iter().all(|p| p.width >= first_cells(p.column) || gave(p)), "{width}");
         }
     }
 
@@ -340,11 +350,21 @@ mod tests {
         let remote = COLUMNS.iter().position(|c| c.id == ColumnId::Remote).unwrap();
         wishes.0[remote].cells = 30;
         let width_of = |w: &Wishes, id| {
-            default_places(w, 81).iter().find(|p| p.column.id == id).map(|p| p.width).unwrap()
+            default_places(w, 82).iter().find(|p| p.column.id == id).map(|p| p.width).unwrap()
         };
         assert_eq!(width_of(&wishes, ColumnId::Remote), 30);
         assert!(width_of(&Wishes::default(), ColumnId::Remote) < 30);
         assert_eq!(width_of(&wishes, ColumnId::State), 14);
+    }
+
+    #[test]
+    fn names_of_processes_have_room_beside_their_pids_from_80_columns_on() {
+        let mut wishes = Wishes::default();
+        // Everything is longer than there is room for.
+        wishes.0.iter_mut().for_each(|wish| wish.cells = 60);
+        let process = |width| default_places(&wishes, width).last().unwrap().width;
+        assert!((80..260).all(|width| process(width) >= 12));
+        assert!((40..80).all(|width| process(width) >= 8));
     }
 
     #[test]

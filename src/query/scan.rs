@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// Where a row stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Spot {
     /// In the snapshot.
     Live(RowRef),
@@ -66,6 +66,9 @@ pub struct Question<'a> {
     /// Time and names.
     pub around: &'a Surroundings,
 }
+
+/// Says whether nobody waits for an answer any more, as another question has been asked.
+pub type GivenUp<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// How many rows there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,8 +137,9 @@ struct Ended {
 }
 
 impl Scan {
-    /// Brings the answers up to this epoch.
-    pub fn update(&mut self, snapshot: &Snapshot, question: &Question) -> Counts {
+    /// Brings the answers up to this epoch; `None` if it was given up, as nobody waits for it any more. What was
+    /// found out by then is kept.
+    pub fn update(&mut self, snapshot: &Snapshot, question: &Question, over: GivenUp) -> Option<Counts> {
         self.keyer.make_room();
         let mut counts = Counts::default();
         // New labels make all keys void; that happens once in a while. Another look meets the same texts,
@@ -146,13 +150,13 @@ impl Scan {
                 self.forget(snapshot);
             }
             self.asked = asked;
-            counts = self.look(snapshot, question);
+            counts = self.look(snapshot, question, over)?;
             self.keyer.settle();
             if self.asked.is_some_and(|(_, generation)| generation == self.keyer.generation()) {
                 break;
             }
         }
-        counts
+        Some(counts)
     }
 
     /// Returns the key of a flow under the question that was asked last.
@@ -262,7 +266,7 @@ impl Scan {
         self.ended = Ended::default();
     }
 
-    fn look(&mut self, snapshot: &Snapshot, question: &Question) -> Counts {
+    fn look(&mut self, snapshot: &Snapshot, question: &Question, over: GivenUp) -> Option<Counts> {
         self.workers.resize_with(snapshot.workers(), Worker::default);
         for (w, worker) in self.workers.iter_mut().enumerate() {
             let chunks = snapshot.chunks(w);
@@ -275,14 +279,14 @@ impl Scan {
             hand.scratch.prepare((question.serial, question.around.catalog.generation()));
             hand.namer.prepare(&self.keyer);
         }
-        let mut counts = self.look_in_pieces(snapshot, question);
+        let mut counts = self.look_in_pieces(snapshot, question, over)?;
         counts.live = counts.all + counts.hidden;
         self.look_at_ended(question, &mut counts);
-        counts
+        Some(counts)
     }
 
     /// Looks at all chunks, in several threads if they are many.
-    fn look_in_pieces(&mut self, snapshot: &Snapshot, question: &Question) -> Counts {
+    fn look_in_pieces(&mut self, snapshot: &Snapshot, question: &Question, over: GivenUp) -> Option<Counts> {
         let Self { keyer, workers, hands, .. } = self;
         let chunks: usize = workers.iter().map(|worker| worker.chunks.len()).sum();
         let look = Look::new(snapshot, question, keyer);
@@ -301,18 +305,19 @@ impl Scan {
             _ => thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS) - 1,
         };
         let pieces = Mutex::new(pieces);
+        // NB: the lock ends with this expression.
+        let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let work = |hand: &mut Hand| {
             let mut counts = Counts::default();
             let mut rest = Rest::default();
-            loop {
-                // NB: the lock ends with this statement.
-                let next = pieces.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                let Some(piece) = next else { return counts };
+            while !over() {
+                let Some(piece) = next() else { break };
                 counts += look.at(piece, hand);
                 rest.now_and_then();
             }
+            counts
         };
-        let Some((mine, others)) = hands.split_first_mut() else { return Counts::default() };
+        let (mine, others) = hands.split_first_mut()?;
         let mut counts = Counts::default();
         thread::scope(|scope| {
             let spawn = |hand| thread::Builder::new().name("query".into()).spawn_scoped(scope, || work(hand));
@@ -324,7 +329,8 @@ impl Scan {
                 counts += helper.join().unwrap_or_else(|panic| resume_unwind(panic));
             }
         });
-        counts
+        // Whatever was over in time: what is left tells whether all was looked at.
+        next().is_none().then_some(counts)
     }
 
     fn look_at_ended(&mut self, question: &Question, counts: &mut Counts) {

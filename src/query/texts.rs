@@ -6,7 +6,7 @@
 //! Open addressing, at most half full; the seed is drawn for each, so that nobody can choose names that
 //! all land in one place.
 
-use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
 /// Bytes of texts that are kept at most; beyond, all are forgotten.
 const MOST_BYTES: usize = 16 << 20;
@@ -138,6 +138,42 @@ pub fn hash(seed: u64, parts: [&[u8]; 2]) -> u64 {
 fn stir(sum: u64, word: u64) -> u64 {
     let product = u128::from(sum ^ word) * u128::from(ODD ^ sum.rotate_left(32));
     (product >> 64) as u64 ^ product as u64
+}
+
+/// Hashes what may be chosen by others, an address, by a seed of its own.
+#[derive(Clone, Copy)]
+pub struct SeededHasher(u64);
+
+/// Makes them, all by one seed.
+#[derive(Clone)]
+pub struct Seeded(u64);
+
+impl Default for Seeded {
+    fn default() -> Self {
+        Self(seed())
+    }
+}
+
+impl BuildHasher for Seeded {
+    type Hasher = SeededHasher;
+
+    fn build_hasher(&self) -> SeededHasher {
+        SeededHasher(self.0)
+    }
+}
+
+impl Hasher for SeededHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = hash(self.0, [bytes, b""]);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.0 = stir(self.0, number as u64);
+    }
 }
 
 /// Hashes the places of things in memory.

@@ -33,14 +33,14 @@ use std::{
 use crate::{
     base::time::{Nanos, Stamp},
     query::{format, layout::Choice},
-    snapshot::{ended::EndedFlows, publication::Publication, row::Row},
+    snapshot::{ended::EndedFlows, history::History, publication::Publication, row::Row},
     tui::{
         app::{Again, App, Effect, Next, SelfUsage, Setup},
         clipboard::Wrapper,
         terminal::Screen,
         theme::Role,
         theme::ThemeName,
-        threads::{Answers, Ask, AskBackground, Event, Files, Run},
+        threads::{Answers, Ask, AskBackground, Asks, Event, Files, Run},
     },
 };
 
@@ -64,6 +64,10 @@ pub type StartAgain<'a> = Box<dyn FnMut(&Again) -> Result<Running, String> + 'a>
 /// Writes the frames of a row, seen on the interface of this name, to a new file of this name, until there are
 /// no more or the flag is set; returns what to say of it, or why not.
 pub type Record = Arc<dyn Fn(&Row, Option<&str>, &Path, &AtomicBool) -> Result<String, String> + Send + Sync>;
+
+/// Reads a file again and returns what a row moved in each second of the minute before a time; the first of both
+/// times is that of the file's first frame. `None` if the flag was set before, or it cannot be read.
+pub type Retrace = Arc<dyn Fn(&Row, [Stamp; 2], &AtomicBool) -> Option<History> + Send + Sync>;
 
 /// Keeps a choice of columns for the next run, or says why not.
 pub type KeepColumns = Box<dyn Fn(&Choice) -> Result<(), String>>;
@@ -90,6 +94,8 @@ pub struct ScreenOptions<'a> {
     pub come_first: fn(),
     /// Writes the frames of rows.
     pub record: Record,
+    /// Finds out what a row of a file moved.
+    pub retrace: Option<Retrace>,
     /// Writes a line to the log.
     pub log: Box<dyn Fn(&str)>,
     /// What files are written with.
@@ -145,8 +151,8 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
     // Behind the start of the others, which would be like it.
     (options.come_first)();
     let stopped = move || stop.load(Ordering::SeqCst);
-    let stop_recording = Arc::default();
-    Loop { app, screen, asks, sender, events, options, run: 0, stop_recording }.run(stopped)
+    let (stop_recording, stop_tracing) = Default::default();
+    Loop { app, screen, asks, sender, events, options, run: 0, stop_recording, stop_tracing }.run(stopped)
 }
 
 fn answers(running: Running, app: &App, options: &ScreenOptions<'_>) -> Answers {
@@ -158,7 +164,7 @@ fn answers(running: Running, app: &App, options: &ScreenOptions<'_>) -> Answers 
 struct Loop<'a> {
     app: App,
     screen: Screen,
-    asks: Sender<Ask>,
+    asks: Asks,
     /// For the threads of the next engine.
     sender: Sender<Event>,
     events: Receiver<Event>,
@@ -166,11 +172,14 @@ struct Loop<'a> {
     run: Run,
     /// Ends the thread that writes frames.
     stop_recording: Arc<AtomicBool>,
+    /// Ends the thread that finds out what a row moved.
+    stop_tracing: Arc<AtomicBool>,
 }
 
 impl Loop<'_> {
     fn run(mut self, stopped: impl Fn() -> bool) -> Result<(), ScreenError> {
         let done = self.go_on(stopped);
+        self.stop_tracing.store(true, Ordering::Relaxed);
         self.finish_recording();
         done
     }
@@ -209,6 +218,7 @@ impl Loop<'_> {
             {
                 return Err(ScreenError::Queries);
             }
+            self.retrace();
             let drawn = Instant::now();
             let first = loop {
                 if stopped() {
@@ -253,6 +263,10 @@ impl Loop<'_> {
             Event::Exported(done) => {
                 let role = if done.is_ok() { Role::Good } else { Role::Bad };
                 self.app.say(done.unwrap_or_else(|why| why), role);
+                Next::Draw
+            }
+            Event::Traced(id, until, trace) => {
+                self.app.take_trace(id, until, trace);
                 Next::Draw
             }
             Event::Recorded(done) => {
@@ -325,6 +339,25 @@ impl Loop<'_> {
             }
             Err(error) => self.app.say(format!("cannot write frames: {error}"), Role::Bad),
         }
+    }
+
+    /// Finds out in a thread of its own what the selected row of a file moved, if that is wanted.
+    fn retrace(&mut self) {
+        let Some(retrace) = self.options.retrace.clone() else { return };
+        let Some((row, span)) = self.app.wanted_trace() else { return };
+        self.stop_tracing.store(true, Ordering::Relaxed);
+        self.stop_tracing = Arc::default();
+        let (stop, events, give_way) =
+            (Arc::clone(&self.stop_tracing), self.sender.clone(), self.options.give_way);
+        let read = move || {
+            give_way();
+            if let Some(trace) = retrace(&row, span, &stop) {
+                // The screen may be closed by then.
+                let _ = events.send(Event::Traced(row.id, span[1], trace));
+            }
+        };
+        // Without a thread the trace has no more than what was seen.
+        let _ = thread::Builder::new().name("screen/trace".into()).spawn(read);
     }
 
     /// Looks at another source, or at the same one up to another time.

@@ -14,7 +14,8 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        mpsc::{self, Receiver, Sender},
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Receiver, SendError, Sender},
     },
     thread,
     time::{Duration, Instant},
@@ -23,7 +24,10 @@ use std::{
 use crossterm::event::{self as terminal_event, KeyCode, KeyEvent, KeyModifiers};
 
 use crate::{
-    base::ids::Epoch,
+    base::{
+        ids::{Epoch, FlowId},
+        time::Stamp,
+    },
     process::listening::Listening,
     query::{
         finder::Finder,
@@ -31,7 +35,9 @@ use crate::{
         kept::of_row,
         window::{Request, View},
     },
-    snapshot::{ended::EndedFlows, publication::Publication, row::Row, tap::Ended, view::Snapshot},
+    snapshot::{
+        ended::EndedFlows, history::History, publication::Publication, row::Row, tap::Ended, view::Snapshot,
+    },
     tui::app::Form,
 };
 
@@ -52,6 +58,28 @@ pub enum Event {
     Exported(Result<String, String>),
     /// The frames of a row are written: what to say of it.
     Recorded(Result<String, String>),
+    /// What a row of a file moved in the minute before a time.
+    Traced(FlowId, Stamp, History),
+}
+
+/// Where questions go.
+pub struct Asks {
+    sender: Sender<Ask>,
+    newest: Arc<AtomicU64>,
+}
+
+impl Asks {
+    /// Asks.
+    ///
+    /// # Errors
+    /// When the thread that answers has ended.
+    pub fn send(&self, ask: Ask) -> Result<(), SendError<Ask>> {
+        if let Ask::Rows(request, true) = &ask {
+            // Relaxed: it only tells that something is on its way.
+            self.newest.store(request.serial, Ordering::Relaxed);
+        }
+        self.sender.send(ask)
+    }
 }
 
 /// What goes to the thread that answers.
@@ -97,6 +125,8 @@ const WAIT: Duration = Duration::from_millis(500);
 /// A terminal on a busy host gets this long to show the frame that a key made before rows are looked
 /// for.
 const FRAME_FIRST: Duration = Duration::from_millis(2);
+/// While questions follow each other faster than they are answered, one is answered this often.
+const LONGEST_WITHOUT_ROWS: Duration = Duration::from_millis(100);
 /// How long sockets that wait for others are believed to be the same.
 const LISTENING_FRESH: Duration = Duration::from_secs(5);
 
@@ -192,19 +222,20 @@ fn key_of(byte: u8) -> Option<KeyEvent> {
 ///
 /// # Errors
 /// When a thread cannot be started.
-pub fn start(run: Run, answers: Answers, events: &Sender<Event>) -> io::Result<Sender<Ask>> {
-    let (asks, asked) = mpsc::channel();
+pub fn start(run: Run, answers: Answers, events: &Sender<Event>) -> io::Result<Asks> {
+    let (sender, asked) = mpsc::channel();
+    let newest = Arc::new(AtomicU64::new(0));
     let spawn = |name: &str| thread::Builder::new().name(name.into());
     let publication = Arc::clone(&answers.publication);
     spawn("screen/query").spawn({
-        let events = events.clone();
-        move || answer(run, answers, &asked, &events)
+        let (newest, events) = (Arc::clone(&newest), events.clone());
+        move || answer(run, answers, &asked, &newest, &events)
     })?;
     spawn("screen/epochs").spawn({
-        let (asks, events) = (asks.clone(), events.clone());
+        let (asks, events) = (sender.clone(), events.clone());
         move || wait_for_epochs(run, &publication, &asks, &events)
     })?;
-    Ok(asks)
+    Ok(Asks { sender, newest })
 }
 
 fn wait_for_epochs(run: Run, publication: &Publication, asks: &Sender<Ask>, events: &Sender<Event>) {
@@ -229,12 +260,14 @@ fn wait_for_epochs(run: Run, publication: &Publication, asks: &Sender<Ask>, even
     }
 }
 
-fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, events: &Sender<Event>) {
+fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64, events: &Sender<Event>) {
     let Answers { publication, ended, files, listening, give_way } = answers;
     give_way();
     let mut finder = Finder::with_ended(ended);
     let mut request = Box::new(Request::default());
     let mut due = false;
+    // Since when somebody waits for rows.
+    let mut waiting: Option<Instant> = None;
     let mut sockets = Sockets { list: listening, at: None, found: Arc::default() };
     while let Ok(first) = asked.recv() {
         if matches!(first, Ask::Rows(_, true)) {
@@ -249,6 +282,9 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, events: &Sender<Eve
                     // Rows may keep their places for a moment, unless somebody asks.
                     request.exact = urgent;
                     due |= urgent;
+                    if urgent {
+                        waiting.get_or_insert_with(Instant::now);
+                    }
                 }
                 Ask::Export(rows, path) => exports.push((rows, path)),
             }
@@ -267,7 +303,14 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, events: &Sender<Eve
         // Between two epochs there may be none: the next one says so.
         let Some(snapshot) = publication.latest().filter(|_| due) else { continue };
         due = false;
-        let mut view = finder.find(&snapshot, &request);
+        // Who types on does not wait for the rows of what was typed before, but sees some now and then.
+        let serial = request.serial;
+        let over = || {
+            newest.load(Ordering::Relaxed) > serial
+                && waiting.is_none_or(|since| since.elapsed() < LONGEST_WITHOUT_ROWS)
+        };
+        let Some(mut view) = finder.find_unless(&snapshot, &request, &over) else { continue };
+        waiting = None;
         request.exact = false;
         drop(snapshot);
         if request.group.as_ref().is_some_and(|group| group.by == GroupBy::Process) {

@@ -49,6 +49,9 @@ fn losses_are_red_with_their_reasons() {
     assert_eq!(stage.buffer()[(1, 3)].fg, Color::Red);
     let mut narrow = Stage::new(80, 24);
     insta::assert_snapshot!(narrow.epoch(&snapshot).line("Lost"));
+    let mut smallest = Stage::new(40, 10);
+    let line = smallest.epoch(&snapshot).line("Lost 35,800 of");
+    assert_eq!(smallest.buffer()[(1, 1)].fg, Color::Red, "{line}");
     let mut clean = Stage::new(80, 24);
     let line = clean.epoch(&live(&rows())).line("lost 0 ✓");
     let at = line.chars().position(|c| c == '✓').unwrap();
@@ -110,7 +113,11 @@ fn the_first_line_names_what_is_watched_on_every_screen() {
         let mut stage = Stage::new(width, 24);
         let line = stage.epoch(&long).line("rustnet ");
         assert!(line.contains("● enp") && line.contains('!'), "{width}: {line}");
-        assert!(Stage::new(width, 24).epoch(&down).line("rustnet ").contains("○ eth0"), "{width}");
+        // V11: down since when, with the names of tabs where they have room.
+        let mut stage = Stage::new(width, 24);
+        let line = stage.epoch(&down).line("rustnet ");
+        assert!(line.contains("○ eth0 down 12 s"), "{width}: {line}");
+        assert!(line.contains("4 Hosts") == (width >= 86), "{width}: {line}");
     }
 }
 

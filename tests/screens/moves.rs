@@ -95,11 +95,13 @@ fn a_selected_row_that_ends_stays_until_one_moves() {
     stage.epoch(&later);
     let row = stage.line("ended 14:03:22");
     assert!(row.starts_with('▌') && row.contains("172.16.0.1:1000"));
-    assert!(stage.text().contains("29 · Local, Service"), "it is no connection any more");
+    // It is no connection any more, but has a place.
+    assert!(stage.text().contains(" 29 + 1 ended · Local, Service"), "{}", stage.text());
+    assert!(stage.text().contains("── 2/30 "));
     stage.key(KeyCode::Down);
     stage.settle(&later);
     stage.epoch(&later);
-    assert!(!stage.text().contains("ended"));
+    assert!(!stage.text().contains("ended") && stage.text().contains("── 2/29 "));
     assert_eq!(selected_remote(&mut stage), "172.16.0.2");
 }
 

@@ -115,6 +115,7 @@ const SHOWN: &[(&str, &[&str])] = &[
         &[
             "k16_marks_columns_and_bits",
             "k16_groups_open_to_their_rows_and_close",
+            "k16_groups_open_to_ended_rows_too_where_those_are_shown",
             "k16_ended_rows_come_with_their_key_and_are_cleared_by_two",
             "k16_interfaces_and_sockets_that_wait_are_listed",
         ],
@@ -162,6 +163,7 @@ const SHOWN: &[(&str, &[&str])] = &[
         "SO11",
         &[
             "so11_columns_become_narrower_and_wider_again_but_ports_stay",
+            "so11_a_name_is_cut_and_never_its_pid",
             "columns_grow_at_once_and_shrink_after_five_seconds",
         ],
     ),
@@ -174,7 +176,14 @@ const SHOWN: &[(&str, &[&str])] = &[
             "f1_tab_completes_keywords_and_values",
         ],
     ),
-    ("F2-F12", &["f2_to_f16_terms_hold_for_what_they_name", "f13_filters_find_what_frames_said"]),
+    (
+        "F2-F12",
+        &[
+            "f2_to_f16_terms_hold_for_what_they_name",
+            "f7_names_that_a_caller_says_belong_to_the_end_that_is_called",
+            "f13_filters_find_what_frames_said",
+        ],
+    ),
     ("F13", &["f13_examples_find_their_rows", "f13_filters_find_what_frames_said"]),
     (
         "F14",

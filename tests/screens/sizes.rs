@@ -102,3 +102,33 @@ fn a_column_that_cannot_be_narrower_keeps_nothing_of_the_attempt() {
         }
     }
 }
+
+#[test]
+fn v10_every_chart_can_be_scrolled_to_and_shares_stand_on_every_screen() {
+    let snapshot = known();
+    for (width, height) in [(80, 24), (120, 40), (200, 30), (40, 10)] {
+        let mut stage = Stage::new(width, height);
+        stage.epoch(&snapshot);
+        stage.key(KeyCode::Char('6'));
+        let charts = |text: &str| -> Vec<String> {
+            let is_chart = |line: &&str| line.contains("peak") || line.contains("Packets");
+            let titles = text.lines().filter(is_chart).flat_map(|line| line.split("now "));
+            titles.map(str::to_owned).collect()
+        };
+        let mut seen = stage.settle(&snapshot).text();
+        let first = charts(&seen);
+        for _ in 0..8 {
+            stage.key(KeyCode::Down);
+            seen += &stage.settle(&snapshot).text();
+        }
+        for span in ["· 60 s", "· 10 min", "· 1 h", "Packets"] {
+            assert!(seen.contains(span) || width == 40, "{span} at {width}x{height}:\n{seen}");
+        }
+        stage.key(KeyCode::Char('g'));
+        assert_eq!(charts(&stage.settle(&snapshot).text()), first, "and back");
+        if height >= 24 {
+            let line = stage.line(" TCP ");
+            assert!(line.contains('%'), "{line}");
+        }
+    }
+}

@@ -228,11 +228,9 @@ fn c8_files_are_stepped_through_and_played() {
     assert!(stage.app.effects.is_empty(), "it has stopped");
 }
 
-#[test]
-fn k16_ended_rows_come_with_their_key_and_are_cleared_by_two() {
+/// Three connections that ended at 14:03:19, as the tap keeps them.
+fn ended_flows() -> Arc<rustnet::snapshot::ended::EndedFlows> {
     use rustnet::{base::ids::FlowId, flow::state::EndReason, snapshot::ended::EndedFlows};
-    let rows = numbered(5);
-    let snapshot = live(&rows);
     let ended = Arc::new(EndedFlows::new(100_000));
     for n in 0..3_u32 {
         let (mut record, _) =
@@ -241,8 +239,42 @@ fn k16_ended_rows_come_with_their_key_and_are_cleared_by_two() {
         record.end = Some(EndReason::Fin);
         ended.push(record.into());
     }
+    ended
+}
+
+#[test]
+fn k16_groups_open_to_ended_rows_too_where_those_are_shown() {
+    let snapshot = live(&numbered(5));
     let mut stage = Stage::new(120, 24);
-    stage.finder = Finder::with_ended(ended);
+    stage.finder = Finder::with_ended(ended_flows());
+    stage.epoch(&snapshot);
+    for (keys, conns) in [("a", 5), ("t", 8), ("t", 5), ("t", 8)] {
+        keys.chars().for_each(|key| assert_eq!(stage.key(KeyCode::Char(key)), Next::Draw));
+        let line = stage.settle(&snapshot).line(" n/a ");
+        assert!(line.split_whitespace().any(|word| word == conns.to_string()), "{line}");
+    }
+    stage.key(KeyCode::Right);
+    let text = stage.settle(&snapshot).text();
+    // As many rows as are counted, and each is one that can be gone to.
+    assert_eq!(text.lines().filter(|line| line.contains(" ← 172.")).count(), 8, "{text}");
+    assert!(!text.contains("more; Enter") && text.contains("── 1/9 "), "{text}");
+    assert!(stage.line("172.20.0.1:1").contains("CLOSED  ended 14:03:19"));
+    let y = text.lines().position(|line| line.contains("172.20.0.1:1")).unwrap() as u16;
+    assert!(stage.buffer()[(1, y)].modifier.contains(Modifier::DIM));
+    stage.key(KeyCode::Char('G'));
+    stage.settle(&snapshot);
+    let last = stage.app.selected_line().map(|line| line.name());
+    assert!(last.is_some_and(|name| name.flow.is_some()));
+    stage.key(KeyCode::Enter);
+    assert!(stage.settle(&snapshot).text().contains("Transport health"));
+    assert!(selected_remote(&mut stage).starts_with("172.20.0."));
+}
+
+#[test]
+fn k16_ended_rows_come_with_their_key_and_are_cleared_by_two() {
+    let snapshot = live(&numbered(5));
+    let mut stage = Stage::new(120, 24);
+    stage.finder = Finder::with_ended(ended_flows());
     stage.epoch(&snapshot);
     assert!(!stage.text().contains("172.20.0."));
     stage.key(KeyCode::Char('t'));
@@ -276,4 +308,45 @@ fn k15_groups_of_what_has_ended_have_no_rows_to_filter() {
     stage.key(KeyCode::Enter);
     assert_eq!(stage.app.tab, Tab::Processes);
     assert!(stage.text().contains("these have ended"));
+}
+
+#[test]
+fn details_of_a_file_draw_what_the_row_moved_by_the_packets_time() {
+    use rustnet::snapshot::history::History;
+    let mut snapshot = live(&rows());
+    snapshot.ended = true;
+    snapshot.sources[0].read = Some((1000, Some(1000)));
+    let setup = Setup { file: Some("a.pcap".into()), rereads: true, ..Setup::default() };
+    let mut stage = Stage::with(120, 50, setup);
+    stage.epoch(&snapshot);
+    assert!(stage.app.wanted_trace().is_none(), "only Details draw it");
+    stage.key(KeyCode::Enter);
+    stage.settle(&snapshot);
+    let (row, span) = stage.app.wanted_trace().unwrap();
+    assert_eq!(span, [Stamp(WALL.0 - NOW.0), WALL]);
+    assert!(stage.app.wanted_trace().is_none(), "it is asked for once");
+    let mut trace = History::default();
+    for second in 3540..3600_u64 {
+        let rates = if second == 3570 { [5e6, 0.0, 0.0] } else { [1e6, 2e3, 0.0] };
+        trace.push(Nanos::from_secs(second + 1), Nanos::from_secs(1), rates);
+    }
+    // What belongs to another row, or to another time, is not drawn.
+    stage.app.take_trace(row.id, Stamp(0), trace.clone());
+    assert!(!stage.text().contains("peak 5.00 MB/s"));
+    stage.app.take_trace(row.id, WALL, trace);
+    let line = stage.line("peak 5.00 MB/s");
+    assert!(
+        line.contains("now 1.00 MB/s") && line.contains("mean 1.07 MB/s") && line.contains("· 60 s"),
+        "{line}"
+    );
+    // Other answers for the same row leave it alone; another row, or another time, is asked for anew.
+    stage.epoch(&snapshot);
+    assert!(stage.text().contains("peak 5.00 MB/s") && stage.app.wanted_trace().is_none());
+    stage.key(KeyCode::Esc);
+    stage.key(KeyCode::Down);
+    stage.settle(&snapshot);
+    stage.key(KeyCode::Enter);
+    stage.epoch(&snapshot);
+    assert_ne!(stage.app.wanted_trace().unwrap().0.id, row.id);
+    assert!(!stage.text().contains("peak 5.00 MB/s"));
 }

@@ -128,12 +128,17 @@ impl V4 {
 
 /// The groups whose hexadecimal digits contain a word.
 fn group_set(word: &str) -> NumberSet {
-    let mut digits = String::with_capacity(4);
-    NumberSet::of(|group| {
-        digits.clear();
-        let _ = write!(digits, "{group:x}");
-        digits.contains(word)
-    })
+    let (needle, mut room) = (Needle::new(word), [0; 4]);
+    NumberSet::of(|group| needle.is_in(hexadecimal(group, &mut room)))
+}
+
+/// Writes a group without leading zeros (RFC 5952 section 4.1).
+fn hexadecimal(group: u16, room: &mut [u8; 4]) -> &[u8] {
+    let len = (u16::BITS - group.leading_zeros()).div_ceil(4).max(1) as usize;
+    for (n, digit) in room[..len].iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef"[usize::from(group >> (4 * n) & 15)];
+    }
+    &room[..len]
 }
 
 /// Returns whether an address is written with dots (RFC 4291 section 2.5.5.2).

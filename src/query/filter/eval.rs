@@ -332,6 +332,15 @@ mod tests {
     }
 
     #[test]
+    fn f7_names_that_a_caller_says_belong_to_the_end_that_is_called() {
+        let mut flow = flow();
+        assert!(holds(&flow, "dst:github"));
+        flow.record.hot.roles = Roles::new(1, Evidence::Handshake, [true, false]);
+        assert!(!holds(&flow, "dst:github"), "the remote end called us by this name");
+        assert!(holds(&flow, "dst:93.184") && holds(&flow, "sni:github") && holds(&flow, "host:github"));
+    }
+
+    #[test]
     fn answers_name_what_they_depend_on() {
         let needs = |text: &str| Filter::new(parse(text).unwrap().expr.unwrap(), None).needs();
         assert_eq!(needs("port:443"), Needs::default());

@@ -9,7 +9,10 @@
 //!   sni:google                         a search through what the flow speaks
 //! ```
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use crate::{
     dpi::service::Service,
@@ -483,10 +486,33 @@ fn service_sets(
     services: Option<ServiceName>,
     mut holds: impl FnMut(&[u8]) -> bool,
 ) -> Option<[NumberSet; 2]> {
-    let name = services?;
-    let sets = [proto::TCP, proto::UDP]
-        .map(|number| NumberSet::of(|port| name(number, port).is_some_and(|name| holds(name.as_bytes()))));
+    let known = known_services(services?);
+    let sets = known.each_ref().map(|ports| {
+        let found = ports.iter().filter(|(_, name)| holds(name.as_bytes()));
+        NumberSet::of_all(found.map(|(port, _)| *port))
+    });
     sets.iter().any(|set| !set.is_empty()).then_some(sets)
+}
+
+/// Ports with their names: of TCP, and of all other protocols.
+type KnownServices = [Vec<(u16, &'static str)>; 2];
+
+/// Returns all ports that have names. They are looked up once: a filter is made at every key that is typed.
+fn known_services(name: ServiceName) -> Arc<KnownServices> {
+    static KNOWN: Mutex<Option<(ServiceName, Arc<KnownServices>)>> = Mutex::new(None);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*known {
+        Some((of, ports)) if std::ptr::fn_addr_eq(*of, name) => Arc::clone(ports),
+        _ => {
+            let named = |number| {
+                let all = (0..=u16::MAX).filter_map(|port| Some((port, name(number, port)?)));
+                all.collect::<Vec<_>>()
+            };
+            let ports = Arc::new([named(proto::TCP), named(proto::UDP)]);
+            *known = Some((name, Arc::clone(&ports)));
+            ports
+        }
+    }
 }
 
 #[inline]

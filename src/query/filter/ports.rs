@@ -14,6 +14,13 @@ impl NumberSet {
         Self(bits)
     }
 
+    /// Returns the set of these.
+    pub fn of_all(numbers: impl Iterator<Item = u16>) -> Self {
+        let mut bits = Box::new([0; 1024]);
+        numbers.for_each(|number| bits[usize::from(number) / 64] |= 1 << (number % 64));
+        Self(bits)
+    }
+
     /// Returns the set of those whose decimal digits are what is asked for.
     pub fn of_text(mut belongs: impl FnMut(&[u8]) -> bool) -> Self {
         let mut digits = itoa::Buffer::new();
@@ -43,5 +50,7 @@ mod tests {
             assert_eq!(set.has(number), expected, "{number}");
         }
         assert!(!set.is_empty() && NumberSet::of(|_| false).is_empty());
+        let few = NumberSet::of_all([0, 63, 64, 65_535].into_iter());
+        assert!((0..=u16::MAX).all(|n| few.has(n) == [0, 63, 64, 65_535].contains(&n)));
     }
 }

@@ -101,7 +101,7 @@ pub fn any_text(
         Field::Local => address(flow.local(), text, holds),
         Field::Remote => {
             address(flow.remote(), text, holds)
-                || facts(flow, &NAMES, holds)
+                || is_called(flow, flow.remote()) && facts(flow, &NAMES, holds)
                 || names(flow, flow.remote(), holds)
         }
         Field::Host => {
@@ -160,8 +160,12 @@ pub fn any_text(
     }
 }
 
-/// Names of the remote end that stand in the traffic.
+/// Names of the end that is called, said by whoever calls.
 const NAMES: [Fact; 2] = [Fact::Sni, Fact::HttpHost];
+
+fn is_called(flow: &FlowView, end: usize) -> bool {
+    flow.hot.roles.initiator() != end
+}
 
 fn facts(flow: &FlowView, wanted: &[Fact], holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
     flow.app.is_some_and(|app| app.facts().any(|(fact, value)| wanted.contains(&fact) && holds(value)))

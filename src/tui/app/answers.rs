@@ -132,7 +132,8 @@ impl App {
             self.trace = History::default();
             self.trace_of = Some(id);
         }
-        if is_on_its_way {
+        // Read anew, it is complete.
+        if is_on_its_way || self.retraced.is_some_and(|(of, _)| of == id) {
             return;
         }
         self.trace.push(now, Nanos::from_secs(1), [f64::from(down), f64::from(up), 0.0]);

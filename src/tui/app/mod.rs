@@ -145,6 +145,8 @@ pub struct App {
     /// Frames dropped by the kernel and by each reason, about once a second for a minute.
     drops: VecDeque<(Nanos, Vec<u64>)>,
     trace_of: Option<FlowId>,
+    /// Of which row of a file, up to when, the trace was asked for.
+    retraced: Option<(FlowId, Stamp)>,
     stage_frames: Option<StageFrames>,
     /// The tabs that one came by, the last one at the end.
     trail: Vec<Tab>,
@@ -223,6 +225,7 @@ impl App {
             stage_peaks: Vec::new(),
             drops: VecDeque::new(),
             trace_of: None,
+            retraced: None,
             stage_frames: None,
             trail: Vec::new(),
             playback: playback::Playback::default(),

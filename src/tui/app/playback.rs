@@ -93,6 +93,26 @@ impl App {
         }
     }
 
+    /// Returns the selected row of a file and the times from which and up to which it is read, if Details show what
+    /// it moved and that was not asked for yet.
+    pub fn wanted_trace(&mut self) -> Option<(Row, [Stamp; 2])> {
+        let (first, last) = self.playback.span.filter(|_| self.can_step() && self.tab == Tab::Details)?;
+        let row = self.selected_row().filter(|_| !self.playback.reading)?.clone();
+        let until = self.playback.at.unwrap_or(last);
+        let wanted = Some((row.id, until));
+        if std::mem::replace(&mut self.retraced, wanted) == wanted {
+            return None;
+        }
+        Some((row, [first, until]))
+    }
+
+    /// Takes what a row moved, if it is still asked for.
+    pub fn take_trace(&mut self, id: FlowId, until: Stamp, trace: History) {
+        if self.retraced == Some((id, until)) && self.trace_of == Some(id) {
+            self.trace = trace;
+        }
+    }
+
     /// Takes note of a view; returns whether it is to be shown. While the file is read again, what
     /// was there stays until it is.
     pub(super) fn is_settled(&mut self, view: &View) -> bool {

@@ -66,8 +66,13 @@ fn draw_head(buf: &mut Buffer, area: Rect, app: &App, row: &Row) {
     let look = app.look(area.width);
     let mut strip = Strip::new(app.setup.signs.ellipsis);
     let sign = app.setup.signs.direction(row.direction());
-    let [local, remote] =
-        [row.local(), row.remote()].map(|end| text::endpoint(row.addresses[end], column::port(row, end)));
+    // Of the line without its margins, half for each end; a short one leaves the other more.
+    let room = usize::from(area.width).saturating_sub(2 + " < ".len());
+    let end = |end: usize, room| {
+        text::endpoint_within(row.addresses[end], column::port(row, end), room, look.signs.ellipsis)
+    };
+    let local = end(row.local(), room - text::width(&end(row.remote(), room)).min(room / 2));
+    let remote = end(row.remote(), room - text::width(&local));
     strip.left(9, [app.run(Role::Strong, format!("{local} {sign} {remote}"))]);
     strip.left(8, [app.run(Role::Plain, format!("{} {}", column::protocol(row), row.state_text()))]);
     let facts = row
@@ -131,7 +136,9 @@ fn draw_below(buf: &mut Buffer, area: Rect, app: &App, cards: &[Card], cursor: u
         let place = Rect { y: area.y + y as u16, height: 1, ..area };
         match f {
             None => title(app, cards[*n].title).draw(buf, place),
-            Some(f) => draw_field(buf, place, app, &cards[*n].fields[*f], starts[*n] + f == cursor),
+            Some(f) => {
+                draw_field(buf, place, app, &cards[*n], &cards[*n].fields[*f], starts[*n] + f == cursor)
+            }
         }
     }
     lines.len().saturating_sub(top).min(area.height.into()) as u16
@@ -150,16 +157,34 @@ fn draw_card(buf: &mut Buffer, area: Rect, app: &App, card: &Card, cursor: Optio
         if y >= area.bottom() {
             return;
         }
-        draw_field(buf, Rect { y, height: 1, ..area }, app, field, cursor == Some(n));
+        draw_field(buf, Rect { y, height: 1, ..area }, app, card, field, cursor == Some(n));
     }
 }
 
-fn draw_field(buf: &mut Buffer, area: Rect, app: &App, (label, value): &(&str, String), selected: bool) {
+/// Cells of the labels of most cards, and of the longest ones: names of facts.
+const LABEL: u16 = 15;
+const LONG_LABEL: u16 = 20;
+
+impl Card {
+    /// Returns the cells of its labels, a blank behind them.
+    fn label_cells(&self) -> u16 {
+        let longest = self.fields.iter().map(|(label, _)| text::width(label)).max().unwrap_or(0);
+        (longest as u16 + 1).clamp(LABEL, LONG_LABEL)
+    }
+}
+
+fn draw_field(
+    buf: &mut Buffer,
+    area: Rect,
+    app: &App,
+    card: &Card,
+    (label, value): &(&str, String),
+    selected: bool,
+) {
     let theme = &app.setup.theme;
-    // Names of facts are longer than those of fields.
-    let label = text::clip(label, 18, app.setup.signs.ellipsis);
-    let behind = (text::width(&label) as u16 + 1).max(15);
-    buf.set_stringn(area.x + 1, area.y, &*label, 18, theme.style(Role::Dim));
+    let behind = card.label_cells();
+    let label = text::clip(label, usize::from(behind) - 1, app.setup.signs.ellipsis);
+    buf.set_stringn(area.x + 1, area.y, &*label, behind.into(), theme.style(Role::Dim));
     let room = usize::from(area.width.saturating_sub(behind + 2));
     let value = text::clip(value, room, app.setup.signs.ellipsis);
     buf.set_stringn(area.x + 1 + behind, area.y, &*value, room, theme.style(Role::Plain));
@@ -180,8 +205,10 @@ fn draw_traces(buf: &mut Buffer, area: Rect, app: &App) {
         let now = app.trace.now(which);
         let dot = app.setup.signs.dot;
         let mut rule = title(app, name);
+        // Of a file that can be read again the packets' time tells all of it.
+        let span = if app.can_step() { "60 s" } else { "since selected, 60 s" };
         let figures = format!(
-            "now {} {dot} mean {} {dot} peak {} {dot} since selected, 60 s",
+            "now {} {dot} mean {} {dot} peak {} {dot} {span}",
             app.rate(now),
             app.rate(mean),
             app.rate(peak)

@@ -5,6 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use crate::{
     query::{format, text},
     tui::{
+        action::Tab,
         app::App,
         theme::Role,
         view::{chart, overview},
@@ -25,9 +26,9 @@ const CHARTS: [Chart; 7] = [
     ("Up", 1, 3600, "1 h"),
 ];
 
-/// Draws as many charts as there is room for, one or two side by side, and below them what the
-/// connections are.
-pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
+/// Draws as many charts as there is room for, one or two side by side, the others by scrolling; below them what
+/// the connections are.
+pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App) {
     let columns = if area.width >= 140 { 2 } else { 1 };
     let census_height = match area.height {
         ..12 => 0,
@@ -35,15 +36,21 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
         _ => 9,
     };
     let charts_area = Rect { height: area.height - census_height, ..area };
-    let fitting = usize::from(charts_area.height / 6).max(1) * columns;
-    let charts = &CHARTS[..fitting.min(CHARTS.len())];
-    let lines = charts.len().div_ceil(columns);
-    let height = (charts_area.height / lines.max(1) as u16).max(3);
+    let all = CHARTS.len().div_ceil(columns);
+    let lines = usize::from(charts_area.height / 6).clamp(1, all);
+    let top = &mut app.scroll[Tab::Graph.place()];
+    *top = (*top).min(all - lines);
+    let first = *top * columns;
+    let charts = &CHARTS[first..(first + lines * columns).min(CHARTS.len())];
+    let height = (charts_area.height / lines as u16).max(3);
     let width = area.width / columns as u16;
+    let app = &*app;
     for (n, chart) in charts.iter().enumerate() {
         let (x, y) = ((n % columns) as u16 * width, (n / columns) as u16 * height);
         let place = Rect { x: area.x + x, y: area.y + y, width, height }.intersection(charts_area);
-        draw_chart(buf, place, app, *chart);
+        let more = (n == 0 && charts.len() < CHARTS.len())
+            .then(|| format!("{}-{} of {}, Up Down", first + 1, first + charts.len(), CHARTS.len()));
+        draw_chart(buf, place, app, *chart, more);
     }
     let below = Rect { y: charts_area.bottom(), height: census_height, ..area };
     draw_census(buf, below, app);
@@ -83,22 +90,28 @@ fn draw_census(buf: &mut Buffer, area: Rect, app: &App) {
         width: if n == 2 { area.width - 2 * third } else { third - 1 },
         ..area
     };
-    draw_list(buf, place(0), app, "By state", states);
-    draw_list(buf, place(1), app, "By protocol", protocols);
-    draw_list(buf, place(2), app, "Health", health.into_iter());
+    // Shares of protocols are told on narrow screens too, without a bar.
+    draw_list(buf, place(0), app, ("By state", 0), states);
+    draw_list(buf, place(1), app, ("By protocol", SHARE), protocols);
+    draw_list(buf, place(2), app, ("Health", 0), health.into_iter());
 }
+
+/// Cells of a share, a blank before it; with its bar.
+const SHARE: usize = 6;
+const SHARE_AND_BAR: usize = 14;
 
 fn share(app: &App, part: u64, whole: u64) -> String {
     let bar = bars::progress(part, whole, 6, &app.setup.signs);
     format!("{:>5} {}", format::percent(part, whole), bar.trim_end_matches(app.setup.signs.empty))
 }
 
-/// Draws names on the left, values on the right of them, and a share where there is room.
+/// Draws names on the left, values on the right of them, and a share where there is room, or in so many cells
+/// anyway.
 fn draw_list(
     buf: &mut Buffer,
     area: Rect,
     app: &App,
-    title: &'static str,
+    (title, least_share): (&'static str, usize),
     rows: impl Iterator<Item = (String, String, String)>,
 ) {
     let mut rule = overview::rule(app);
@@ -106,25 +119,35 @@ fn draw_list(
     rule.draw(buf, Rect { height: 1, ..area });
     let rows: Vec<_> = rows.take(area.height.into()).collect();
     let value_width = rows.iter().map(|(_, value, _)| text::width(value)).max().unwrap_or(0);
-    let share_width = if area.width >= 44 { 14 } else { 0 };
+    let share_width = if area.width >= 44 { SHARE_AND_BAR } else { least_share };
     let name_width = usize::from(area.width).saturating_sub(value_width + share_width + 2);
     for (y, (name, value, part)) in (area.y + 1..area.bottom()).zip(rows) {
         let name = text::clip(&name, name_width, app.setup.signs.ellipsis);
         let blanks = " ".repeat(name_width.saturating_sub(text::width(&name)));
         let mut line = format!(" {name}{blanks} {value:>value_width$}");
         if share_width > 0 {
-            line += &format!(" {part}");
+            let part: String = part.chars().take(share_width - 1).collect();
+            line += &format!(" {}", part.trim_end());
         }
         buf.set_stringn(area.x, y, line, area.width.into(), app.setup.theme.style(Role::Plain));
     }
 }
 
-fn draw_chart(buf: &mut Buffer, area: Rect, app: &App, (title, which, seconds, span): Chart) {
+fn draw_chart(
+    buf: &mut Buffer,
+    area: Rect,
+    app: &App,
+    (title, which, seconds, span): Chart,
+    more: Option<String>,
+) {
     let cells = usize::from(area.width.saturating_sub(10));
     let parts = app.history.over(which, seconds, cells);
     let (mean, peak) = app.history.mean_and_peak(which, seconds);
-    // That of the last second, whatever the parts of the chart are.
-    let now = app.history.now(which);
+    // That of the last second, as the head has it, whatever the parts of the chart are.
+    let now = app.view.as_ref().map_or(0.0, |view| {
+        let totals = &view.totals;
+        [totals.down, totals.up, totals.packets_per_second][which]
+    });
     let amount = |value: f64| match which {
         2 => format!("{}/s", format::count(value)),
         _ => app.rate(value),
@@ -132,6 +155,9 @@ fn draw_chart(buf: &mut Buffer, area: Rect, app: &App, (title, which, seconds, s
     let dot = app.setup.signs.dot;
     let mut rule = overview::rule(app);
     rule.left(9, [app.run(Role::Strong, title)]);
+    if let Some(more) = more {
+        rule.left(7, [app.run(Role::Dim, more)]);
+    }
     rule.right(
         8,
         [app.run(

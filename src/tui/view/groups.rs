@@ -17,17 +17,19 @@ use crate::{
         view::{
             head,
             overview::{self, Areas},
+            table,
         },
         widget::bars,
     },
 };
 
-/// A column: header, from which width, cells (0: what is left over), whether its text is on the
-/// right, and its cell.
+/// A column: header, from which width, cells (0: what is left over), cells at most where there is more room,
+/// whether its text is on the right, and its cell.
 struct Column {
     header: &'static str,
     shown_from: u16,
     width: u16,
+    most: u16,
     right: bool,
     cell: fn(&Group, &App, &GroupView) -> String,
     /// The same of one row of an open group; `None` where the row itself has that room.
@@ -42,7 +44,13 @@ const fn column(
     cell: fn(&Group, &App, &GroupView) -> String,
     of_row: Option<fn(&Row, &App) -> String>,
 ) -> Column {
-    Column { header, shown_from, width, right, cell, of_row }
+    Column { header, shown_from, width, most: width, right, cell, of_row }
+}
+
+impl Column {
+    const fn up_to(self, most: u16) -> Self {
+        Self { most, ..self }
+    }
 }
 
 fn compact(rate: f64, app: &App) -> String {
@@ -51,7 +59,7 @@ fn compact(rate: f64, app: &App) -> String {
 
 const HOSTS: &[Column] = &[
     column("Remote Address", 40, 0, false, |g, _, _| head::group_name(&g.name), None),
-    column("Name", 100, 24, false, |g, _, _| escaped(g.known_as.as_deref()), None),
+    column("Name", 100, 24, false, |g, _, _| escaped(g.known_as.as_deref()), None).up_to(64),
     column("Conns", 40, 7, true, |g, _, _| format::grouped(g.flows as u64), None),
     column("New/s", 80, 6, true, |g, _, _| if g.new == 0 { "-".into() } else { g.new.to_string() }, None),
     column("Down", 40, 5, true, |g, app, _| compact(g.down, app), Some(down)),
@@ -59,22 +67,22 @@ const HOSTS: &[Column] = &[
     column("Total", 60, 7, true, |g, _, _| format::bytes(g.bytes), Some(total)),
     column("RTT", 80, 8, true, |g, _, _| g.rtt().map_or("-".into(), format::span), Some(round_trip)),
     column("Retr", 120, 6, true, |g, _, _| retransmits(g.retransmits, g.packets), Some(retransmits_of)),
-    column("Top process", 120, 18, false, |g, _, _| escaped(g.top.as_deref()), Some(process)),
+    column("Top process", 120, 18, false, |g, _, _| escaped(g.top.as_deref()), Some(process)).up_to(32),
     column("Share", 80, 12, false, share, None),
 ];
 
 const PROCESSES: &[Column] = &[
     column("Process", 40, 0, false, |g, _, _| head::group_name(&g.name), None),
-    column("Pids", 80, 12, false, |g, _, _| pids(g), None),
-    column("User", 100, 10, false, |g, _, _| escaped(g.user.as_deref()), None),
-    column("Container", 160, 16, false, |g, _, _| escaped(g.container.as_deref()), None),
+    column("Pids", 80, 12, false, |g, _, _| pids(g), None).up_to(28),
+    column("User", 100, 10, false, |g, _, _| escaped(g.user.as_deref()), None).up_to(16),
+    column("Container", 160, 16, false, |g, _, _| escaped(g.container.as_deref()), None).up_to(32),
     column("Conns", 40, 7, true, |g, _, _| format::grouped(g.flows as u64), None),
     column("Listens", 100, 11, false, |g, app, _| ports(app, g), None),
     column("Down", 40, 5, true, |g, app, _| compact(g.down, app), Some(down)),
     column("Up", 40, 5, true, |g, app, _| compact(g.up, app), Some(up)),
     column("Total", 60, 7, true, |g, _, _| format::bytes(g.bytes), Some(total)),
     column("Share", 80, 12, false, share, None),
-    column("Top remote", 120, 24, false, |g, _, _| g.top.clone().unwrap_or_default(), None),
+    column("Top remote", 120, 24, false, |g, _, _| g.top.clone().unwrap_or_default(), None).up_to(39),
 ];
 
 /// A row of an open group: both ends, state, and what it speaks.
@@ -87,7 +95,9 @@ fn member(row: &Row, app: &App) -> String {
         .as_ref()
         .map_or(String::new(), |app| application::application(app, row.ports, 1 - row.roles.initiator()));
     let ends = format!("{:<5}{local} {sign} {remote}", column_of::protocol(row));
-    format!("    {ends}  {}  {speaks}", row.state_text())
+    let ended = table::end_of(row)
+        .map_or(String::new(), |at| format!("  ended {}", format::clock(at, (app.setup.utc_offset)(at))));
+    format!("    {ends}  {}{ended}  {speaks}", row.state_text())
 }
 
 fn down(row: &Row, app: &App) -> String {
@@ -185,12 +195,21 @@ pub fn draw(buf: &mut Buffer, areas: &Areas, app: &App) {
         let area = Rect { y: areas.table.y + line, height: 1, ..areas.table };
         use GroupName::{Forwarded, Gone, LinkLocal, NotLooked, Unknown};
         let unknown = matches!(line_of.name().group, Unknown | Forwarded | LinkLocal | NotLooked | Gone);
-        let style = app.setup.theme.style(if unknown { Role::Dim } else { Role::Plain });
+        let is_over = matches!(line_of, GroupLine::Row { row, .. } if row.end.is_some());
+        let style = app.setup.theme.style(if unknown || is_over { Role::Dim } else { Role::Plain });
         for (column, x, width) in &places {
             let cell = match line_of {
                 GroupLine::Group { group, open } if column.width == 0 => {
                     let sign = if *open { signs.open } else { signs.closed };
-                    format!("{sign} {}", (column.cell)(group, app, groups))
+                    let name = match group.name {
+                        // As in the table, it is cut in the middle.
+                        GroupName::Host(address) => {
+                            let room = usize::from(*width).saturating_sub(2);
+                            text::endpoint_within(address, None, room, signs.ellipsis)
+                        }
+                        _ => (column.cell)(group, app, groups),
+                    };
+                    format!("{sign} {name}")
                 }
                 GroupLine::Group { group, .. } => (column.cell)(group, app, groups),
                 GroupLine::Row { row, .. } => column.of_row.map_or(String::new(), |cell| cell(row, app)),
@@ -247,8 +266,9 @@ fn draw_title(buf: &mut Buffer, areas: &Areas, app: &App, by: GroupBy, groups: O
     rule.draw(buf, areas.title);
 }
 
-/// Cells that a group's name has before other columns go.
+/// Cells that a group's name has before other columns go, and before they get more: any address.
 const NAME_CELLS: u16 = 24;
+const NAME_ENOUGH: u16 = 42;
 
 /// Returns the columns for a width with their first cells and widths.
 fn places(columns: &'static [Column], width: u16) -> Vec<(&'static Column, u16, u16)> {
@@ -260,16 +280,26 @@ fn places(columns: &'static [Column], width: u16) -> Vec<(&'static Column, u16, 
         let Some(n) = last.max_by_key(|(n, c)| (c.shown_from, *n)).map(|(n, _)| n) else { break };
         shown.remove(n);
     }
-    let fixed = taken(&shown);
-    let rest = width.saturating_sub(fixed + 1).max(8);
+    let rest = width.saturating_sub(taken(&shown) + 1).max(8);
+    let mut spare = rest.saturating_sub(NAME_ENOUGH);
+    let mut widths: Vec<u16> = shown.iter().map(|c| c.width).collect();
+    // Cell by cell to all that can use them.
+    while spare > 0 && shown.iter().zip(&widths).any(|(c, cells)| *cells < c.most) {
+        for (_, cells) in shown.iter().zip(&mut widths).filter(|(c, cells)| **cells < c.most) {
+            let more = spare.min(1);
+            *cells += more;
+            spare -= more;
+        }
+    }
+    let name = rest.min(NAME_ENOUGH) + spare;
     let mut x = 1;
-    let place = |column: &&'static Column| {
-        let cells = if column.width == 0 { rest } else { column.width };
+    let place = |(column, cells): (&&'static Column, u16)| {
+        let cells = if column.width == 0 { name } else { cells };
         let at = x;
         x += cells + 1;
         (*column, at, cells)
     };
-    shown.iter().map(place).collect()
+    shown.iter().zip(widths).map(place).collect()
 }
 
 fn put(

@@ -13,7 +13,7 @@ use crate::{
 
 /// Draws the line with program, tabs, interfaces and capture method; notes where the tabs are.
 pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &mut App) {
-    let tabs = tabs(app, area.width);
+    let tabs = fitting_tabs(app, area.width);
     app.hits.tabs.clear();
     let mut x = area.x + 1;
     let mut runs = Vec::new();
@@ -35,10 +35,7 @@ pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &mut App) {
     let mut strip = Strip::new(app.setup.signs.ellipsis);
     strip.left(9, runs);
     if let Some(view) = &app.view {
-        // The line's margins, a gap behind the tabs, and what must not be missed.
-        let chips: usize = chips(app, area.width).iter().map(|(_, text)| text::width(text) + 2).sum();
-        let room = usize::from((area.width + area.x).saturating_sub(x + 3)).saturating_sub(chips);
-        add_interfaces(&mut strip, app, view, room);
+        add_interfaces(&mut strip, app, view, room_beside(app, usize::from(x - area.x), area.width));
         let methods: Vec<_> = unique(view.sources.iter().map(|s| s.method));
         strip.right(4, [app.run(Role::Dim, methods.join(" "))]);
         if !app.is_file() {
@@ -88,20 +85,53 @@ fn chips(app: &App, width: u16) -> Vec<(u8, String)> {
     all.into_iter().filter_map(|(weight, text)| Some((weight, text?))).collect()
 }
 
-/// Returns the pieces of the tabs' line: names where there is room, else numbers for all but the
-/// active one.
-fn tabs(app: &App, width: u16) -> Vec<(Option<Tab>, String)> {
+/// How tabs are named.
+#[derive(Clone, Copy)]
+enum TabNames {
+    Long,
+    Short,
+    /// Only the active one has a name.
+    Numbers,
+}
+
+/// Returns the pieces of the tabs' line, with names as long as the width has room for: an interface that is
+/// down is told in full, whatever it costs them.
+fn fitting_tabs(app: &App, width: u16) -> Vec<(Option<Tab>, String)> {
+    let all = [TabNames::Long, TabNames::Short, TabNames::Numbers];
+    let from = match width {
+        116.. => 0,
+        76.. => 1,
+        _ => 2,
+    };
+    let live = app.view.as_ref().filter(|_| app.setup.file.is_none());
+    let needed = live.map_or(0, |view| cells_of_troubles(app, view));
+    let fits = |names: &&TabNames| {
+        let cells: usize = tabs(app, width, **names).iter().map(|(_, text)| text::width(text)).sum();
+        needed <= room_beside(app, cells + 1, width)
+    };
+    let names = all[from..].iter().find(fits).copied().unwrap_or(TabNames::Numbers);
+    tabs(app, width, names)
+}
+
+/// Returns the cells that are left behind the tabs for what is watched: without the line's margins, a gap, and
+/// the chips, which must not be missed.
+fn room_beside(app: &App, tabs: usize, width: u16) -> usize {
+    let chips: usize = chips(app, width).iter().map(|(_, text)| text::width(text) + 2).sum();
+    usize::from(width).saturating_sub(tabs + 3 + chips)
+}
+
+fn tabs(app: &App, width: u16, names: TabNames) -> Vec<(Option<Tab>, String)> {
     let gap = if width >= 116 { "  " } else { " " };
     let mut out = vec![(None, "rustnet".to_owned())];
     for tab in Tab::ALL {
         out.push((None, gap.to_owned()));
         let (long, short) = tab.names();
         let number = tab.place() + 1;
-        let text = match width {
-            116.. => format!("{number} {long}"),
-            76.. => format!("{number} {short}"),
-            _ if tab == app.tab => format!("{number} {short}"),
-            _ => number.to_string(),
+        let text = match names {
+            TabNames::Long => format!("{number} {long}"),
+            TabNames::Short => format!("{number} {short}"),
+            TabNames::Numbers if tab == app.tab => format!("{number} {short}"),
+            TabNames::Numbers => number.to_string(),
         };
         out.push((Some(tab), text));
     }
@@ -134,29 +164,11 @@ fn add_interfaces(strip: &mut Strip, app: &App, view: &View, room: usize) {
         return strip
             .right(8, [app.run(Role::Good, signs.link_up), app.run(Role::Plain, format!(" {name}"))]);
     }
-    let mut all: Vec<&InterfaceStatus> = Vec::new();
-    for interface in view.sources.iter().flat_map(|s| &s.interfaces) {
-        if all.iter().all(|i| i.name != interface.name) {
-            all.push(interface);
-        }
-    }
-    let up = all.iter().filter(|i| i.state == InterfaceState::Up).count();
-    // Of many that are down, as on hosts with spare ports, only the number matters.
-    let down = all.iter().filter(|i| matches!(i.state, InterfaceState::Down(_))).count();
+    let (all, [up, down]) = interfaces(view);
     for interface in &all {
+        let Some((role, sign, what)) = state(app, interface, [up, down]) else { continue };
         let name = text::escape(&interface.name);
-        let name = text::clip(&name, room.min(15), signs.ellipsis);
-        let (role, sign, what) = match interface.state {
-            InterfaceState::Up if up > 2 => continue,
-            InterfaceState::Down(_) if down > 2 => continue,
-            InterfaceState::Up => (Role::Good, signs.link_up, String::new()),
-            InterfaceState::Down(since) => {
-                (Role::Warn, signs.link_down, format!(" down {}", format::whole_span(app.clock.since(since))))
-            }
-            InterfaceState::Gone(since) => {
-                (Role::Bad, signs.link_down, format!(" gone {}", format::whole_span(app.clock.since(since))))
-            }
-        };
+        let name = text::clip(&name, room.min(NAME_CELLS), signs.ellipsis);
         let speed = interface.speed.filter(|_| role == Role::Good).map_or_else(String::new, speed);
         let rest = if role == Role::Good { Role::Plain } else { role };
         // The sign and its colour say what there is no room to say.
@@ -174,6 +186,50 @@ fn add_interfaces(strip: &mut Strip, app: &App, view: &View, room: usize) {
     }
 }
 
+/// Cells that the name of an interface has at most.
+const NAME_CELLS: usize = 15;
+
+/// Returns the interfaces that are watched, and how many are up and down.
+fn interfaces(view: &View) -> (Vec<&InterfaceStatus>, [usize; 2]) {
+    let mut all: Vec<&InterfaceStatus> = Vec::new();
+    for interface in view.sources.iter().flat_map(|s| &s.interfaces) {
+        if all.iter().all(|i| i.name != interface.name) {
+            all.push(interface);
+        }
+    }
+    let up = all.iter().filter(|i| i.state == InterfaceState::Up).count();
+    let down = all.iter().filter(|i| matches!(i.state, InterfaceState::Down(_))).count();
+    (all, [up, down])
+}
+
+/// Returns how an interface stands: role, sign and words; `None` if it is counted only. Of many that are down,
+/// as on hosts with spare ports, only the number matters.
+fn state(app: &App, interface: &InterfaceStatus, [up, down]: [usize; 2]) -> Option<(Role, char, String)> {
+    let signs = &app.setup.signs;
+    let since = |what: &str, since| format!(" {what} {}", format::whole_span(app.clock.since(since)));
+    match interface.state {
+        InterfaceState::Up if up > 2 => None,
+        InterfaceState::Down(_) if down > 2 => None,
+        InterfaceState::Up => Some((Role::Good, signs.link_up, String::new())),
+        InterfaceState::Down(at) => Some((Role::Warn, signs.link_down, since("down", at))),
+        InterfaceState::Gone(at) => Some((Role::Bad, signs.link_down, since("gone", at))),
+    }
+}
+
+/// Returns the cells that interfaces take, with all that is to be said of those that are down or gone; 0 if none is.
+fn cells_of_troubles(app: &App, view: &View) -> usize {
+    let (all, counts) = interfaces(view);
+    let shown = || all.iter().filter_map(|i| Some((i, state(app, i, counts)?)));
+    if shown().all(|(_, (role, ..))| role == Role::Good) {
+        return 0;
+    }
+    // A sign and a blank before each name, and a gap between two.
+    let cells = shown().map(|(i, (.., what))| {
+        2 + text::width(&text::escape(&i.name)).min(NAME_CELLS) + text::width(&what) + 2
+    });
+    cells.sum::<usize>().saturating_sub(2)
+}
+
 fn speed(bits: u64) -> String {
     format!(" {}", format::compact(bits as f64, format::Digits::Two).replace(".0", ""))
 }
@@ -182,7 +238,12 @@ fn speed(bits: u64) -> String {
 pub fn draw_totals(buf: &mut Buffer, area: Rect, app: &App) {
     let Some(view) = &app.view else { return };
     let line = |n| Rect { y: area.y + n, height: 1, ..area };
-    rates(app, view, area.width).draw(buf, line(0));
+    let first = match area.height {
+        // Where there is one line, nothing is as urgent as what is lost.
+        0 | 1 if view.lost > 0 => losses(app, view, area.width),
+        _ => rates(app, view, area.width),
+    };
+    first.draw(buf, line(0));
     match area.height {
         0 | 1 => {}
         // Nothing is as urgent as what is lost.

@@ -111,6 +111,10 @@ fn draw_title(buf: &mut Buffer, areas: &Areas, app: &App, places: &[Place]) {
         if view.hidden > 0 || view.len < view.all {
             counts += &format!(" of {}", format::grouped(all as u64));
         }
+        // The selected one has a place, too, until one moves.
+        if view.gone.is_some() {
+            counts += " + 1 ended";
+        }
         if view.hidden > 0 {
             let hidden = format!("{dot} {} localhost hidden (L)", format::grouped(view.hidden as u64));
             strip.right(6, [app.run(Role::Plain, counts)]);

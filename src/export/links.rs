@@ -1,0 +1,189 @@
+//! Interfaces that go and come back: what changed since the last epoch, for the export, the log and whoever
+//! reads standard error.
+
+use std::{collections::HashMap, io::Write, mem::discriminant};
+
+use crate::{
+    capture::source::InterfaceState,
+    export::text,
+    query::text::escape,
+    snapshot::{
+        tap::{Ended, Tap},
+        view::Snapshot,
+    },
+};
+
+/// How interfaces stood.
+#[derive(Default)]
+pub struct Links {
+    /// By name, with the look at which that was seen.
+    known: HashMap<String, (InterfaceState, u64)>,
+    looks: u64,
+}
+
+/// An interface that stands otherwise than before.
+pub struct LinkChange<'a> {
+    /// Its name, as the system gives it.
+    pub name: &'a str,
+    /// How it stands.
+    pub state: InterfaceState,
+    /// The way that its frames are captured.
+    pub method: &'static str,
+    /// It was not known before.
+    pub is_new: bool,
+}
+
+impl Links {
+    /// Calls `each` with every interface that is new or stands otherwise than at the last look.
+    pub fn look<'a>(&mut self, snapshot: &'a Snapshot, mut each: impl FnMut(LinkChange<'a>)) {
+        self.looks += 1;
+        for source in &snapshot.sources {
+            for interface in &source.interfaces {
+                let (name, state) = (&*interface.name, interface.state);
+                let change = |is_new| LinkChange { name, state, method: source.method, is_new };
+                match self.known.get_mut(name) {
+                    None => {
+                        self.known.insert(name.to_owned(), (state, self.looks));
+                        each(change(true));
+                    }
+                    // Each thread of a capture knows all interfaces, and may know of a change later than the first.
+                    Some((_, look)) if *look == self.looks => {}
+                    Some(known) => {
+                        let before = std::mem::replace(known, (state, self.looks)).0;
+                        if discriminant(&before) != discriminant(&state) {
+                            each(change(false));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl LinkChange<'_> {
+    /// Returns whether it is a piece of news: an interface that is up at first is none.
+    pub fn is_news(&self) -> bool {
+        !self.is_new || self.state != InterfaceState::Up
+    }
+
+    /// `interface eth0 is down`
+    pub fn sentence(&self) -> String {
+        let how = match self.state {
+            InterfaceState::Up => "up again",
+            InterfaceState::Down(_) => "down",
+            InterfaceState::Gone(_) => "gone",
+        };
+        format!("interface {} is {how}", escape(self.name))
+    }
+
+    /// `{"type":"event","event":"interface","name":"eth0","state":"down","since":"...","time":"..."}`
+    pub fn object(&self, snapshot: &Snapshot) -> Vec<u8> {
+        let mut out = b"{\"type\":\"event\",\"event\":\"interface\",\"name\":".to_vec();
+        text::string(&mut out, self.name);
+        let (state, since) = match self.state {
+            InterfaceState::Up => ("up", None),
+            InterfaceState::Down(since) => ("down", Some(since)),
+            InterfaceState::Gone(since) => ("gone", Some(since)),
+        };
+        out.extend_from_slice(format!(",\"state\":\"{state}\"").as_bytes());
+        for (key, at) in since.map(|at| ("since", at)).into_iter().chain([("time", snapshot.wall)]) {
+            out.extend_from_slice(format!(",\"{key}\":\"").as_bytes());
+            text::rfc3339(&mut out, at);
+            out.push(b'"');
+        }
+        out.push(b'}');
+        out
+    }
+}
+
+/// Tells in words, a line each, as `note: interface eth0 is down`; one of the engine's taps.
+pub struct LinkNotes<W> {
+    out: W,
+    links: Links,
+}
+
+impl<W: Write + Send> LinkNotes<W> {
+    /// Returns what writes to `out`.
+    pub fn new(out: W) -> Self {
+        Self { out, links: Links::default() }
+    }
+}
+
+impl<W: Write + Send> Tap for LinkNotes<W> {
+    fn wants_order(&self) -> bool {
+        false
+    }
+
+    fn ended(&mut self, _: &[Ended]) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn epoch(&mut self, snapshot: &Snapshot) -> std::io::Result<()> {
+        let Self { out, links } = self;
+        links.look(snapshot, |change| {
+            if change.is_news() {
+                // Whether anybody reads notes is no matter of the export's.
+                let _ = writeln!(out, "note: {}", change.sentence());
+            }
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::time::Stamp,
+        capture::source::{InterfaceStatus, SourceStatus},
+        export::fields::fixture,
+    };
+
+    /// An epoch in which two threads know of these interfaces.
+    fn epoch(states: [(&str, InterfaceState); 2]) -> Snapshot {
+        let interfaces =
+            states.map(|(name, state)| InterfaceStatus { name: name.into(), state, ..Default::default() });
+        let source = SourceStatus { interfaces: interfaces.into(), ..Default::default() };
+        let mut late = source.clone();
+        late.interfaces[0].state = InterfaceState::Up;
+        Snapshot { sources: vec![source, late], ..fixture::last_epoch() }
+    }
+
+    #[test]
+    fn what_goes_and_comes_back_is_told_once() {
+        use InterfaceState::{Down, Gone, Up};
+        let mut notes = LinkNotes::new(Vec::new());
+        let mut links = Links::default();
+        let mut events = Vec::new();
+        for eth0 in [Up, Up, Down(Stamp(5)), Down(Stamp(6)), Gone(Stamp(5)), Up, Up] {
+            let snapshot = epoch([("eth0", eth0), ("wg\u{1b}0", Down(Stamp(1)))]);
+            notes.epoch(&snapshot).unwrap();
+            links.look(&snapshot, |change| {
+                if change.is_news() {
+                    let event: serde_json::Value = serde_json::from_slice(&change.object(&snapshot)).unwrap();
+                    assert_eq!((&event["type"], &event["event"]), (&"event".into(), &"interface".into()));
+                    assert_eq!(event["time"], "2023-11-14T22:13:21.500000000Z");
+                    let since = event.get("since").map(|since| since.as_str().unwrap().to_owned());
+                    events.push((event["name"].to_string(), event["state"].to_string(), since));
+                }
+            });
+        }
+        let states: Vec<_> = events.iter().map(|(name, state, _)| (&**name, &**state)).collect();
+        assert_eq!(
+            states,
+            [
+                ("\"wg\\u001b0\"", "\"down\""),
+                ("\"eth0\"", "\"down\""),
+                ("\"eth0\"", "\"gone\""),
+                ("\"eth0\"", "\"up\""),
+            ]
+        );
+        assert_eq!(events[1].2.as_deref(), Some("1970-01-01T00:00:00.000000005Z"));
+        assert_eq!(events[3].2, None);
+        assert_eq!(
+            String::from_utf8(notes.out).unwrap(),
+            "note: interface wg\\u{1b}0 is down\nnote: interface eth0 is down\nnote: interface eth0 is gone\n\
+             note: interface eth0 is up again\n"
+        );
+    }
+}
