@@ -14,6 +14,7 @@ use rustnet::{
 
 #[path = "quic.rs"]
 mod quic;
+#[allow(unused_imports, reason = "each user needs a part")]
 pub use quic::*;
 
 /// When all conversations begin.
