@@ -3,7 +3,6 @@
 use std::{hint::black_box, net::IpAddr};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey, quic};
 use rustnet::{
     base::time::Stamp,
     dpi::{
@@ -14,6 +13,10 @@ use rustnet::{
         talk::{Datagram, MEMORY, Streams},
     },
 };
+
+#[path = "../tests/common/quic.rs"]
+mod quic;
+use quic::{initial, initial_of, quic_hello, quic_short};
 
 /// Bytes of a TCP connection, and what its recogniser must say of them.
 struct Row {
@@ -70,16 +73,16 @@ fn datagram_rows() -> Vec<DatagramRow> {
         verdict,
         facts,
     };
-    let first = &quic_initial(&quic_client_hello(), 1162);
+    let first = &initial(0, 0, &quic_hello("h3"));
     let mut spoiled = first.clone();
     spoiled[1199] ^= 1;
     // Short packets that do not open, one behind the other: the worst that a datagram can ask for.
-    let flood = &quic_initial(&[1], 24).repeat(25);
-    let short = &[&[0x41][..], &[7; 60]].concat();
+    let flood = &initial_of(66, 0, 0, &[1]).repeat(22);
+    let short = &quic_short(0);
     vec![
-        row("quic/first Initial", &[(0, first)], Verdict::Is, 6),
+        row("quic/first Initial", &[(0, first)], Verdict::Is, 7),
         row("quic/another Initial", &[(0, first), (0, first)], Verdict::Is, 0),
-        row("quic/Initial that does not open", &[(0, &spoiled)], Verdict::Is, 2),
+        row("quic/Initial that does not open", &[(0, &spoiled)], Verdict::Is, 3),
         row("quic/Initial of a server that does not open", &[(0, first), (1, first)], Verdict::Is, 0),
         row("quic/many Initials in a datagram", &[(0, first), (1, flood)], Verdict::Is, 0),
         row("quic/short header of the server", &[(0, first), (1, short)], Verdict::Is, 0),
@@ -161,48 +164,6 @@ fn benches(criterion: &mut Criterion) {
             b.iter_batched_ref(|| memory.clone(), |memory| run(last, memory), BatchSize::SmallInput);
         });
     }
-}
-
-/// A short ClientHello for example.org and HTTP/3, in a CRYPTO frame.
-fn quic_client_hello() -> Vec<u8> {
-    let mut extensions = b"\x00\x00\x00\x10\x00\x0e\x00\x00\x0bexample.org\xff\x01\x00\x01\x00".to_vec();
-    extensions.extend([0, 10, 0, 8, 0, 6, 0, 29, 0, 23, 0, 24]);
-    extensions.extend(b"\x00\x10\x00\x05\x00\x03\x02h3");
-    extensions.extend([0, 51, 0, 38, 0, 36, 0, 29, 0, 32]);
-    extensions.extend([7; 32]);
-    extensions.extend([0, 43, 0, 3, 2, 3, 4, 0, 13, 0, 6, 0, 4, 4, 3, 8, 4, 0, 57, 0, 4, 1, 2, 0x67, 0x10]);
-    let body = [
-        &[3, 3][..],
-        &[0xaa; 32],
-        &[0, 0, 4, 0x13, 1, 0x13, 2, 1, 0],
-        &(extensions.len() as u16).to_be_bytes(),
-        &extensions,
-    ];
-    let body = body.concat();
-    let len = body.len() as u8;
-    [&[6, 0, 0x40, len + 4, 1, 0, 0, len][..], &body].concat()
-}
-
-/// A client's Initial of QUIC version 1 with these frames and padding, protected with the keys of RFC 9001
-/// appendix A.1.
-fn quic_initial(frames: &[u8], len: u16) -> Vec<u8> {
-    const KEY: u128 = 0x1f36_9613_dd76_d546_7730_efcb_e3b1_a22d;
-    const IV: u128 = 0xfa04_4b2f_42a3_fd3b_46fb_255c;
-    const HEADER_KEY: u128 = 0x9f50_449e_04a0_e810_283a_1e99_33ad_edd2;
-    let mut header = b"\xc3\0\0\0\x01\x08\x83\x94\xc8\xf0\x3e\x51\x57\x08\0\0".to_vec();
-    header.extend((0x4000 | (len + 20)).to_be_bytes());
-    header.extend([0; 4]);
-    let mut sealed = frames.to_vec();
-    sealed.resize(len.into(), 0);
-    let cipher = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &KEY.to_be_bytes()).expect("16 bytes"));
-    let nonce = Nonce::assume_unique_for_key(IV.to_be_bytes()[4..].try_into().expect("12 bytes"));
-    cipher.seal_in_place_append_tag(nonce, Aad::from(&header), &mut sealed).expect("it is short");
-    let mut packet = [&header[..], &sealed].concat();
-    let key = quic::HeaderProtectionKey::new(&quic::AES_128, &HEADER_KEY.to_be_bytes()).expect("16 bytes");
-    let mask = key.new_mask(&packet[22..38]).expect("16 bytes");
-    packet[0] ^= mask[0] & 0x0f;
-    packet[18..22].iter_mut().zip(&mask[1..]).for_each(|(byte, mask)| *byte ^= mask);
-    packet
 }
 
 /// A browser's ClientHello of TLS 1.3 with a key share of `key_len` bytes, in a record.

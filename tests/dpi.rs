@@ -36,7 +36,7 @@ use serde_json::Value;
 type Spoken = BTreeMap<String, BTreeSet<String>>;
 
 /// Facts that tell times or counts, not contents.
-const NOT_CONTENT: &[&str] = &["dns_time_us"];
+const NOT_CONTENT: &[&str] = &["dns_time_us", "icmp_rtt_us"];
 /// Fields of the export that are no facts.
 const COUNTS: &[&str] = &[
     "type",
@@ -365,6 +365,18 @@ fn captures(longest: u64) -> Vec<(String, Frames)> {
     names.iter().filter_map(read).collect()
 }
 
+/// Returns the frames but for UDP's, of which nothing is compared.
+fn without_datagrams(frames: &Frames) -> Frames {
+    let mut out = Frames::default();
+    for (bytes, meta) in frames.iter() {
+        let is_datagram = bytes.len() > 34 && bytes[12..15] == [8, 0, 0x45] && bytes[23] == 17;
+        if meta.link != LinkType::ETHERNET || !is_datagram {
+            out.push(bytes, *meta);
+        }
+    }
+    out
+}
+
 #[test]
 fn cutting_and_swapping_the_segments_of_captures_changes_nothing() {
     // A sample: the files are many, and each is run several times.
@@ -382,6 +394,10 @@ fn cutting_and_swapping_the_segments_of_captures_changes_nothing() {
 fn every_cut_of_all_captures_says_the_same() {
     let mut all = Vec::new();
     for (name, frames) in captures(u64::MAX) {
+        let frames = without_datagrams(&frames);
+        if frames.iter().all(|(bytes, _)| Segment::of(bytes).is_none()) {
+            continue;
+        }
         let shares = (0..256).step_by(16).map(|share| share + 1);
         let mut cuts: Vec<Cut> = shares.flat_map(|share| [Cut::At(share), Cut::Swapped(share)]).collect();
         cuts.extend([Cut::Neighbours, Cut::Pieces(STREAM_BUDGET / 64), Cut::Pieces(500)]);

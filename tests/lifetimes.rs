@@ -7,8 +7,9 @@ mod engine;
 mod talk;
 
 use std::{
+    io,
     net::{IpAddr, Ipv4Addr},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use engine::{Run, config};
@@ -24,7 +25,11 @@ use rustnet::{
         descriptor::tcp_flag::{ACK, FIN, PSH, RST, SYN},
         key::proto,
     },
-    pipeline::launch::EngineConfig,
+    pipeline::{launch::EngineConfig, worker::Publish},
+    snapshot::{
+        tap::{Ended, Tap},
+        view::Snapshot,
+    },
 };
 use talk::{QUIC_ACK, QUIC_CLOSE, QUIC_CLOSE_APP, dns_answer, dns_query, initial, quic_hello, quic_short};
 
@@ -422,4 +427,73 @@ fn a_full_table_ends_rows_by_eviction() {
     let run = engine::run(config, vec![MemorySource::new(Arc::new(frames))]);
     assert_eq!(run.flows_where(|r| r.end == Some(EndReason::Evicted)).len(), 16);
     assert_eq!(run.flows_where(|r| r.end == Some(EndReason::Eof)).len(), 64);
+}
+
+/// What a row shows, and what came, at each cut.
+#[derive(Clone, Default)]
+struct Rates(Arc<Mutex<Vec<(f32, f64)>>>);
+
+impl Tap for Rates {
+    fn ended(&mut self, _: &[Ended]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn epoch(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        let mut sum = (0.0, 0.0);
+        snapshot.scan(|at, hot, _| {
+            if hot.key.ports.contains(&9) {
+                let (shown, seen) = (snapshot.flow(at).down_up(), snapshot.flow(at).seen_down_up());
+                sum = (shown.0 + shown.1, seen.0 + seen.1);
+            }
+        });
+        self.0.lock().unwrap().push(sum);
+        Ok(())
+    }
+}
+
+/// 100 bytes each 25 ms in the second and third second, then nothing for 15; cuts each second.
+fn rates_of(config: EngineConfig, start: Stamp) -> Vec<(f32, f64)> {
+    let mut frames = Frames::default();
+    let mut buffer = [0; 256];
+    for ms in (0..18_000_u64).step_by(5) {
+        let mut push = |src, body, payload: &[u8]| {
+            let len = Frame::new(src, SERVER, body).payload(payload).write(&mut buffer).unwrap();
+            frames.push_ethernet(Stamp(start.0 + ms * 1_000_000), &buffer[..len]);
+        };
+        if ms % 100 == 0 {
+            push(METRONOME, Body::Udp(5000, 6000), &[]);
+        }
+        if (1000..3000).contains(&ms) && ms % 25 == 5 {
+            push(CLIENT, Body::Udp(40_000, 9), &[b'x'; 58]);
+        }
+    }
+    let rates = Rates::default();
+    let config = EngineConfig { file_epochs: Publish::Always, ..config };
+    engine::run_with_taps(
+        config,
+        vec![MemorySource::new(Arc::new(frames))],
+        vec![Box::new(rates.clone())],
+        |_| (),
+    );
+    std::mem::take(&mut *rates.0.lock().unwrap())
+}
+
+#[test]
+fn l18_l19_frames_make_the_rate_of_the_last_second_and_of_their_own_time_alone() {
+    let rates = rates_of(EngineConfig { fused: true, ..config() }, START);
+    let shown: Vec<f32> = rates.iter().map(|(shown, _)| *shown).collect();
+    let near = |got: f32, want: f32| (got - want).abs() <= want * 0.02;
+    let first = shown.iter().position(|rate| *rate > 0.0).expect("it moves bytes");
+    assert!(near(shown[first], 4000.0) && near(shown[first + 1], 4000.0), "{shown:?}");
+    // Half of it in each second without a packet, and nothing ten seconds after the last one.
+    for second in 1..=9 {
+        assert!(near(shown[first + 1 + second], 4000.0 / (1 << second) as f32), "{second}: {shown:?}");
+    }
+    assert_eq!(shown[first + 11], 0.0, "{shown:?}");
+    let seen: Vec<f64> = rates[first..first + 4].iter().map(|(_, seen)| *seen).collect();
+    assert_eq!(seen, [4000.0, 4000.0, 0.0, 0.0]);
+    // Whenever the frames were captured, and whoever reads them how.
+    let later = Stamp(START.0 + 100_000_000_000_000_000);
+    assert_eq!(rates_of(EngineConfig { fused: true, ..config() }, later), rates);
+    assert_eq!(rates_of(EngineConfig { workers: 3, ..config() }, START), rates);
 }

@@ -49,7 +49,7 @@ pub fn service(service: Service, data: &[u8]) {
             streams(ask, data);
         }
         if let Some(ask) = row.datagram {
-            datagrams(ask, data);
+            datagrams(ask, row.keeps, data);
         }
     }
 }
@@ -73,7 +73,7 @@ pub fn all(data: &[u8]) {
             streams(ask, data);
         }
         if let Some(ask) = row.datagram {
-            datagrams(ask, data);
+            datagrams(ask, row.keeps, data);
         }
         runs.fetch_add(1, Ordering::Relaxed);
     }
@@ -170,12 +170,14 @@ static ZEROS: [u8; MEMORY] = [0; MEMORY];
 ///
 /// # Panics
 ///
-/// When the recogniser does, or writes to the memory of a flow that it has not recognised.
-pub fn datagrams(ask: OfDatagram, data: &[u8]) {
+/// When the recogniser does, writes to the memory of a flow that it has not recognised, or beyond the bytes that
+/// it says to keep, of which its row allows `keeps`.
+pub fn datagrams(ask: OfDatagram, keeps: usize, data: &[u8]) {
     const BEGIN: u64 = 1_700_000_000_000_000_000;
     let Some(input) = Input::new(data) else { return };
     let (client, ports, cut) = (input.client(), input.ports, input.flags & 2 != 0);
     let mut memory = ZEROS;
+    let mut known = false;
     let mut before: [&[u8]; 2] = [&[]; 2];
     for (nth, (from, bytes)) in input.enumerate().take(64) {
         let mut datagram = Datagram {
@@ -188,13 +190,18 @@ pub fn datagrams(ask: OfDatagram, data: &[u8]) {
             nth: nth as u32,
             before,
             memory: &mut memory,
+            keeps,
         };
-        match ask(&mut datagram, &mut Notes::new(&mut Deaf)) {
+        let verdict = ask(&mut datagram, &mut Notes::new(&mut Deaf));
+        let kept = datagram.keeps;
+        // Of a flow that is known what it wrote is forgotten, whatever it says.
+        known |= matches!(verdict, Verdict::Is | Verdict::Rest | Verdict::Done);
+        let allowed = if known { kept } else { 0 };
+        assert!(allowed <= MEMORY && memory[allowed..] == ZEROS[allowed..], "{verdict:?} wrote beyond {allowed}");
+        match verdict {
             Verdict::No | Verdict::Done => break,
-            Verdict::More => {
-                assert!(memory == ZEROS, "kept something of a flow not its own")
-            }
-            Verdict::Is | Verdict::Rest => {}
+            Verdict::Rest => memory.fill(0),
+            Verdict::More | Verdict::Is => {}
         }
         before[from] = &bytes[..bytes.len().min(HEAD)];
     }

@@ -116,30 +116,33 @@ impl Asking {
     }
 }
 
-/// The beginnings of each side's last datagram.
+/// The beginnings of each side's last datagram, each with its length behind it.
 #[derive(Clone, Copy)]
 #[repr(C)]
-pub struct Heads {
-    bytes: [[u8; HEAD]; 2],
-    lens: [u8; 2],
-}
+pub struct Heads([[u8; HEAD + 1]; 2]);
 
 impl Heads {
     /// Returns them; empty of a side that has sent none.
+    #[inline]
     pub fn get(&self) -> [&[u8]; 2] {
-        let of = |side: usize| &self.bytes[side][..usize::from(self.lens[side])];
+        let of = |side: usize| {
+            let (len, bytes) = self.0[side].split_last().expect("more than HEAD bytes");
+            &bytes[..usize::from(*len)]
+        };
         [of(0), of(1)]
     }
 
     /// Keeps the beginning of a side's datagram.
+    #[inline]
     pub fn put(&mut self, from: usize, payload: &[u8]) {
         let len = payload.len().min(HEAD);
-        self.bytes[from][..len].copy_from_slice(&payload[..len]);
-        self.lens[from] = len as u8;
+        self.0[from][..len].copy_from_slice(&payload[..len]);
+        self.0[from][HEAD] = len as u8;
     }
 
     /// Forgets both.
+    #[inline]
     pub fn clear(&mut self) {
-        self.lens = [0; 2];
+        self.0.iter_mut().for_each(|head| head[HEAD] = 0);
     }
 }

@@ -142,5 +142,8 @@ facts! {
     SocksTarget "socks_target" Text "What a SOCKS proxy was asked for."
     BgpAs "bgp_as" List "BGP autonomous system numbers."
     ModbusFunction "modbus_function" List "Modbus function codes."
+    IcmpId "icmp_id" Number "Identifier of the first echo request or reply."
+    IcmpRtt "icmp_rtt_us" Number "Time from an echo request with that identifier to its reply in us, the first one seen."
+    ArpMac "arp_mac" List "Hardware addresses that ARP replies named."
     Detail "detail" Text "The one fact to show of a service without a better one."
 }

@@ -15,16 +15,18 @@ use crate::{
         bits::Bits,
         ids::FlowId,
         memory::{Advise, Array, OutOfMemory, Record, prefetch},
+        time::Stamp,
     },
     dpi::{
         asking::{Answer, Asked, Asking, Heads},
+        echoes::{Echo, Echoes},
+        fact::Fact,
         notes::{Learn, Learned, Phase},
-        openings::{Opener, Openings},
+        openings::{Opener, Openings, of_connection},
         pieces::Chain,
-        protocols::tls::ja4::Hashes,
         recogniser::{RECOGNISERS, Recogniser, Verdict},
         room::{Kept, Room},
-        said::{Passer, Said},
+        said::{Memo, Passer, Said},
         service::Service,
         stream::{Gaps, Side, Written},
         talk::{MEMORY, STREAM_BUDGET, Streams},
@@ -33,7 +35,9 @@ use crate::{
 
 /// Flows of one worker that can be under inspection at once: one in 64, within these bounds.
 const PLACES: std::ops::RangeInclusive<usize> = 1024..=16_384;
-/// Large memories for each place.
+/// Blocks for each place.
+const BLOCKS: usize = 4;
+/// Places for each large memory.
 const MEMORIES: usize = 32;
 /// What a flow under inspection takes in bytes, beside blocks.
 pub const BYTES_PER_FLOW: usize = size_of::<Conversation>();
@@ -52,10 +56,11 @@ const TRIES: u32 = 1 << 31;
 const FOLLOWED: u32 = 1 << 30;
 /// Datagrams after which a flow that rests is only followed.
 const FACTS_OF_DATAGRAMS: u32 = 8;
-/// A slot's entry: the flow was given up; whoever asks again is told so.
-const GIVEN_UP: u32 = u32::MAX;
+/// A slot's entry: the flow is settled; whoever asks again is told so.
+const OVER: u32 = u32::MAX;
 
-/// A flow under inspection. What most payloads touch lies in two cache lines, the first one and that of the sides.
+/// A flow under inspection. What most payloads touch lies in three cache lines: what was said of the flow crosses into
+/// the second one, the sides of a connection are the third.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Conversation {
@@ -74,8 +79,36 @@ struct Conversation {
     seen: u32,
     said: Said,
     sides: Line<([Side; 2], [Chain; 2])>,
+    apart: Apart,
+}
+
+/// What only one kind of flow has; any bytes are a value of both.
+#[derive(Clone, Copy)]
+#[repr(C)]
+union Apart {
+    /// Of a connection.
     gaps: [Gaps; 2],
+    /// Of datagrams.
     heads: Heads,
+    /// Of ICMP.
+    echoes: Echoes,
+}
+
+impl Apart {
+    fn gaps(&mut self) -> &mut [Gaps; 2] {
+        // SAFETY: integers, all of them initialised since the pool was made of zeros: any bytes are a value.
+        unsafe { &mut self.gaps }
+    }
+
+    fn heads(&mut self) -> &mut Heads {
+        // SAFETY: bytes; see `gaps`.
+        unsafe { &mut self.heads }
+    }
+
+    fn echoes(&mut self) -> &mut Echoes {
+        // SAFETY: integers; see `gaps`.
+        unsafe { &mut self.echoes }
+    }
 }
 
 /// What lies in one cache line.
@@ -84,9 +117,10 @@ struct Conversation {
 struct Line<T>(T);
 
 const _: () = assert!(size_of::<Line<([Side; 2], [Chain; 2])>>() == 64);
+const _: () = assert!(size_of::<Conversation>() == 256);
 const _: () = assert!(RECOGNISERS.len() < 255);
 
-// SAFETY: integers, booleans (0 is false), a newtype of an integer, and arrays of them.
+// SAFETY: integers, booleans (0 is false), a newtype of an integer, arrays of them, and a union of such arrays.
 unsafe impl Record for Conversation {}
 
 /// The inspections of one worker.
@@ -98,7 +132,7 @@ pub struct Inspector {
     resting: Bits,
     /// Where the search for a flow to give up goes on.
     hand: u32,
-    /// By slot of the flow table: 0, its place plus 1, [`TRIES`] and their number, or [`GIVEN_UP`].
+    /// By slot of the flow table: 0 before its first payload, its place plus 1, [`TRIES`] and their number, or [`OVER`].
     of_slot: Array<u32>,
     room: Room,
     /// Where a stream's bytes are put together, by side.
@@ -108,8 +142,7 @@ pub struct Inspector {
     openings: Box<Openings>,
     /// What was said of a flow by its first payload, before it has a place.
     fresh: Box<Said>,
-    /// Hashes that fingerprints are made of, as the last ones were.
-    hashes: Box<Hashes>,
+    memo: Memo,
 }
 
 /// Which recognisers look at TCP, which at UDP.
@@ -138,12 +171,12 @@ impl Inspector {
             resting: Bits::new(places),
             hand: 0,
             of_slot: Array::new(capacity, advise)?,
-            room: Room::new(2 * places, places.div_ceil(MEMORIES), advise)?,
+            room: Room::new(BLOCKS * places, places.div_ceil(MEMORIES), advise)?,
             scratch: Box::new([[0; STREAM_BUDGET]; 2]),
             counts: InspectorCounts::default(),
             openings: Openings::new(),
             fresh: Box::new(Said::NOTHING),
-            hashes: Hashes::new(),
+            memo: Memo::new(),
             masks: Masks {
                 streams: bits(|r| r.streams.is_some()),
                 datagrams: bits(|r| r.datagram.is_some()),
@@ -162,14 +195,18 @@ impl Inspector {
         prefetch(self.of_slot.address(slot as usize));
     }
 
-    /// Starts loading the memory of a flow's inspection; where that stands should be on its way.
+    /// Starts loading the memory of a flow's inspection; where that stands should be on its way. Returns `false` if
+    /// nothing of the flow is looked at any more.
     #[inline]
-    pub fn approach(&self, slot: u32) {
-        if let Place::At(place) = self.place(slot) {
-            let talk = &self.pool[place];
-            prefetch(&raw const talk.candidates);
-            prefetch(&raw const talk.sides);
+    pub fn approach(&self, slot: u32) -> bool {
+        let entry = self.of_slot[slot as usize];
+        if entry.wrapping_sub(1) < FOLLOWED - 1 {
+            let place = self.pool.address(entry as usize - 1).cast::<Line<u8>>();
+            for line in 0..size_of::<Conversation>() / size_of::<Line<u8>>() {
+                prefetch(place.wrapping_add(line));
+            }
         }
+        entry != OVER
     }
 
     /// Looks at a TCP segment with payload or FIN.
@@ -177,7 +214,7 @@ impl Inspector {
         self.counts.payloads += 1;
         let place = match self.place(subject.flow.slot) {
             Place::At(place) => place,
-            Place::GivenUp | Place::Followed(_) => return self.settle_given_up(subject.flow.slot),
+            Place::Over | Place::Followed(_) => return SETTLED,
             Place::None if subject.payload.is_empty() => return Judgement::default(),
             Place::None => match self.first_segment(subject, learn) {
                 Ok(judgement) => return judgement,
@@ -189,7 +226,7 @@ impl Inspector {
             },
         };
         let news = self.keep(place, subject);
-        let Self { pool, room, scratch, hashes, .. } = self;
+        let Self { pool, room, scratch, memo, .. } = self;
         let talk = &mut pool[place];
         // A recogniser that knows the flow is told of bytes beyond the budget too: it may count them.
         if !news && talk.chosen == 0 && talk.seen < MOST_SEGMENTS {
@@ -209,12 +246,21 @@ impl Inspector {
             ports: subject.ports,
         };
         let asking = Asking { candidates: talk.candidates, chosen: u32::from(talk.chosen) };
-        let mut passer = Passer::new((subject.flow, subject.wall), learn, &mut talk.said, hashes);
+        room.load_said(&talk.said, memo);
+        let mut passer = Passer::new((subject.flow, subject.wall), learn, &mut talk.said, memo);
         let Answer { asked, phase, client, label, .. } = asking.streams(&view, &mut passer);
         let over = view.ended == [true; 2] || talk.seen >= MOST_SEGMENTS;
+        room.save_said(&mut talk.said, memo);
         let settled = self.conclude(place, asked, label, over, learn);
         if settled && self.pool[place].chosen == 0 && !subject.opened {
-            return self.try_again(place, over);
+            let is_first = self.pool[place].seen == 1;
+            let judgement = self.try_again(place, over);
+            if is_first || judgement.settled {
+                return judgement;
+            }
+            // What came before was the middle of something: perhaps something begins here.
+            self.counts.payloads -= 1;
+            return self.segment(subject, learn);
         }
         self.counts.given_up += u64::from(settled && self.pool[place].chosen == 0);
         self.leave_if(settled, place);
@@ -234,9 +280,12 @@ impl Inspector {
         let from = subject.from & 1;
         let side = &mut sides[from];
         let before = (side.ready, side.has_ended());
-        if let Some(Written { at, skip, len }) =
-            side.take(&mut talk.gaps[from], subject.seq_number, subject.payload.len(), subject.wire_len)
-        {
+        if let Some(Written { at, skip, len }) = side.take(
+            &mut talk.apart.gaps()[from],
+            subject.seq_number,
+            subject.payload.len(),
+            subject.wire_len,
+        ) {
             let bytes = &subject.payload[skip..skip + len];
             if !self.room.blocks.write(&mut chains[from], at, bytes) {
                 side.stop(before.0);
@@ -257,20 +306,22 @@ impl Inspector {
         }
         let place = match self.place(subject.flow.slot) {
             Place::At(place) => place,
-            Place::GivenUp => return self.settle_given_up(subject.flow.slot),
+            Place::Over => return SETTLED,
             Place::Followed(n) => {
                 let phase = RECOGNISERS[n].follow.and_then(|phase| phase(subject.payload));
                 return Judgement { phase, ..Judgement::default() };
             }
             Place::None => return self.first_datagram(subject, learn),
         };
-        let Self { pool, room, hashes, .. } = self;
+        let Self { pool, room, memo, .. } = self;
         let talk = &mut pool[place];
         let asking = Asking { candidates: talk.candidates, chosen: u32::from(talk.chosen) };
-        let mut passer = Passer::new((subject.flow, subject.wall), learn, &mut talk.said, hashes);
+        room.load_said(&talk.said, memo);
+        let mut passer = Passer::new((subject.flow, subject.wall), learn, &mut talk.said, memo);
         passer.is_stream = false;
-        let before = (talk.seen, talk.heads.get());
+        let before = (talk.seen, talk.apart.heads().get());
         let answer = asking.datagram(subject, before, room.open(talk.kept), &mut passer);
+        room.save_said(&mut talk.said, memo);
         self.answered(place, subject, answer, learn)
     }
 
@@ -293,9 +344,9 @@ impl Inspector {
         }
         let asking = Asking { candidates, chosen: 0 };
         let mut kept = Kept::default();
-        let Self { room, hashes, fresh, .. } = self;
+        let Self { room, memo, fresh, .. } = self;
         fresh.clear();
-        let mut passer = Passer::new((subject.flow, subject.wall), learn, fresh, hashes);
+        let mut passer = Passer::new((subject.flow, subject.wall), learn, fresh, memo);
         passer.is_stream = false;
         let answer = asking.datagram(subject, (0, [&[]; 2]), room.open(kept), &mut passer);
         let Answer { phase, client, keeps, label, .. } = answer;
@@ -308,9 +359,8 @@ impl Inspector {
             Asked::Open(0) => self.nobody_knows(slot),
             Asked::Chosen(..) | Asked::Open(_) => {
                 let place = self.enter(subject.flow);
-                let talk = &mut self.pool[place];
-                talk.said.copy_from(&self.fresh);
-                talk.heads.clear();
+                self.said_before(place);
+                self.pool[place].apart.heads().clear();
                 self.answered(place, subject, answer, learn)
             }
         }
@@ -328,7 +378,7 @@ impl Inspector {
         let mut memory = [0; MEMORY];
         let (mut said, mut nobody) = (Said::NOTHING, Nobody);
         let asking = Asking { candidates: self.masks.datagrams & !asked, chosen: 0 };
-        let mut passer = Passer::new((subject.flow, subject.wall), &mut nobody, &mut said, &mut self.hashes);
+        let mut passer = Passer::new((subject.flow, subject.wall), &mut nobody, &mut said, &mut self.memo);
         let answer = asking.datagram(subject, (0, [&[]; 2]), &mut memory, &mut passer);
         matches!(answer.asked, Asked::Open(0))
     }
@@ -343,7 +393,7 @@ impl Inspector {
     ) -> Judgement {
         let Answer { asked, phase, client, keeps, label } = answer;
         let talk = &mut self.pool[place];
-        talk.heads.put(subject.from & 1, subject.payload);
+        talk.apart.heads().put(subject.from & 1, subject.payload);
         talk.seen += 1;
         let seen = talk.seen;
         let keeping = matches!(asked, Asked::Chosen(_, Verdict::Is | Verdict::More));
@@ -367,6 +417,46 @@ impl Inspector {
             self.of_slot[subject.flow.slot as usize] = FOLLOWED | u32::from(chosen - 1);
         }
         Judgement { settled, phase, client }
+    }
+
+    /// Looks at an ICMP echo. The first one's identifier is learned, and how long a reply with it takes: until then the
+    /// flow has a place, which is the first to make room.
+    pub fn echo(&mut self, flow: Flow<'_>, echo: Echo, wall: Stamp, learn: &mut impl Learn) {
+        let mut tell = |fact, value: u64| {
+            let mut digits = itoa::Buffer::new();
+            learn.learned(flow.id(), Learned::Fact(fact, digits.format(value).as_bytes()));
+        };
+        let place = match self.place(flow.slot) {
+            Place::At(place) => place,
+            Place::None => {
+                tell(Fact::IcmpId, echo.id.into());
+                let place = self.enter(flow);
+                *self.pool[place].apart.echoes() = Echoes::of(echo.id);
+                self.resting.put(place as u32, true);
+                place
+            }
+            Place::Over | Place::Followed(_) => return,
+        };
+        if let Some(time) = self.pool[place].apart.echoes().see(echo, wall) {
+            tell(Fact::IcmpRtt, time.0 / 1000);
+            self.leave_if(true, place);
+        }
+    }
+
+    /// Looks at the hardware address that an ARP reply names.
+    pub fn hardware(&mut self, flow: Flow<'_>, address: [u8; 6], learn: &mut impl Learn) {
+        let [_, _, rest @ ..] = address;
+        let entry = &mut self.of_slot[flow.slot as usize];
+        // The same one again is no news.
+        let told = TRIES | u32::from_be_bytes(rest) & !FOLLOWED;
+        if address == [0; 6] || std::mem::replace(entry, told) == told {
+            return;
+        }
+        let mut text = *b"00:00:00:00:00:00";
+        for (pair, byte) in text.chunks_mut(3).zip(address) {
+            pair[..2].copy_from_slice(&hex2(byte));
+        }
+        learn.learned(flow.id(), Learned::Fact(Fact::ArpMac, &text));
     }
 
     /// Returns whether a datagram begins another connection on the ends of a flow that was closed.
@@ -395,7 +485,7 @@ impl Inspector {
         if !in_order || !whole || subject.closes {
             return Err(self.masks.streams);
         }
-        let candidates = self.masks.streams & self.openings.of(subject.payload, opener(subject));
+        let candidates = self.masks.streams & of_connection(subject.payload, opener(subject));
         let (mut bytes, mut total): ([&[u8]; 2], _) = ([&[]; 2], [0; 2]);
         (bytes[from], total[from]) = (subject.payload, subject.payload.len() as u64);
         let view = Streams {
@@ -406,9 +496,9 @@ impl Inspector {
             opened: subject.opened,
             ports: subject.ports,
         };
-        let Self { fresh, hashes, .. } = self;
+        let Self { fresh, memo, .. } = self;
         fresh.clear();
-        let mut passer = Passer::new((subject.flow, subject.wall), learn, fresh, hashes);
+        let mut passer = Passer::new((subject.flow, subject.wall), learn, fresh, memo);
         let answer = Asking { candidates, chosen: 0 }.streams(&view, &mut passer);
         let Answer { asked, phase, client, label, .. } = answer;
         let slot = subject.flow.slot;
@@ -419,13 +509,13 @@ impl Inspector {
             }
             Asked::Chosen(..) => {
                 let place = self.enter(subject.flow);
-                self.pool[place].said.copy_from(&self.fresh);
+                self.said_before(place);
                 self.keep(place, subject);
                 self.conclude(place, asked, label, false, learn);
                 Ok(Judgement { settled: false, phase, client })
             }
             Asked::Open(0) if subject.opened || !self.may_try(slot) => {
-                self.of_slot[slot as usize] = 0;
+                self.of_slot[slot as usize] = OVER;
                 self.counts.given_up += 1;
                 Ok(Judgement { settled: true, ..Judgement::default() })
             }
@@ -438,7 +528,14 @@ impl Inspector {
     fn settle_known(&mut self, flow: Flow<'_>, label: Service, learn: &mut impl Learn) {
         learn.learned(flow.id(), Learned::Service(label));
         self.counts.labelled += 1;
-        self.of_slot[flow.slot as usize] = 0;
+        self.of_slot[flow.slot as usize] = OVER;
+    }
+
+    /// Remembers what was said of a flow before it had this place.
+    fn said_before(&mut self, place: usize) {
+        let said = &mut self.pool[place].said;
+        *said = *self.fresh;
+        self.room.save_said(said, &self.memo);
     }
 
     /// Counts a try of a flow without a place; returns whether it may be tried again.
@@ -446,14 +543,8 @@ impl Inspector {
         let entry = &mut self.of_slot[slot as usize];
         let tries = (*entry & !TRIES) + 1;
         let may = tries < MOST_TRIES;
-        // What is settled leaves nothing behind for the slot's next flow.
-        *entry = if may { TRIES | tries } else { 0 };
+        *entry = if may { TRIES | tries } else { OVER };
         may
-    }
-
-    fn settle_given_up(&mut self, slot: u32) -> Judgement {
-        self.of_slot[slot as usize] = 0;
-        Judgement { settled: true, ..Judgement::default() }
     }
 
     /// Takes note of what recognisers said; returns whether the flow is settled.
@@ -506,7 +597,7 @@ impl Inspector {
     fn place(&self, slot: u32) -> Place {
         match self.of_slot[slot as usize] {
             0 => Place::None,
-            GIVEN_UP => Place::GivenUp,
+            OVER => Place::Over,
             tries if tries & TRIES != 0 => Place::None,
             followed if followed & FOLLOWED != 0 => Place::Followed((followed & !FOLLOWED) as usize),
             place => Place::At(place as usize - 1),
@@ -538,12 +629,12 @@ impl Inspector {
         self.counts.displaced += 1;
         let slot = self.pool[victim as usize].id.slot() as usize;
         self.give_back(victim as usize);
-        self.of_slot[slot] = GIVEN_UP;
+        self.of_slot[slot] = OVER;
     }
 
     fn leave_if(&mut self, settled: bool, place: usize) {
         if settled {
-            self.of_slot[self.pool[place].id.slot() as usize] = 0;
+            self.of_slot[self.pool[place].id.slot() as usize] = OVER;
             self.give_back(place);
         }
     }
@@ -551,6 +642,7 @@ impl Inspector {
     fn give_back(&mut self, place: usize) {
         let talk = &mut self.pool[place];
         self.room.release(&mut talk.kept);
+        self.room.forget_said(&mut talk.said);
         let (_, chains) = &mut talk.sides.0;
         chains.iter_mut().for_each(|chain| self.room.blocks.release(chain));
         self.resting.put(place as u32, false);
@@ -558,6 +650,14 @@ impl Inspector {
         self.free_len += 1;
     }
 }
+
+const fn hex2(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [DIGITS[(byte >> 4) as usize], DIGITS[(byte & 15) as usize]]
+}
+
+/// What is said of a flow that is settled already.
+const SETTLED: Judgement = Judgement { settled: true, phase: None, client: None };
 
 /// Returns who sends the first payload of a connection.
 fn opener(subject: &Subject<'_>) -> Opener {
@@ -579,8 +679,8 @@ impl Learn for Nobody {
 enum Place {
     /// It has none.
     None,
-    /// It was given up.
-    GivenUp,
+    /// It is settled.
+    Over,
     /// This recogniser follows its phase.
     Followed(usize),
     At(usize),
@@ -590,7 +690,7 @@ enum Place {
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::base::{memory::no_advice, time::Stamp};
+    use crate::base::memory::no_advice;
 
     #[derive(Default)]
     struct Heard(Vec<(FlowId, Option<Service>)>);
@@ -667,6 +767,6 @@ mod tests {
         while inspector.room.blocks.take().is_some() {
             blocks += 1;
         }
-        assert_eq!(blocks, 2 * inspector.pool.len());
+        assert_eq!(blocks, BLOCKS * inspector.pool.len());
     }
 }

@@ -10,6 +10,7 @@
 
 mod asking;
 pub mod cursor;
+pub mod echoes;
 pub mod fact;
 pub mod inspector;
 pub mod lines;

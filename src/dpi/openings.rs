@@ -1,27 +1,18 @@
 //! Who may know a connection by the first bytes that are sent: asking the others is a waste.
 //!
-//! Of connections nothing is declared, all is asked once. A recogniser that denies one of one byte
-//! denies whatever may follow it ([`Verdict::No`]), so it need not be asked about any that begins so. A datagram
-//! comes whole: there the row says which first bytes it may have.
+//! Of connections nothing is declared, all was asked once. A recogniser that denies one of one byte
+//! denies whatever may follow it ([`Verdict::No`](crate::dpi::recogniser::Verdict::No)), so it need not be asked about
+//! any that begins so. A datagram comes whole: there the row says which first bytes it may have.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
-use std::net::IpAddr;
+use crate::dpi::recogniser::RECOGNISERS;
 
-use crate::dpi::{
-    fact::Fact,
-    notes::{Notes, Sink},
-    recogniser::{OfStreams, RECOGNISERS, Verdict},
-    service::Service,
-    talk::Streams,
-};
-
-/// Ports that make a recogniser of streams more willing, and one that does not.
-const PORTS: [u16; 3] = [0, 23, 514];
 /// Zeros before the byte that tells, at most: lengths and numbers in front have as many.
 const MOST_ZEROS: usize = 7;
 
 /// Who sends the first payload of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
 pub enum Opener {
     /// Its client.
     Client,
@@ -31,34 +22,28 @@ pub enum Opener {
     Unknown,
 }
 
-/// Bit of a mask that was worked out.
-const KNOWN: u128 = 1 << 127;
+/// Who may know a connection by its first bytes, worked out beforehand (`the_table_is_what_recognisers_say` says how):
+/// by who opens it, the number of zeros in front and the byte behind them the number of a mask; then the masks,
+/// 16 bytes each.
+static TABLE: &[u8] = include_bytes!("openings.bin");
+/// Bytes of numbers in front of the masks.
+const NUMBERS: usize = 3 * (MOST_ZEROS + 1) * 256;
 
 const _: () = assert!(RECOGNISERS.len() < 127);
 
-/// Recognisers by how a connection or a flow begins, one bit each. A mask is worked out when it is needed for the
-/// first time, which takes a few microseconds.
+/// Recognisers by how a connection or a flow begins, one bit each.
 pub struct Openings {
-    of_client: Lead,
-    of_server: Lead,
-    of_unknown: Lead,
-    /// By its first byte.
+    /// Of a flow of datagrams, by its first byte.
     of_datagram: [u128; 256],
     /// Of one that begins with 16 zeros, which say less than any other bytes.
     of_zeros: u128,
 }
 
-/// Recognisers by the first bytes of a connection: by the number of zeros in front, then by the byte behind them.
-type Lead = [[u128; 256]; MOST_ZEROS + 1];
-
 impl Openings {
     /// Returns those of [`RECOGNISERS`].
     #[allow(clippy::disallowed_methods, reason = "start-up")]
     pub fn new() -> Box<Self> {
-        let nothing: Lead = [[0; 256]; MOST_ZEROS + 1];
-        let (of_client, of_server, of_unknown) = (nothing, nothing, nothing);
-        let mut openings =
-            Box::new(Self { of_client, of_server, of_unknown, of_datagram: [0; 256], of_zeros: 0 });
+        let mut openings = Box::new(Self { of_datagram: [0; 256], of_zeros: 0 });
         for (n, row) in RECOGNISERS.iter().enumerate().filter(|(_, row)| row.datagram.is_some()) {
             for (byte, mask) in (0..=u8::MAX).zip(&mut openings.of_datagram) {
                 *mask |= u128::from((row.leads)(byte)) << n;
@@ -66,20 +51,6 @@ impl Openings {
             openings.of_zeros |= u128::from(row.zeros && (row.leads)(0)) << n;
         }
         openings
-    }
-
-    /// Returns which recognisers may know a connection whose first payload is this.
-    #[inline]
-    pub fn of(&mut self, payload: &[u8], opener: Opener) -> u128 {
-        let lead = match opener {
-            Opener::Client => &mut self.of_client,
-            Opener::Server => &mut self.of_server,
-            Opener::Unknown => &mut self.of_unknown,
-        };
-        let Some(last) = payload.len().checked_sub(1) else { return u128::MAX };
-        let zeros = payload.iter().take(MOST_ZEROS.min(last)).take_while(|byte| **byte == 0).count();
-        let mask = lead[zeros][usize::from(payload[zeros])];
-        if mask == 0 { work_out(lead, &payload[..=zeros], opener) } else { mask & !KNOWN }
     }
 
     /// Returns which recognisers may know a flow by this datagram alone.
@@ -93,64 +64,91 @@ impl Openings {
     }
 }
 
-/// Works out which recognisers do not deny a connection that begins so: zeros, and a byte behind them.
-#[cold]
-fn work_out(lead: &mut Lead, begin: &[u8], opener: Opener) -> u128 {
-    let mut open = u128::MAX;
-    for (zeros, byte) in begin.iter().enumerate() {
-        // Who denies the zeros in front need not be asked again.
-        let mask = &mut lead[zeros][usize::from(*byte)];
-        if *mask == 0 {
-            *mask = KNOWN | ask(open, &begin[..=zeros], opener);
+/// Returns which recognisers may know a connection whose first payload is this.
+#[inline]
+pub fn of_connection(payload: &[u8], opener: Opener) -> u128 {
+    let Some(last) = payload.len().checked_sub(1) else { return u128::MAX };
+    let zeros = payload.iter().take(MOST_ZEROS.min(last)).take_while(|byte| **byte == 0).count();
+    let number = TABLE[place(opener, zeros, payload[zeros])];
+    let at = NUMBERS + size_of::<u128>() * usize::from(number);
+    TABLE[at..].first_chunk().map_or(u128::MAX, |mask| u128::from_le_bytes(*mask))
+}
+
+const fn place(opener: Opener, zeros: usize, byte: u8) -> usize {
+    (opener as usize * (MOST_ZEROS + 1) + zeros) * 256 + byte as usize
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
+mod worked_out {
+    use super::*;
+    use crate::dpi::{
+        notes::Notes,
+        recogniser::{OfStreams, Verdict},
+        talk::Streams,
+        testing::Heard,
+    };
+
+    /// Ports that make a recogniser of streams more willing, and one that does not.
+    const PORTS: [u16; 3] = [0, 23, 514];
+
+    /// Works the table out.
+    pub fn table() -> Vec<u8> {
+        let mut masks: Vec<u128> = Vec::new();
+        let mut table = vec![0; NUMBERS];
+        for opener in [Opener::Client, Opener::Server, Opener::Unknown] {
+            let mut zeros = Vec::new();
+            // Who denies the zeros in front need not be asked again.
+            let mut among = u128::MAX;
+            for count in 0..=MOST_ZEROS {
+                for byte in 0..=u8::MAX {
+                    zeros.push(byte);
+                    let mask = ask(among, &zeros, opener);
+                    zeros.pop();
+                    let known = masks.iter().position(|known| *known == mask);
+                    let number = known.unwrap_or_else(|| {
+                        masks.push(mask);
+                        masks.len() - 1
+                    });
+                    table[place(opener, count, byte)] = number.try_into().expect("256 masks at most");
+                }
+                zeros.push(0);
+                among &= ask(among, &zeros, opener);
+            }
         }
-        open = *mask & !KNOWN;
-    }
-    open
-}
-
-/// Returns which of the recognisers do not deny a connection that begins so.
-fn ask(among: u128, lead: &[u8], opener: Opener) -> u128 {
-    let by_client = |recognise, opened| may_begin(recognise, [lead, &[]], opened);
-    let by_server = |recognise, opened| may_begin(recognise, [&[], lead], opened);
-    let rows = RECOGNISERS.iter().enumerate().filter_map(|(n, row)| Some((n, row.streams?)));
-    rows.filter(|(n, _)| among >> n & 1 != 0).fold(0, |mask, (n, recognise)| {
-        let may = match opener {
-            Opener::Client => by_client(recognise, true),
-            Opener::Server => by_server(recognise, true),
-            Opener::Unknown => by_client(recognise, false) || by_server(recognise, false),
-        };
-        mask | u128::from(may) << n
-    })
-}
-
-/// Returns whether a connection whose client and server have sent this may be the recogniser's.
-fn may_begin(recognise: OfStreams, bytes: [&[u8]; 2], opened: bool) -> bool {
-    PORTS.iter().any(|port| {
-        let talk = Streams {
-            bytes,
-            ended: [false; 2],
-            total: bytes.map(|b| b.len() as u64),
-            client: 0,
-            opened,
-            ports: [*port; 2],
-        };
-        recognise(&talk, &mut Notes::new(&mut Deaf)) != Verdict::No
-    })
-}
-
-/// Takes what is noted and forgets it.
-struct Deaf;
-
-impl Sink for Deaf {
-    fn has(&self, _: Fact) -> bool {
-        false
+        table.extend(masks.iter().flat_map(|mask| mask.to_le_bytes()));
+        table
     }
 
-    fn fact(&mut self, _: Fact, _: &[u8]) {}
+    /// Returns which of the recognisers do not deny a connection that begins so.
+    fn ask(among: u128, lead: &[u8], opener: Opener) -> u128 {
+        let by_client = |recognise, opened| may_begin(recognise, [lead, &[]], opened);
+        let by_server = |recognise, opened| may_begin(recognise, [&[], lead], opened);
+        let rows = RECOGNISERS.iter().enumerate().filter_map(|(n, row)| Some((n, row.streams?)));
+        rows.filter(|(n, _)| among >> n & 1 != 0).fold(0, |mask, (n, recognise)| {
+            let may = match opener {
+                Opener::Client => by_client(recognise, true),
+                Opener::Server => by_server(recognise, true),
+                Opener::Unknown => by_client(recognise, false) || by_server(recognise, false),
+            };
+            mask | u128::from(may) << n
+        })
+    }
 
-    fn service(&mut self, _: Service) {}
-
-    fn resolved(&mut self, _: Service, _: &[u8], _: IpAddr) {}
+    /// Returns whether a connection whose client and server have sent this may be the recogniser's.
+    pub fn may_begin(recognise: OfStreams, bytes: [&[u8]; 2], opened: bool) -> bool {
+        PORTS.iter().any(|port| {
+            let talk = Streams {
+                bytes,
+                ended: [false; 2],
+                total: bytes.map(|b| b.len() as u64),
+                client: 0,
+                opened,
+                ports: [*port; 2],
+            };
+            recognise(&talk, &mut Notes::new(&mut Heard::default())) != Verdict::No
+        })
+    }
 }
 
 #[cfg(test)]
@@ -158,8 +156,13 @@ impl Sink for Deaf {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
-    use crate::dpi::testing::datagrams;
+    use super::{worked_out::may_begin, *};
+    use crate::dpi::{
+        notes::Notes,
+        recogniser::Verdict,
+        talk::Streams,
+        testing::{Heard, datagrams},
+    };
 
     /// Ports that recognisers name, of all transports.
     const KNOWN_PORTS: &[u16] = &[
@@ -172,24 +175,34 @@ mod tests {
         rows.map(|(_, r)| r.service.text()).collect()
     }
 
+    /// `RUSTNET_WRITE_OPENINGS=1 cargo test --lib openings` writes the table anew, after a change of recognisers.
+    #[test]
+    fn the_table_is_what_recognisers_say() {
+        let table = worked_out::table();
+        if std::env::var_os("RUSTNET_WRITE_OPENINGS").is_some() {
+            std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/src/dpi/openings.bin"), &table).unwrap();
+        } else {
+            assert!(TABLE == table, "RUSTNET_WRITE_OPENINGS=1 cargo test --lib openings");
+        }
+    }
+
     #[test]
     fn most_are_not_asked_about_most_bytes() {
-        let mut openings = Openings::new();
         let all = RECOGNISERS.iter().filter(|r| r.streams.is_some()).count() as u32;
-        let asked = (1..=u8::MAX).map(|byte| openings.of(&[byte], Opener::Client).count_ones());
+        let asked = (1..=u8::MAX).map(|byte| of_connection(&[byte], Opener::Client).count_ones());
         let mean = asked.sum::<u32>() / 255;
         assert!(mean * 3 < all, "{mean} of {all}");
         for (payload, wanted) in
             [(&b"GET / HTTP/1.1\r\n"[..], "HTTP"), (&[22, 3, 1], "TLS"), (b"SSH-2.0", "SSH")]
         {
-            assert!(names(openings.of(payload, Opener::Client)).contains(&wanted));
+            assert!(names(of_connection(payload, Opener::Client)).contains(&wanted));
         }
     }
 
     #[test]
     fn zeros_of_a_client_are_given_up_at_once() {
         let zeros = [0; 6];
-        let asked = Openings::new().of(&zeros, Opener::Client);
+        let asked = of_connection(&zeros, Opener::Client);
         let rows = RECOGNISERS.iter().enumerate().filter(|(n, _)| asked >> n & 1 != 0);
         let left = rows.filter(|(_, r)| r.streams.is_some_and(|r| may_begin(r, [&zeros, &[]], true)));
         let left: Vec<_> = left.map(|(_, r)| r.service).collect();
@@ -250,7 +263,7 @@ mod tests {
                 (true, true) => Opener::Client,
                 (true, false) => Opener::Server,
             };
-            let asked = Openings::new().of(&payload, opener);
+            let asked = of_connection(&payload, opener);
             let bytes: [&[u8]; 2] = if by_client { [&payload, &[]] } else { [&[], &payload] };
             for (n, row) in RECOGNISERS.iter().enumerate().filter(|(n, _)| asked >> n & 1 == 0) {
                 let Some(recognise) = row.streams else { continue };
@@ -262,7 +275,7 @@ mod tests {
                     opened,
                     ports,
                 };
-                let verdict = recognise(&talk, &mut Notes::new(&mut Deaf));
+                let verdict = recognise(&talk, &mut Notes::new(&mut Heard::default()));
                 prop_assert_eq!(verdict, Verdict::No, "{}", RECOGNISERS[n].service.text());
             }
         }

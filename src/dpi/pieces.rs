@@ -7,8 +7,8 @@ use crate::{
     dpi::talk::{MEMORY, STREAM_BUDGET},
 };
 
-/// Bytes of a block, which with its link takes eight cache lines.
-pub const BLOCK: usize = 508;
+/// Bytes of a block, which with its link takes four cache lines: most first messages, and most memories, fit into one.
+pub const BLOCK: usize = 252;
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]

@@ -6,9 +6,12 @@ use crate::{
     base::memory::{Advise, OutOfMemory},
     dpi::{
         pieces::{BLOCK, Blocks, Memories},
+        said::{self, FAR_BYTES, Memo, Said},
         talk::MEMORY,
     },
 };
+
+const _: () = assert!(FAR_BYTES <= BLOCK);
 
 /// Where a flow's memory is kept, and how much of it; nowhere by default.
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,6 +118,37 @@ impl Room {
         self.release(kept);
     }
 
+    /// Loads what was said of a flow and lies apart: recognisers are about to be asked.
+    #[inline]
+    pub fn load_said(&self, said: &Said, memo: &mut Memo) {
+        if said.far != 0 {
+            said::load(&mut memo.far, &self.blocks.bytes(said.far)[..said.far_bytes()]);
+        }
+    }
+
+    /// Keeps what was said of a flow and lies apart.
+    #[inline]
+    pub fn save_said(&mut self, said: &mut Said, memo: &Memo) {
+        if said.far_bytes() == 0 {
+            return;
+        }
+        if said.far == 0 {
+            match self.blocks.take() {
+                Some(block) => said.far = block,
+                None => return said.forget_far(),
+            }
+        }
+        said::save(&memo.far, &mut self.blocks.bytes_mut(said.far)[..said.far_bytes()]);
+    }
+
+    /// Gives back what [`Room::save_said`] took.
+    #[inline]
+    pub fn forget_said(&mut self, said: &mut Said) {
+        if said.far != 0 {
+            self.blocks.give_back(std::mem::take(&mut said.far));
+        }
+    }
+
     /// Keeps nothing of a flow's memory, which is not open.
     #[inline]
     pub fn release(&mut self, kept: &mut Kept) {
@@ -132,7 +166,15 @@ impl Room {
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::base::memory::no_advice;
+    use crate::{
+        base::{ids::FlowId, memory::no_advice, time::Stamp},
+        dpi::{
+            fact::Fact,
+            notes::{Learn, Learned, Sink},
+            said::Passer,
+            subject::Flow,
+        },
+    };
 
     #[test]
     fn a_memory_is_found_again_as_it_was_left() {
@@ -154,6 +196,43 @@ mod tests {
         }
         room.release(&mut kept);
         assert!(room.open(kept).iter().all(|b| *b == 0));
+    }
+
+    /// Counts what it is told.
+    struct Counts(usize);
+
+    impl Learn for Counts {
+        fn learned(&mut self, _: FlowId, _: Learned<'_>) {
+            self.0 += 1;
+        }
+    }
+
+    /// Says values up to a number, of a flow with a slot of its own; returns how many were passed on.
+    fn say(room: &mut Room, memo: &mut Memo, said: &mut Said, slot: u32, values: u32) -> usize {
+        let mut told = Counts(0);
+        room.load_said(said, memo);
+        let flow = Flow { worker: 0, slot, generation: &1 };
+        let mut passer = Passer::new((flow, Stamp(1)), &mut told, said, memo);
+        (0..values).for_each(|n| passer.fact(Fact::DnsQuery, format!("{slot}-{n}.example").as_bytes()));
+        room.save_said(said, memo);
+        told.0
+    }
+
+    #[test]
+    fn what_was_said_is_known_again_though_it_lies_apart() {
+        let (mut room, mut memo) = (Room::new(2, 1, no_advice).unwrap(), Memo::new());
+        let mut flows = [Said::NOTHING; 2];
+        for (values, new) in [(10, 10), (30, 20), (30, 0), (64, 34), (200, 0)] {
+            for (slot, said) in (0..).zip(&mut flows) {
+                assert_eq!(say(&mut room, &mut memo, said, slot, values), new, "{values}");
+            }
+        }
+        // Without a block what lies apart is said again, and no more than readers keep.
+        let mut third = Said::NOTHING;
+        assert_eq!(say(&mut room, &mut memo, &mut third, 2, 200), 64);
+        assert_eq!(say(&mut room, &mut memo, &mut third, 2, 200), 64 - 16);
+        flows.iter_mut().for_each(|said| room.forget_said(said));
+        assert_eq!((0..3).filter(|_| room.blocks.take().is_some()).count(), 2);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use crate::base::time::Stamp;
 pub const STREAM_BUDGET: usize = 8192;
 /// Bytes that a recogniser of datagrams may keep of a flow.
 pub const MEMORY: usize = 2 * STREAM_BUDGET;
-/// Bytes of each side's last datagram that can be looked at again.
-pub const HEAD: usize = 64;
+/// Bytes of each side's last datagram that can be looked at again: an RTP header, the only one that is.
+pub const HEAD: usize = 15;
 
 /// A TCP connection's bytes from its beginning, in order, as far as they have come. Index 0 of every
 /// pair is the key's low end as sender, index 1 the high end.

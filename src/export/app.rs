@@ -20,12 +20,13 @@ pub fn fields(out: &mut Vec<u8>, app: &App, from: usize) {
     }
 }
 
-/// Appends `,"app":` and the facts, in the order of their table.
+/// Appends `,"app":` if that is known, and the facts, in the order of their table.
 fn spoken(out: &mut Vec<u8>, app: &App) {
-    let Some(service) = app.service else { return };
-    out.extend_from_slice(b",\"app\":\"");
-    out.extend_from_slice(service.key().as_bytes());
-    out.push(b'"');
+    if let Some(service) = app.service {
+        out.extend_from_slice(b",\"app\":\"");
+        out.extend_from_slice(service.key().as_bytes());
+        out.push(b'"');
+    }
     let mut facts: Vec<(Fact, &[u8])> = app.facts().collect();
     // Stable: values of one fact stay in the order of their appearance.
     facts.sort_by_key(|(fact, _)| *fact);

@@ -30,7 +30,7 @@ const MOST_NAMES: usize = 8;
 /// Times of answers kept for a name beside the first one.
 const RECENT: usize = 3;
 /// What an address takes beside its names: key, list, and what the map spends on its place.
-const ADDRESS_BYTES: usize = 2 * size_of::<(IpAddr, Vec<Answers>)>();
+const ADDRESS_BYTES: usize = 2 * size_of::<(Key, Vec<Answers>)>();
 /// The memory that names take at most, beside flows' own copies.
 pub const MEMORY_BYTES: usize = 2 * MOST_BYTES;
 /// A connection that began longer after an answer does not get its name.
@@ -46,13 +46,25 @@ pub struct PassiveDns {
 
 #[derive(Default)]
 struct Generation {
-    by_address: HashMap<IpAddr, Vec<Answers>>,
+    by_address: HashMap<Key, Vec<Answers>>,
     bytes: usize,
+}
+
+/// An address as one number, IPv4 as IPv6 has it: it is hashed for every flow.
+type Key = u128;
+
+fn key(address: IpAddr) -> Key {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(address) => address.to_bits(),
+    }
 }
 
 /// A name of an address, and when answers gave it.
 struct Answers {
     name: Arc<[u8]>,
+    /// Of the name: another one is another name.
+    digest: u64,
     source: Service,
     first: Stamp,
     /// The last ones, oldest first; [`Answers::first`] where there were fewer.
@@ -69,15 +81,13 @@ impl PassiveDns {
             let before = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
             self.forgotten += before.by_address.len() as u64;
         }
-        let known = match self.young.by_address.contains_key(&address) {
-            true => Vec::new(),
-            false => self.old.take(address),
-        };
-        self.young.learn(name, address, (source, at), known);
+        let Self { young, old, .. } = self;
+        young.learn(name, key(address), (source, at), || old.take(key(address)));
     }
 
     /// Returns the names that an address had when a flow began, newest first.
     pub fn names(&self, address: IpAddr, began: Stamp) -> Vec<KnownName> {
+        let address = key(address);
         let Some(answers) = self.young.get(address).or_else(|| self.old.get(address)) else {
             return Vec::new();
         };
@@ -103,23 +113,32 @@ impl Generation {
         self.by_address.len() >= MOST_ADDRESSES || self.bytes >= MOST_BYTES - largest()
     }
 
-    fn get(&self, address: IpAddr) -> Option<&[Answers]> {
+    fn get(&self, address: Key) -> Option<&[Answers]> {
         self.by_address.get(&address).map(Vec::as_slice)
     }
 
-    fn take(&mut self, address: IpAddr) -> Vec<Answers> {
+    fn take(&mut self, address: Key) -> Vec<Answers> {
         let Some(names) = self.by_address.remove(&address) else { return Vec::new() };
         self.bytes -= ADDRESS_BYTES + names.iter().map(Answers::bytes).sum::<usize>();
         names
     }
 
-    /// Notes an answer; `known` are names of the address from elsewhere.
-    fn learn(&mut self, name: &[u8], address: IpAddr, (source, at): (Service, Stamp), known: Vec<Answers>) {
+    /// Notes an answer; `known` gives the names of an address that is new here from elsewhere.
+    fn learn(
+        &mut self,
+        name: &[u8],
+        address: Key,
+        (source, at): (Service, Stamp),
+        known: impl FnOnce() -> Vec<Answers>,
+    ) {
         let names = self.by_address.entry(address).or_insert_with(|| {
+            let known = known();
             self.bytes += ADDRESS_BYTES + known.iter().map(Answers::bytes).sum::<usize>();
             known
         });
-        if let Some(answers) = names.iter_mut().find(|answers| *answers.name == *name) {
+        let digest = digest(name);
+        let mut known = names.iter_mut().filter(|answers| answers.digest == digest);
+        if let Some(answers) = known.find(|answers| *answers.name == *name) {
             return answers.again(at);
         }
         if names.len() == MOST_NAMES
@@ -127,10 +146,18 @@ impl Generation {
         {
             self.bytes -= names.swap_remove(oldest).bytes();
         }
-        let answers = Answers { name: name.into(), source, first: at, recent: [at; RECENT] };
+        let answers = Answers { name: name.into(), digest, source, first: at, recent: [at; RECENT] };
         self.bytes += answers.bytes();
         names.push(answers);
     }
+}
+
+/// FNV-1a by words; equal digests are compared by name.
+fn digest(name: &[u8]) -> u64 {
+    let step = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(29);
+    let (words, rest) = name.as_chunks::<8>();
+    let hash = words.iter().fold(name.len() as u64, |hash, word| step(hash, u64::from_le_bytes(*word)));
+    rest.iter().fold(hash, |hash, byte| step(hash, u64::from(*byte)))
 }
 
 /// What one answer can add at most.
@@ -247,7 +274,7 @@ mod tests {
         for n in 0..100_u64 {
             dns.learn(format!("host-{n}").as_bytes(), address(1), Service::Dns, at(n));
         }
-        assert_eq!(dns.young.by_address[&address(1)].len(), MOST_NAMES);
+        assert_eq!(dns.young.by_address[&key(address(1))].len(), MOST_NAMES);
         let kept: Vec<_> = names(&dns, 1, 1000).into_iter().map(|(_, seen)| seen).collect();
         assert_eq!(kept, [99, 98, 97, 96]);
     }

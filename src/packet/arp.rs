@@ -13,6 +13,8 @@ pub(crate) struct Arp {
     pub ends: [u32; 2],
     /// 1 request, 2 reply, 3 and 4 the same of RARP, ...
     pub operation: u16,
+    /// The sender's hardware address where it has 6 bytes, else zeros.
+    pub sender: [u8; 6],
 }
 
 /// Reads a packet with hardware addresses of any length and IPv4 addresses.
@@ -26,11 +28,14 @@ pub(crate) fn read(walk: &mut Walk) -> Result<Arp, Stop> {
     if be16(header, 2) != ethertype::IPV4 || header[5] != 4 {
         return Err(Stop::NotFlow);
     }
+    let at = walk.at;
     walk.at += hardware_len;
+    let hardware = walk.bytes.get(at..).and_then(|bytes| bytes.first_chunk());
+    let hardware = hardware.filter(|_| hardware_len == 6).copied().unwrap_or_default();
     let sender = be32(walk.take::<4>()?, 0);
     walk.at += hardware_len;
     let target = be32(walk.take::<4>()?, 0);
-    Ok(Arp { ends: [sender, target], operation: be16(header, 6) })
+    Ok(Arp { ends: [sender, target], operation: be16(header, 6), sender: hardware })
 }
 
 #[cfg(test)]
@@ -47,7 +52,10 @@ mod tests {
     #[test]
     fn fields_are_where_the_rfc_says() {
         let arp = read(&mut Walk::new(&REPLY, 60, 0));
-        assert_eq!(arp, Ok(Arp { ends: [0xc000_0201, 0xc000_0202], operation: 2 }));
+        assert_eq!(
+            arp,
+            Ok(Arp { ends: [0xc000_0201, 0xc000_0202], operation: 2, sender: [2, 0, 0, 0, 0, 1] })
+        );
     }
 
     #[test]

@@ -55,12 +55,14 @@ pub struct Descriptor {
     pub tick: Tick,
     /// Bytes of transport payload on the wire, from the lengths in the headers.
     pub payload_len: u32,
-    /// TCP: acknowledgement number. ICMP(v6): `type << 8 | code`.
+    /// TCP: acknowledgement number. ICMP(v6): `type << 8 | code`. ARP: the first four bytes of the sender's hardware
+    /// address, zeros unless it has six.
     pub ack_number: u32,
     /// TCP: sequence number. ICMP(v6): identifier (echo) or 0. ARP: operation.
     pub seq_number: u32,
     /// TCP: the window field as it stands in the header; with SYN, see `window_scale`. UDP: bytes of payload of
-    /// a super-frame's datagrams, all but the last one's; 0 of others.
+    /// a super-frame's datagrams, all but the last one's; 0 of others. ICMP(v6): sequence number (echo) or 0. ARP: the last
+    /// two bytes of the sender's hardware address.
     pub window: u16,
     /// The interface.
     pub iface: IfaceId,

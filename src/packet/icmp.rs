@@ -1,4 +1,4 @@
-//! ICMP (RFC 792) and ICMPv6 (RFC 4443): type, code, and the identifier of echoes.
+//! ICMP (RFC 792) and ICMPv6 (RFC 4443): type, code, identifier and sequence number of echoes.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::packet::{
@@ -12,12 +12,14 @@ use crate::packet::{
 const HEADER: usize = 8;
 
 /// Reads a header. `type << 8 | code` goes where TCP has its acknowledgement number, an echo's
-/// identifier where it has its sequence number.
+/// identifier where it has its sequence number, and an echo's sequence number where it has its window.
 pub(crate) fn read(walk: &mut Walk, number: u8) -> Transport {
     let Ok(&[kind, code]) = walk.peek::<2>() else { return transport::cut() };
     let mut icmp = Transport { ack_number: u32::from(kind) << 8 | u32::from(code), ..Transport::default() };
     match walk.take::<HEADER>() {
-        Ok(header) if is_echo(number, kind) => icmp.seq_number = u32::from(be16(header, 4)),
+        Ok(header) if is_echo(number, kind) => {
+            (icmp.seq_number, icmp.window) = (u32::from(be16(header, 4)), be16(header, 6));
+        }
         Ok(_) => {}
         Err(_) => icmp.flags = flag::NO_TRANSPORT,
     }
@@ -45,10 +47,11 @@ mod tests {
         let mut bytes = [8, 0, 0xff, 0xff, 0x12, 0x34, 0, 1];
         let echo = run(&bytes, proto::ICMP);
         assert_eq!((echo.ack_number, echo.seq_number, echo.ports), (8 << 8, 0x1234, [0, 0]));
+        assert_eq!(echo.window, 1);
         // Unreachable, port: no identifier.
         bytes[..2].copy_from_slice(&[3, 3]);
         let unreachable = run(&bytes, proto::ICMP);
-        assert_eq!((unreachable.ack_number, unreachable.seq_number), (3 << 8 | 3, 0));
+        assert_eq!((unreachable.ack_number, unreachable.seq_number, unreachable.window), (3 << 8 | 3, 0, 0));
         // 8 is no echo in ICMPv6, 129 is.
         bytes[..2].copy_from_slice(&[8, 0]);
         assert_eq!(run(&bytes, proto::ICMPV6).seq_number, 0);

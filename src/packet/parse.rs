@@ -304,11 +304,17 @@ impl Parser {
 #[cold]
 fn arp_row(walk: &mut Walk) -> Result<Row, Stop> {
     let arp = arp::read(walk)?;
+    let [a, b, c, d, e, f] = arp.sender;
     Ok(Row {
         ends: Ends::V4(arp.ends),
         kind: kind::ARP,
         proto: 0,
-        transport: Transport { seq_number: u32::from(arp.operation), ..Transport::default() },
+        transport: Transport {
+            seq_number: u32::from(arp.operation),
+            ack_number: u32::from_be_bytes([a, b, c, d]),
+            window: u16::from_be_bytes([e, f]),
+            ..Transport::default()
+        },
         payload_at: walk.at,
         payload_len: 0,
     })

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     base::{
         counters::Accounts,
-        ids::{CoreId, Epoch},
+        ids::{CoreId, Epoch, FlowId},
         sync::atomic::{AtomicBool, AtomicU64, Ordering},
         time::{Nanos, Stamp},
     },
@@ -23,7 +23,7 @@ use crate::{
     packet::descriptor::Cut,
     pipeline::{
         handover::Handover,
-        learned::LearnedReceiver,
+        learned::{LearnedReceiver, Listen, Step, Told},
         naming::Naming,
         owners::Attribution,
         part::Part,
@@ -250,18 +250,7 @@ impl Collector {
             let read = waiting.min(limit.saturating_sub(self.ended_read[w]));
             let Self { parts, apps, naming, .. } = self;
             let (WorkerLink { ended, learned, .. }, apps) = (&mut parts.workers[w], &mut apps[w]);
-            any |= learned.drain(waiting_facts, facts_limit, |id, told| {
-                let size = told.size();
-                let mut app = (size > 0).then(|| apps.get_mut(id).expecting(size));
-                for what in told {
-                    match (what, &mut app) {
-                        (Learned::Resolved(answer), _) => naming.learn(answer),
-                        (Learned::Service(service), Some(app)) => app.service = Some(service),
-                        (Learned::Fact(fact, value), Some(app)) => app.learn(fact, value),
-                        _ => {}
-                    }
-                }
-            });
+            any |= learned.drain(waiting_facts, facts_limit, Known { apps, naming });
             let Ok(chunk) = ended.read_chunk(read as usize) else { continue };
             let (first, second) = chunk.as_slices();
             for part in [first, second] {
@@ -592,6 +581,7 @@ impl Collector {
         let mut batch = Vec::with_capacity(TAP_BATCH);
         for flows in open.chunks(TAP_BATCH) {
             batch.clear();
+            flows.iter().for_each(|(_, at)| snapshot.approach_app(*at));
             batch.extend(flows.iter().map(|&(_, at)| Ended {
                 record: FlowRecord { end: Some(EndReason::Eof), ..snapshot.record(at) },
                 app: snapshot.app(at).cloned(),
@@ -693,6 +683,34 @@ impl Collector {
     fn threads_are_gone(&self) -> bool {
         self.parts.rx.iter().any(|l| l.reports.is_abandoned())
             || self.parts.workers.iter().any(|l| l.reports.is_abandoned())
+    }
+}
+
+/// Where what a worker learned is kept.
+struct Known<'a> {
+    apps: &'a mut SideTable<App>,
+    naming: &'a mut Naming,
+}
+
+impl Listen for Known<'_> {
+    fn approach(&self, id: FlowId, step: Step) {
+        match step {
+            Step::First => self.apps.approach(id),
+            Step::Second => self.apps.approach_value(id),
+        }
+    }
+
+    fn hear(&mut self, id: FlowId, told: Told<'_>) {
+        let size = told.size();
+        let mut app = (size > 0).then(|| self.apps.get_mut(id).expecting(size));
+        for what in told {
+            match (what, &mut app) {
+                (Learned::Resolved(answer), _) => self.naming.learn(answer),
+                (Learned::Service(service), Some(app)) => app.service = Some(service),
+                (Learned::Fact(fact, value), Some(app)) => app.learn(fact, value),
+                _ => {}
+            }
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! What workers learn of flows, on its way to the collector: a ring of bytes, one for each worker.
 //!
 //! ```text
-//!  | length | FLOW | 8 | id ... | tag | length | value ... | tag | length | value ... | FLOW | ...
+//!  | length | flow's id | facts | events | tag | length | value ... | tag | length | value ... | flow's id | ...
 //! ```
 //!
 //! A worker gathers what it learns and hands it over once a burst, as one packet; what it learned of one flow in a
-//! row goes under one number.
+//! row goes under its number, how many bytes its facts take, and how many all that is told of it.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use std::{
@@ -27,17 +27,18 @@ use crate::{
 const PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
 /// A tag, the length of the value in two bytes.
 const HEAD: usize = 3;
-/// An event that begins what is told of a flow, and the longest one.
-const LONGEST: usize = 2 * HEAD + 8 + LONGEST_VALUE;
+/// What stands before the events of a flow: its id, and the bytes of its facts and of all events.
+const FLOW: usize = 8 + 2 + 2;
+/// What begins with a flow, and the longest event.
+const LONGEST: usize = FLOW + HEAD + LONGEST_VALUE;
 /// Bytes of a packet at most, its length in front.
 const PACKET: usize = 4096;
 /// The length in front of a packet.
 const FRONT: usize = 2;
 const SERVICE: u8 = 255;
 const RESOLVED: u8 = 254;
-const FLOW: u8 = 253;
 
-const _: () = assert!(Fact::ALL.len() < FLOW as usize);
+const _: () = assert!(Fact::ALL.len() < RESOLVED as usize);
 const _: () = assert!(FRONT + LONGEST <= PACKET);
 
 /// Makes a ring of `bytes` bytes, or as many as it takes. Where frames cannot wait (`waits` is false), what finds no
@@ -45,7 +46,8 @@ const _: () = assert!(FRONT + LONGEST <= PACKET);
 #[allow(clippy::disallowed_methods, reason = "start-up")]
 pub fn ring(bytes: usize, collector: Arc<Bell>, waits: bool) -> (LearnedSender, LearnedReceiver) {
     let (producer, consumer) = rtrb::RingBuffer::new(bytes.max(PACKET));
-    let gathered = Gathered { bytes: Box::new([0; PACKET]), len: FRONT, events: 0, of: None };
+    let gathered =
+        Gathered { bytes: Box::new([0; PACKET]), len: FRONT, events: 0, of: None, at: 0, facts: 0 };
     (
         LearnedSender { producer, collector, waits, gathered, lost: 0, sent: 0 },
         LearnedReceiver { consumer, packet: Box::new([0; PACKET]), read: 0 },
@@ -71,6 +73,10 @@ struct Gathered {
     events: u64,
     /// The flow that the last event is of.
     of: Option<FlowId>,
+    /// Where what is told of it begins.
+    at: usize,
+    /// Bytes that its facts take.
+    facts: u16,
 }
 
 impl Learn for LearnedSender {
@@ -93,6 +99,25 @@ impl Learn for LearnedSender {
 }
 
 impl Gathered {
+    /// Begins what is told of a flow; there is room for it.
+    #[inline]
+    fn open(&mut self, id: FlowId) {
+        self.close();
+        (self.of, self.at, self.facts) = (Some(id), self.len, 0);
+        self.bytes[self.len..self.len + 8].copy_from_slice(&id.number().to_le_bytes());
+        self.len += FLOW;
+    }
+
+    /// Ends what is told of a flow.
+    #[inline]
+    fn close(&mut self) {
+        if self.of.take().is_some() {
+            let events = (self.len - self.at - FLOW) as u16;
+            self.bytes[self.at + 8..self.at + 10].copy_from_slice(&self.facts.to_le_bytes());
+            self.bytes[self.at + 10..self.at + FLOW].copy_from_slice(&events.to_le_bytes());
+        }
+    }
+
     /// Adds an event whose value has two parts; there is room for it.
     #[inline]
     fn put(&mut self, tag: u8, value: &[u8], more: &[u8]) {
@@ -103,6 +128,7 @@ impl Gathered {
         place[HEAD..HEAD + value.len()].copy_from_slice(value);
         place[HEAD + value.len()..].copy_from_slice(more);
         self.len += HEAD + len;
+        self.facts += if tag == RESOLVED { 0 } else { (HEAD + len) as u16 };
     }
 }
 
@@ -115,8 +141,7 @@ impl LearnedSender {
             self.flush();
         }
         if self.gathered.of != Some(id) {
-            self.gathered.of = Some(id);
-            self.gathered.put(FLOW, &id.number().to_le_bytes(), &[]);
+            self.gathered.open(id);
         }
         self.gathered.put(tag, value, more);
         self.gathered.events += 1;
@@ -131,10 +156,10 @@ impl LearnedSender {
     }
 
     fn push(&mut self) {
-        let Gathered { bytes, len, events, of } = &mut self.gathered;
+        self.gathered.close();
+        let Gathered { bytes, len, events, .. } = &mut self.gathered;
         let packet = &mut bytes[..std::mem::replace(len, FRONT)];
         let events = std::mem::take(events);
-        *of = None;
         let behind = (packet.len() - FRONT) as u16;
         packet[..FRONT].copy_from_slice(&behind.to_le_bytes());
         while self.producer.push_entire_slice(packet).is_err() {
@@ -179,7 +204,7 @@ impl LearnedReceiver {
 
     /// Gives the next `waiting` bytes, as [`LearnedReceiver::waiting`] returned them, to `each`, flow by flow, but
     /// nothing beyond `sent` bytes since the start; returns whether there was anything.
-    pub fn drain(&mut self, waiting: usize, sent: u64, mut each: impl FnMut(FlowId, Told<'_>)) -> bool {
+    pub fn drain(&mut self, waiting: usize, sent: u64, mut each: impl Listen) -> bool {
         // Packets are sent whole: no part of one waits.
         let end = sent.min(self.read + waiting as u64);
         let any = self.read < end;
@@ -189,44 +214,68 @@ impl LearnedReceiver {
             let packet = &mut self.packet[..usize::from(u16::from_le_bytes(front))];
             let Ok(()) = self.consumer.pop_entire_slice(packet) else { break };
             self.read += (FRONT + packet.len()) as u64;
-            let mut rest = &*packet;
-            while let Some((FLOW, id, behind)) = event(rest) {
-                let told = Told { rest: behind };
-                rest = told.end();
-                let told = Told { rest: &behind[..behind.len() - rest.len()] };
-                each(FlowId::from_number(u64::from_le_bytes(id.try_into().expect("8 bytes"))), told);
+            for step in [Step::First, Step::Second] {
+                Flows { rest: packet }.for_each(|(id, _)| each.approach(id, step));
             }
+            Flows { rest: packet }.for_each(|(id, told)| each.hear(id, told));
         }
         any
+    }
+}
+
+/// Takes what was learned.
+pub trait Listen {
+    /// Is told, of all flows of a packet, that something of them comes: what is known of them lies anywhere, and is
+    /// on its way when it is needed.
+    fn approach(&self, _: FlowId, _: Step) {}
+
+    /// Takes what was learned of a flow.
+    fn hear(&mut self, id: FlowId, told: Told<'_>);
+}
+
+/// How near what is known of a flow should be: where it lies can be loaded, or where that says that it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Step {
+    First,
+    Second,
+}
+
+impl<F: FnMut(FlowId, Told<'_>)> Listen for F {
+    fn hear(&mut self, id: FlowId, told: Told<'_>) {
+        self(id, told);
+    }
+}
+
+/// The flows of a packet, each with what is told of it in a row.
+struct Flows<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Flows<'a> {
+    type Item = (FlowId, Told<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (id, rest) = self.rest.split_first_chunk()?;
+        let ([f0, f1, e0, e1], rest) = rest.split_first_chunk()?;
+        let (events, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([*e0, *e1])))?;
+        self.rest = rest;
+        let told = Told { facts: u16::from_le_bytes([*f0, *f1]), rest: events };
+        Some((FlowId::from_number(u64::from_le_bytes(*id)), told))
     }
 }
 
 /// What is told of one flow in a row.
 #[derive(Clone, Copy, Debug)]
 pub struct Told<'a> {
+    facts: u16,
     rest: &'a [u8],
 }
 
 impl<'a> Told<'a> {
     /// Returns how many bytes its label and its facts take here; what is no fact of the flow counts nothing.
-    pub fn size(mut self) -> usize {
-        let mut size = 0;
-        while let Some((tag, value, behind)) = event(self.rest) {
-            size += if tag == RESOLVED { 0 } else { HEAD + value.len() };
-            self.rest = behind;
-        }
-        size
-    }
-
-    /// Returns what begins with the next flow.
-    fn end(mut self) -> &'a [u8] {
-        while let Some((tag, _, behind)) = event(self.rest) {
-            if tag == FLOW {
-                break;
-            }
-            self.rest = behind;
-        }
-        self.rest
+    pub fn size(self) -> usize {
+        self.facts.into()
     }
 }
 
@@ -299,11 +348,11 @@ mod tests {
             tx.learned(id, sent[1]);
             tx.flush();
             let mut seen = Vec::new();
-            assert!(rx.drain(rx.waiting(), u64::MAX, |from, told| seen.push((from, told.count()))));
+            assert!(rx.drain(rx.waiting(), u64::MAX, |from, told: Told<'_>| seen.push((from, told.count()))));
             assert_eq!(seen, [(id, sent.len()), (other, 1), (id, 1)]);
             sent.iter().for_each(|what| tx.learned(id, *what));
             tx.nudge();
-            rx.drain(rx.waiting(), u64::MAX, |_, told| assert!(told.eq(sent)));
+            rx.drain(rx.waiting(), u64::MAX, |_, told: Told<'_>| assert!(told.eq(sent)));
         }
         assert_eq!(tx.lost, 0);
     }
@@ -320,7 +369,7 @@ mod tests {
         }
         assert_eq!(tx.lost, 8);
         let mut seen = 0;
-        rx.drain(rx.waiting(), u64::MAX, |_, told| seen += told.count());
+        rx.drain(rx.waiting(), u64::MAX, |_, told: Told<'_>| seen += told.count());
         assert_eq!(seen, 4);
     }
 
@@ -334,7 +383,7 @@ mod tests {
         tx.flush();
         for (sent, expected) in [(cut, Some(&b"before"[..])), (cut, None), (u64::MAX, Some(b"behind"))] {
             let mut seen = None;
-            rx.drain(rx.waiting(), sent, |_, told| {
+            rx.drain(rx.waiting(), sent, |_, told: Told<'_>| {
                 for what in told {
                     if let Learned::Fact(_, value) = what {
                         seen = Some(value.to_vec());

@@ -73,6 +73,15 @@ pub fn application(app: &App, ports: [u16; 2], called: usize) -> String {
             let line = app.first(Fact::SshServer).or(app.first(Fact::SshClient));
             [here(line.map(ssh_software)).or_else(elsewhere), None, None]
         }
+        None if app.first(Fact::IcmpId).is_some() => {
+            add("", &[b"id ", app.first(Fact::IcmpId).unwrap_or_default()].concat());
+            add("", millis(app.first(Fact::IcmpRtt)).as_bytes());
+            [None; 3]
+        }
+        None if app.first(Fact::ArpMac).is_some() => {
+            add("is-at ", last(app, Fact::ArpMac).unwrap_or_default());
+            [None; 3]
+        }
         _ => [here(main_fact(app)).or_else(elsewhere), None, None],
     };
     said.into_iter().flatten().for_each(|(sign, value)| add(sign, value));
@@ -98,7 +107,12 @@ fn answer(app: &App) -> String {
         Some(b"5") => return "REFUSED".into(),
         _ => {}
     }
-    let micros = app.first(Fact::DnsTime).and_then(|t| std::str::from_utf8(t).ok()?.parse::<f64>().ok());
+    millis(app.first(Fact::DnsTime))
+}
+
+/// Returns a time that is there in microseconds as it is shown.
+fn millis(micros: Option<&[u8]>) -> String {
+    let micros = micros.and_then(|t| std::str::from_utf8(t).ok()?.parse::<f64>().ok());
     let mut out = String::new();
     if let Some(micros) = micros {
         let ms = micros / 1000.0;
@@ -183,7 +197,10 @@ mod tests {
         ] {
             assert_eq!(shown(Some(service), port, &facts), text);
         }
-        assert_eq!(shown(None, 0, &[(Detail, "id 4211 11.2 ms")]), "id 4211 11.2 ms");
+        assert_eq!(shown(None, 0, &[(IcmpId, "4211")]), "id 4211");
+        assert_eq!(shown(None, 0, &[(IcmpId, "4211"), (IcmpRtt, "1234")]), "id 4211 1.2 ms");
+        let macs = [(ArpMac, "02:00:00:00:00:01"), (ArpMac, "02:00:00:00:00:02")];
+        assert_eq!(shown(None, 0, &macs), "is-at 02:00:00:00:00:02");
         assert_eq!(shown(None, 0, &[]), "");
     }
 

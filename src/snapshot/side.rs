@@ -9,7 +9,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::base::ids::FlowId;
+use crate::base::{ids::FlowId, memory::prefetch};
 
 /// Slots of a chunk.
 const CHUNK: usize = 128;
@@ -85,6 +85,14 @@ impl<T> SideView<T> {
         chunk.map_or(&[][..], |chunk| &chunk[first..(first + slots).min(CHUNK)])
     }
 
+    /// Starts loading what is known of whichever flow has the slot.
+    pub fn approach_value(&self, slot: u32) {
+        let chunk = self.chunks.get(slot as usize / CHUNK).and_then(Option::as_ref);
+        if let Some(value) = chunk.and_then(|chunk| chunk[slot as usize % CHUNK].value.as_ref()) {
+            prefetch(Arc::as_ptr(value));
+        }
+    }
+
     /// Returns what is known of the flow of a slot and generation.
     #[inline]
     pub fn get(&self, slot: u32, generation: u32) -> Option<&Arc<T>> {
@@ -116,6 +124,20 @@ impl<T> Default for SideTable<T> {
 }
 
 impl<T: Clone + Default> SideTable<T> {
+    /// Starts loading the place of a flow's value.
+    pub fn approach(&self, id: FlowId) {
+        if let Some(tenant) = self.view.place(id) {
+            prefetch(tenant);
+        }
+    }
+
+    /// Starts loading a flow's value, if there is one; its place should be on its way.
+    pub fn approach_value(&self, id: FlowId) {
+        if let Some(value) = self.view.place(id).and_then(|tenant| tenant.value.as_ref()) {
+            prefetch(Arc::as_ptr(value));
+        }
+    }
+
     /// Returns the value of a flow for writing; a new one if nothing is known of it.
     pub fn get_mut(&mut self, id: FlowId) -> &mut T {
         let Self { view, leaving, cut } = self;
@@ -162,6 +184,11 @@ impl<T: Clone + Default> SideTable<T> {
 }
 
 impl<T> SideView<T> {
+    fn place(&self, id: FlowId) -> Option<&Tenant<T>> {
+        let slot = id.slot() as usize;
+        Some(&self.chunks.get(slot / CHUNK)?.as_ref()?[slot % CHUNK])
+    }
+
     fn tenant(&mut self, slot: u32) -> &mut Tenant<T> {
         let at = slot as usize / CHUNK;
         if at >= self.chunks.len() {

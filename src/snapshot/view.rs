@@ -455,6 +455,11 @@ impl Snapshot {
         view.apps.get(at.slot(), view.flows.origins.get(at.slot()).generation)
     }
 
+    /// Starts loading what a row speaks.
+    pub fn approach_app(&self, at: RowRef) {
+        self.workers[at.worker()].apps.approach_value(at.slot());
+    }
+
     /// Returns who owns a row, if that is known.
     pub fn owner(&self, at: RowRef) -> Option<&Arc<Owner>> {
         let view = &self.workers[at.worker()];

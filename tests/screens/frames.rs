@@ -129,3 +129,46 @@ fn f13_filters_find_what_frames_said() {
     }
     assert!(wrong.is_empty(), "filter, expected, found: {wrong:?}");
 }
+
+#[test]
+fn d8_echoes_have_their_number_and_time_and_arp_replies_their_address() {
+    let mut talk = Talk::default();
+    let ends = |a: &str, b: &str| [a, b].map(|a| a.parse::<IpAddr>().unwrap());
+    for (ms, from_us, kind, number) in [
+        (0, true, 8, 0x1073_0001),
+        (4, true, 8, 0x1073_0002),
+        (6, false, 0, 0x2222_0001), // nobody has asked so
+        (9, false, 0, 0x1073_0002),
+        (11, false, 0, 0x1073_0001),
+    ] {
+        let [us, them] = ends(US, "192.0.2.1");
+        talk.frame(ms, if from_us { [us, them] } else { [them, us] }, Body::Icmp(kind, 0, number), &[0; 48]);
+    }
+    talk.frame(20, ends("2001:db8::1", "2001:db8::9"), Body::Icmp(128, 0, 0x004d_0001), &[0; 48]);
+    talk.frame(30, ends(US, "10.0.0.254"), Body::Arp(1), &[]);
+    talk.frame(31, ends("10.0.0.254", US), Body::Arp(2), &[]);
+    talk.frame(40, ends(US, "10.0.0.253"), Body::Arp(1), &[]);
+    let config = EngineConfig { fused: true, workers: 1, ..engine::config() };
+    let last = Last::default();
+    let run = engine::run_with_taps(config, vec![talk.source()], vec![Box::new(last.clone())], |_| ());
+    let mut snapshot = last.0.lock().unwrap().take().unwrap();
+    snapshot.stages.clear();
+    for (filter, text) in [
+        ("4211", "id 4211 5.0 ms"),
+        ("app:=77", "id 77"),
+        ("state:arp_reply", "is-at 02:00:0a:00:00:fe"),
+        ("mac:02:00:0a", "is-at 02:00:0a:00:00:fe"),
+        ("\"02:00:0a:00:00:fe\"", "is-at 02:00:0a:00:00:fe"),
+    ] {
+        let mut stage = Stage::with(160, 24, Setup { filter: filter.into(), ..Setup::default() });
+        let shown = stage.epoch(&snapshot).text();
+        assert_eq!(stage.app.view.as_ref().unwrap().len, 1, "{filter}: {shown}");
+        assert!(shown.contains(text), "{filter}: {shown}");
+    }
+    let jsonl = String::from_utf8(run.jsonl).unwrap();
+    for fields in
+        ["\"icmp_id\":4211,\"icmp_rtt_us\":5000", "\"icmp_id\":77", "\"arp_mac\":[\"02:00:0a:00:00:fe\"]"]
+    {
+        assert_eq!(jsonl.matches(fields).count(), 1, "{fields}: {jsonl}");
+    }
+}

@@ -44,6 +44,7 @@ const SHOWN: &[(&str, &[&str])] = &[
         &[
             "d8_the_column_is_label_and_fact",
             "d8_a_name_from_elsewhere_has_a_sign_and_gives_way_to_the_flow_s_own",
+            "d8_echoes_have_their_number_and_time_and_arp_replies_their_address",
         ],
     ),
     (
@@ -67,9 +68,17 @@ const SHOWN: &[(&str, &[&str])] = &[
         &[
             "l18_the_first_second_of_a_steady_flow_counts_at_its_real_length",
             "l18_a_packet_and_a_burst_count_as_what_came",
+            "l18_l19_frames_make_the_rate_of_the_last_second_and_of_their_own_time_alone",
         ],
     ),
-    ("L19", &["l19_a_file_ends_after_a_span_of_its_own_time"]),
+    (
+        "L19",
+        &[
+            "l19_a_file_ends_after_a_span_of_its_own_time",
+            "l18_l19_frames_make_the_rate_of_the_last_second_and_of_their_own_time_alone",
+            "every_row_of_the_table_of_lifetimes_holds",
+        ],
+    ),
     (
         "PR1-PR6",
         &[

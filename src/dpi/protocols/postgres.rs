@@ -44,15 +44,17 @@ fn read(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Read<Verdict> {
             Err(Verdict::More) => missing = Verdict::More,
             Err(_) => {}
         }
+        // A client whose beginning was lost goes on with other messages: what its server said counts.
         let says = Cursor::of(talk, 1 - client);
-        if talk.bytes[client].is_empty() && !says.is_empty() {
+        if !says.is_empty() {
             match answers(says) {
                 Ok(()) => {
                     notes.client(client);
                     note_server(says, notes);
                     return Ok(until_ended(talk));
                 }
-                Err(verdict) => missing = verdict,
+                Err(verdict) if talk.bytes[client].is_empty() => missing = verdict,
+                Err(_) => {}
             }
         }
     }
@@ -200,6 +202,15 @@ mod tests {
         assert_eq!(heard.values(Fact::SqlQuery), ["select 1", "select 2"]);
         assert_eq!((heard.first(Fact::SqlVersion), heard.client), ("15.4", Some(0)));
         assert_eq!(ask(streams, b"", &server, 9).verdict, Some(Verdict::Is));
+    }
+
+    #[test]
+    fn a_client_that_goes_on_does_not_take_back_what_its_server_said() {
+        let server = framed(b"R", b"\0\0\0\x05salt");
+        assert_eq!(ask(streams, b"", &server, 9).verdict, Some(Verdict::Is));
+        let password = framed(b"p", b"md5cefc01cdcde72\0");
+        assert_eq!(ask(streams, &password, &server, 9).verdict, Some(Verdict::Is));
+        assert_eq!(ask(streams, &password, b"", 9).verdict, Some(Verdict::No));
     }
 
     #[test]

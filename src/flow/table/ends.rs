@@ -132,9 +132,7 @@ impl FlowTable {
     pub(super) fn end(&mut self, slot: u32, reason: EndReason, ended: &mut impl EndedFlows) {
         let record = self.record(slot, Some(reason));
         self.index.remove(self.config.seed.hash(&record.hot.key), slot);
-        if record.hot.roles.is_inspected()
-            && let Some(inspector) = &mut self.inspector
-        {
+        if let Some(inspector) = &mut self.inspector {
             inspector.forget(slot);
         }
         *self.hot.get_mut(slot) = Hot::default();

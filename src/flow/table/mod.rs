@@ -255,12 +255,16 @@ impl FlowTable {
                 break;
             }
             if looks {
-                self.approach_conversations(batch);
+                self.approach_conversations(batch, lines, payloads);
             }
             for candidate in batch {
                 if !self.settled::<HOME>(candidate, lines, &mut settled, ended) {
                     let wide = wide_of(lines, candidate);
                     let payload = payloads.of(lines, candidate.at as usize);
+                    if self.followed::<HOME>(candidate, payload, &mut settled) {
+                        self.looks = true;
+                        continue;
+                    }
                     self.make_way(candidate, wide, payload, ended);
                     let slot = self.frame(candidate.frame, wide, candidate.slot, &mut volume, ended);
                     if slot != NONE {
@@ -354,7 +358,7 @@ impl FlowTable {
         if has_segment {
             self.segment(slot, frame, late);
         } else if !is_settled(hot, frame) {
-            self.other(slot, frame);
+            self.other(slot, frame, ended);
         }
         if irregular {
             self.count_irregular(slot, frame);
@@ -428,7 +432,7 @@ impl FlowTable {
 
     /// Follows a frame without a TCP segment that may change the state.
     #[cold]
-    fn other(&mut self, slot: u32, frame: &Descriptor) {
+    fn other(&mut self, slot: u32, frame: &Descriptor, ended: &mut impl EndedFlows) {
         let hot = self.hot.get(slot);
         let state = if keeps_state(frame) { hot.state } else { classify::state_after(hot.state, frame) };
         self.enter(slot, frame.tick, state, hot.roles);
@@ -437,6 +441,7 @@ impl FlowTable {
         {
             self.tallies.get_mut(slot).add_code(code);
         }
+        self.inspect_header(slot, frame, ended);
     }
 
     /// Puts a flow into a state after its first packet.
@@ -515,6 +520,9 @@ impl FlowTable {
         self.counts.live += 1;
         if irregular {
             self.count_irregular(slot, frame);
+        }
+        if !inspected {
+            self.inspect_header(slot, frame, ended);
         }
         if inspected && says_something(frame) { slot } else { NONE }
     }

@@ -2,19 +2,25 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::{
-    base::time::Tick,
+    base::{memory::prefetch, time::Tick},
     dpi::{
+        echoes::Echo,
         inspector::{Flow, Judgement, Subject},
         notes::Phase,
     },
     flow::{
         entry::Evidence,
         state::{EndReason, FlowState},
-        table::{EndedFlows, FlowTable, NONE, batch::Candidate, keeps_state, says_something},
+        table::{
+            EndedFlows, FlowTable, NONE, batch::Candidate, ends::SHORTEST_LIFE, keeps_state, says_something,
+            settled::Settled,
+        },
     },
     packet::{
-        descriptor::{Descriptor, tcp_flag},
-        key::{WideKey, proto},
+        descriptor::{Descriptor, ordinary, tcp_flag},
+        key::{WideKey, kind, proto},
+        line::Line,
+        payload::Payloads,
     },
 };
 
@@ -27,13 +33,30 @@ impl FlowTable {
         }
     }
 
-    /// Starts loading the memory of the inspections that a batch goes on with.
+    /// Starts loading the memory of the inspections that a batch goes on with, and the payloads that are looked at.
     #[inline]
-    pub(super) fn approach_conversations(&self, batch: &[Candidate<'_>]) {
+    pub(super) fn approach_conversations(
+        &self,
+        batch: &[Candidate<'_>],
+        lines: &[Line],
+        payloads: &impl Payloads,
+    ) {
+        /// The beginning of a payload: what is behind it the processor foresees.
+        const BEGINNING: usize = 128;
         let Some(inspector) = &self.inspector else { return };
-        for &Candidate { frame, slot, .. } in batch {
-            if slot != NONE && says_something(frame) && self.hot.get(slot).roles.is_inspected() {
-                inspector.approach(slot);
+        for &Candidate { frame, slot, at, .. } in batch {
+            if !says_something(frame) {
+                continue;
+            }
+            if slot != NONE {
+                if !inspector.approach(slot) {
+                    continue;
+                }
+                // Its generation is part of the name under which what is learned goes out.
+                prefetch(self.origins.address(slot));
+            }
+            for line in payloads.of(lines, at as usize).chunks(64).take(BEGINNING / 64) {
+                prefetch(line.as_ptr());
             }
         }
     }
@@ -123,6 +146,69 @@ impl FlowTable {
         if judgement != Judgement::default() {
             self.judge(slot, frame.tick, judgement);
         }
+    }
+
+    /// Has what headers say looked at: an ICMP echo's number, the address in an ARP reply.
+    pub(super) fn inspect_header(&mut self, slot: u32, frame: &Descriptor, ended: &mut impl EndedFlows) {
+        const ARP_REPLY: u32 = 2;
+        let Some(inspector) = &mut self.inspector else { return };
+        let generation = &self.origins.get(slot).generation;
+        let flow = Flow { worker: self.config.worker, slot, generation };
+        if frame.key.kind & kind::ARP != 0 {
+            if frame.seq_number == ARP_REPLY {
+                let ([a, b, c, d], [e, f]) = (frame.ack_number.to_be_bytes(), frame.window.to_be_bytes());
+                inspector.hardware(flow, [a, b, c, d, e, f], ended);
+            }
+            return;
+        }
+        let is_reply = match (frame.key.proto, frame.ack_number >> 8) {
+            (proto::ICMP, 8) | (proto::ICMPV6, 128) => false,
+            (proto::ICMP, 0) | (proto::ICMPV6, 129) => true,
+            _ => return,
+        };
+        if !keeps_state(frame) {
+            let (id, seq_number) = (frame.seq_number as u16, frame.window);
+            inspector.echo(flow, Echo { id, seq_number, from: frame.from(), is_reply }, frame.wall, ended);
+        }
+    }
+
+    /// Accounts an ordinary datagram of a flow of which only the phase is followed, as all of a resolver's are but the
+    /// first ones. Returns `false`, having done nothing, if it is anything else.
+    #[inline]
+    pub(super) fn followed<const HOME: bool>(
+        &mut self,
+        candidate: &Candidate<'_>,
+        payload: &[u8],
+        sums: &mut Settled,
+    ) -> bool {
+        let &Candidate { frame, slot, .. } = candidate;
+        let Some(inspector) = self.inspector.as_ref().filter(|_| slot != NONE) else { return false };
+        let hot = self.hot.get(slot);
+        if frame.key.proto != proto::UDP
+            || frame.key.is_wide()
+            || !hot.key.matches(&frame.key)
+            || !hot.roles.is_answered()
+            || !hot.roles.is_inspected()
+            || hot.state.counts_from_entry()
+            || frame.looks() != u64::from(ordinary::DATAGRAM)
+            || !says_something(frame)
+            || frame.wall < hot.last
+            || self.cutoff.0.wrapping_sub(hot.tick.0) as i32 >= SHORTEST_LIFE as i32
+            || HOME && hot.iface != frame.iface
+        {
+            return false;
+        }
+        let Some(phase) = inspector.followed(slot, payload) else { return false };
+        let hot = self.hot.get_mut(slot);
+        let from = frame.from();
+        hot.bytes[from] += u64::from(frame.wire_len);
+        hot.frames[from] += 1;
+        hot.last = frame.wall;
+        hot.tick = frame.tick;
+        sums.frames += 1;
+        sums.bytes += u64::from(frame.wire_len);
+        self.follow(slot, frame.tick, phase);
+        true
     }
 
     /// Takes note of the phase of a flow of which nothing else is followed.

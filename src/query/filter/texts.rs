@@ -138,7 +138,7 @@ pub fn any_text(
             Direction::Forwarded => b"fwd",
         }),
         Field::Vlan => flow.facts.vlan.checked_sub(1).is_some_and(|v| number(v.into(), text, holds)),
-        Field::Mac => flow.hot.key.kind & kind::ARP != 0 && facts(flow, &[Fact::Detail], holds),
+        Field::Mac => flow.hot.key.kind & kind::ARP != 0 && facts(flow, &[Fact::ArpMac], holds),
         Field::Alpn => facts(flow, &[Fact::Alpn, Fact::AlpnSelected], holds),
         Field::Dns => facts(flow, &[Fact::DnsQuery, Fact::DnsType, Fact::DnsCname, Fact::DnsAddress], holds),
         Field::Http => facts(

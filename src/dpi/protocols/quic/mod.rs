@@ -7,7 +7,7 @@
 //! tell how far the handshake is, and the first short header of the client ends the inspection. A flow that is
 //! first seen in the middle, with nothing but short headers, cannot be known for QUIC.
 //!
-//! Of a flow, its memory is all that is kept ([`state`]): 256 bytes, and 16 KiB while a hello is put together; at most [`MOST_DATAGRAMS`] are looked at.
+//! Of a flow, its memory is all that is kept ([`state`]): 248 bytes, and 16 KiB while a hello is put together; at most [`MOST_DATAGRAMS`] are looked at.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 mod crypto;

@@ -3,6 +3,7 @@
 
 use crate::dpi::{
     notes::Phase,
+    pieces::BLOCK,
     protocols::quic::{
         crypto::CryptoStream,
         header::{Cid, LONGEST_CID},
@@ -16,14 +17,14 @@ use crate::dpi::{
 const CLIENT_BYTES: usize = 8192;
 /// Bytes of the server's: a HelloRetryRequest and a ServerHello with the largest key share.
 const SERVER_BYTES: usize = 2048;
-/// Bytes for [`Connection`], at the front of the memory.
-pub const STATE: usize = 256;
+/// Bytes for [`Connection`], at the front of the memory: what one block holds.
+pub const STATE: usize = 248;
 /// Bytes of an Initial packet at most. Longer ones are not opened: they would have to be sent with a path MTU
 /// that cannot be known at that time.
 pub const LONGEST_INITIAL: usize =
     MEMORY - STATE - CryptoStream::size_of(CLIENT_BYTES) - CryptoStream::size_of(SERVER_BYTES);
 
-const _: () = assert!(LONGEST_INITIAL >= 4096);
+const _: () = assert!(LONGEST_INITIAL >= 4096 && STATE <= BLOCK);
 
 /// A flow's memory, divided.
 pub struct Parts<'a> {
@@ -105,17 +106,17 @@ impl Connection {
         if memory[0] == 0 {
             return connection;
         }
-        connection.copy(&mut Copier { memory, at: 0, saving: false });
+        connection.copy(&mut Copier::<false> { memory, at: 0 });
         connection
     }
 
     /// Keeps the connection.
     pub fn save(&mut self, memory: &mut [u8]) {
-        self.copy(&mut Copier { memory, at: 0, saving: true });
+        self.copy(&mut Copier::<true> { memory, at: 0 });
     }
 
     /// Copies every field to memory or from it.
-    fn copy(&mut self, to: &mut Copier<'_>) {
+    fn copy<const SAVING: bool>(&mut self, to: &mut Copier<'_, SAVING>) {
         self.copy_flags(to);
         let mut version = self.version.into();
         to.number(&mut version);
@@ -143,7 +144,7 @@ impl Connection {
 
     /// Copies all that is true or false as bits of one number. The first one makes the first byte of a connection that
     /// has begun other than zero.
-    fn copy_flags(&mut self, to: &mut Copier<'_>) {
+    fn copy_flags<const SAVING: bool>(&mut self, to: &mut Copier<'_, SAVING>) {
         let mut client = self.client & 1 != 0;
         let ([i0, i1], [r0, r1], [c0, c1]) = (&mut self.initial, &mut self.read, &mut self.closed);
         let flags = [
@@ -204,19 +205,18 @@ impl Default for Pair {
 
 /// Copies fields one behind the other to memory (saving) or from it. Memory is bytes; no field needs more than
 /// that, and zeros are every field's default.
-struct Copier<'a> {
+struct Copier<'a, const SAVING: bool> {
     memory: &'a mut [u8],
     at: usize,
-    saving: bool,
 }
 
-impl Copier<'_> {
-    #[inline]
+impl<const SAVING: bool> Copier<'_, SAVING> {
+    #[inline(always)]
     fn bytes<const N: usize>(&mut self, field: &mut [u8; N]) {
         // The place of a field of known length is copied without a call.
         let Some(place) = self.memory[self.at..].first_chunk_mut::<N>() else { return };
         self.at += N;
-        match self.saving {
+        match SAVING {
             true => *place = *field,
             false => *field = *place,
         }

@@ -6,10 +6,11 @@ use crate::dpi::{fact::Fact, notes::Notes, protocols::tls::version::hex4};
 /// Notes the cipher suite that the server chose, by its name or, if it has none, by its number, and its strength.
 pub fn note(number: u16, notes: &mut Notes<'_>) {
     const PREFIX: &[u8] = b"TLS_";
-    let Some(name) = short_name(number) else {
+    let Some(row) = row_of(number) else {
         let [a, b, c, d] = hex4(number);
         return notes.text(Fact::TlsCipher, &[b'0', b'x', a, b, c, d]);
     };
+    let name = SUITES[row].1;
     let mut text = [0; 64];
     let len = PREFIX.len() + name.len();
     if let Some(room) = text.get_mut(..len) {
@@ -17,22 +18,65 @@ pub fn note(number: u16, notes: &mut Notes<'_>) {
         room[PREFIX.len()..].copy_from_slice(name.as_bytes());
         notes.text(Fact::TlsCipher, room);
     }
-    notes.text(Fact::TlsCipherStrength, if is_secure(name) { b"secure" } else { b"weak" });
+    notes.text(Fact::TlsCipherStrength, if SECURE[row] { b"secure" } else { b"weak" });
 }
 
-/// Returns the name without its `TLS_`.
-fn short_name(number: u16) -> Option<&'static str> {
-    SUITES.binary_search_by_key(&number, |row| row.0).ok().map(|at| SUITES[at].1)
+fn row_of(number: u16) -> Option<usize> {
+    SUITES.binary_search_by_key(&number, |row| row.0).ok()
 }
+
+/// Which suites are secure, by row: worked out by the compiler, because names are long.
+static SECURE: [bool; SUITES.len()] = {
+    let mut secure = [false; SUITES.len()];
+    let mut row = 0;
+    while row < SUITES.len() {
+        secure[row] = is_secure(SUITES[row].1.as_bytes());
+        row += 1;
+    }
+    secure
+};
 
 /// Returns whether a suite is as RFC 9325 section 4 recommends: authenticated encryption with a tag of full
 /// length, and keys that a later theft of the server's key does not give away. All of TLS 1.3's are, but for short tags.
-fn is_secure(name: &str) -> bool {
-    let (exchange, cipher) = name.split_once("_WITH_").unwrap_or(("", name));
+const fn is_secure(name: &[u8]) -> bool {
+    const WITH: &[u8] = b"_WITH_";
+    let with = find(name, WITH);
+    let (exchange, cipher) = match with {
+        Some(at) => {
+            let (exchange, rest) = name.split_at(at);
+            (exchange, rest.split_at(WITH.len()).1)
+        }
+        None => name.split_at(0),
+    };
     let forward = exchange.is_empty()
-        || ["ECDHE_", "DHE_", "ECCPWD"].iter().any(|ephemeral| exchange.starts_with(ephemeral));
-    let authenticated = ["GCM", "CCM", "CHACHA20", "MGM", "AEGIS"].iter().any(|mode| cipher.contains(mode));
-    forward && authenticated && !cipher.contains("CCM_8") && !exchange.contains("EXPORT")
+        || matches!(exchange, [b'E', b'C', b'D', b'H', b'E', b'_', ..])
+        || matches!(exchange, [b'D', b'H', b'E', b'_', ..] | [b'E', b'C', b'C', b'P', b'W', b'D', ..]);
+    let authenticated = has(cipher, b"GCM")
+        || has(cipher, b"CCM")
+        || has(cipher, b"CHACHA20")
+        || has(cipher, b"MGM")
+        || has(cipher, b"AEGIS");
+    forward && authenticated && !has(cipher, b"CCM_8") && !has(exchange, b"EXPORT")
+}
+
+const fn has(text: &[u8], word: &[u8]) -> bool {
+    find(text, word).is_some()
+}
+
+/// Returns where a word begins in a text.
+const fn find(text: &[u8], word: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while at + word.len() <= text.len() {
+        let mut same = 0;
+        while same < word.len() && text[at + same] == word[same] {
+            same += 1;
+        }
+        if same == word.len() {
+            return Some(at);
+        }
+        at += 1;
+    }
+    None
 }
 
 /// Number and name of each suite, by number.
