@@ -132,3 +132,21 @@ fn v10_every_chart_can_be_scrolled_to_and_shares_stand_on_every_screen() {
         }
     }
 }
+
+#[test]
+fn what_both_sides_sent_is_never_cut_in_details() {
+    let mut rows = rows();
+    (rows[0].0.hot.bytes, rows[0].0.hot.frames) = ([48_102_331_904, 31_048_211_700], [33_204_118, 4_120_775]);
+    let snapshot = live(&rows);
+    for width in 100..130 {
+        let mut stage = Stage::new(width, 40);
+        stage.epoch(&snapshot);
+        (0..3).for_each(|_| assert_eq!(stage.key(KeyCode::Down), Next::Draw));
+        stage.settle(&snapshot);
+        stage.key(KeyCode::Char('2'));
+        let text = stage.settle(&snapshot).text();
+        for number in ["48,102,331,904", "31,048,211,700", "33,204,118", "4,120,775"] {
+            assert!(text.contains(number), "{number} at {width}:\n{text}");
+        }
+    }
+}

@@ -368,8 +368,12 @@ fn owner(app: &App, row: &Row) -> Card {
 fn transport(app: &App, row: &Row) -> Card {
     let (down, up) = row.down_up();
     let [from_remote, from_local] = [row.remote(), row.local()];
-    let two =
-        |a: String, b: String| format!("{} {a:>16}   {} {b:>16}", app.setup.signs.down, app.setup.signs.up);
+    // Where two cards share a narrow screen, both numbers have less room.
+    let narrow = (100..116).contains(&app.screen_width);
+    let two = |a: String, b: String| match (app.setup.signs.down, app.setup.signs.up) {
+        (down, up) if narrow => format!("{down}{a:>14}  {up}{b:>14}"),
+        (down, up) => format!("{down} {a:>16}   {up} {b:>16}"),
+    };
     let counts =
         |numbers: [u64; 2]| two(format::grouped(numbers[from_remote]), format::grouped(numbers[from_local]));
     let tcp = |numbers: [u32; 2]| match row.key.proto {
