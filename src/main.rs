@@ -260,7 +260,8 @@ fn watch_file(
     });
     let (again, parser) = (path.to_owned(), cli.parse_config());
     let retrace: Retrace = Arc::new(move |row, span_of_file, stop| {
-        let source = input::open(&again, span).ok()?;
+        let [_, until] = span_of_file;
+        let source = UpTo::new(input::open(&again, span).ok()?, Some(until));
         reread::minute(source, Parser::new(parser, Seed::new(random())), row.to_record(), span_of_file, stop)
     });
     let run = Run { cli, file, started, deadline, stop, record, retrace: Some(retrace), owners: None };

@@ -420,7 +420,7 @@ impl Inspector {
     }
 
     /// Looks at an ICMP echo. The first one's identifier is learned, and how long a reply with it takes: until then the
-    /// flow has a place, which is the first to make room.
+    /// flow has a place, if one is free. A sweep of pings takes none from others.
     pub fn echo(&mut self, flow: Flow<'_>, echo: Echo, wall: Stamp, learn: &mut impl Learn) {
         let mut tell = |fact, value: u64| {
             let mut digits = itoa::Buffer::new();
@@ -430,6 +430,10 @@ impl Inspector {
             Place::At(place) => place,
             Place::None => {
                 tell(Fact::IcmpId, echo.id.into());
+                if self.free_len == 0 {
+                    self.of_slot[flow.slot as usize] = OVER;
+                    return;
+                }
                 let place = self.enter(flow);
                 *self.pool[place].apart.echoes() = Echoes::of(echo.id);
                 self.resting.put(place as u32, true);
@@ -443,15 +447,21 @@ impl Inspector {
         }
     }
 
-    /// Looks at the hardware address that an ARP reply names.
+    /// Looks at the hardware address that an ARP reply names. Of a flow whose replies go on naming another one than the
+    /// last, so many are learned as are counted beside the digest of the last one.
     pub fn hardware(&mut self, flow: Flow<'_>, address: [u8; 6], learn: &mut impl Learn) {
-        let [_, _, rest @ ..] = address;
+        const DIGEST: u32 = (1 << 27) - 1;
+        const MOST: u32 = 7;
         let entry = &mut self.of_slot[flow.slot as usize];
+        let (told, times) = if *entry & TRIES == 0 { (0, 0) } else { (*entry & DIGEST, *entry >> 27 & MOST) };
+        let [a, b, c, d, e, f] = address.map(u64::from);
+        let number = a << 40 | b << 32 | c << 24 | d << 16 | e << 8 | f;
+        let digest = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 37) as u32;
         // The same one again is no news.
-        let told = TRIES | u32::from_be_bytes(rest) & !FOLLOWED;
-        if address == [0; 6] || std::mem::replace(entry, told) == told {
+        if number == 0 || times == MOST || (times > 0 && digest == told) {
             return;
         }
+        *entry = TRIES | (times + 1) << 27 | digest;
         let mut text = *b"00:00:00:00:00:00";
         for (pair, byte) in text.chunks_mut(3).zip(address) {
             pair[..2].copy_from_slice(&hex2(byte));
@@ -747,6 +757,55 @@ mod tests {
             assert_eq!(heard.0.last(), Some(&(FlowId::new(0, slot, 2), Some(Service::Http))));
             inspector.forget(slot);
         }
+    }
+
+    /// Tells facts' texts.
+    #[derive(Default)]
+    struct Texts(Vec<String>);
+
+    impl Learn for Texts {
+        fn learned(&mut self, _: FlowId, what: Learned<'_>) {
+            if let Learned::Fact(_, text) = what {
+                self.0.push(String::from_utf8_lossy(text).into_owned());
+            }
+        }
+    }
+
+    #[test]
+    fn a_sweep_of_pings_takes_no_place_from_others() {
+        const FLOWS: u32 = 1024;
+        let mut inspector = Inspector::new(1100, no_advice).unwrap();
+        let mut texts = Texts::default();
+        for slot in 0..FLOWS {
+            assert!(!inspector.segment(&subject(slot, &1, b"GE"), &mut Heard::default()).settled);
+        }
+        let echo = Echo { id: 7, seq_number: 1, from: 0, is_reply: false };
+        for slot in FLOWS..FLOWS + 50 {
+            let flow = Flow { worker: 0, slot, generation: &1 };
+            inspector.echo(flow, echo, Stamp(1), &mut texts);
+            inspector.echo(flow, Echo { seq_number: 2, ..echo }, Stamp(2), &mut texts);
+        }
+        assert_eq!((texts.0.len(), inspector.counts().displaced), (50, 0));
+    }
+
+    #[test]
+    fn hardware_addresses_that_change_for_ever_are_told_so_often_and_no_more() {
+        let mut inspector = Inspector::new(64, no_advice).unwrap();
+        let mut texts = Texts::default();
+        let mut say = |slot, last: [u8; 2]| {
+            let flow = Flow { worker: 0, slot, generation: &1 };
+            let [first, last] = last;
+            inspector.hardware(flow, [first, 0, 0, 0, 0, last], &mut texts);
+        };
+        for round in 0..100 {
+            say(3, [2, round % 2]);
+        }
+        for last in [[2, 1], [2, 1], [6, 1], [0, 0]] {
+            say(4, last);
+        }
+        let [of_first, of_second] = [&texts.0[..7], &texts.0[7..]];
+        assert_eq!(of_first[..2], ["02:00:00:00:00:00", "02:00:00:00:00:01"]);
+        assert_eq!(of_second, ["02:00:00:00:00:01", "06:00:00:00:00:01"]);
     }
 
     #[test]

@@ -597,7 +597,7 @@ impl Collector {
     fn prepare_cut(&mut self) -> Duration {
         let interval = self.parts.interval.load(Ordering::Relaxed);
         let now = (self.parts.monotonic)();
-        let ends = self.rx_reports.iter().flatten().any(|report| report.cut.last);
+        let ends = self.rx_reports.iter().all(|place| place.as_ref().is_some_and(|r| r.cut.last));
         if ends || self.parts.control.is_stopping() {
             // The last cut comes by itself; it needs the tables back.
             self.recall(RECALL_PATIENCE);

@@ -127,11 +127,18 @@ impl Asked {
         self.addresses.iter().all(IpAddr::is_loopback)
     }
 
-    /// Returns whether no router passes it on: ARP, or an end that stands for many hosts or for one link.
+    /// Returns whether no router passes it on: ARP, broadcast, an address of one link, or a multicast group of one
+    /// (224.0.0.0/24, RFC 5771 section 4; scopes 1 and 2, RFC 4291 section 2.7).
     pub fn stays_on_link(&self) -> bool {
         let stays = |address: &IpAddr| match address {
-            IpAddr::V4(a) => a.is_multicast() || a.is_broadcast() || a.is_unspecified() || a.is_link_local(),
-            IpAddr::V6(a) => a.is_multicast() || a.is_unspecified() || a.is_unicast_link_local(),
+            IpAddr::V4(a) => {
+                let is_of_link = matches!(a.octets(), [224, 0, 0, _]);
+                is_of_link || a.is_broadcast() || a.is_unspecified() || a.is_link_local()
+            }
+            IpAddr::V6(a) => {
+                let is_of_link = matches!(a.octets(), [0xff, scope, ..] if matches!(scope & 15, 1 | 2));
+                is_of_link || a.is_unspecified() || a.is_unicast_link_local()
+            }
         };
         self.is_arp || self.addresses.iter().any(stays)
     }

@@ -288,7 +288,9 @@ impl Sums {
                 groups.len() - 1
             })
         };
-        let place = match flow.owner.filter(|_| *by == GroupBy::Process) {
+        // The group of an owner without a name depends on the flow.
+        let is_named = |owner: &&Owner| !owner.name.is_empty() || owner.is_kernel;
+        let place = match flow.owner.filter(|owner| *by == GroupBy::Process && is_named(owner)) {
             Some(owner) => *by_owner.entry(std::ptr::from_ref(owner).addr()).or_insert_with(named),
             None => named(),
         };

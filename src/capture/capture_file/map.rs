@@ -122,8 +122,9 @@ impl Drop for Map {
 
 /// Touches every page of `record`, then returns whether all pages were still there.
 ///
-/// The record's first bytes were read already, and did not say what zeros would. So the usual record, which
-/// lies on one page, costs a comparison.
+/// The record's first bytes were read already; whoever asks has to refuse one that reads as zeros, which is what a page
+/// that is gone reads as (`zeros` in pcap, a length of 0 in pcapng). So the usual record, which lies on one page, costs a
+/// comparison.
 #[inline]
 pub fn intact(record: &[u8], gone: &AtomicBool) -> bool {
     let first = record.as_ptr() as usize / PAGE;

@@ -127,13 +127,15 @@ impl App {
         // What comes through a pipe comes at its own pace.
         let is_whole = view.sources.iter().any(|s| s.read.is_some_and(|(_, size)| size.is_some()));
         let (now, is_on_its_way) = (view.now, is_whole && !view.ended);
-        let is_back = self.trace.newest().is_some_and(|newest| newest.0 >= now.0 + 1_000_000_000);
+        // Read anew, it is complete, up to the end of its last second.
+        let is_complete = self.retraced.is_some_and(|(of, _)| of == id);
+        let is_back =
+            !is_complete && self.trace.newest().is_some_and(|newest| newest.0 >= now.0 + 1_000_000_000);
         if self.trace_of != Some(id) || is_back {
             self.trace = History::default();
             self.trace_of = Some(id);
         }
-        // Read anew, it is complete.
-        if is_on_its_way || self.retraced.is_some_and(|(of, _)| of == id) {
+        if is_on_its_way || is_complete {
             return;
         }
         self.trace.push(now, Nanos::from_secs(1), [f64::from(down), f64::from(up), 0.0]);

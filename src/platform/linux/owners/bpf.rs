@@ -117,9 +117,6 @@ const WITHOUT: &str = "RUSTNET_BPF_WITHOUT";
 /// Releases that leave out a run of a tracepoint's program that would nest: only there may one write without a
 /// lock. And only this machine keeps stores in order.
 const NEVER_NESTS: (u32, u32) = (6, 1);
-/// While events are read nothing comes that is so much later: where something does, our clock is another one
-/// than the kernel's (time_namespaces(7)).
-const AHEAD: Nanos = Nanos::from_secs(10);
 /// Bytes of the ring, a power of two from 4096 on, so that losses and their repair can be tested.
 const RING: &str = "RUSTNET_BPF_RING";
 
@@ -132,6 +129,8 @@ pub struct Bpf {
     connects: Option<Connects>,
     /// What happened after the last drain had begun.
     later: Vec<Event>,
+    /// Our monotonic clock is another one than that of the programs.
+    is_own_clock: bool,
     pass: Option<Link>,
     _links: Vec<Link>,
     object: Object,
@@ -248,7 +247,21 @@ impl Bpf {
             }
         }
         let later = Vec::new();
-        Ok(Self { ring, queue, connects, later, pass, _links: links, object, tracing, running, refused })
+        let offsets = std::fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default();
+        let is_own_clock = is_own_clock(&offsets);
+        Ok(Self {
+            ring,
+            queue,
+            connects,
+            later,
+            is_own_clock,
+            pass,
+            _links: links,
+            object,
+            tracing,
+            running,
+            refused,
+        })
     }
 
     /// Says why nothing could be loaded.
@@ -292,6 +305,8 @@ impl Bpf {
         let _ = self.ring.consume();
         told.append(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner));
         if self.connects.is_some() {
+            // By another clock than that of the programs, nothing can be told to be later.
+            let now = if self.is_own_clock { NEVER } else { now };
             self.later = in_order(&mut told, now);
         }
         told
@@ -311,15 +326,20 @@ impl Bpf {
     }
 }
 
+/// Later than any event.
+const NEVER: Nanos = Nanos(u64::MAX);
+
+/// Returns whether offsets as in `/proc/self/timens_offsets` (time_namespaces(7)) move the monotonic clock.
+fn is_own_clock(offsets: &str) -> bool {
+    let mut monotonic = offsets.lines().filter_map(|line| line.strip_prefix("monotonic"));
+    monotonic.any(|line| line.split_ascii_whitespace().any(|number| number != "0"))
+}
+
 /// Puts events of several rings in order, and takes out those after `now`, when reading began: of what came
 /// before them, some may stand unread in a ring that was read first. What came before anything up to `now` is
 /// there, for whoever tells something has told what led to it.
 fn in_order(told: &mut Vec<Event>, now: Nanos) -> Vec<Event> {
     told.sort_by_key(Event::at);
-    let is_other_clock = told.last().is_some_and(|last| last.at() > now + AHEAD);
-    if is_other_clock {
-        return Vec::new();
-    }
     told.split_off(told.partition_point(|event| event.at() <= now))
 }
 
@@ -490,9 +510,18 @@ mod tests {
         let later = in_order(&mut told, Nanos(5));
         assert_eq!(told, [closed(3, 3), closed(5, 1), closed(5, 4)]);
         assert_eq!(later, [closed(6, 5), closed(9, 2)]);
-        // A clock that is behind holds nothing back.
-        let mut told = vec![closed(AHEAD.0 + 6, 1)];
-        assert_eq!((in_order(&mut told, Nanos(5)), told.len()), (Vec::new(), 1));
+        // By a clock of one's own nothing is held back.
+        let mut told = vec![closed(6, 1)];
+        assert_eq!((in_order(&mut told, NEVER), told.len()), (Vec::new(), 1));
+        for (offsets, own) in [
+            ("monotonic           0         0\nboottime            0         0\n", false),
+            ("monotonic          -5         0\nboottime            0         0\n", true),
+            ("monotonic           0         1\n", true),
+            ("boottime            9         0\n", false),
+            ("", false),
+        ] {
+            assert_eq!(is_own_clock(offsets), own, "{offsets}");
+        }
     }
 
     #[test]

@@ -191,7 +191,8 @@ impl Owners for LinuxOwners {
     }
 
     fn status(&self) -> OwnerStatus {
-        let state = self.shared.lock();
+        let mut state = self.shared.lock();
+        state.ask_lost();
         let mut status = state.status.clone();
         if let (None, Some((reason, remedy))) = (&status.reason, &state.refused) {
             (status.reason, status.remedy) = (Some(reason.clone()), Some(remedy.clone()));
@@ -421,17 +422,22 @@ impl State {
         let Some(bpf) = &mut self.bpf else { return };
         let events = bpf.drain();
         if self.asked_lost.elapsed() >= LOST {
-            self.asked_lost = Instant::now();
-            let lost = bpf.lost();
-            if lost > self.status.events_lost {
-                self.status.events_lost = lost;
-                self.pass_wanted = true;
-            }
+            self.ask_lost();
         }
         for event in events {
             self.take_in(event, None);
         }
         self.registry.expire(Nanos(clock::monotonic()));
+    }
+
+    fn ask_lost(&mut self) {
+        let Some(bpf) = &self.bpf else { return };
+        self.asked_lost = Instant::now();
+        let lost = bpf.lost();
+        if lost > self.status.events_lost {
+            self.status.events_lost = lost;
+            self.pass_wanted = true;
+        }
     }
 
     /// Takes in an event; sockets of a pass go to `pass`.
