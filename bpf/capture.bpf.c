@@ -79,6 +79,9 @@ static inline_always void see(struct __sk_buff *skb, u32 is_outgoing, u32 link_b
 SEC("tcx/ingress")
 int ethernet_in(struct __sk_buff *skb)
 {
+	/* A copy of what this host sends to groups that it is part of: it was seen on its way out. */
+	if (skb->pkt_type == PACKET_LOOPBACK)
+		return TCX_NEXT;
 	see(skb, 0, 14);
 	return TCX_NEXT;
 }
@@ -94,6 +97,8 @@ int ethernet_out(struct __sk_buff *skb)
 SEC("tcx/ingress")
 int network_in(struct __sk_buff *skb)
 {
+	if (skb->pkt_type == PACKET_LOOPBACK)
+		return TCX_NEXT;
 	see(skb, 0, 0);
 	return TCX_NEXT;
 }

@@ -30,7 +30,8 @@ typedef u32 __wsum;
 enum { LONGEST = 65536, SLACK = LONGEST + 4096 };
 
 enum { BPF_MAP_TYPE_ARRAY = 2, BPF_F_MMAPABLE = 1 << 10 };
-enum { PACKET_OUTGOING = 4 };
+/* if_packet.h */
+enum { PACKET_OUTGOING = 4, PACKET_LOOPBACK = 5 };
 enum { TCX_NEXT = -1 };
 
 struct settings {

@@ -397,11 +397,14 @@ impl FlowTable {
         if outcome.tells_facts() {
             // Nothing is read for a round trip, which most come for: a write alone need not wait for memory.
             let tally = self.tallies.get_mut(slot);
+            // All segments of a super-frame.
+            let segments = frame.segments;
             if outcome.retransmit {
-                tally.retransmits[from] += 1;
+                tally.retransmits[from] += u32::from(segments);
+                self.counts.retransmits += u64::from(segments);
             }
             if outcome.out_of_order {
-                tally.out_of_order[from] += 1;
+                tally.out_of_order[from] += u32::from(segments);
             }
             if outcome.rtt_handshake_us != 0 {
                 tally.rtt_handshake_us = outcome.rtt_handshake_us;
@@ -409,7 +412,6 @@ impl FlowTable {
             if outcome.rtt_data_us != 0 {
                 tally.rtt_data_us = outcome.rtt_data_us;
             }
-            self.counts.retransmits += u64::from(outcome.retransmit);
         }
         let hot = self.hot.get(slot);
         let mut roles = hot.roles;

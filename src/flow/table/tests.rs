@@ -339,3 +339,26 @@ fn a_flow_counts_on_its_home_interface_only() {
     assert_eq!(on(1, 2_501), (3, 3));
     assert_eq!(on(2, 2_502), (4, 3));
 }
+
+/// What is sent again counts in segments, as packets do: a host with segmentation offload sends many at once.
+#[test]
+fn a_super_frame_that_is_sent_again_counts_as_its_segments() {
+    let mut table = table(64);
+    let mut ended = Ended::default();
+    let mut send = |ms: u64, flags: u8, seq_number: u32, segments: u16| {
+        let mut burst = lines(2, 0, Nanos::from_millis(ms), 60);
+        let payload_len = u32::from(segments - 1) * 1000;
+        let numbers = Descriptor { seq_number, ack_number: 1, tcp_flags: flags, ..*burst[0].frame() };
+        burst[0] = Line::of(Descriptor { payload_len, segments, ..numbers });
+        table.process(&burst, &crate::packet::payload::Behind, &mut ended);
+        (
+            table.tallies.get(0).retransmits[0] + table.tallies.get(0).retransmits[1],
+            table.counts().retransmits,
+        )
+    };
+    assert_eq!(send(0, tcp_flag::SYN, 99, 1), (0, 0));
+    assert_eq!(send(1, tcp_flag::ACK, 100, 18), (0, 0));
+    assert_eq!(send(2, tcp_flag::ACK, 17_100, 2), (0, 0));
+    assert_eq!(send(400, tcp_flag::ACK, 100, 18), (18, 18));
+    assert_eq!(send(401, tcp_flag::ACK, 17_100, 2), (20, 20));
+}

@@ -118,7 +118,10 @@ impl Lexer<'_> {
         // A head is a word of letters right before an operator.
         let rest = &self.text[start..];
         let letters = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-        let operator = OPERATORS.into_iter().find(|o| letters > 0 && rest[letters..].starts_with(o));
+        // A URL is a word.
+        let is_url = rest[letters..].starts_with("://") && !rest[..letters].is_empty();
+        let operator =
+            OPERATORS.into_iter().find(|o| letters > 0 && !is_url && rest[letters..].starts_with(o));
         if let Some(operator) = operator {
             self.at = start + letters + operator.len();
         }
@@ -168,7 +171,11 @@ impl Lexer<'_> {
 
     fn word(&mut self, in_brackets: bool) -> String {
         let rest = &self.text[self.at..];
-        let end = rest.find(|c: char| c.is_whitespace() || in_brackets && c == ')').unwrap_or(rest.len());
+        let mut end = rest.find(|c: char| c.is_whitespace() || in_brackets && c == ')').unwrap_or(rest.len());
+        // One at the end that nothing in the word opened is a bracket.
+        if !rest[..end].contains('(') {
+            end = rest[..end].trim_end_matches(')').len();
+        }
         self.at += end;
         rest[..end].to_owned()
     }
@@ -224,6 +231,9 @@ mod tests {
             ["Not", "Open", r#"||Word("a")"#, "Or", r#"||Word("b")"#, "Close", "Not", r#"||Word("c")"#]
         );
         assert_eq!(heads("a)b"), [r#"||Word("a)b")"#]);
+        assert_eq!(heads("f(x)"), [r#"||Word("f(x)")"#]);
+        assert_eq!(heads("proto:tcp)"), [r#"proto|:|Word("tcp")"#, "Close"]);
+        assert_eq!(heads("http://a.example/"), [r#"||Word("http://a.example/")"#]);
         assert_eq!(heads("  "), Vec::<String>::new());
         assert_eq!(heads("[::1]:22"), [r#"||Word("[::1]:22")"#]);
     }

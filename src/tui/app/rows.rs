@@ -7,6 +7,10 @@ impl App {
     /// Sorts so.
     pub fn set_sort(&mut self, sort: Sort) {
         if self.sort != sort {
+            // In another order nothing is the newest: the selection stays on its connection.
+            if let (Cursor::Last, Some(row)) = (self.cursor, self.selected_row()) {
+                self.cursor = Cursor::On(row.id);
+            }
             self.sort = sort;
             self.changed();
         }
