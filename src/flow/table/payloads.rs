@@ -200,13 +200,7 @@ impl FlowTable {
         }
         let Some(phase) = inspector.followed(slot, payload) else { return false };
         let hot = self.hot.get_mut(slot);
-        let from = frame.from();
-        hot.bytes[from] += u64::from(frame.wire_len);
-        hot.frames[from] += 1;
-        hot.last = frame.wall;
-        hot.tick = frame.tick;
-        sums.frames += 1;
-        sums.bytes += u64::from(frame.wire_len);
+        sums.count(hot, frame);
         self.follow(slot, frame.tick, phase);
         true
     }

@@ -79,6 +79,20 @@ pub(super) struct Settled {
     pub bytes: u64,
 }
 
+impl Settled {
+    /// Adds an ordinary frame to its flow's counters, and to these.
+    #[inline(always)]
+    pub fn count(&mut self, hot: &mut Hot, frame: &Descriptor) {
+        let from = frame.from();
+        hot.bytes[from] += u64::from(frame.wire_len);
+        hot.frames[from] += 1;
+        hot.last = frame.wall;
+        hot.tick = frame.tick;
+        self.frames += 1;
+        self.bytes += u64::from(frame.wire_len);
+    }
+}
+
 impl FlowTable {
     /// Finds the flow that the frame is most likely of, and starts loading what accounting it there
     /// takes.
@@ -135,13 +149,7 @@ impl FlowTable {
                 return false;
             }
         }
-        let from = frame.from();
-        hot.bytes[from] += u64::from(frame.wire_len);
-        hot.frames[from] += 1;
-        hot.last = frame.wall;
-        hot.tick = frame.tick;
-        sums.frames += 1;
-        sums.bytes += u64::from(frame.wire_len);
+        sums.count(hot, frame);
         let tells = HOME && is_time_to_tell(hot, frame, hot.roles) && ended.wants_settled();
         if ordinary == ordinary::SEGMENT {
             // SAFETY: there is a track for every slot.
