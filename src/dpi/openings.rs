@@ -135,19 +135,16 @@ mod worked_out {
         })
     }
 
+    /// [`may_begin`] with these ports.
+    pub fn may_begin_between(recognise: OfStreams, bytes: [&[u8]; 2], opened: bool, ports: [u16; 2]) -> bool {
+        let total = bytes.map(|b| b.len() as u64);
+        let talk = Streams { bytes, ended: [false; 2], total, client: 0, opened, ports };
+        recognise(&talk, &mut Notes::new(&mut Heard::default())) != Verdict::No
+    }
+
     /// Returns whether a connection whose client and server have sent this may be the recogniser's.
     pub fn may_begin(recognise: OfStreams, bytes: [&[u8]; 2], opened: bool) -> bool {
-        PORTS.iter().any(|port| {
-            let talk = Streams {
-                bytes,
-                ended: [false; 2],
-                total: bytes.map(|b| b.len() as u64),
-                client: 0,
-                opened,
-                ports: [*port; 2],
-            };
-            recognise(&talk, &mut Notes::new(&mut Heard::default())) != Verdict::No
-        })
+        PORTS.iter().any(|port| may_begin_between(recognise, bytes, opened, [*port; 2]))
     }
 }
 
@@ -156,13 +153,11 @@ mod worked_out {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{worked_out::may_begin, *};
-    use crate::dpi::{
-        notes::Notes,
-        recogniser::Verdict,
-        talk::Streams,
-        testing::{Heard, datagrams},
+    use super::{
+        worked_out::{may_begin, may_begin_between},
+        *,
     };
+    use crate::dpi::{recogniser::Verdict, testing::datagrams};
 
     /// Ports that recognisers name, of all transports.
     const KNOWN_PORTS: &[u16] = &[
@@ -267,16 +262,8 @@ mod tests {
             let bytes: [&[u8]; 2] = if by_client { [&payload, &[]] } else { [&[], &payload] };
             for (n, row) in RECOGNISERS.iter().enumerate().filter(|(n, _)| asked >> n & 1 == 0) {
                 let Some(recognise) = row.streams else { continue };
-                let talk = Streams {
-                    bytes,
-                    ended: [false; 2],
-                    total: bytes.map(|b| b.len() as u64),
-                    client: 0,
-                    opened,
-                    ports,
-                };
-                let verdict = recognise(&talk, &mut Notes::new(&mut Heard::default()));
-                prop_assert_eq!(verdict, Verdict::No, "{}", RECOGNISERS[n].service.text());
+                let may = may_begin_between(recognise, bytes, opened, ports);
+                prop_assert!(!may, "{}", RECOGNISERS[n].service.text());
             }
         }
     }
