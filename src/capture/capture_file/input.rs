@@ -7,10 +7,12 @@ use std::{
     time::Duration,
 };
 
-use crate::capture::capture_file::{map::Map, stream::Stream};
+use crate::capture::capture_file::{map::Map, pieces::Pieces, stream::Stream};
 
 /// Where the bytes come from.
 pub enum Input {
+    /// A file that is read: the window is what was read and not consumed yet.
+    Pieces(Pieces),
     /// A mapped file: the window is all of the rest.
     Map(Map),
     /// A stream: the window is what was read and not consumed yet.
@@ -42,9 +44,17 @@ impl Input {
         Stream::start(reader).map(Self::Stream)
     }
 
-    /// Asks for more bytes behind the window, without waiting.
-    pub fn refill(&mut self) -> Refill {
+    /// Asks for more bytes behind the window, without waiting for those of a stream. So many `frames` came from
+    /// what was consumed.
+    pub fn refill(&mut self, frames: u64) -> Refill {
         match self {
+            Self::Pieces(pieces) => match pieces.better_mapped(frames) {
+                Some(map) => {
+                    *self = Self::Map(map);
+                    Refill::More
+                }
+                None => pieces.refill(),
+            },
             Self::Map(_) => Refill::End,
             Self::Stream(stream) => stream.refill(),
         }
@@ -63,7 +73,7 @@ impl Input {
     /// When the input cannot be read.
     pub fn fill_to(&mut self, need: usize) -> io::Result<()> {
         while self.window().len() < need {
-            match self.refill() {
+            match self.refill(0) {
                 Refill::More => {}
                 Refill::Later => self.wait(Duration::from_secs(1)),
                 Refill::End => return Ok(()),
@@ -77,6 +87,7 @@ impl Input {
     #[inline]
     pub fn consume(&mut self, len: usize) {
         match self {
+            Self::Pieces(pieces) => pieces.consume(len),
             Self::Map(map) => map.consume(len),
             Self::Stream(stream) => stream.consume(len),
         }
@@ -86,6 +97,7 @@ impl Input {
     #[inline]
     pub fn window(&self) -> &[u8] {
         match self {
+            Self::Pieces(pieces) => pieces.window(),
             Self::Map(map) => map.window(),
             Self::Stream(stream) => stream.window(),
         }
@@ -94,6 +106,7 @@ impl Input {
     /// Returns how many bytes were consumed.
     pub const fn offset(&self) -> u64 {
         match self {
+            Self::Pieces(pieces) => pieces.offset(),
             Self::Map(map) => map.offset(),
             Self::Stream(stream) => stream.offset(),
         }
@@ -102,6 +115,7 @@ impl Input {
     /// Returns the size of the whole, where it is known.
     pub fn size(&self) -> Option<u64> {
         match self {
+            Self::Pieces(pieces) => Some(pieces.size()),
             Self::Map(map) => Some(map.size()),
             Self::Stream(_) => None,
         }
@@ -111,13 +125,17 @@ impl Input {
     pub const fn gone(&self) -> &'static AtomicBool {
         match self {
             Self::Map(map) => map.gone(),
-            Self::Stream(_) => &NEVER_GONE,
+            Self::Pieces(_) | Self::Stream(_) => &NEVER_GONE,
         }
     }
 
     /// Asks the system whether the file is shorter now than when it was opened.
     #[cold]
     pub fn shortened(&self) -> bool {
-        matches!(self, Self::Map(map) if map.shortened())
+        match self {
+            Self::Pieces(pieces) => pieces.shortened(),
+            Self::Map(map) => map.shortened(),
+            Self::Stream(_) => false,
+        }
     }
 }

@@ -1,8 +1,8 @@
-//! Capture files as a source: pcap and pcapng, mapped into memory or read as a stream.
+//! Capture files as a source: pcap and pcapng, read in pieces, mapped into memory or read as a stream.
 //!
 //! ```text
-//! a regular file  ── map    ─┐          ┌─ pcap   ─┐
-//!                            ├─ input ──┤          ├── frames where they lie, no copy
+//! a regular file  ─┬ pieces ─┐          ┌─ pcap   ─┐
+//!   short frames   └ map    ─┼─ input ──┤          ├── frames where they lie, no copy
 //! pipe, stdin, …  ── stream ─┘ (window) └─ pcapng ─┘
 //! ```
 //!
@@ -31,12 +31,14 @@ mod input;
 mod map;
 mod pcap;
 mod pcapng;
+mod pieces;
 mod scale;
 mod stream;
 
 use input::{Input, Refill};
 use pcap::{Opening, Pcap};
 use pcapng::PcapNg;
+use pieces::Pieces;
 
 pub use cut::{Cut, Why};
 pub use error::{Looks, OpenError};
@@ -96,7 +98,7 @@ enum Stop {
 }
 
 impl CaptureFile {
-    /// Opens a file; `-` is standard input. A regular file is mapped if `guard` can watch it.
+    /// Opens a file; `-` is standard input. A regular file of short frames is mapped if `guard` can watch it.
     ///
     /// Of a pipe, waits for the first bytes.
     ///
@@ -113,11 +115,9 @@ impl CaptureFile {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
         // NB: some regular files of virtual file systems claim to be empty and are not.
-        let len = usize::try_from(metadata.len()).unwrap_or(0);
-        let mapped = if metadata.is_file() && len > 0 { map::Map::new(file, len, guard) } else { Err(file) };
-        let input = match mapped {
-            Ok(map) => Input::Map(map),
-            Err(file) => Input::stream(start_up_box(file)).map_err(failed)?,
+        let input = match metadata.len() {
+            len if metadata.is_file() && len > 0 => Input::Pieces(Pieces::new(file, len, guard)),
+            _ => Input::stream(start_up_box(file)).map_err(failed)?,
         };
         Self::begin(input, path)
     }
@@ -205,7 +205,7 @@ impl CaptureFile {
     /// Gets more bytes. Returns whether reading can go on now; if there will be no more, the file
     /// has ended, before its time if something of `need` bytes had begun.
     fn refill(&mut self, need: usize) -> bool {
-        match self.input.refill() {
+        match self.input.refill(self.facts.frames) {
             Refill::More => return true,
             Refill::Later => {}
             Refill::Failed(kind) => self.cut_short(Why::Io(kind)),
@@ -314,8 +314,8 @@ impl CaptureFile {
     }
 }
 
-// SAFETY: a map stays until the file is dropped, and its bytes are not written to; a stream's buffer
-// is exchanged by `refill` only, which is not called once a burst has handed out frames.
+// SAFETY: a map stays until the file is dropped, and its bytes are not written to; the buffer of pieces or of a stream
+// is filled or exchanged by `refill` only, which is not called once a burst has handed out frames.
 unsafe impl Source for CaptureFile {
     fn clock(&self) -> Clock {
         Clock::Frames

@@ -181,8 +181,8 @@ impl Pcap {
         let Some(record) = rest.get(..len) else { return Err(Stop::Need(len)) };
         // Of long frames, where the next but one begins if they are all as long.
         prefetch(rest, AHEAD.max(2 * len));
-        // What was cut reads as zeros.
-        let zeros = captured == 0 && secs | fraction | wire == 0;
+        // What was cut reads as zeros, the end of a header across the cut too.
+        let zeros = captured | wire == 0;
         if !intact(record, gone) || (zeros && input.shortened()) {
             return Err(Stop::Cut(Why::Shortened));
         }
