@@ -170,6 +170,61 @@ fn measure(name: &str, shards: usize, flows: usize, max_flows: usize) -> f64 {
     nanos
 }
 
+/// A flow of the bare loop: one line, as a table's record.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Bare {
+    key: [u64; 2],
+    packets: u64,
+    bytes: u64,
+    last: u64,
+}
+
+/// Returns ns a frame of a loop over the same frames that does nothing but what any table must: reads the ends,
+/// finds the flow's line by a hash, and counts there. As in the pipeline, 32 lines are loaded at once.
+fn bare(flows: usize) -> f64 {
+    const BATCH: usize = 32;
+    let memory = udp(flows, 0);
+    let mask = (2 * flows).next_power_of_two() - 1;
+    let mut table = vec![Bare { key: [0; 2], packets: 0, bytes: 0, last: 0 }; mask + 1];
+    (platform::host(Vec::new()).advise)(table.as_mut_ptr().cast(), size_of_val(&*table));
+    let mut rounds = |rounds: usize| {
+        let start = Instant::now();
+        for round in 0..rounds {
+            for frames in memory.chunks(BATCH * SLOT) {
+                let mut found = [([0u64; 2], 0usize); BATCH];
+                for (frame, found) in frames.chunks_exact(SLOT).zip(&mut found) {
+                    let part = |at: usize| u64::from_le_bytes(frame[at..at + 8].try_into().unwrap());
+                    let key = [part(26), part(30) | 1];
+                    let mixed = (key[0] ^ key[1].rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                    let at = (mixed >> 32) as usize & mask;
+                    rustnet::base::memory::prefetch(&raw const table[at]);
+                    *found = (key, at);
+                }
+                for (key, mut at) in found.into_iter().take(frames.len() / SLOT) {
+                    while table[at].key != key {
+                        if table[at].packets == 0 {
+                            table[at].key = key;
+                            break;
+                        }
+                        at = (at + 1) & mask;
+                    }
+                    let flow = &mut table[at];
+                    flow.packets += 1;
+                    flow.bytes += FRAME as u64;
+                    flow.last = round as u64;
+                }
+            }
+        }
+        start.elapsed().as_secs_f64()
+    };
+    rounds(1);
+    let best = |passes: &mut dyn FnMut() -> f64| (0..3).map(|_| passes()).fold(f64::INFINITY, f64::min);
+    let nanos = best(&mut || rounds(3)) * 1e9 / (3 * flows) as f64;
+    assert_eq!(table.iter().filter(|flow| flow.packets > 0).count(), flows);
+    nanos
+}
+
 /// The first frames of another source.
 struct First {
     source: MemorySource,
@@ -234,6 +289,10 @@ fn main() {
         if arguments.iter().all(|part| part.starts_with('-') || name.contains(part)) {
             let nanos = measure(name, shards, flows, max_flows);
             println!("line_rate/{name:<24} {:.1} times 1k flows, one core", nanos / one);
+            if shards == 1 {
+                let bare = bare(flows);
+                println!("line_rate/{name:<24} {:.2} times a bare loop ({bare:.1} ns)", nanos / bare);
+            }
         }
     }
 }
