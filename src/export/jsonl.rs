@@ -355,7 +355,8 @@ mod tests {
             (record.hot.key.proto, record.hot.key.kind) = (proto, kind);
             let mut tally = record.facts.tally();
             codes.iter().for_each(|&code| tally.add_code(code));
-            record.facts = crate::flow::entry::Facts::new(&record.facts.origin(), &tally);
+            record.facts =
+                crate::flow::entry::Facts::new(&record.facts.origin(), record.facts.round_trip(), &tally);
             let mut out = Vec::new();
             fields::flow(&mut out, &record.into());
             let flow: Value = serde_json::from_slice(&out).unwrap();

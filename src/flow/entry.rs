@@ -1,4 +1,5 @@
-//! The records of a flow: hot (every packet), origin (its first), tally (some packets of some flows), wide keys.
+//! The records of a flow: hot (every packet), origin (its first), round trip (some packets of TCP), tally (few packets of
+//! few flows), wide keys.
 //!
 //! Index 0 of every pair is the key's low end as sender, index 1 the high end.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
@@ -180,7 +181,7 @@ pub struct Origin {
 
 const _: () = assert!(size_of::<Origin>() == 16);
 
-/// What only some flows have, written by some of their packets: 40 bytes. Where none of a chunk's flows has
+/// What only few flows have, written by some of their packets: 32 bytes. Where none of a chunk's flows has
 /// any of it, it is never touched, and takes no memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -191,15 +192,30 @@ pub struct Tally {
     pub retransmits: [u32; 2],
     /// See [`Facts::out_of_order`].
     pub out_of_order: [u32; 2],
-    /// See [`Facts::rtt_handshake_us`].
-    pub rtt_handshake_us: u32,
-    /// See [`Facts::rtt_data_us`].
-    pub rtt_data_us: u32,
 }
 
-const _: () = assert!(size_of::<Tally>() == 40);
+const _: () = assert!(size_of::<Tally>() == 32);
 
-/// What readers want beside the hot record: [`Origin`] and [`Tally`] in one piece.
+/// The round trips of a TCP flow: 8 bytes, apart because a short flow writes nothing else beside its hot record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct RoundTrip {
+    /// See [`Facts::rtt_handshake_us`].
+    pub handshake_us: u32,
+    /// See [`Facts::rtt_data_us`].
+    pub data_us: u32,
+}
+
+const _: () = assert!(size_of::<RoundTrip>() == 8);
+
+impl RoundTrip {
+    /// Returns the round trip of data, or of the handshake as long as there is none, in us; 0 unknown.
+    pub const fn best_us(self) -> u32 {
+        if self.data_us != 0 { self.data_us } else { self.handshake_us }
+    }
+}
+
+/// What readers want beside the hot record: [`Origin`], [`RoundTrip`] and [`Tally`] in one piece.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
     /// The smallest stamp.
@@ -221,16 +237,16 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Returns both parts in one piece.
+    /// Returns the parts in one piece.
     #[inline(always)]
-    pub const fn new(origin: &Origin, tally: &Tally) -> Self {
+    pub const fn new(origin: &Origin, round_trip: RoundTrip, tally: &Tally) -> Self {
         Self {
             first: origin.first,
             extra_packets: tally.extra_packets,
             retransmits: tally.retransmits,
             out_of_order: tally.out_of_order,
-            rtt_handshake_us: tally.rtt_handshake_us,
-            rtt_data_us: tally.rtt_data_us,
+            rtt_handshake_us: round_trip.handshake_us,
+            rtt_data_us: round_trip.data_us,
             generation: origin.generation,
             vlan: origin.vlan,
         }
@@ -247,9 +263,12 @@ impl Facts {
             extra_packets: self.extra_packets,
             retransmits: self.retransmits,
             out_of_order: self.out_of_order,
-            rtt_handshake_us: self.rtt_handshake_us,
-            rtt_data_us: self.rtt_data_us,
         }
+    }
+
+    /// Returns the round trips.
+    pub const fn round_trip(&self) -> RoundTrip {
+        RoundTrip { handshake_us: self.rtt_handshake_us, data_us: self.rtt_data_us }
     }
 
     /// Returns the codes of an ICMP flow (type in the upper byte, code in the lower) or an ARP flow
@@ -289,6 +308,8 @@ pub struct WideEnds(pub [[u8; 16]; 2]);
 unsafe impl Record for Hot {}
 // SAFETY: integers only.
 unsafe impl Record for Origin {}
+// SAFETY: integers only.
+unsafe impl Record for RoundTrip {}
 // SAFETY: integers only.
 unsafe impl Record for Tally {}
 // SAFETY: bytes only.

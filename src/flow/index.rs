@@ -56,13 +56,21 @@ impl Index {
     }
 
     /// Returns the first slot in the hash's own bucket that may be the flow's, without looking
-    /// further: what to prefetch.
+    /// further: what to prefetch. Calls `another` with each other one, which are few: tags have 8 bits.
     #[inline]
-    pub fn candidate(&self, hash: u32) -> Option<u32> {
+    pub fn candidate(&self, hash: u32, mut another: impl FnMut(u32)) -> Option<u32> {
         // SAFETY: there are `mask + 1` buckets.
         let bucket = unsafe { self.buckets.get_unchecked(hash as usize & self.mask) };
         let lanes = bucket.matching(tag(hash));
-        (lanes != 0).then(|| bucket.slots[lanes.trailing_zeros() as usize])
+        if lanes == 0 {
+            return None;
+        }
+        let mut others = lanes & (lanes - 1);
+        while others != 0 {
+            another(bucket.slots[others.trailing_zeros() as usize]);
+            others &= others - 1;
+        }
+        Some(bucket.slots[lanes.trailing_zeros() as usize])
     }
 
     /// Returns the slot of the flow with this hash for which `is_it` holds.

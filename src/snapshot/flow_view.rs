@@ -145,8 +145,7 @@ impl<'a> FlowView<'a> {
 
     /// Returns the round trip: of data, else of the handshake.
     pub fn rtt(&self) -> Option<Nanos> {
-        let us =
-            if self.facts.rtt_data_us != 0 { self.facts.rtt_data_us } else { self.facts.rtt_handshake_us };
+        let us = self.facts.round_trip().best_us();
         (us != 0).then_some(Nanos(u64::from(us) * 1000))
     }
 

@@ -72,6 +72,7 @@ fn build(rows: &[(FlowRecord, [f32; 2])], versions: (usize, u32), now: Nanos, wa
         flows: Box::new(FrozenFlows {
             hot: freeze(rows.iter().map(|(r, _)| r.hot), len, versions),
             origins: freeze(rows.iter().map(|(r, _)| r.facts.origin()), len, versions),
+            round_trips: freeze(rows.iter().map(|(r, _)| r.facts.round_trip()), len, versions),
             tallies: freeze(rows.iter().map(|(r, _)| r.facts.tally()), len, versions),
             ends: freeze(rows.iter().map(|(r, _)| WideEnds(r.wide.ends)), len, versions),
             extensions: freeze(rows.iter().map(|(r, _)| r.wide.extension), len, versions),

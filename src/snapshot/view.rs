@@ -252,8 +252,10 @@ impl Snapshot {
     pub fn records_version(&self, worker: usize, chunk: usize) -> u64 {
         let flows = &self.workers[worker].flows;
         let part = |version: Option<u32>| u64::from(version.unwrap_or(0));
-        // Each is the number of the epoch that wrote last, so that the later one changes with either.
-        let beside = part(flows.origins.version(chunk)).max(part(flows.tallies.version(chunk)));
+        // Each is the number of the epoch that wrote last, so that the latest one changes with any.
+        let beside =
+            [flows.origins.version(chunk), flows.round_trips.version(chunk), flows.tallies.version(chunk)];
+        let beside = beside.map(part).into_iter().max().unwrap_or(0);
         part(flows.hot.version(chunk)) << 32 | beside
     }
 
@@ -298,9 +300,9 @@ impl Snapshot {
     /// Returns the round trips of a chunk's rows, those of data rather than of handshakes.
     pub fn round_trips(&self, worker: usize, chunk: usize) -> impl Iterator<Item = Nanos> + '_ {
         let flows = &self.workers[worker].flows;
-        let rows = flows.hot.chunk(chunk).iter().zip(flows.tallies.chunk(chunk));
-        rows.filter(|(hot, _)| hot.is_live()).filter_map(|(_, tally)| {
-            let us = if tally.rtt_data_us != 0 { tally.rtt_data_us } else { tally.rtt_handshake_us };
+        let rows = flows.hot.chunk(chunk).iter().zip(flows.round_trips.chunk(chunk));
+        rows.filter(|(hot, _)| hot.is_live()).filter_map(|(_, round_trip)| {
+            let us = round_trip.best_us();
             (us != 0).then_some(Nanos(u64::from(us) * 1000))
         })
     }
@@ -386,6 +388,7 @@ impl Snapshot {
             let flows = FrozenFlows {
                 hot: copy(&view.flows.hot)?,
                 origins: copy(&view.flows.origins)?,
+                round_trips: copy(&view.flows.round_trips)?,
                 tallies: copy(&view.flows.tallies)?,
                 ends: copy(&view.flows.ends)?,
                 extensions: copy(&view.flows.extensions)?,

@@ -8,10 +8,10 @@ use crate::{
         time::{Nanos, Tick},
     },
     flow::{
-        entry::{Facts, FlowRecord, Hot, Tally},
+        entry::{Facts, FlowRecord, Hot, RoundTrip, Tally},
         slab::CHUNK,
         state::{EndReason, FlowState},
-        table::{EndedFlows, FlowTable, frozen::wide_key, is_half_open},
+        table::{EndedFlows, FlowTable, frozen::wide_key, is_embryo, is_half_open},
     },
 };
 
@@ -121,6 +121,7 @@ impl FlowTable {
         if (later as usize) < self.used {
             prefetch(self.hot.address(later));
             prefetch(self.origins.address(later));
+            prefetch(self.round_trips.address(later));
             prefetch(self.tallies.address(later));
             prefetch(self.tcp.address(later as usize));
         }
@@ -136,12 +137,17 @@ impl FlowTable {
             inspector.forget(slot);
         }
         *self.hot.get_mut(slot) = Hot::default();
+        if record.facts.round_trip() != RoundTrip::default() {
+            *self.round_trips.get_mut(slot) = RoundTrip::default();
+        }
         if record.facts.tally() != Tally::default() {
             *self.tallies.get_mut(slot) = Tally::default();
         }
         self.free[self.free_len] = slot;
         self.free_len += 1;
-        self.embryos.put(slot, false);
+        if is_embryo(&record.hot) {
+            self.embryos.put(slot, false);
+        }
         self.chunks[slot as usize / CHUNK].live -= 1;
         self.counts.closed += 1;
         self.counts.live -= 1;
@@ -151,7 +157,7 @@ impl FlowTable {
 
     pub(super) fn record(&self, slot: u32, end: Option<EndReason>) -> FlowRecord {
         let hot = *self.hot.get(slot);
-        let facts = Facts::new(self.origins.get(slot), self.tallies.get(slot));
+        let facts = Facts::new(self.origins.get(slot), *self.round_trips.get(slot), self.tallies.get(slot));
         FlowRecord {
             hot,
             facts,

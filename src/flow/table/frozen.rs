@@ -3,7 +3,7 @@
 
 use crate::{
     flow::{
-        entry::{Facts, Hot, Origin, Tally, WideEnds},
+        entry::{Facts, Hot, Origin, RoundTrip, Tally, WideEnds},
         slab::{CHUNK, Frozen},
         table::{FlowTable, NO_WIDE_KEY},
     },
@@ -16,6 +16,8 @@ pub struct FrozenFlows {
     pub hot: Frozen<Hot>,
     /// By slot.
     pub origins: Frozen<Origin>,
+    /// By slot.
+    pub round_trips: Frozen<RoundTrip>,
     /// By slot.
     pub tallies: Frozen<Tally>,
     /// By slot; those of IPv6 and extended keys.
@@ -30,6 +32,7 @@ impl FrozenFlows {
         Self {
             hot: Frozen::with_capacity(capacity),
             origins: Frozen::with_capacity(capacity),
+            round_trips: Frozen::with_capacity(capacity),
             tallies: Frozen::with_capacity(capacity),
             ends: Frozen::with_capacity(capacity),
             extensions: Frozen::with_capacity(capacity),
@@ -39,7 +42,7 @@ impl FrozenFlows {
     /// Returns what is known of the flow in a slot beside its hot record.
     #[inline]
     pub fn facts(&self, slot: u32) -> Facts {
-        Facts::new(self.origins.get(slot), self.tallies.get(slot))
+        Facts::new(self.origins.get(slot), *self.round_trips.get(slot), self.tallies.get(slot))
     }
 
     /// Returns the facts of a chunk's flows, slot by slot.
@@ -50,7 +53,8 @@ impl FrozenFlows {
     pub fn facts_of_chunk(&self, chunk: usize) -> impl Fn(usize) -> Facts {
         let (origins, tallies): (&[_; CHUNK], &[_; CHUNK]) =
             (self.origins.chunk(chunk), self.tallies.chunk(chunk));
-        move |i| Facts::new(&origins[i], &tallies[i])
+        let round_trips: &[_; CHUNK] = self.round_trips.chunk(chunk);
+        move |i| Facts::new(&origins[i], round_trips[i], &tallies[i])
     }
 
     /// Returns the rest of the key of the flow in a slot.
@@ -65,12 +69,14 @@ impl FlowTable {
     pub fn freeze(&mut self, into: &mut FrozenFlows) -> bool {
         let able = self.hot.can_freeze()
             && self.origins.can_freeze()
+            && self.round_trips.can_freeze()
             && self.tallies.can_freeze()
             && self.ends.can_freeze()
             && self.extensions.can_freeze();
         if able {
             self.hot.freeze(&mut into.hot);
             self.origins.freeze(&mut into.origins);
+            self.round_trips.freeze(&mut into.round_trips);
             self.tallies.freeze(&mut into.tallies);
             self.ends.freeze(&mut into.ends);
             self.extensions.freeze(&mut into.extensions);
@@ -82,6 +88,7 @@ impl FlowTable {
     pub fn release(&mut self) {
         self.hot.release();
         self.origins.release();
+        self.round_trips.release();
         self.tallies.release();
         self.ends.release();
         self.extensions.release();

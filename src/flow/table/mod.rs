@@ -36,7 +36,7 @@ use crate::{
     },
     flow::{
         classify,
-        entry::{FlowRecord, Hot, Origin, Roles, Tally, WideEnds},
+        entry::{FlowRecord, Hot, Origin, Roles, RoundTrip, Tally, WideEnds},
         index::Index,
         locals::Locals,
         slab::{CHUNK, Slab},
@@ -124,6 +124,8 @@ pub struct FlowTable {
     hot: Slab<Hot>,
     origins: Slab<Origin>,
     /// Zeros in slots without a flow.
+    round_trips: Slab<RoundTrip>,
+    /// Zeros in slots without a flow.
     tallies: Slab<Tally>,
     ends: Slab<WideEnds>,
     extensions: Slab<Extension>,
@@ -162,6 +164,7 @@ impl FlowTable {
             index: Index::new(capacity, advise)?,
             hot: Slab::new(capacity, advise)?,
             origins: Slab::new(capacity, advise)?,
+            round_trips: Slab::new(capacity, advise)?,
             tallies: Slab::new(capacity, advise)?,
             ends: Slab::new(capacity, advise)?,
             extensions: Slab::new(capacity, advise)?,
@@ -394,24 +397,24 @@ impl FlowTable {
         let hot = self.hot.get(slot);
         let segment = segment_of(frame, late, hot.roles);
         let outcome = self.tcp[slot as usize].segment(&segment, hot.roles.subject());
-        if outcome.tells_facts() {
-            // Nothing is read for a round trip, which most come for: a write alone need not wait for memory.
+        if outcome.retransmit || outcome.out_of_order {
             let tally = self.tallies.get_mut(slot);
             // All segments of a super-frame.
-            let segments = frame.segments;
+            let segments = u32::from(frame.segments);
             if outcome.retransmit {
-                tally.retransmits[from] += u32::from(segments);
+                tally.retransmits[from] += segments;
                 self.counts.retransmits += u64::from(segments);
             }
             if outcome.out_of_order {
-                tally.out_of_order[from] += u32::from(segments);
+                tally.out_of_order[from] += segments;
             }
-            if outcome.rtt_handshake_us != 0 {
-                tally.rtt_handshake_us = outcome.rtt_handshake_us;
-            }
-            if outcome.rtt_data_us != 0 {
-                tally.rtt_data_us = outcome.rtt_data_us;
-            }
+        }
+        // NB: nothing is read, which would have to wait for memory; writing alone need not.
+        if outcome.rtt_handshake_us != 0 {
+            self.round_trips.get_mut(slot).handshake_us = outcome.rtt_handshake_us;
+        }
+        if outcome.rtt_data_us != 0 {
+            self.round_trips.get_mut(slot).data_us = outcome.rtt_data_us;
         }
         let hot = self.hot.get(slot);
         let mut roles = hot.roles;
@@ -449,6 +452,7 @@ impl FlowTable {
     /// Puts a flow into a state after its first packet.
     fn enter(&mut self, slot: u32, now: Tick, state: FlowState, roles: Roles) {
         let hot = self.hot.get_mut(slot);
+        let was_embryo = is_embryo(hot);
         if state != hot.state {
             // A final state's lifetime runs from here.
             hot.tick = now;
@@ -458,7 +462,9 @@ impl FlowTable {
         hot.state = state;
         hot.roles = roles;
         hot.roles.set_answered();
-        self.embryos.put(slot, is_half_open(state));
+        if was_embryo != is_half_open(state) {
+            self.embryos.put(slot, !was_embryo);
+        }
         self.expect_end(slot, now, state);
     }
 
@@ -542,6 +548,7 @@ impl FlowTable {
         if slot.is_multiple_of(CHUNK) {
             self.hot.extend_to(self.used);
             self.origins.extend_to(self.used);
+            self.round_trips.extend_to(self.used);
             self.tallies.extend_to(self.used);
             self.ends.extend_to(self.used);
             self.extensions.extend_to(self.used);
@@ -673,6 +680,11 @@ fn segment_of(frame: &Descriptor, late: bool, roles: Roles) -> Segment {
         late,
         subject_is_local: roles.is_local(roles.subject()),
     }
+}
+
+/// Returns whether the flow is among those that are evicted first.
+fn is_embryo(hot: &Hot) -> bool {
+    !hot.roles.is_answered() || is_half_open(hot.state)
 }
 
 fn is_half_open(state: FlowState) -> bool {

@@ -12,8 +12,8 @@ use crate::{
         entry::Evidence,
         state::{EndReason, FlowState},
         table::{
-            EndedFlows, FlowTable, NONE, batch::Candidate, ends::SHORTEST_LIFE, keeps_state, says_something,
-            settled::Settled,
+            EndedFlows, FlowTable, NONE, batch::Candidate, ends::SHORTEST_LIFE, is_half_open, keeps_state,
+            says_something, settled::Settled,
         },
     },
     packet::{
@@ -217,6 +217,7 @@ impl FlowTable {
     /// Puts a flow into a state that its payload told.
     fn enter_phase(&mut self, slot: u32, now: Tick, state: FlowState) {
         let hot = self.hot.get_mut(slot);
+        debug_assert_eq!(is_half_open(hot.state), is_half_open(state), "payload opens no connection");
         if state.counts_from_entry() {
             hot.tick = now;
         }

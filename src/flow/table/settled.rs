@@ -98,7 +98,9 @@ impl FlowTable {
     /// takes.
     #[inline(always)]
     pub(super) fn approach(&mut self, frame: &Descriptor, is_large: bool) -> (u32, Spot<Hot>) {
-        let Some(slot) = self.index.candidate(frame.hash) else { return (NONE, Spot::NOWHERE) };
+        let hot = &self.hot;
+        let candidate = self.index.candidate(frame.hash, |other| prefetch(hot.address(other)));
+        let Some(slot) = candidate else { return (NONE, Spot::NOWHERE) };
         // SAFETY: the index holds usable slots only.
         let spot = unsafe { self.hot.spot(slot) };
         prefetch(spot.address());
@@ -106,9 +108,14 @@ impl FlowTable {
         // Without a branch, which any two frames may differ in.
         let (record, track) = (spot.address().cast::<u8>(), self.tcp.address(slot as usize).cast());
         prefetch(std::hint::select_unpredictable(is_tcp, track, record));
-        if is_large && is_tcp {
-            // For the round trip: of a flow with few packets, most give one.
-            prefetch(&raw const self.tallies.get(slot).rtt_data_us);
+        if is_large {
+            if is_tcp {
+                // Of a flow with few packets, most give a round trip.
+                prefetch(self.round_trips.address(slot));
+            } else if frame.key.proto != proto::UDP {
+                // ICMP's codes are read with every message.
+                prefetch(self.tallies.address(slot));
+            }
         }
         if frame.key.is_wide() {
             prefetch(self.ends.address(slot));

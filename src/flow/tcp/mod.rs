@@ -95,14 +95,6 @@ pub struct Outcome {
 
 const _: () = assert!(size_of::<Outcome>() == 16);
 
-impl Outcome {
-    /// Returns whether it says something of retransmissions, order or round trips.
-    #[inline]
-    pub const fn tells_facts(&self) -> bool {
-        self.retransmit | self.out_of_order | (self.rtt_handshake_us | self.rtt_data_us != 0)
-    }
-}
-
 /// Bits of either end in whose absence a plain ACK changes no state.
 const EVENTFUL: u16 = bit::FIN | bit::RESET | bit::PENDING | bit::TIMED_SYN;
 
