@@ -7,7 +7,7 @@ use crate::{
     base::time::Stamp,
     export::text,
     packet::key::{kind, proto},
-    query::{application, column},
+    query::{application, column, text::escape},
     snapshot::row::Row,
 };
 
@@ -82,23 +82,17 @@ fn number(out: &mut String, value: impl std::fmt::Display) {
 }
 
 /// Quoted where it must be. Spreadsheets take what begins with these signs for a formula: a quote mark
-/// before it makes it text. Control characters become U+FFFD.
+/// before it makes it text. What could steer a terminal is escaped as it is on the screen (`\u{1b}`).
 fn text_field(out: &mut String, value: &str) {
     let is_formula = value.starts_with(['=', '+', '-', '@']);
-    let needs_quotes = is_formula || value.contains(['"', ',', '\r', '\n']);
+    let needs_quotes = is_formula || value.contains(['"', ',']);
     if needs_quotes {
         out.push('"');
     }
     if is_formula {
         out.push('\'');
     }
-    for c in value.chars() {
-        match c {
-            '"' => out.push_str("\"\""),
-            c if c.is_control() => out.push(char::REPLACEMENT_CHARACTER),
-            c => out.push(c),
-        }
-    }
+    out.push_str(&escape(value).replace('"', "\"\""));
     if needs_quotes {
         out.push('"');
     }
@@ -129,6 +123,6 @@ mod tests {
         assert!(lines[1].ends_with(",nginx,7,,"), "{}", lines[1]);
         assert!(lines[2].contains(",\"a,b \"\"c\"\"\",7,"), "{}", lines[2]);
         assert!(lines[3].contains(",\"'=cmd|'x'\",7,"), "{}", lines[3]);
-        assert!(!text.contains('\u{1b}'));
+        assert!(lines[4].contains(",e\\u{1b}[2J,7,"), "{}", lines[4]);
     }
 }

@@ -40,7 +40,8 @@ pub struct Json<W> {
     ends: Tally,
     top: BinaryHeap<Reverse<Ranked>>,
     selection: Selection,
-    /// What ended before the first epoch, which tells the names of interfaces; `None` from then on.
+    /// What ended before the first epoch, which tells the names of interfaces, or is open at the stop; `None`
+    /// between them.
     held: Option<Vec<Ended>>,
     alarms: Alarms,
     events: Vec<Vec<u8>>,
@@ -164,6 +165,10 @@ impl<W: Write + Send> Tap for Json<W> {
         if self.selection.is_all() {
             flows.iter().for_each(|flow| self.rank(flow));
             return Ok(());
+        }
+        // How old what is open at the stop is, its epoch tells.
+        if flows.iter().any(|flow| flow.record.end == Some(EndReason::Eof)) {
+            self.held.get_or_insert_default();
         }
         match &mut self.held {
             Some(held) if held.len() < MOST_HELD => held.extend_from_slice(flows),

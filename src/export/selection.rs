@@ -42,6 +42,7 @@ impl Selection {
     /// Takes time and names of interfaces from an epoch.
     pub fn enter(&mut self, snapshot: &Snapshot) {
         (self.around.wall, self.around.now) = (snapshot.wall, snapshot.now.tick());
+        self.around.no_owners = !snapshot.looks_for_owners();
         self.around.interfaces.clear();
         let interfaces = snapshot.sources.first().map_or(&[][..], |s| &s.interfaces);
         self.around.interfaces.extend(interfaces.iter().map(|i| i.name.clone()));
@@ -56,13 +57,7 @@ impl Selection {
     pub fn keep(&mut self, flows: &mut Vec<Ended>) {
         let Some(filter) = self.filter.clone() else { return };
         self.scratch.forget();
-        let wall = self.around.wall;
-        flows.retain(|flow| {
-            // The age of what has ended is that which it reached.
-            self.around.wall = if flow.rate.is_some() { wall } else { flow.record.hot.last };
-            filter.holds(&view(flow), &self.around, &mut self.scratch)
-        });
-        self.around.wall = wall;
+        flows.retain(|flow| filter.holds(&view(flow), &self.around, &mut self.scratch));
     }
 
     /// Brings flows into their order.
@@ -104,6 +99,7 @@ fn view(flow: &Ended) -> FlowView<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::{entry::FlowRecord, state::EndReason};
     use crate::{export::fields::fixture, query::filter::parse, query::sort::SortBy};
 
     fn selection(filter: &str, sort: Option<SortBy>) -> Selection {
@@ -123,7 +119,8 @@ mod tests {
             ("age>1s age<2s proto:tcp", 1),
             ("sni:google", 0),
         ] {
-            let mut flows = vec![fixture::tcp().into(), fixture::udp6().into()];
+            let over = FlowRecord { end: Some(EndReason::Fin), ..fixture::tcp() };
+            let mut flows = vec![over.into(), fixture::udp6().into()];
             selection(filter, None).keep(&mut flows);
             assert_eq!(flows.len(), expected, "{filter}");
         }

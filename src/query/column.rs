@@ -208,7 +208,7 @@ pub const COLUMNS: &[Column] = &[
         max: 9,
         share: 0,
         align: Align::Right,
-        cell: |row, look, _| format::span(look.wall.since(row.first)).into(),
+        cell: |row, look, _| format::span(row.age(look.wall)).into(),
     },
     Column {
         id: ColumnId::Total,

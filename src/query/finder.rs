@@ -80,6 +80,7 @@ impl Finder {
         let mut around = std::mem::take(&mut self.around);
         around.services = request.services;
         (around.wall, around.now) = (snapshot.wall, snapshot.now.tick());
+        around.no_owners = !snapshot.looks_for_owners();
         Arc::make_mut(&mut around.catalog).update(snapshot);
         around.interfaces.clear();
         let interfaces = snapshot.sources.first().map_or(&[][..], |s| &s.interfaces);
@@ -175,7 +176,7 @@ impl Finder {
         };
         let gone = request.keep.as_ref().filter(|k| snapshot.find(k.row.id).is_none() && wanted.is_none());
         let gone = gone.map(|kept| kept.as_gone(snapshot.wall));
-        let kept_flow = gone.as_ref().map(|kept| of_row(&kept.row));
+        let kept_flow = gone.as_ref().map(|kept| kept.as_ended());
         let extra = kept_flow
             .as_ref()
             .map(|flow| Entry { key: self.scan.key_of(&flow.view(), question), spot: Spot::Kept });

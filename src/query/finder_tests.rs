@@ -567,3 +567,36 @@ fn a_question_that_is_given_up_leaves_nothing_wrong_behind() {
         }
     }
 }
+
+#[test]
+fn ended_flows_keep_the_age_that_they_reached() {
+    let second = |n: u64| Stamp(n * 1_000_000_000);
+    let flow = |n: u8, first, last| {
+        let mut record = sample::record([([10, 0, 0, n].into(), 1), ([10, 0, 1, n].into(), 2)], 6);
+        (record.facts.first, record.hot.last) = (second(first), second(last));
+        record
+    };
+    let live = [flow(1, 10, 45), flow(2, 40, 45)];
+    let mut snapshot =
+        sample::of_rows(&live.map(|record| (record, [0.0; 2])), Nanos::from_secs(50), second(50));
+    let mut over = flow(3, 0, 30);
+    (over.end, over.id) = (Some(EndReason::Fin), FlowId::new(0, 9, 9));
+    let ended = Arc::new(EndedFlows::new(1 << 20));
+    ended.push(over.into());
+    let mut finder = Finder::with_ended(ended);
+    let ages = |view: &View| view.rows.iter().map(|r| r.age(view.wall).0 / 1_000_000_000).collect::<Vec<_>>();
+    let all = Request { ended: Some(0), sort: Sort::by(SortBy::Age), around: 9, ..Request::default() };
+    let expr = crate::query::filter::parse("age>25s age<35s").unwrap().expr.unwrap();
+    let filter = Some(Arc::new(Filter::new(expr, None)));
+    let some = Request { filter, serial: 1, ..all.clone() };
+    for (wall, expected) in [(50, [40, 30, 10]), (90, [80, 50, 30])] {
+        snapshot.wall = second(wall);
+        assert_eq!(ages(&finder.find(&snapshot, &all)), expected, "at {wall} s");
+        assert_eq!(ages(&finder.find(&snapshot, &some)), [30], "at {wall} s");
+    }
+    // The same look, in which only time has passed.
+    snapshot.wall = second(50);
+    assert_eq!(ages(&finder.find(&snapshot, &all)), [40, 30, 10]);
+    snapshot.wall = second(90);
+    assert_eq!(ages(&finder.find(&snapshot, &all)), [80, 50, 30]);
+}

@@ -32,6 +32,13 @@ impl Kept {
         });
         Self { row: Row { rate: [0.0; 2], ..self.row.clone() }, ended: Some(ended) }
     }
+
+    /// Returns it as a flow that is over, whatever ended it.
+    pub fn as_ended(&self) -> EndedFlow {
+        let mut flow = of_row(&self.row);
+        flow.record.end = flow.record.end.or(Some(EndReason::Timeout));
+        flow
+    }
 }
 
 /// Returns where an ended flow stands, the newest first: that is where one looks for it.

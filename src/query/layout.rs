@@ -17,6 +17,9 @@ const SHRINK_AFTER: Nanos = Nanos::from_secs(5);
 /// Columns that are shown from this width on are shown on every screen.
 const NARROW: u16 = 40;
 
+/// Cells of the longest IPv4 address with its port.
+const IPV4_END: u16 = "255.255.255.255:65535".len() as u16;
+
 /// What each column would like to have, by index in [`COLUMNS`].
 #[derive(Clone, Debug, Default)]
 pub struct Wishes([Wish; COLUMNS.len()]);
@@ -163,6 +166,10 @@ impl Wishes {
         let mut left = width.saturating_sub(widths.iter().map(|cells| cells + 1).sum());
         // What must not be cut, as far as it is there; then what is cut.
         deal(&mut left, &mut widths, &shown, |i| self.0[i].cells.min(COLUMNS[i].min));
+        // An own IPv4 address in full says more than the end of what is spoken, and its share alone is small.
+        let local =
+            |i: usize| if COLUMNS[i].id == ColumnId::Local { self.0[i].cells.min(IPV4_END) } else { 0 };
+        deal(&mut left, &mut widths, &shown, local);
         let wanted = |i: usize| self.0[i].cells.clamp(first_cells(&COLUMNS[i]), COLUMNS[i].max);
         deal(&mut left, &mut widths, &shown, wanted);
         let any = |i: usize| COLUMNS[i].max * u16::from(COLUMNS[i].max == u16::MAX);
@@ -355,6 +362,21 @@ mod tests {
         assert_eq!(width_of(&wishes, ColumnId::Remote), 30);
         assert!(width_of(&Wishes::default(), ColumnId::Remote) < 30);
         assert_eq!(width_of(&wishes, ColumnId::State), 14);
+    }
+
+    #[test]
+    fn v7_own_addresses_are_not_cut_for_what_is_long_beside_them() {
+        let mut wishes = Wishes::default();
+        let at = |id| COLUMNS.iter().position(|c| c.id == id).unwrap();
+        wishes.0[at(ColumnId::Local)].cells = 21;
+        wishes.0[at(ColumnId::Remote)].cells = 23;
+        wishes.0[at(ColumnId::Application)].cells = 60;
+        for width in 120..200 {
+            let places = default_places(&wishes, width);
+            let width_of = |id| places.iter().find(|p| p.column.id == id).map(|p| p.width).unwrap();
+            assert!(width_of(ColumnId::Local) >= 21, "{width}: {}", width_of(ColumnId::Local));
+            assert!(width_of(ColumnId::Application) >= 16, "{width}");
+        }
     }
 
     #[test]

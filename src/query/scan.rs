@@ -18,7 +18,7 @@ use std::{
 use crate::{
     base::{
         ids::FlowId,
-        time::{Nanos, Tick},
+        time::{Nanos, Stamp, Tick},
     },
     packet::key::kind,
     query::{
@@ -134,6 +134,8 @@ struct Ended {
     /// `None` for a flow that is not shown.
     keys: VecDeque<Option<Key>>,
     all: usize,
+    /// When their keys were made, where those depend on it.
+    at: Option<Stamp>,
 }
 
 impl Scan {
@@ -355,6 +357,16 @@ impl Scan {
                 shown.then(|| key(keyer, hand, &flow, question))
             });
             ended.keys.push_back(key);
+        }
+        if question.sort.by == SortBy::Age && ended.at != Some(question.around.wall) {
+            // Others grow older, they do not.
+            let flows = (ended.first..).map(|number| list.get(number));
+            for (shown, flow) in ended.keys.iter_mut().zip(flows) {
+                if let (Some(shown), Some(flow)) = (shown.as_mut(), flow) {
+                    *shown = key(keyer, hand, &flow.view(), question);
+                }
+            }
+            ended.at = Some(question.around.wall);
         }
         ended.all = ended.keys.len();
         counts.matched += ended.keys.iter().flatten().count();

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    base::time::{Nanos, Tick},
+    base::time::{Nanos, Stamp, Tick},
     dpi::{fact::Fact, service::Service},
     packet::key::{FlowKey, kind, proto},
     process::owner::Owner,
@@ -155,6 +155,7 @@ pub struct Keyer {
     /// Numbers of the texts of the State column.
     states: Option<StateTable<u64>>,
     base: Tick,
+    wall: Stamp,
     known: Known,
 }
 
@@ -246,6 +247,7 @@ impl Keyer {
 
     /// Makes what keys of one look need.
     pub fn prepare(&mut self, sort: Sort, around: &Surroundings) {
+        self.wall = around.wall;
         let of = [self.generation(), around.catalog.generation()];
         match sort.by {
             SortBy::Application => self.known.prepare(of, [around.catalog.ends()[0], 0]),
@@ -284,7 +286,9 @@ impl Keyer {
             SortBy::Down => u64::from(flow.down_up().0.max(0.0).to_bits()),
             SortBy::Up => u64::from(flow.down_up().1.max(0.0).to_bits()),
             SortBy::Rtt => flow.rtt().map_or(0, |rtt| rtt.0),
-            SortBy::Age => !first,
+            SortBy::Age if !flow.has_ended() => !first,
+            // As if it had begun so much earlier than now: the others grow older meanwhile.
+            SortBy::Age => !self.wall.0.saturating_sub(flow.age(self.wall).0),
             SortBy::Total => flow.bytes(),
             SortBy::Retransmits => flow.retransmits(),
             SortBy::Left => {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::{
     base::{
         ids::FlowId,
-        time::{Nanos, Tick},
+        time::{Nanos, Stamp, Tick},
     },
     flow::{
         entry::{Facts, FlowRecord, Hot},
@@ -51,6 +51,18 @@ pub struct Numbers {
     pub app: u32,
     /// Of who owns it.
     pub owner: u32,
+}
+
+/// Returns the age at `wall` of a flow with these first and last packets: no time passes any more for one that
+/// has ended.
+pub fn age(first: Stamp, last: Stamp, end: Option<EndReason>, wall: Stamp) -> Nanos {
+    let until = if has_ended(end) { last } else { wall };
+    until.since(first)
+}
+
+/// Returns whether a flow with this end is over; one that was open at the stop is not.
+fn has_ended(end: Option<EndReason>) -> bool {
+    end.is_some_and(|end| end != EndReason::Eof)
 }
 
 impl<'a> FlowView<'a> {
@@ -147,6 +159,16 @@ impl<'a> FlowView<'a> {
     pub fn rtt(&self) -> Option<Nanos> {
         let us = self.facts.round_trip().best_us();
         (us != 0).then_some(Nanos(u64::from(us) * 1000))
+    }
+
+    /// Returns its age at `wall`; that of what has ended is the one it reached.
+    pub fn age(&self, wall: Stamp) -> Nanos {
+        age(self.facts.first, self.hot.last, self.end, wall)
+    }
+
+    /// Returns whether it is over, and not only where reading stopped.
+    pub fn has_ended(&self) -> bool {
+        has_ended(self.end)
     }
 
     /// Returns the tick from which the row is left out if no packet comes.

@@ -13,7 +13,7 @@ use crate::{
     },
     packet::key::{FlowKey, WideKey, kind, proto},
     process::owner::Owner,
-    snapshot::app::App,
+    snapshot::{app::App, flow_view},
 };
 
 /// One connection. Index 0 of every pair is the key's low end (as sender), index 1 the high end.
@@ -161,6 +161,11 @@ impl Row {
     /// Returns the text of the State column.
     pub fn state_text(&self) -> &'static str {
         self.state.text(self.silence)
+    }
+
+    /// Returns its age at `wall`; that of what has ended is the one it reached.
+    pub fn age(&self, wall: Stamp) -> Nanos {
+        flow_view::age(self.first, self.last, self.end, wall)
     }
 
     /// Returns the lifetime that applies now.

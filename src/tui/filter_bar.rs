@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::{
+    dpi::service::Service,
     query::{
         column::ServiceName,
         filter::{Problem, eval::Filter, field::KEYWORDS, parse},
+        states::StateTable,
     },
     tui::field::Field,
 };
@@ -116,8 +118,8 @@ impl FilterBar {
         let word = &before[start..];
         let (offset, candidates): (usize, Vec<String>) = match word.split_once(':') {
             Some((keyword, value)) => {
-                let values = values_of(keyword).iter().filter(|v| v.starts_with(&value.to_lowercase()));
-                (start + keyword.len() + 1, values.map(|v| (*v).to_owned()).collect())
+                let fits = |v: &String| v.starts_with(&value.to_lowercase());
+                (start + keyword.len() + 1, values_of(keyword).into_iter().filter(fits).collect())
             }
             None if word.is_empty() => return,
             None => {
@@ -158,41 +160,25 @@ fn unfinished(text: &str, start: usize) -> Problem {
     Problem { start, end: text.len(), reason: reason.into() }
 }
 
-fn values_of(keyword: &str) -> &'static [&'static str] {
+/// Returns the values that a keyword can have, in lower case; none for one that takes what comes.
+fn values_of(keyword: &str) -> Vec<String> {
+    let mut values: Vec<String> = Vec::new();
+    let mut add = |text: &str| {
+        let text = text.to_lowercase();
+        if !values.contains(&text) {
+            values.push(text);
+        }
+    };
     match keyword.to_ascii_lowercase().as_str() {
-        "proto" => &["tcp", "udp", "icmp", "icmp6", "arp", "sctp", "igmp", "gre", "esp"],
-        "dir" => &["in", "out", "fwd"],
-        "state" => &[
-            "established",
-            "syn_sent",
-            "syn_recv",
-            "fin_wait1",
-            "fin_wait2",
-            "time_wait",
-            "close_wait",
-            "last_ack",
-            "closing",
-            "closed",
-            "udp_active",
-            "udp_idle",
-            "udp_stale",
-            "dns_query",
-            "dns_response",
-            "quic_initial",
-            "quic_handshake",
-            "quic_connected",
-            "quic_draining",
-            "quic_closed",
-            "echo_request",
-            "echo_reply",
-            "arp_request",
-            "arp_reply",
-            "active",
-            "idle",
-        ],
-        "app" => &["http", "https", "tls", "quic", "dns", "mdns", "ssh", "ntp", "dhcp", "smtp", "imap"],
-        _ => &[],
+        "proto" => {
+            ["tcp", "udp", "icmp", "icmp6", "arp", "sctp", "igmp", "gre", "esp"].into_iter().for_each(add);
+        }
+        "dir" => ["in", "out", "fwd"].into_iter().for_each(add),
+        "state" => drop(StateTable::new(add)),
+        "app" => Service::ALL.iter().for_each(|service| add(service.text())),
+        _ => {}
     }
+    values
 }
 
 fn common_start(candidates: &[String]) -> Option<&str> {
@@ -254,6 +240,9 @@ mod tests {
             ("tcp dpo", "tcp dport:"),
             ("state:est", "state:established"),
             ("state:fin", "state:fin_wait"),
+            ("state:ND_A", "state:nd_advert"),
+            ("state:auth", "state:authentication"),
+            ("app:postg", "app:postgresql"),
             ("!pro", "!pro"),
             ("\u{3000}dpo", "\u{3000}dport:"),
             ("xyz", "xyz"),

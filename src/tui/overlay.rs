@@ -1,7 +1,7 @@
 //! What lies over the page: the palette, the chooser of columns, and lists to choose from or to read.
 
 use crate::{
-    query::{column::COLUMNS, filter::matching, kept::of_row, sort::SORTS},
+    query::{column::COLUMNS, filter::matching, format, kept::of_row, sort::SORTS, watch::Counted},
     tui::{
         action::Action,
         app::{Again, App, Effect, Form, Next},
@@ -42,6 +42,8 @@ pub struct List {
     pub lines: Vec<Line>,
     /// The selected one.
     pub selected: usize,
+    /// What its lines are at each epoch, where they change with it.
+    pub renew: Option<fn(&App) -> Vec<Line>>,
 }
 
 /// A line of a list.
@@ -103,7 +105,7 @@ impl Overlay {
     }
 
     fn list(title: &'static str, hint: &'static str, lines: Vec<Line>) -> Self {
-        Self::List(List { title, hint, lines, selected: 0 })
+        Self::List(List { title, hint, lines, selected: 0, renew: None })
     }
 
     /// Returns the forms in which the selected row can be copied.
@@ -164,15 +166,13 @@ impl Overlay {
 
     /// Returns what does not work here as it should, and what helps.
     pub fn degraded(app: &App) -> Self {
-        let mut lines: Vec<_> = app
-            .degraded()
-            .into_iter()
-            .map(|(name, text)| Line { name: name.into(), text, pick: Pick::Read })
-            .collect();
-        if lines.is_empty() {
-            lines.push(Line { name: "all".into(), text: "nothing is degraded".into(), pick: Pick::Read });
-        }
-        Self::list("What is degraded, and what helps", "Esc closes", lines)
+        Self::List(List {
+            title: "What is degraded, and what helps",
+            hint: "Esc closes",
+            lines: degraded_lines(app),
+            selected: 0,
+            renew: Some(degraded_lines),
+        })
     }
 
     /// Moves the selection.
@@ -184,6 +184,24 @@ impl Overlay {
         };
         *selected = selected.saturating_add_signed(by as isize).min(len.saturating_sub(1));
     }
+}
+
+fn degraded_lines(app: &App) -> Vec<Line> {
+    let line = |(name, text): (&str, String)| Line { name: name.into(), text, pick: Pick::Read };
+    let mut lines: Vec<Line> = app.degraded().into_iter().map(line).collect();
+    // The chip of watches has no room for more than their number.
+    lines.extend(app.firing().map(|(watch, firing)| {
+        let remedy = if matches!(watch.counts, Counted::Lost) { "; 7 Pipeline tells by what" } else { "" };
+        let value = match firing.value {
+            n if n.fract() == 0.0 => format::grouped(n as u64),
+            n => format!("{n:.1}"),
+        };
+        line(("watch", format!("{}: {value} now{remedy}", watch.name)))
+    }));
+    if lines.is_empty() {
+        lines.push(line(("all", "nothing is degraded".into())));
+    }
+    lines
 }
 
 /// Returns the entries of the palette that fit what is typed, best first.
@@ -257,6 +275,16 @@ fn why_no_filter(text: &str) -> Option<String> {
 }
 
 impl App {
+    /// Brings a list that is open up to this epoch.
+    pub(super) fn renew_overlay(&mut self) {
+        let Some(Overlay::List(List { renew: Some(renew), .. })) = self.overlay else { return };
+        let new = renew(self);
+        if let Some(Overlay::List(list)) = &mut self.overlay {
+            list.selected = list.selected.min(new.len().saturating_sub(1));
+            list.lines = new;
+        }
+    }
+
     /// Does what is selected in the overlay.
     pub fn choose(&mut self) -> Next {
         match self.overlay.clone() {

@@ -51,7 +51,9 @@ pub fn of_row(row: &Row, by: SortBy, look: &Look) -> String {
         _ => match row.owner.as_ref() {
             Some(owner) if owner.is_kernel => is("process", "kernel"),
             Some(owner) if !owner.name.is_empty() => is("process", &owner.name),
-            _ => address("dst", row.remote()),
+            // Of what nobody looks for, all rows have the same.
+            None if look.no_owners => address("dst", row.remote()),
+            _ => is("process", &column::process(row, look, usize::MAX)),
         },
     }
 }
@@ -63,10 +65,10 @@ pub fn of_group(name: &GroupName) -> Option<String> {
         GroupName::Host(address) => format!("dst:={address}"),
         GroupName::Process(name) => is("process", name),
         GroupName::Kernel => is("process", "kernel"),
-        GroupName::Forwarded => "((dir:fwd !process:/./) or process:=forwarded)".into(),
+        GroupName::Forwarded => is("process", "forwarded"),
         GroupName::LinkLocal => is("process", "link-local"),
-        GroupName::Unknown => "!process:/./ !dir:fwd".into(),
-        GroupName::NotLooked => "!process:/./".into(),
+        GroupName::Unknown => "(process:=? or process:\"? uid\" or process:=\"\")".into(),
+        GroupName::NotLooked => is("process", "n/a"),
     })
 }
 

@@ -147,6 +147,38 @@ fn k15_like_this_and_groups_become_filters() {
 }
 
 #[test]
+fn k15_rows_without_a_process_are_found_by_what_their_cell_shows() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 24);
+    let mut seen = std::collections::BTreeMap::new();
+    for _ in 0..57 {
+        stage.epoch(&snapshot);
+        stage.key(KeyCode::Char('='));
+        let filter = stage.app.filter.text().to_owned();
+        let found = stage.settle(&snapshot).app.view.as_ref().unwrap().len;
+        assert!(found > 0, "{filter}");
+        seen.insert(filter, found);
+        stage.key(KeyCode::Esc);
+        stage.settle(&snapshot);
+        stage.key(KeyCode::Down);
+    }
+    assert_eq!(seen["process:=?"], 47, "{seen:?}");
+    assert_eq!(
+        (seen["process:=forwarded"], seen["process:=\"? uid 1001\""], seen["process:=kernel"]),
+        (2, 1, 1)
+    );
+    // The group of all that are not known has both kinds.
+    stage.key(KeyCode::Char('5'));
+    stage.settle(&snapshot);
+    while !stage.text().contains("▌▸ (unknown)") {
+        stage.key(KeyCode::Down);
+        stage.settle(&snapshot);
+    }
+    stage.key(KeyCode::Enter);
+    assert_eq!(stage.settle(&snapshot).app.view.as_ref().unwrap().len, 48);
+}
+
+#[test]
 fn k17_the_palette_finds_every_action() {
     let snapshot = known();
     let mut stage = Stage::new(100, 30);

@@ -80,13 +80,79 @@ fn services_have_names_only_where_they_are_known() {
 #[test]
 fn every_theme_shows_the_same_text() {
     let snapshot = known();
-    let texts: Vec<_> = ThemeName::ALL
+    let themes = ThemeName::ALL
         .into_iter()
-        .flat_map(|(name, _)| [Depth::None, Depth::Sixteen, Depth::True].map(|depth| Theme { name, depth }))
-        .map(|theme| Stage::with(120, 40, Setup { theme, ..Setup::default() }).epoch(&snapshot).text())
-        .collect();
-    // Without colour a mark stands for what fades.
-    assert!(texts.iter().all(|t| t.replace('~', " ") == texts[1].replace('~', " ")));
+        .flat_map(|(name, _)| [Depth::None, Depth::Sixteen, Depth::True].map(|depth| Theme { name, depth }));
+    let screens = |theme| -> Vec<String> {
+        let mut stage = Stage::with(120, 40, Setup { theme, ..Setup::default() });
+        stage.epoch(&snapshot);
+        let tab = |tab| {
+            stage.key(KeyCode::Char(tab));
+            // Without colour a mark stands for what fades.
+            stage.settle(&snapshot).text().replace('~', " ")
+        };
+        ('1'..='7').map(tab).collect()
+    };
+    let usual = screens(Theme::default());
+    assert!(themes.map(screens).all(|texts| texts == usual));
+}
+
+#[test]
+fn without_unicode_every_tab_is_ascii() {
+    let mut snapshot = known();
+    snapshot.owner_method.reason = Some("no BTF".into());
+    snapshot.sources[0].kernel_drops = 7;
+    for (width, height) in [(40, 10), (80, 24), (120, 40), (200, 50)] {
+        let setup = Setup { signs: Signs::ASCII, theme: Theme::PLAIN, ..Setup::default() };
+        let mut stage = Stage::with(width, height, setup);
+        stage.epoch(&snapshot);
+        for key in "1234567!Y".chars() {
+            stage.key(KeyCode::Char(key));
+            let text = stage.settle(&snapshot).text();
+            assert!(text.is_ascii(), "{key}: {text}");
+            let buffer = stage.buffer();
+            assert!(buffer.content().iter().all(|c| c.fg == Color::Reset && c.bg == Color::Reset), "{key}");
+            if "!Y".contains(key) {
+                stage.key(KeyCode::Esc);
+            }
+        }
+    }
+}
+
+#[test]
+fn v14_how_fast_a_file_was_read_is_told_in_time_that_has_passed() {
+    let mut snapshot = known();
+    snapshot.sources[0].method = "file";
+    snapshot.sources[0].read = Some((10, Some(10)));
+    snapshot.ended = true;
+    let mut stage = Stage::with(120, 40, Setup { file: Some("a.pcap".into()), ..Setup::default() });
+    stage.app.uptime = Nanos::from_secs(2);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('7'));
+    // 412,611,004 frames in 2 s; no thread is busy with them any more.
+    let line = stage.settle(&snapshot).line("worker/0");
+    let cells: Vec<_> = line.split_whitespace().collect();
+    assert_eq!(cells[..5], ["worker/0", "3", "206,305,502", "206,305,502", "-"], "{line}");
+    assert!(stage.text().contains("frames/s over the whole reading"));
+}
+
+#[test]
+fn details_leave_no_lines_empty_that_their_charts_can_use() {
+    let snapshot = live(&rows());
+    for height in 28..60 {
+        let mut stage = Stage::new(100, height);
+        stage.epoch(&snapshot);
+        stage.key(KeyCode::Char('2'));
+        let text = stage.settle(&snapshot).text();
+        let scales = text.lines().filter(|line| line.contains("60 s─")).count();
+        // Below each other, or beside each other on one line.
+        assert_eq!(scales, if height < 31 { 1 } else { 2 }, "{height}: {text}");
+    }
+    let mut stage = Stage::new(100, 30);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('2'));
+    let text = stage.settle(&snapshot).text();
+    assert_eq!(text.lines().filter(|line| line.contains("now")).count(), 2, "{text}");
 }
 
 #[test]

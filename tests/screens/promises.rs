@@ -117,6 +117,7 @@ const SHOWN: &[(&str, &[&str])] = &[
             "k15_like_this_and_groups_become_filters",
             "k15_terms_of_rows_and_groups_are_filters",
             "k15_groups_of_what_has_ended_have_no_rows_to_filter",
+            "k15_rows_without_a_process_are_found_by_what_their_cell_shows",
         ],
     ),
     (
@@ -127,6 +128,8 @@ const SHOWN: &[(&str, &[&str])] = &[
             "k16_groups_open_to_ended_rows_too_where_those_are_shown",
             "k16_ended_rows_come_with_their_key_and_are_cleared_by_two",
             "k16_interfaces_and_sockets_that_wait_are_listed",
+            "k16_the_view_and_the_counts_can_be_reset_and_the_screen_redrawn",
+            "k16_columns_are_kept_and_the_rest_of_the_file_stays",
         ],
     ),
     ("K17", &["k17_the_palette_finds_every_action", "help_lists_every_key_and_scrolls"]),
@@ -137,6 +140,7 @@ const SHOWN: &[(&str, &[&str])] = &[
             "k19_the_form_of_an_export_is_asked_for",
             "k19_the_frames_of_a_row_are_written_until_the_key_comes_again",
             "k19_a_connection_s_frames_are_in_its_file_and_no_others",
+            "k19_rows_are_lines_of_as_many_fields_as_there_are_names",
         ],
     ),
     ("K20", &["k20_the_mouse_reaches_tabs_headers_and_rows"]),
@@ -189,6 +193,7 @@ const SHOWN: &[(&str, &[&str])] = &[
         "F2-F12",
         &[
             "f2_to_f16_terms_hold_for_what_they_name",
+            "f2_what_stands_for_a_process_is_found",
             "f7_names_that_a_caller_says_belong_to_the_end_that_is_called",
             "f13_filters_find_what_frames_said",
         ],
@@ -199,10 +204,19 @@ const SHOWN: &[(&str, &[&str])] = &[
         &[
             "f14_not_binds_closer_than_a_blank_and_that_closer_than_or",
             "f14_what_is_no_filter_stays_in_its_line_with_the_reason",
+            "what_cannot_be_read_is_told_with_its_place",
+            "ended_flows_keep_the_age_that_they_reached",
         ],
     ),
     ("F15", &["f15_letters_in_order_match_and_the_closest_is_best"]),
-    ("F16", &["f16_addresses_and_urls_are_text", "f16_a_last_term_without_its_value_is_incomplete"]),
+    (
+        "F16",
+        &[
+            "f16_addresses_and_urls_are_text",
+            "f16_a_last_term_without_its_value_is_incomplete",
+            "the_nearest_keyword_is_the_one_meant",
+        ],
+    ),
 ];
 
 /// What needs another machine, and what is run there.

@@ -28,6 +28,8 @@ pub struct Surroundings {
     pub wall: Stamp,
     /// Its engine time.
     pub now: Tick,
+    /// Nobody looks for owners.
+    pub no_owners: bool,
     /// What the numbers of flows mean.
     pub catalog: Arc<Catalog>,
 }
@@ -115,7 +117,7 @@ impl Filter {
         if self.ages.is_empty() {
             return until;
         }
-        let age = around.wall.since(flow.facts.first).as_secs_f64();
+        let age = flow.age(around.wall).as_secs_f64();
         for seconds in self.ages.iter().filter(|seconds| **seconds >= age) {
             let left = Tick::span(Nanos(((seconds - age) * 1e9) as u64));
             until = earlier(until, Tick(around.now.0.wrapping_add(left)), around.now);
@@ -309,6 +311,45 @@ mod tests {
         ] {
             assert_eq!(holds(&flow, text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn f2_what_stands_for_a_process_is_found() {
+        use crate::process::owner::Quality;
+        let record = flow().record;
+        let mut away = flow().record;
+        away.hot.roles = Roles::new(0, Evidence::Handshake, [false; 2]);
+        let named = flow().owner;
+        let nobody = Owner { uid: Some(1001), quality: Quality::UserOnly, ..Owner::default() };
+        let kernel = Owner { is_kernel: true, name: "wg0".into(), ..Owner::default() };
+        let look = |record: &FlowRecord, owner: Option<&Owner>, no_owners, text: &str| {
+            let around = Surroundings { no_owners, ..around() };
+            let filter = Filter::new(parse(text).unwrap().expr.unwrap(), None);
+            filter.holds(&FlowView::of_record(record, None, owner), &around, &mut Scratch::default())
+        };
+        // Of the filters for each cell, only those find it that name what it shows.
+        let all =
+            ["process:=?", "process:n/a", "process:=forwarded", "process:\"? uid 1001\"", "process:=kernel"];
+        for (record, owner, no_owners, found) in [
+            (&record, None, false, &[0][..]),
+            (&record, None, true, &[1]),
+            (&away, None, false, &[2]),
+            (&record, Some(&nobody), false, &[3]),
+            (&record, Some(&kernel), false, &[4]),
+            (&record, Some(&named), false, &[]),
+        ] {
+            for (n, text) in all.iter().enumerate() {
+                assert_eq!(look(record, owner, no_owners, text), found.contains(&n), "{text} {owner:?}");
+            }
+        }
+        // Plain words, too, look in that column.
+        assert!(look(&record, None, false, "?") && !look(&record, Some(&named), false, "?"));
+        assert!(look(&record, None, true, "n/a") && look(&away, None, false, "forwarded"));
+        assert!(look(&record, Some(&nobody), false, "\"? uid 1001\""));
+        assert!(look(&record, Some(&named), false, "\"firefox (7741)\""));
+        assert!(!look(&record, None, false, "~fwd") && look(&away, None, false, "~fwd"));
+        // Nobody's process is no process of this name, and has no number or user.
+        assert!(!look(&record, None, false, "process:firefox") && !look(&record, None, false, "user:?"));
     }
 
     #[test]

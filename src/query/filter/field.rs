@@ -113,7 +113,12 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword("packets", Field::Packets, Unit::Bytes, "packets, both ways"),
     keyword("retr", Field::Retransmits, Unit::Number, "TCP segments sent again"),
     keyword("rtt", Field::Rtt, Unit::Time, "the round trip: rtt>200ms"),
-    keyword("age", Field::Age, Unit::Time, "time since the first packet: age<10s"),
+    keyword(
+        "age",
+        Field::Age,
+        Unit::Time,
+        "time since the first packet, of ended ones until the last: age<10s",
+    ),
 ];
 
 /// Returns the keyword that is written so, without regard to case.
@@ -121,11 +126,43 @@ pub fn keyword_of(name: &str) -> Option<&'static Keyword> {
     KEYWORDS.iter().find(|k| k.name.eq_ignore_ascii_case(name))
 }
 
-/// Returns the keyword that is most like `name` (Levenshtein's distance).
+/// Words for what a keyword of another name looks at: those of the columns, and of other programs.
+const MEANT: &[(&str, &str)] = &[
+    ("total", "bytes"),
+    ("size", "bytes"),
+    ("pkts", "packets"),
+    ("frames", "packets"),
+    ("retransmits", "retr"),
+    ("retrans", "retr"),
+    ("latency", "rtt"),
+    ("bandwidth", "rate"),
+    ("protocol", "proto"),
+    ("interface", "if"),
+    ("iface", "if"),
+    ("dev", "if"),
+    ("ip", "host"),
+    ("addr", "host"),
+    ("address", "host"),
+    ("local", "src"),
+    ("remote", "dst"),
+    ("application", "app"),
+    ("program", "process"),
+    ("name", "process"),
+    ("comm", "process"),
+    ("uid", "user"),
+    ("status", "state"),
+    ("direction", "dir"),
+];
+
+/// Returns the keyword that was meant by `name`: one that says the same, else one that begins so, else the one
+/// that is most like it (Levenshtein's distance).
 pub fn nearest(name: &str) -> &'static str {
     let name = name.to_ascii_lowercase();
-    let nearest = KEYWORDS.iter().min_by_key(|k| (distance(&name, k.name), k.name.len()));
-    nearest.map_or("", |k| k.name)
+    if let Some((_, meant)) = MEANT.iter().find(|(word, _)| *word == name) {
+        return meant;
+    }
+    let unlike = |k: &&Keyword| (!k.name.starts_with(&name), distance(&name, k.name), k.name.len());
+    KEYWORDS.iter().min_by_key(unlike).map_or("", |k| k.name)
 }
 
 fn distance(a: &str, b: &str) -> usize {
@@ -162,9 +199,15 @@ mod tests {
             ("stat", "state"),
             ("dprot", "dport"),
             ("snii", "sni"),
+            ("pro", "proto"),
+            ("proc", "process"),
+            ("con", "container"),
+            ("Total", "bytes"),
+            ("retransmits", "retr"),
         ] {
             assert_eq!(nearest(typed), meant, "{typed}");
         }
+        assert!(MEANT.iter().all(|(word, meant)| keyword_of(word).is_none() && keyword_of(meant).is_some()));
         assert!(!nearest(&"x".repeat(10_000)).is_empty());
     }
 }

@@ -131,7 +131,14 @@ impl<'a> Parser<'a> {
                     self.incomplete = Some(token.start);
                     return Ok(None);
                 }
-                term(raw).map(|term| Some(Expr::Term(term))).map_err(|reason| problem(token, reason))
+                match term(raw) {
+                    Ok(term) => Ok(Some(Expr::Term(term))),
+                    Err(Wrong::Term(reason)) => Err(problem(token, reason)),
+                    Err(Wrong::Value(reason)) => {
+                        let start = token.start + raw.head.len() + raw.operator.len();
+                        Err(Problem { start, ..problem(token, reason) })
+                    }
+                }
             }
             Kind::Or | Kind::And | Kind::Close => Err(problem(token, "a word is missing before this")),
         }
@@ -170,7 +177,13 @@ fn is_unfinished(raw: &RawTerm) -> bool {
     !has_value && is_known
 }
 
-fn term(raw: &RawTerm) -> Result<Term, String> {
+/// What is wrong with a term: all of it, or its value, and why.
+enum Wrong {
+    Term(String),
+    Value(String),
+}
+
+fn term(raw: &RawTerm) -> Result<Term, Wrong> {
     let text = |field, value: &str| Term { field, test: Test::Contains(value.to_lowercase().into()) };
     if raw.operator.is_empty() {
         let test = match &raw.value {
@@ -189,8 +202,11 @@ fn term(raw: &RawTerm) -> Result<Term, String> {
         });
     }
     let Some(keyword) = keyword_of(&raw.head) else {
-        if raw.operator.starts_with(':') {
-            return Err(format!("{}: is no keyword; {}: is near", raw.head, nearest(&raw.head)));
+        // What has `=` in it may be a part of a URL.
+        if raw.operator != "=" {
+            let sign = if raw.operator == ":=" { ":" } else { raw.operator };
+            let near = nearest(&raw.head);
+            return Err(Wrong::Term(format!("{}{sign} is no keyword; {near}{sign} is near", raw.head)));
         }
         return Ok(text(Field::Any, &raw.whole));
     };
@@ -221,7 +237,7 @@ fn bare(word: &str) -> &str {
     inner.filter(|inner| inner.parse::<IpAddr>().is_ok()).unwrap_or(word)
 }
 
-fn contains(keyword: &Keyword, value: &Value) -> Result<Term, String> {
+fn contains(keyword: &Keyword, value: &Value) -> Result<Term, Wrong> {
     let field = keyword.field;
     let Value::Word(word) = value else { return Ok(Term { field, test: test_of(value)? }) };
     let test = match field {
@@ -236,11 +252,12 @@ fn contains(keyword: &Keyword, value: &Value) -> Result<Term, String> {
             };
             match address.parse::<IpAddr>() {
                 Ok(_) if !prefix.is_empty() => {
-                    return Err(format!("{word} is no network: the part behind / is too large"));
+                    let reason = format!("{word} is no network: the part behind / is too large");
+                    return Err(Wrong::Value(reason));
                 }
                 // `a.example/8` is the beginning of a URL.
                 Err(_) if digits(address, ".") && digits(prefix, "") => {
-                    return Err(format!("{address} is no address: 10.0.0.0/8"));
+                    return Err(Wrong::Value(format!("{address} is no address: 10.0.0.0/8")));
                 }
                 _ => {}
             }
@@ -248,37 +265,39 @@ fn contains(keyword: &Keyword, value: &Value) -> Result<Term, String> {
         }
         Field::Direction => match direction(word) {
             Some(name) => Test::Is(name.into()),
-            None => return Err("dir: is in, out or fwd".into()),
+            None => return Err(Wrong::Value("dir: is in, out or fwd".into())),
         },
         _ if keyword.unit == Unit::Number && word.contains('-') => range(word)?,
-        Field::Retransmits => return Err("retr: compares numbers: retr>10".into()),
+        Field::Retransmits => return Err(Wrong::Term("retr: compares numbers: retr>10".into())),
         _ if keyword.unit == Unit::Number && !word.bytes().all(|c| c.is_ascii_digit()) => {
-            return Err(format!("{word} is no number: {}:443 or {0}:8000-8100", keyword.name));
+            let reason = format!("{word} is no number: {}:443 or {0}:8000-8100", keyword.name);
+            return Err(Wrong::Value(reason));
         }
         _ if matches!(keyword.unit, Unit::Rate | Unit::Bytes | Unit::Time) => {
-            return Err(format!("{0}: compares numbers: {0}>{1}", keyword.name, example(keyword.unit)));
+            let reason = format!("{0}: compares numbers: {0}>{1}", keyword.name, example(keyword.unit));
+            return Err(Wrong::Term(reason));
         }
         _ => Test::Contains(bare(word).to_lowercase().into()),
     };
     Ok(Term { field, test })
 }
 
-fn is(keyword: &Keyword, value: &Value) -> Result<Term, String> {
+fn is(keyword: &Keyword, value: &Value) -> Result<Term, Wrong> {
     let field = keyword.field;
     match value {
         Value::Word(word) | Value::Quoted(word) => match keyword.unit {
             Unit::Rate | Unit::Bytes | Unit::Time => compare(keyword, "=", value),
             _ if field == Field::Direction => contains(keyword, value),
             Unit::Number if word.parse::<u64>().is_err() => {
-                Err(format!("{word} is no number: {}:=443", keyword.name))
+                Err(Wrong::Value(format!("{word} is no number: {}:=443", keyword.name)))
             }
             _ => Ok(Term { field, test: Test::Is(bare(word).to_lowercase().into()) }),
         },
-        _ => Err(format!("{}:= takes a word", keyword.name)),
+        _ => Err(Wrong::Value(format!("{}:= takes a word", keyword.name))),
     }
 }
 
-fn compare(keyword: &Keyword, operator: &str, value: &Value) -> Result<Term, String> {
+fn compare(keyword: &Keyword, operator: &str, value: &Value) -> Result<Term, Wrong> {
     let how = match operator {
         "<" => Comparison::Less,
         "<=" => Comparison::LessOrEqual,
@@ -286,12 +305,15 @@ fn compare(keyword: &Keyword, operator: &str, value: &Value) -> Result<Term, Str
         ">" => Comparison::Greater,
         _ => Comparison::Equal,
     };
-    let Value::Word(word) = value else { return Err(format!("{}{operator} takes a number", keyword.name)) };
+    let Value::Word(word) = value else {
+        return Err(Wrong::Value(format!("{}{operator} takes a number", keyword.name)));
+    };
     if keyword.unit == Unit::Text {
-        return Err(format!("{0} is text: {0}:{word}", keyword.name));
+        return Err(Wrong::Term(format!("{0} is text: {0}:{word}", keyword.name)));
     }
     let number = number(word, keyword.unit).ok_or_else(|| {
-        format!("{word} is no number for {0}: {0}{operator}{1}", keyword.name, example(keyword.unit))
+        let example = example(keyword.unit);
+        Wrong::Value(format!("{word} is no number for {0}: {0}{operator}{example}", keyword.name))
     })?;
     Ok(Term { field: keyword.field, test: Test::Compare(how, number) })
 }
@@ -305,7 +327,7 @@ fn example(unit: Unit) -> &'static str {
     }
 }
 
-fn test_of(value: &Value) -> Result<Test, String> {
+fn test_of(value: &Value) -> Result<Test, Wrong> {
     Ok(match value {
         Value::Word(word) | Value::Quoted(word) => Test::Contains(word.to_lowercase().into()),
         Value::Fuzzy(letters) => Test::Fuzzy(letters.to_lowercase().into()),
@@ -315,7 +337,7 @@ fn test_of(value: &Value) -> Result<Test, String> {
                 .size_limit(REGEX_SIZE)
                 .dfa_size_limit(REGEX_SIZE)
                 .build()
-                .map_err(|error| regex_reason(&error))?;
+                .map_err(|error| Wrong::Value(regex_reason(&error)))?;
             Test::Regex(Box::new(regex))
         }
     })
@@ -347,14 +369,14 @@ fn direction(word: &str) -> Option<&'static str> {
     names.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, name)| name)
 }
 
-fn range(word: &str) -> Result<Test, String> {
+fn range(word: &str) -> Result<Test, Wrong> {
     let (low, high) = word.split_once('-').unwrap_or((word, word));
     match (low.parse(), high.parse()) {
         (Ok(low), Ok(high)) if low <= high => Ok(Test::Range(low, high)),
-        (Ok(_), Ok(_)) => Err(format!("{word} goes down")),
+        (Ok(_), Ok(_)) => Err(Wrong::Value(format!("{word} goes down"))),
         // `8000-` is on its way to a range.
         (Ok(low), Err(_)) if high.is_empty() => Ok(Test::Range(low, u64::MAX)),
-        _ => Err(format!("{word} is no range of numbers: 8000-8100")),
+        _ => Err(Wrong::Value(format!("{word} is no range of numbers: 8000-8100"))),
     }
 }
 
@@ -475,6 +497,7 @@ mod tests {
             assert_eq!(shown(text), format!("Any~{text}"), "{text}");
         }
         assert_eq!(shown("[::1]"), "Any~::1");
+        assert_eq!(shown("id=5"), "Any~id=5");
     }
 
     #[test]
@@ -492,8 +515,15 @@ mod tests {
     fn what_cannot_be_read_is_told_with_its_place() {
         for (text, start, end, reason) in [
             ("a prot:tcp", 2, 10, "prot: is no keyword; proto: is near"),
+            ("pro:tcp", 0, 7, "pro: is no keyword; proto: is near"),
+            ("a retransmits>0", 2, 15, "retransmits> is no keyword; retr> is near"),
+            ("total>", 0, 6, "total> is no keyword; bytes> is near"),
+            ("pkts>=5 a", 0, 7, "pkts>= is no keyword; packets>= is near"),
+            ("protocol:=tcp", 0, 13, "protocol: is no keyword; proto: is near"),
+            ("a pid:x", 6, 7, "x is no number: pid:443 or pid:8000-8100"),
+            ("a sni:/(/", 6, 9, "no regular expression: unclosed group"),
             ("rate:5 a", 0, 6, "rate: compares numbers: rate>1M, 8Mbit"),
-            ("rate>fast", 0, 9, "fast is no number for rate: rate>1M, 8Mbit"),
+            ("rate>fast", 5, 9, "fast is no number for rate: rate>1M, 8Mbit"),
             ("state>5", 0, 7, "state is text: state:5"),
             ("(a or b", 0, 1, ") is missing"),
             ("a) (b", 1, 2, "there is no ( before this )"),
@@ -502,10 +532,10 @@ mod tests {
             ("(a or) b", 3, 5, "nothing stands behind or"),
             ("() )", 3, 4, "there is no ( before this )"),
             ("\"abc", 0, 4, "\" is not closed"),
-            ("port:9-1", 0, 8, "9-1 goes down"),
-            ("port:a-b", 0, 8, "a-b is no range of numbers: 8000-8100"),
-            ("dir:up", 0, 6, "dir: is in, out or fwd"),
-            ("src:10.0.0.0/40", 0, 15, "10.0.0.0/40 is no network: the part behind / is too large"),
+            ("port:9-1", 5, 8, "9-1 goes down"),
+            ("port:a-b", 5, 8, "a-b is no range of numbers: 8000-8100"),
+            ("dir:up", 4, 6, "dir: is in, out or fwd"),
+            ("src:10.0.0.0/40", 4, 15, "10.0.0.0/40 is no network: the part behind / is too large"),
         ] {
             match parse(text) {
                 Err(problem) => {

@@ -27,7 +27,7 @@ use crate::{
             eval::Surroundings,
             matching::{self, Needle},
             ports::NumberSet,
-            texts::{any_owner_text, any_text, in_network, interface, numbers},
+            texts::{Unowned, any_owner_text, any_text, in_network, interface, numbers, unowned},
         },
         states::StateTable,
     },
@@ -107,6 +107,8 @@ pub struct Word {
     services: Option<[NumberSet; 2]>,
     address: Option<AddressWord>,
     labels: Box<[bool]>,
+    /// Whether it is in what stands for a process that is not known.
+    unowned: [bool; Unowned::ALL.len()],
     memo: usize,
 }
 
@@ -347,6 +349,9 @@ impl Node {
                 memo.app(flow, around, |app| may_contain(app, needle, flow, around))
                     && any_text(*field, flow, around, text, &mut |t| needle.is_in(t))
             }
+            Self::Owner(field, probe, _) if flow.owner.is_none() => {
+                *field == Field::Process && probe.holds(unowned(flow, around).text().as_bytes())
+            }
             Self::Owner(field, probe, memo) => {
                 let (memo, text) = scratch.memo(*memo);
                 memo.owner(flow, around, |_| any_text(*field, flow, around, text, &mut |t| probe.holds(t)))
@@ -418,6 +423,7 @@ impl Word {
             services: service_sets(services, |text| needle.is_in(text)),
             address,
             labels: Service::ALL.iter().map(label).collect(),
+            unowned: Unowned::ALL.map(|unowned| needle.is_in(unowned.text().as_bytes())),
             needle,
             memo,
         }
@@ -438,6 +444,9 @@ impl Word {
         if let Some(address) = &self.address
             && (address.is_in(flow, 0, &mut scratch.text) || address.is_in(flow, 1, &mut scratch.text))
         {
+            return true;
+        }
+        if flow.owner.is_none() && self.unowned[unowned(flow, around) as usize] {
             return true;
         }
         let (memo, text) = scratch.memo(self.memo);

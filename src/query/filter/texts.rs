@@ -58,7 +58,7 @@ pub fn numbers(
         }
         Field::Retransmits => holds(flow.retransmits() as f64),
         Field::Rtt => flow.rtt().is_some_and(|rtt| holds(rtt.as_secs_f64())),
-        Field::Age => holds(around.wall.since(flow.facts.first).as_secs_f64()),
+        Field::Age => holds(flow.age(around.wall).as_secs_f64()),
         _ => false,
     }
 }
@@ -93,6 +93,7 @@ pub fn any_text(
                 || holds(flow.state_text().as_bytes())
                 || service(flow, around).is_some_and(|name| holds(name.as_bytes()))
                 || any_tenant_text(flow, text, holds)
+                || owner.is_none() && holds(unowned(flow, around).text().as_bytes())
                 || interface(flow, around).is_some_and(|name| holds(name.as_bytes()))
         }
         Field::Port => [0, 1].iter().any(|e| flow.port(*e).is_some_and(|p| number(p.into(), text, holds))),
@@ -111,11 +112,13 @@ pub fn any_text(
                 || facts(flow, &[Fact::DnsQuery, Fact::DnsCname, Fact::CertName, Fact::SocksTarget], holds)
                 || [0, 1].into_iter().any(|end| names(flow, end, holds))
         }
-        Field::Process => owner.is_some_and(|o| {
-            holds(o.name.as_bytes())
-                || o.is_kernel && holds(b"kernel")
-                || o.quality.nobody().is_some_and(|name| holds(name.as_bytes()))
-        }),
+        Field::Process => match owner {
+            Some(owner) => {
+                (owner.pid.is_some() || !owner.name.is_empty()) && holds(owner.name.as_bytes())
+                    || any_stand_in(owner, text, holds)
+            }
+            None => holds(unowned(flow, around).text().as_bytes()),
+        },
         Field::User => owner.is_some_and(|o| {
             o.user.as_ref().is_some_and(|user| holds(user.as_bytes()))
                 || o.uid.is_some_and(|uid| number(uid, text, holds))
@@ -196,7 +199,72 @@ pub fn any_owner_text(owner: &Owner, text: &mut String, holds: &mut dyn FnMut(&[
         }
     }
     let texts = [&owner.exe, &owner.command, &owner.user, &owner.container];
-    holds(owner.name.as_bytes()) || texts.into_iter().flatten().any(|known| holds(known.as_bytes()))
+    if holds(owner.name.as_bytes()) || texts.into_iter().flatten().any(|known| holds(known.as_bytes())) {
+        return true;
+    }
+    if let Some(pid) = owner.pid {
+        // As the column shows it.
+        text.clear();
+        let _ = write!(text, "{} ({pid})", owner.name);
+        if holds(text.as_bytes()) {
+            return true;
+        }
+    }
+    any_stand_in(owner, text, holds)
+}
+
+/// Calls `holds` with what the Process column shows in place of a process until it returns `true`.
+fn any_stand_in(owner: &Owner, text: &mut String, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    if let Some(nobody) = owner.quality.nobody() {
+        return holds(nobody.as_bytes());
+    }
+    if owner.is_kernel {
+        return holds(b"kernel");
+    }
+    match (owner.pid, owner.uid) {
+        (Some(_), _) => false,
+        (None, None) => holds(b"?"),
+        (None, Some(uid)) => {
+            text.clear();
+            let _ = write!(text, "? uid {uid}");
+            holds(text.as_bytes())
+        }
+    }
+}
+
+/// What a flow without an owner shows in the Process column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unowned {
+    /// Nobody looks for owners.
+    NotLooked,
+    /// None was found.
+    Unknown,
+    /// Neither end is ours.
+    Forwarded,
+}
+
+impl Unowned {
+    /// All of them, each at its number's place.
+    pub const ALL: [Self; 3] = [Self::NotLooked, Self::Unknown, Self::Forwarded];
+
+    /// Returns what the column shows.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::NotLooked => "n/a",
+            Self::Unknown => "?",
+            Self::Forwarded => "forwarded",
+        }
+    }
+}
+
+/// Returns why a flow has no owner.
+pub fn unowned(flow: &FlowView, around: &Surroundings) -> Unowned {
+    let is_ours = flow.hot.roles.is_local(0) || flow.hot.roles.is_local(1);
+    match (around.no_owners, is_ours) {
+        (true, _) => Unowned::NotLooked,
+        (false, true) => Unowned::Unknown,
+        (false, false) => Unowned::Forwarded,
+    }
 }
 
 /// Returns the name of the service that was called.

@@ -24,6 +24,7 @@ impl App {
         self.trace_selected();
         self.follow_group();
         self.log_watches(&firing);
+        self.renew_overlay();
     }
 
     pub(super) fn take_rows(&mut self, view: View) {
@@ -82,9 +83,11 @@ impl App {
 
     pub(super) fn measure_stages(&mut self, view: &View) {
         let frames: Vec<u64> = view.stages.iter().map(|s| s.frames).collect();
+        // How fast a file is read has nothing to do with its own time.
+        let now = if self.is_file() { self.uptime } else { view.now };
         match &self.stage_frames {
             Some((at, before)) if before.len() == frames.len() => {
-                let seconds = view.now.since(*at).as_secs_f64();
+                let seconds = now.since(*at).as_secs_f64();
                 if seconds < 0.5 {
                     return;
                 }
@@ -95,7 +98,7 @@ impl App {
         }
         self.stage_peaks.resize(frames.len(), 0.0);
         self.stage_peaks.iter_mut().zip(&self.stage_rates).for_each(|(peak, rate)| *peak = peak.max(*rate));
-        self.stage_frames = Some((view.now, frames));
+        self.stage_frames = Some((now, frames));
     }
 
     /// Keeps the counts of what was dropped for a minute.

@@ -70,8 +70,8 @@ fn add_life(strip: &mut Strip, app: &App, row: &Row) {
         };
         strip.left(8, [app.run(Role::Warn, format!("ended {}{why}", clock(app, at)))]);
     }
-    let wall = app.look(0).wall;
-    let age = wall.since(row.first);
+    let wall = if kept.is_some() { row.last } else { app.look(0).wall };
+    let age = row.age(wall);
     let since = if app.is_file() || age >= Nanos::from_secs(86_400) {
         format::date_time(row.first, (app.setup.utc_offset)(row.first))
     } else {

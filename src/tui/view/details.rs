@@ -99,13 +99,21 @@ fn draw_beside(buf: &mut Buffer, area: Rect, app: &App, cards: &[Card], cursor: 
     let mut used = [0_u16; 2];
     let mut first = 0;
     for (n, card) in cards.iter().enumerate() {
-        // Connection and owner on the left, application and transport on the right.
+        // Connection and owner on the left, application and transport on the right, and below them over the
+        // whole line what is as long as it likes.
         let side = n % 2;
-        let x = area.x + side as u16 * half;
+        let is_alone = side == 0 && n + 1 == cards.len();
+        if is_alone {
+            used = [used[0].max(used[1]); 2];
+        }
         let place = Rect {
-            x,
+            x: area.x + side as u16 * half,
             y: area.y + used[side],
-            width: if side == 0 { half - 1 } else { area.width - half },
+            width: match side {
+                0 if is_alone => area.width,
+                0 => half - 1,
+                _ => area.width - half,
+            },
             height: area.height.saturating_sub(used[side]),
         };
         draw_card(buf, place, app, card, cursor.checked_sub(first));
@@ -194,27 +202,34 @@ fn draw_field(
 }
 
 fn draw_traces(buf: &mut Buffer, area: Rect, app: &App) {
-    if area.height < 8 {
+    // A rule, a line of the chart, and the one of time.
+    if area.height < 3 {
         return;
     }
+    let is_low = area.height < 8;
     for (which, name) in [(0, "Down"), (1, "Up")] {
-        let height = area.height / 2;
-        let place = Rect { y: area.y + which as u16 * height, height, ..area };
-        let parts = app.trace.parts(which, usize::from(area.width.saturating_sub(10)));
+        // Below each other, and where there are few lines beside each other.
+        let place = match (is_low, which as u16) {
+            (false, n) => Rect { y: area.y + n * (area.height / 2), height: area.height / 2, ..area },
+            (true, 0) => Rect { width: area.width / 2 - 1, ..area },
+            (true, _) => Rect { x: area.x + area.width / 2, width: area.width - area.width / 2, ..area },
+        };
+        let parts = app.trace.parts(which, usize::from(place.width.saturating_sub(10)));
         let (mean, peak) = app.trace.mean_and_peak(which, SECONDS);
         let now = app.trace.now(which);
         let dot = app.setup.signs.dot;
         let mut rule = title(app, name);
         // Of a file that can be read again the packets' time tells all of it.
         let span = if app.can_step() { "60 s" } else { "since selected, 60 s" };
-        let figures = format!(
-            "now {} {dot} mean {} {dot} peak {} {dot} {span}",
-            app.rate(now),
-            app.rate(mean),
-            app.rate(peak)
-        );
-        rule.right(5, [app.run(Role::Dim, figures)]);
-        if app.can_step() && !app.plays() {
+        let [now, mean, peak_rate] = [now, mean, peak].map(|rate| app.rate(rate));
+        let forms = [
+            format!("now {now} {dot} mean {mean} {dot} peak {peak_rate} {dot} {span}"),
+            format!("now {now} {dot} mean {mean} {dot} peak {peak_rate}"),
+            format!("now {now} {dot} peak {peak_rate}"),
+            format!("now {now}"),
+        ];
+        rule.right_in_forms(5, forms.map(|text| vec![app.run(Role::Dim, text)]));
+        if app.can_step() && !app.plays() && !is_low {
             rule.left(4, [app.run(Role::Dim, "; plays the file along")]);
         }
         rule.draw(buf, Rect { height: 1, ..place });

@@ -59,7 +59,7 @@ fn compact(rate: f64, app: &App) -> String {
 
 const HOSTS: &[Column] = &[
     column("Remote Address", 40, 0, false, |g, _, _| head::group_name(&g.name), None),
-    column("Name", 100, 24, false, |g, _, _| escaped(g.known_as.as_deref()), None).up_to(64),
+    column("Name", 100, 20, false, |g, _, _| escaped(g.known_as.as_deref()), None).up_to(64),
     column("Conns", 40, 7, true, |g, _, _| format::grouped(g.flows as u64), None),
     column("New/s", 80, 6, true, |g, _, _| if g.new == 0 { "-".into() } else { g.new.to_string() }, None),
     column("Down", 40, 5, true, |g, app, _| compact(g.down, app), Some(down)),
@@ -67,14 +67,14 @@ const HOSTS: &[Column] = &[
     column("Total", 60, 7, true, |g, _, _| format::bytes(g.bytes), Some(total)),
     column("RTT", 80, 8, true, |g, _, _| g.rtt().map_or("-".into(), format::span), Some(round_trip)),
     column("Retr", 120, 6, true, |g, _, _| retransmits(g.retransmits, g.packets), Some(retransmits_of)),
-    column("Top process", 120, 18, false, |g, _, _| escaped(g.top.as_deref()), Some(process)).up_to(32),
-    column("Share", 80, 12, false, share, None),
+    column("Top process", 120, 14, false, |g, _, _| escaped(g.top.as_deref()), Some(process)).up_to(32),
+    column("Share", 140, 12, false, share, None),
 ];
 
 const PROCESSES: &[Column] = &[
     column("Process", 40, 0, false, |g, _, _| head::group_name(&g.name), None),
-    column("Pids", 80, 12, false, |g, _, _| pids(g), None).up_to(28),
-    column("User", 100, 10, false, |g, _, _| escaped(g.user.as_deref()), None).up_to(16),
+    column("Pids", 80, 10, false, |g, _, _| pids(g), None).up_to(28),
+    column("User", 100, 8, false, |g, _, _| escaped(g.user.as_deref()), None).up_to(16),
     column("Container", 160, 16, false, |g, _, _| escaped(g.container.as_deref()), None).up_to(32),
     column("Conns", 40, 7, true, |g, _, _| format::grouped(g.flows as u64), None),
     column("Listens", 100, 11, false, |g, app, _| ports(app, g), None),
@@ -82,7 +82,7 @@ const PROCESSES: &[Column] = &[
     column("Up", 40, 5, true, |g, app, _| compact(g.up, app), Some(up)),
     column("Total", 60, 7, true, |g, _, _| format::bytes(g.bytes), Some(total)),
     column("Share", 80, 12, false, share, None),
-    column("Top remote", 120, 24, false, |g, _, _| g.top.clone().unwrap_or_default(), None).up_to(39),
+    column("Top remote", 120, 18, false, |g, _, _| g.top.clone().unwrap_or_default(), None).up_to(39),
 ];
 
 /// A row of an open group: both ends, state, and what it speaks.

@@ -1,23 +1,33 @@
 //! The first lines: which interfaces, how much, how many, whether anything was lost.
 
-use ratatui::{buffer::Buffer, layout::Rect, style::Modifier};
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::{Modifier, Style},
+};
 
 use super::empty;
 use crate::query::group::GroupName;
 use crate::{
-    base::counters::DropReason,
+    base::{counters::DropReason, time::Stamp},
     capture::source::{InterfaceState, InterfaceStatus},
     query::{format, text, window::View},
-    tui::{action::Tab, app::App, theme::Role, widget::bars, widget::strip::Strip},
+    tui::{
+        action::Tab,
+        app::App,
+        theme::Role,
+        widget::bars,
+        widget::strip::{Runs, Strip},
+    },
 };
 
 /// Draws the line with program, tabs, interfaces and capture method; notes where the tabs are.
 pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &mut App) {
-    let tabs = fitting_tabs(app, area.width);
+    let form = fitting_form(app, area.width);
     app.hits.tabs.clear();
     let mut x = area.x + 1;
     let mut runs = Vec::new();
-    for (tab, text) in tabs {
+    for (tab, text) in tabs(app, area.width, form) {
         let width = text::width(&text) as u16;
         if let Some(tab) = tab {
             app.hits.tabs.push((x, x + width.saturating_sub(1), tab));
@@ -34,59 +44,34 @@ pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &mut App) {
     let app = &*app;
     let mut strip = Strip::new(app.setup.signs.ellipsis);
     strip.left(9, runs);
-    if let Some(view) = &app.view {
-        add_interfaces(&mut strip, app, view, room_beside(app, usize::from(x - area.x), area.width));
-        let methods: Vec<_> = unique(view.sources.iter().map(|s| s.method));
-        strip.right(4, [app.run(Role::Dim, methods.join(" "))]);
-        if !app.is_file() {
-            let owners = &view.owner_method;
-            // Not the best way: the losses' line says why.
-            let role = if owners.reason.is_some() { Role::Warn } else { Role::Dim };
-            let text = match area.width {
-                ..100 if owners.is_off() => String::new(),
-                ..100 => owners.method.to_owned(),
-                _ => format!("owners {}", owners.method),
-            };
-            if !text.is_empty() {
-                strip.right(3, [app.run(role, text)]);
-            }
-        }
-        for (weight, text) in self::chips(app, area.width) {
-            strip.right(weight, [app.run(Role::Warn, text)]);
-        }
-        if app.setup.promiscuous {
-            strip.right(6, [app.run(Role::Accent, "promiscuous")]);
-        }
+    let room = usize::from(area.width).saturating_sub(usize::from(x - area.x) + 3);
+    // A name gives way to what stands beside it.
+    let mut name = FILE_CELLS;
+    let mut all = beside(app, area.width, form, name);
+    while cells(&all) > room && name > NAME_AT_LEAST {
+        name -= 1;
+        all = beside(app, area.width, form, name);
     }
+    all.into_iter().for_each(|piece| strip.right(piece.weight, piece.runs));
     strip.draw(buf, area);
 }
 
-/// Returns one chip for all watches that fire, one for all that is degraded and one while frames are written,
-/// each with its weight; short where there is no room for more.
-fn chips(app: &App, width: u16) -> Vec<(u8, String)> {
-    let signs = &app.setup.signs;
-    let (degraded, firing) = (app.degraded(), app.firing().count());
-    let watched = app.firing().next().map(|(watch, _)| {
-        let name = text::escape(&watch.name);
-        let more = if firing > 1 { format!(" +{}", firing - 1) } else { String::new() };
-        match width {
-            ..100 => format!("{}{firing}", signs.watched),
-            _ => format!("{} {}{more}", signs.watched, text::clip(&name, 24, signs.ellipsis)),
-        }
-    });
-    let less = match &degraded[..] {
-        [] => None,
-        all if width < 100 => Some(format!("!{}", all.len())),
-        [(what, _)] => Some(format!("! {what} degraded")),
-        all => Some(format!("! {} degraded", all.len())),
-    };
-    let recording = app.recording.as_ref().map(|_| if width < 100 { "P" } else { "P writes frames" });
-    let all = [(7, watched), (6, less), (8, recording.map(str::to_owned))];
-    all.into_iter().filter_map(|(weight, text)| Some((weight, text?))).collect()
+/// How the first line is written.
+#[derive(Clone, Copy)]
+struct HeadForm {
+    tabs: TabNames,
+    /// The program's name before them.
+    is_named: bool,
+    /// Speeds of interfaces, `owners` before their method.
+    has_words: bool,
+    /// Chips say what they are about.
+    has_chips: bool,
+    links: Links,
+    has_age: bool,
 }
 
 /// How tabs are named.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum TabNames {
     Long,
     Short,
@@ -94,40 +79,180 @@ enum TabNames {
     Numbers,
 }
 
-/// Returns the pieces of the tabs' line, with names as long as the width has room for: an interface that is
-/// down is told in full, whatever it costs them.
-fn fitting_tabs(app: &App, width: u16) -> Vec<(Option<Tab>, String)> {
-    let all = [TabNames::Long, TabNames::Short, TabNames::Numbers];
-    let from = match width {
-        116.. => 0,
-        76.. => 1,
-        _ => 2,
-    };
-    let live = app.view.as_ref().filter(|_| app.setup.file.is_none());
-    let needed = live.map_or(0, |view| cells_of_troubles(app, view));
-    let fits = |names: &&TabNames| {
-        let cells: usize = tabs(app, width, **names).iter().map(|(_, text)| text::width(text)).sum();
-        needed <= room_beside(app, cells + 1, width)
-    };
-    let names = all[from..].iter().find(fits).copied().unwrap_or(TabNames::Numbers);
-    tabs(app, width, names)
+/// How much is told of interfaces.
+#[derive(Clone, Copy, PartialEq)]
+enum Links {
+    /// All, with how long they have been down.
+    All,
+    /// One of those that are up, and one that is down or gone.
+    Few,
+    /// The same without how long it has been down.
+    Names,
+    /// How many.
+    Counts,
 }
 
-/// Returns the cells that are left behind the tabs for what is watched: without the line's margins, a gap, and
-/// the chips, which must not be missed.
-fn room_beside(app: &App, tabs: usize, width: u16) -> usize {
-    let chips: usize = chips(app, width).iter().map(|(_, text)| text::width(text) + 2).sum();
-    usize::from(width).saturating_sub(tabs + 3 + chips)
+/// The ways to write the first line, the one that says most first: what is watched, by which methods, and the
+/// names of the tabs stay longest.
+const FORMS: &[HeadForm] = {
+    use {Links::*, TabNames::*};
+    const fn form(tabs: TabNames, flags: [bool; 4], links: Links) -> HeadForm {
+        let [is_named, has_words, has_chips, has_age] = flags;
+        HeadForm { tabs, is_named, has_words, has_chips, links, has_age }
+    }
+    &[
+        form(Long, [true, true, true, true], All),
+        form(Long, [true, false, true, true], All),
+        form(Short, [true, true, true, true], All),
+        form(Short, [true, false, true, true], All),
+        form(Long, [true, false, false, true], All),
+        form(Long, [true, false, true, true], Few),
+        form(Short, [true, false, false, true], All),
+        form(Short, [false, false, false, true], All),
+        form(Short, [true, false, true, true], Few),
+        form(Short, [true, false, false, true], Few),
+        form(Short, [false, false, false, true], Few),
+        form(Short, [false, false, false, false], All),
+        form(Short, [false, false, false, false], Few),
+        form(Short, [true, false, false, true], Names),
+        form(Short, [false, false, false, true], Names),
+        form(Short, [false, false, false, false], Names),
+        form(Short, [true, false, true, true], Counts),
+        form(Short, [true, false, false, true], Counts),
+        form(Short, [false, false, false, true], Counts),
+        form(Short, [false, false, false, false], Counts),
+        form(Numbers, [true, true, true, true], All),
+        form(Numbers, [true, true, false, true], All),
+        form(Numbers, [true, true, false, false], All),
+        form(Numbers, [true, true, false, false], Few),
+        form(Numbers, [true, false, false, false], All),
+        form(Numbers, [true, false, false, false], Few),
+        form(Numbers, [true, false, false, false], Names),
+        form(Numbers, [true, false, false, false], Counts),
+    ]
+};
+
+/// Cells that the name of a file has at most, and those that names are cut to before something else goes.
+const FILE_CELLS: usize = 40;
+const NAME_AT_LEAST: usize = 6;
+
+/// Returns the first form that the width has room for.
+fn fitting_form(app: &App, width: u16) -> HeadForm {
+    let fits = |form: &&HeadForm, name: usize| {
+        let tabs: usize = tabs(app, width, **form).iter().map(|(_, text)| text::width(text)).sum();
+        let beside = cells(&beside(app, width, **form, name));
+        tabs + beside + 2 + if beside > 0 { 2 } else { 0 } <= usize::from(width)
+    };
+    // Below, tabs have numbers only, as without them nothing is left for what is watched.
+    let usual = || FORMS.iter().filter(|f| width >= 76 || f.tabs == TabNames::Numbers);
+    // Of many that are down, as on hosts with spare ports, the number says enough.
+    let down = app.view.iter().flat_map(interfaces).filter(|i| i.state != InterfaceState::Up).count();
+    let usual = || usual().filter(|f| down <= 2 || f.is_named || f.links == Links::Counts);
+    // Of a file its own name is wanted; the way to it stands there if there is room anyway.
+    let own = app.setup.file.as_ref().map_or(FILE_CELLS, |file| {
+        let name = text::escape(file);
+        text::width(name.rsplit('/').next().unwrap_or(&name)).min(FILE_CELLS)
+    });
+    let named = || usual().filter(|f| f.tabs != TabNames::Numbers);
+    let names = [own, own.min(24), own.min(16), NAME_AT_LEAST];
+    let found = names.iter().find_map(|cells| named().find(|f| fits(f, *cells)));
+    let found = found.or_else(|| names.iter().find_map(|cells| usual().find(|f| fits(f, *cells))));
+    found.or(FORMS.last()).copied().expect("there are forms")
 }
 
-fn tabs(app: &App, width: u16, names: TabNames) -> Vec<(Option<Tab>, String)> {
-    let gap = if width >= 116 { "  " } else { " " };
-    let mut out = vec![(None, "rustnet".to_owned())];
-    for tab in Tab::ALL {
-        out.push((None, gap.to_owned()));
+/// A piece on the right of the first line.
+struct Beside {
+    weight: u8,
+    runs: Runs,
+}
+
+/// Returns the cells that pieces take, with the gaps between them.
+fn cells(pieces: &[Beside]) -> usize {
+    let texts = pieces.iter().flat_map(|piece| &piece.runs);
+    texts.map(|(text, _)| text::width(text)).sum::<usize>() + 2 * pieces.len().saturating_sub(1)
+}
+
+/// Returns what stands beside the tabs: what is watched, its names in at most `name` cells, how, and what must
+/// not be missed.
+fn beside(app: &App, width: u16, form: HeadForm, name: usize) -> Vec<Beside> {
+    let Some(view) = &app.view else { return Vec::new() };
+    let mut all = watched(app, view, form, name);
+    let mut add = |weight, runs| all.push(Beside { weight, runs: vec![runs] });
+    if width >= 100 || app.is_file() {
+        add(4, app.run(Role::Dim, capture_method(view)));
+    }
+    if width >= 100 && !app.is_file() {
+        let (role, method) = owner_method(view);
+        match (form.has_words, view.owner_method.is_off()) {
+            (true, _) => add(3, app.run(role, format!("owners {method}"))),
+            (false, true) => {}
+            (false, false) => add(3, app.run(role, method)),
+        }
+    }
+    for (weight, text) in self::chips(app, form.has_chips) {
+        add(weight, app.run(Role::Warn, text));
+    }
+    if app.setup.promiscuous {
+        add(6, app.run(Role::Accent, if form.has_chips || width >= 100 { "promiscuous" } else { "promisc" }));
+    }
+    // Where the lines below have room for it, it stands there.
+    if width < 100 && form.has_age && !app.is_file() {
+        let (role, age) = age(app, view);
+        let text = format!("{age:.1}s");
+        // While frozen, the line below tells since when; its room stays free, so that the tabs stay in their places.
+        let text = if app.frozen_for().is_some() { " ".repeat(text.len()) } else { text };
+        add(2, app.run(role, text));
+    }
+    all
+}
+
+fn capture_method(view: &View) -> String {
+    unique(view.sources.iter().map(|s| s.method)).join(" ")
+}
+
+/// Returns how owners are found; not the best way is a warning, and the key `!` says why.
+fn owner_method(view: &View) -> (Role, &str) {
+    let owners = &view.owner_method;
+    (if owners.reason.is_some() { Role::Warn } else { Role::Dim }, owners.method)
+}
+
+/// Returns one chip for all watches that fire, one for all that is degraded and one while frames are written,
+/// each with its weight; in words where there is room for them.
+fn chips(app: &App, in_words: bool) -> Vec<(u8, String)> {
+    let signs = &app.setup.signs;
+    let (degraded, firing) = (app.degraded(), app.firing().count());
+    let watched = app.firing().next().map(|(watch, _)| {
+        let name = text::escape(&watch.name);
+        let more = if firing > 1 { format!(" +{}", firing - 1) } else { String::new() };
+        match in_words {
+            false => format!("{}{firing}", signs.watched),
+            true => format!("{} {}{more}", signs.watched, text::clip(&name, 24, signs.ellipsis)),
+        }
+    });
+    let less = match &degraded[..] {
+        [] => None,
+        all if !in_words => Some(format!("!{}", all.len())),
+        [(what, _)] => Some(format!("! {what} degraded")),
+        all => Some(format!("! {} degraded", all.len())),
+    };
+    let recording = app.recording.as_ref().map(|_| if in_words { "P writes frames" } else { "P" });
+    let all = [(7, watched), (6, less), (8, recording.map(str::to_owned))];
+    all.into_iter().filter_map(|(weight, text)| Some((weight, text?))).collect()
+}
+
+fn tabs(app: &App, width: u16, form: HeadForm) -> Vec<(Option<Tab>, String)> {
+    let gap = if width >= 116 && form.tabs == TabNames::Long { "  " } else { " " };
+    let mut out = Vec::new();
+    if form.is_named {
+        out.push((None, format!("rustnet{gap}")));
+    }
+    for (n, tab) in Tab::ALL.into_iter().enumerate() {
+        if n > 0 {
+            out.push((None, gap.to_owned()));
+        }
         let (long, short) = tab.names();
         let number = tab.place() + 1;
-        let text = match names {
+        let text = match form.tabs {
             TabNames::Long => format!("{number} {long}"),
             TabNames::Short => format!("{number} {short}"),
             TabNames::Numbers if tab == app.tab => format!("{number} {short}"),
@@ -148,86 +273,86 @@ fn unique<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
     out
 }
 
-/// Adds what is watched, in at most `room` cells where that is one interface or file.
-fn add_interfaces(strip: &mut Strip, app: &App, view: &View, room: usize) {
+/// Returns what is watched: the file, or the interfaces, those first that are up.
+fn watched(app: &App, view: &View, form: HeadForm, most: usize) -> Vec<Beside> {
     let signs = &app.setup.signs;
-    // A sign and a blank before each name.
-    let room = room.saturating_sub(2).max(4);
+    let named = |runs: [(String, Style); 2]| Beside { weight: 8, runs: runs.into() };
+    let good = |text: String| [app.run(Role::Good, signs.link_up), app.run(Role::Plain, text)];
     if let Some(file) = &app.setup.file {
         let name = text::escape(file);
         // Where there is no room for the way to it, its own name tells more.
         let own = name.rsplit('/').next().unwrap_or(&name);
-        let name = match text::width(&name) <= room {
-            true => text::clip_start(&name, 40, signs.ellipsis),
-            false => text::clip(own, room, signs.ellipsis),
+        let name = match text::width(&name) <= most {
+            true => text::clip_start(&name, FILE_CELLS, signs.ellipsis),
+            false => text::clip(own, most, signs.ellipsis),
         };
-        return strip
-            .right(8, [app.run(Role::Good, signs.link_up), app.run(Role::Plain, format!(" {name}"))]);
+        return vec![named(good(format!(" {name}")))];
     }
-    let (all, [up, down]) = interfaces(view);
-    for interface in &all {
-        let Some((role, sign, what)) = state(app, interface, [up, down]) else { continue };
+    let all = interfaces(view);
+    let name = |interface: &InterfaceStatus| {
         let name = text::escape(&interface.name);
-        let name = text::clip(&name, room.min(NAME_CELLS), signs.ellipsis);
-        let speed = interface.speed.filter(|_| role == Role::Good).map_or_else(String::new, speed);
-        let rest = if role == Role::Good { Role::Plain } else { role };
-        // The sign and its colour say what there is no room to say.
-        let fits = |text: &str| text::width(&name) + text::width(text) <= room;
-        let [speed, what] = [speed, what].map(|text| if fits(&text) { text } else { String::new() });
-        strip.right(8, [app.run(role, sign), app.run(rest, format!(" {name}{speed}{what}"))]);
+        text::clip(&name, NAME_CELLS.min(most), signs.ellipsis).into_owned()
+    };
+    let counts = |n: usize, word: &str| if n == 1 { String::new() } else { format!(" +{} {word}", n - 1) };
+    let mut out = Vec::new();
+    let up: Vec<_> = all.iter().filter(|i| i.state == InterfaceState::Up).collect();
+    match up.len() {
+        0 => {}
+        n if n == 1 || n == 2 && form.links == Links::All => out.extend(up.iter().map(|interface| {
+            let speed = interface.speed.filter(|_| form.has_words).map_or_else(String::new, speed);
+            named(good(format!(" {}{speed}", name(interface))))
+        })),
+        n if form.links == Links::All => out.push(named(good(format!(" {n} interfaces")))),
+        n if form.links == Links::Counts => out.push(named(good(format!(" {n} up")))),
+        n => out.push(named(good(format!(" {}{}", name(up[0]), counts(n, "up"))))),
     }
-    if down > 2 {
-        let text = format!(" {down} down");
-        strip.right(7, [app.run(Role::Dim, signs.link_down), app.run(Role::Dim, text)]);
+    // What has changed last says most; of many that are down, as on hosts with spare ports, only the number matters.
+    let mut troubles: Vec<_> = all.iter().filter_map(|i| Some((i, trouble(app, i)?))).collect();
+    troubles.sort_by_key(|(_, (_, _, since))| std::cmp::Reverse(*since));
+    let bad = |role, text: String| [app.run(role, signs.link_down), app.run(role, text)];
+    let one = |interface, role, what: &str| named(bad(role, format!(" {}{what}", name(interface))));
+    match (&troubles[..], form.links) {
+        ([], _) => {}
+        (many, Links::Counts) => out.push(named(bad(Role::Warn, format!(" {} down", many.len())))),
+        (few @ ([_] | [_, _]), Links::All) => {
+            out.extend(few.iter().map(|(interface, (role, what, _))| one(interface, *role, what)));
+        }
+        ([(interface, (role, what, _)), others @ ..], links) => {
+            // Below all, how long is told last.
+            let what = match (links, &others) {
+                (Links::Names, []) => what.get(..5).unwrap_or(what),
+                (Links::Names, _) => "",
+                _ => what,
+            };
+            let others = if others.is_empty() { String::new() } else { format!(" +{} down", others.len()) };
+            out.push(one(interface, *role, &format!("{what}{others}")));
+        }
     }
-    if up > 2 {
-        let text = format!(" {up} interfaces");
-        strip.right(8, [app.run(Role::Good, signs.link_up), app.run(Role::Plain, text)]);
-    }
+    out
 }
 
 /// Cells that the name of an interface has at most.
 const NAME_CELLS: usize = 15;
 
-/// Returns the interfaces that are watched, and how many are up and down.
-fn interfaces(view: &View) -> (Vec<&InterfaceStatus>, [usize; 2]) {
+/// Returns the interfaces that are watched.
+fn interfaces(view: &View) -> Vec<&InterfaceStatus> {
     let mut all: Vec<&InterfaceStatus> = Vec::new();
     for interface in view.sources.iter().flat_map(|s| &s.interfaces) {
         if all.iter().all(|i| i.name != interface.name) {
             all.push(interface);
         }
     }
-    let up = all.iter().filter(|i| i.state == InterfaceState::Up).count();
-    let down = all.iter().filter(|i| matches!(i.state, InterfaceState::Down(_))).count();
-    (all, [up, down])
+    all
 }
 
-/// Returns how an interface stands: role, sign and words; `None` if it is counted only. Of many that are down,
-/// as on hosts with spare ports, only the number matters.
-fn state(app: &App, interface: &InterfaceStatus, [up, down]: [usize; 2]) -> Option<(Role, char, String)> {
-    let signs = &app.setup.signs;
+/// Returns what is wrong with an interface, in words, and since when.
+fn trouble(app: &App, interface: &InterfaceStatus) -> Option<(Role, String, Stamp)> {
     let since = |what: &str, since| format!(" {what} {}", format::whole_span(app.clock.since(since)));
     match interface.state {
-        InterfaceState::Up if up > 2 => None,
-        InterfaceState::Down(_) if down > 2 => None,
-        InterfaceState::Up => Some((Role::Good, signs.link_up, String::new())),
-        InterfaceState::Down(at) => Some((Role::Warn, signs.link_down, since("down", at))),
-        InterfaceState::Gone(at) => Some((Role::Bad, signs.link_down, since("gone", at))),
+        InterfaceState::Up => None,
+        InterfaceState::Down(at) => Some((Role::Warn, since("down", at), at)),
+        InterfaceState::Gone(at) => Some((Role::Bad, since("gone", at), at)),
     }
-}
-
-/// Returns the cells that interfaces take, with all that is to be said of those that are down or gone; 0 if none is.
-fn cells_of_troubles(app: &App, view: &View) -> usize {
-    let (all, counts) = interfaces(view);
-    let shown = || all.iter().filter_map(|i| Some((i, state(app, i, counts)?)));
-    if shown().all(|(_, (role, ..))| role == Role::Good) {
-        return 0;
-    }
-    // A sign and a blank before each name, and a gap between two.
-    let cells = shown().map(|(i, (.., what))| {
-        2 + text::width(&text::escape(&i.name)).min(NAME_CELLS) + text::width(&what) + 2
-    });
-    cells.sum::<usize>().saturating_sub(2)
 }
 
 fn speed(bits: u64) -> String {
@@ -247,19 +372,70 @@ pub fn draw_totals(buf: &mut Buffer, area: Rect, app: &App) {
     match area.height {
         0 | 1 => {}
         // Nothing is as urgent as what is lost.
-        2 if view.lost == 0 && !view.top.is_empty() => {
+        2 if view.lost > 0 => losses(app, view, area.width).draw(buf, line(1)),
+        2 => {
             let mut strip = top(app, view, area.width);
-            let text = format!("lost 0 {}", app.setup.signs.good);
-            strip.right(8, [app.run(Role::Good, text.trim_end())]);
-            add_age(&mut strip, app, view);
+            strip.right_in_forms(9, lost(app, view));
+            add_own(&mut strip, app, view, area.width);
             strip.draw(buf, line(1));
         }
-        2 => losses(app, view, area.width).draw(buf, line(1)),
         _ => {
             top(app, view, area.width).draw(buf, line(1));
             losses(app, view, area.width).draw(buf, line(2));
         }
     }
+}
+
+/// Returns how much was lost of how much, in forms from the longest to the shortest.
+fn lost(app: &App, view: &View) -> Vec<Runs> {
+    let (role, forms) = match view.lost {
+        0 => {
+            let good = app.setup.signs.good;
+            let of = |seen: String| format!("Lost 0 of {seen} {good}");
+            let all = [format::grouped(view.seen), format::count(view.seen as f64)].map(of);
+            (Role::Good, [&all[..], &[format!("lost 0 {good}")]].concat())
+        }
+        lost => {
+            let share = format::percent(lost, view.seen);
+            let exact = format!("Lost {} of {}", format::grouped(lost), format::grouped(view.seen));
+            let [lost, seen] = [lost, view.seen].map(|frames| format::count(frames as f64));
+            (Role::Bad, vec![format!("{exact} ({share})"), exact, format!("Lost {lost} of {seen}")])
+        }
+    };
+    forms.iter().map(|text| vec![app.run(role, text.trim_end())]).collect()
+}
+
+/// Adds by which methods, at what cost, and how old all this is, as far as the first line does not say it.
+fn add_own(strip: &mut Strip, app: &App, view: &View, width: u16) {
+    if width < 100 && !app.is_file() {
+        let (role, method) = owner_method(view);
+        let mut methods = vec![app.run(Role::Dim, capture_method(view))];
+        if !view.owner_method.is_off() {
+            methods.push(app.run(role, format!(" {method}")));
+        }
+        strip.right(7, methods);
+    }
+    if let Some(usage) = &app.usage {
+        let memory = format::bytes(usage.memory);
+        let own = format!("{:.2} core {memory}", usage.cores);
+        let short = format!("{:.2}c {}", usage.cores, memory.replace([' ', 'B'], ""));
+        let forms = [format!("rustnet {own}"), own, short];
+        let forms = &forms[usize::from(width < 100)..];
+        let runs: Vec<Runs> = forms.iter().map(|text| vec![app.run(Role::Dim, text.as_str())]).collect();
+        strip.right_in_forms(6, runs);
+    }
+    if let Some(frozen) = app.frozen_for() {
+        strip.right(9, [app.run(Role::Warn, format!("FROZEN {}", format::whole_span(frozen)))]);
+    } else if width >= 100 && !app.is_file() {
+        let (role, age) = age(app, view);
+        strip.right(5, [app.run(role, format!("{age:.1} s old"))]);
+    }
+}
+
+/// Returns how old what is shown is, in seconds.
+fn age(app: &App, view: &View) -> (Role, f64) {
+    let age = app.clock.since(view.wall).as_secs_f64();
+    (if age > 5.0 { Role::Warn } else { Role::Dim }, age)
 }
 
 /// Who moves most, whatever the order of the table.
@@ -292,10 +468,11 @@ fn top(app: &App, view: &View, width: u16) -> Strip {
             let full = signs.levels[signs.levels.len() - 1].to_string().repeat(cells);
             runs.push(app.run(Role::Accent, format!(" {full}")));
         }
-        strip.left(8_u8.saturating_sub(n as u8), runs);
+        // One is told in any case, others as far as there is room.
+        strip.left(if n == 0 { 8 } else { 3 }, runs);
     }
     if width >= 100 {
-        strip.right(3, [app.run(Role::Dim, if by_host { "4: all" } else { "5: all" })]);
+        strip.right(4, [app.run(Role::Dim, if by_host { "4: all" } else { "5: all" })]);
     }
     strip
 }
@@ -314,44 +491,43 @@ pub fn group_name(name: &GroupName) -> String {
     }
 }
 
-fn add_age(strip: &mut Strip, app: &App, view: &View) {
-    if let Some(frozen) = app.frozen_for() {
-        strip.right(9, [app.run(Role::Warn, format!("FROZEN {}", format::whole_span(frozen)))]);
-    } else if !app.is_file() {
-        let age = app.clock.since(view.wall).as_secs_f64();
-        let role = if age > 5.0 { Role::Warn } else { Role::Dim };
-        strip.right(6, [app.run(role, format!("{age:.1} s old"))]);
-    }
-}
-
 fn rates(app: &App, view: &View, width: u16) -> Strip {
-    let mut strip = Strip::new(app.setup.signs.ellipsis);
-    let cells = match width {
-        ..100 => 8,
+    let wide = width >= 100;
+    let most = match width {
+        ..72 => 0,
+        72..100 => 8,
         100..180 => 15,
         _ => 30,
     };
+    // Where the line has no room for all, the traces are shorter.
+    let missing =
+        rates_with(app, view, wide, most).width().saturating_sub(usize::from(width).saturating_sub(2));
+    rates_with(app, view, wide, most.saturating_sub(missing.div_ceil(2)).max(most.min(4)))
+}
+
+/// Returns the line with traces of so many cells.
+fn rates_with(app: &App, view: &View, wide: bool, cells: usize) -> Strip {
+    let mut strip = Strip::new(app.setup.signs.ellipsis);
     for (which, label, rate) in [(0, "Down", view.totals.down), (1, "Up", view.totals.up)] {
         let label = app.run(Role::Dim, format!("{label} "));
         let mut runs = vec![label, app.run(Role::Strong, format!("{:>9}", app.rate(rate)))];
-        if width >= 72 {
+        if cells > 0 {
             let trace = bars::trace(&app.history.parts(which, cells), &app.setup.signs);
             runs.push(app.run(Role::Accent, format!(" {trace}")));
         }
         strip.left(9 - which as u8, runs);
     }
-    let wide = width >= 100;
-    if wide {
-        strip.left(5, [app.run(Role::Plain, packets_per_second(view, "packets/s"))]);
-    }
-    let flows = format::grouped(view.totals.flows);
+    let packets = packets_per_second(view, if wide { "packets/s" } else { "p/s" });
+    strip.left(5, [app.run(Role::Plain, packets)]);
+    let flows = [format::grouped(view.totals.flows), format::count(view.totals.flows as f64)];
     let noun = match (wide, view.totals.flows) {
         (true, 1) => " connection",
         (true, _) => " connections",
         (false, 1) => " conn",
         (false, _) => " conns",
     };
-    strip.right(7, [app.run(Role::Strong, flows), app.run(Role::Plain, noun)]);
+    strip
+        .right_in_forms(7, flows.map(|flows| vec![app.run(Role::Strong, flows), app.run(Role::Plain, noun)]));
     let per_second = |n: f64| match n {
         n if n < 0.5 => "0".to_owned(),
         n => format::compact(n.round(), format::Digits::Two),
@@ -369,24 +545,22 @@ fn packets_per_second(view: &View, unit: &str) -> String {
 
 fn losses(app: &App, view: &View, width: u16) -> Strip {
     let mut strip = Strip::new(app.setup.signs.ellipsis);
-    let seen = format::grouped(view.seen);
-    if view.lost == 0 {
-        let text = format!("Lost 0 of {seen} {}", app.setup.signs.good);
-        strip.left(9, [app.run(Role::Good, text.trim_end())]);
-    } else {
-        let share = format::percent(view.lost, view.seen);
-        let text = format!("Lost {} of {seen} ({share})", format::grouped(view.lost));
+    strip.left_in_forms(9, lost(app, view));
+    if view.lost > 0 {
         let mut reasons = lost_by_reason(view);
-        strip.left(9, [app.run(Role::Bad, text)]);
         reasons.sort_by_key(|(lost, ..)| std::cmp::Reverse(*lost));
-        for (n, (lost, title, remedy)) in reasons.into_iter().enumerate() {
-            let weight = 8_u8.saturating_sub(n as u8);
-            let remedy = if n == 0 && width >= 100 { format!(": {remedy}") } else { String::new() };
-            strip.left(weight, [app.run(Role::Bad, format!("{title} {}{remedy}", format::grouped(lost)))]);
+        let remedy = reasons.first().map_or("", |(_, _, remedy)| *remedy);
+        for (n, (lost, title, _)) in reasons.into_iter().enumerate() {
+            let counted = format!("{title} {}", format::grouped(lost));
+            let short = text::clip(title, 16, app.setup.signs.ellipsis).into_owned();
+            let forms = [counted, title.to_owned(), short];
+            let forms = if n == 0 { &forms[..] } else { &forms[..1] };
+            let runs: Vec<Runs> = forms.iter().map(|text| vec![app.run(Role::Bad, text.as_str())]).collect();
+            strip.left_in_forms(if n == 0 { 8 } else { 3 }, runs);
         }
-    }
-    if width < 100 {
-        strip.left(7, [app.run(Role::Plain, packets_per_second(view, "pkt/s"))]);
+        let tab = Tab::Pipeline;
+        strip.left(8, [app.run(Role::Bad, format!("{} {}", tab.place() + 1, tab.names().0))]);
+        strip.left(3, [app.run(Role::Bad, remedy)]);
     }
     if view.totals.retransmits > 0 {
         let count = format::grouped(view.totals.retransmits);
@@ -410,11 +584,7 @@ fn losses(app: &App, view: &View, width: u16) -> Strip {
         let count = format::grouped(view.totals.evicted);
         strip.left(4, [app.run(Role::Warn, format!("evicted {count}"))]);
     }
-    if let Some(usage) = &app.usage {
-        let own = format!("{:.2} core {}", usage.cores, format::bytes(usage.memory));
-        strip.right(4, [app.run(Role::Dim, if width >= 100 { format!("rustnet {own}") } else { own })]);
-    }
-    add_age(&mut strip, app, view);
+    add_own(&mut strip, app, view, width);
     strip
 }
 

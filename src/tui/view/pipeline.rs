@@ -174,7 +174,13 @@ fn fill(ring: RingFill) -> String {
 }
 
 fn stages(app: &App, view: &View, width: u16, lines: &mut Vec<Line>) {
-    lines.push(Line::Rule("Stages", "one line for each pinned thread; X X resets peaks".into()));
+    // A file that has been read keeps no thread busy: how fast it went is what can be said.
+    let read_in = app.read_in.filter(|_| app.is_file() && view.ended).map(|took| took.as_secs_f64());
+    let what = match read_in {
+        Some(_) => "one line for each pinned thread; frames/s over the whole reading",
+        None => "one line for each pinned thread; X X resets peaks",
+    };
+    lines.push(Line::Rule("Stages", what.into()));
     let shown: Vec<_> = STAGE_COLUMNS.iter().enumerate().filter(|(_, c)| c.2 <= width).collect();
     let mut header = format!(" {:<12}", "Thread");
     shown.iter().for_each(|(_, (name, cells, _))| header += &format!(" {name:>cells$}"));
@@ -185,10 +191,17 @@ fn stages(app: &App, view: &View, width: u16, lines: &mut Vec<Line>) {
             continue;
         }
         let of = |all: &[f64]| all.get(n).copied().unwrap_or(0.0);
-        let (rate, peak) = (of(&app.stage_rates), of(&app.stage_peaks));
+        let (rate, peak) = match read_in {
+            Some(took) => {
+                let mean = stage.frames as f64 / took.max(1e-3);
+                (mean, mean.max(of(&app.stage_peaks)))
+            }
+            None => (of(&app.stage_rates), of(&app.stage_peaks)),
+        };
         let busy = app.usage.as_ref().and_then(|usage| usage.of_thread(&stage.name));
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
-        let per_frame = busy.filter(|_| rate >= 1.0).map(|busy| format!("{:.0}", busy * 1e9 / rate));
+        let per_frame =
+            busy.filter(|_| rate >= 1.0 && read_in.is_none()).map(|busy| format!("{:.0}", busy * 1e9 / rate));
         let values = [
             stage.core.map_or("any".into(), |core| core.0.to_string()),
             format::grouped(rate as u64),

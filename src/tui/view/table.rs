@@ -51,7 +51,10 @@ pub fn draw_rows(buf: &mut Buffer, area: Rect, app: &App, view: &View, places: &
     for line in 0..area.height {
         let place = top + usize::from(line);
         let Some(row) = view.at(place) else { continue };
-        let line = Line { app, look: &look, row, selected: place == selected, kept: kept(view, row) };
+        let kept = kept(view, row);
+        // Time stands still for what is gone.
+        let look = if kept.is_some() { Look { wall: row.last, ..look } } else { look };
+        let line = Line { app, look: &look, row, selected: place == selected, kept };
         line.draw(buf, Rect { y: area.y + line_y(place, top), height: 1, ..area }, places);
     }
 }

@@ -1,5 +1,5 @@
-//! A line with pieces on its left and on its right, which drops the least important ones until
-//! the rest fits.
+//! A line with pieces on its left and on its right, which shortens and drops the least important ones
+//! until the rest fits.
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
@@ -7,6 +7,11 @@ use crate::query::text;
 
 /// Blanks between the two sides, and between two pieces of a line that is no rule.
 const GAP: usize = 2;
+
+/// Returns the cells that runs take.
+fn width(runs: &Runs) -> usize {
+    runs.iter().map(|(t, _)| text::width(t)).sum()
+}
 
 /// A line in the making.
 pub struct Strip {
@@ -19,14 +24,38 @@ pub struct Strip {
     ellipsis: char,
 }
 
+/// The texts of a piece, with their styles.
+pub type Runs = Vec<(String, Style)>;
+
+/// What weighs so much, or less, goes before anything else is shortened.
+const EXTRA: u8 = 3;
+
+/// Where a piece stands; of two that weigh the same that on the right goes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Side {
+    Right,
+    Left,
+}
+
 struct Piece {
     weight: u8,
-    runs: Vec<(String, Style)>,
+    /// From the longest to the shortest; at least one.
+    forms: Vec<Runs>,
+    /// The one that is shown.
+    form: usize,
 }
 
 impl Piece {
+    fn runs(&self) -> &Runs {
+        &self.forms[self.form]
+    }
+
     fn width(&self) -> usize {
-        self.runs.iter().map(|(t, _)| text::width(t)).sum()
+        width(self.runs())
+    }
+
+    fn can_be_shorter(&self) -> bool {
+        self.form + 1 < self.forms.len()
     }
 }
 
@@ -42,13 +71,29 @@ impl Strip {
     }
 
     /// Adds a piece on the left; what weighs least goes first.
-    pub fn left(&mut self, weight: u8, runs: impl Into<Vec<(String, Style)>>) {
-        self.left.push(Piece { weight, runs: runs.into() });
+    pub fn left(&mut self, weight: u8, runs: impl Into<Runs>) {
+        self.left_in_forms(weight, [runs.into()]);
+    }
+
+    /// Adds a piece on the left in the longest of its forms that there is room for.
+    pub fn left_in_forms(&mut self, weight: u8, forms: impl Into<Vec<Runs>>) {
+        self.left.push(Piece { weight, forms: forms.into(), form: 0 });
     }
 
     /// Adds a piece on the right, behind those that are there.
-    pub fn right(&mut self, weight: u8, runs: impl Into<Vec<(String, Style)>>) {
-        self.right.push(Piece { weight, runs: runs.into() });
+    pub fn right(&mut self, weight: u8, runs: impl Into<Runs>) {
+        self.right_in_forms(weight, [runs.into()]);
+    }
+
+    /// As [`Strip::left_in_forms`], on the right.
+    pub fn right_in_forms(&mut self, weight: u8, forms: impl Into<Vec<Runs>>) {
+        self.right.push(Piece { weight, forms: forms.into(), form: 0 });
+    }
+
+    /// Returns the cells that all pieces take in their longest forms, a gap between the sides included.
+    pub fn width(&self) -> usize {
+        let [left, right] = [self.side_width(&self.left), self.side_width(&self.right)];
+        left + right + if left > 0 && right > 0 { GAP } else { 0 }
     }
 
     /// Draws the line into the first line of `area`.
@@ -79,7 +124,7 @@ impl Strip {
                 self.blank(buf, y, x, self.gap);
                 x += self.gap;
             }
-            for (run, style) in &piece.runs {
+            for (run, style) in piece.runs() {
                 let run = text::clip(run, end.saturating_sub(x), self.ellipsis);
                 if !run.is_empty() {
                     self.blank(buf, y, x, text::width(&run));
@@ -105,38 +150,77 @@ impl Strip {
     }
 
     fn is_within(&self, room: usize) -> bool {
-        let [left, right] = [self.side_width(&self.left), self.side_width(&self.right)];
-        let both = if left > 0 && right > 0 { GAP } else { 0 };
-        left + right + both <= room
+        self.width() <= room
     }
 
-    /// Drops the lightest pieces until the rest fits, then puts those on the right back that fit into
-    /// what a heavier one has left.
+    /// Drops extras until the rest fits; if it does not, shortens what weighs least first; if that does not
+    /// do either, drops the lightest pieces. Then makes longer again what can be, and puts back what fits
+    /// into what a heavier one has left.
     fn fit(&mut self, room: usize) {
         let mut dropped = Vec::new();
-        self.drop_until_fit(room, &mut dropped);
-        for (at, piece) in dropped.into_iter().rev() {
-            let at = at.min(self.right.len());
-            self.right.insert(at, piece);
+        self.drop_until_fit(room, EXTRA, &mut dropped);
+        self.shorten_until_fit(room);
+        self.drop_until_fit(room, u8::MAX, &mut dropped);
+        self.lengthen(room);
+        let mut is_left_full = false;
+        for (side, at, piece) in dropped.into_iter().rev() {
+            // Those on the left are a list, which has no gaps.
+            if side == Side::Left && is_left_full {
+                continue;
+            }
+            let pieces = self.side(side);
+            let at = at.min(pieces.len());
+            pieces.insert(at, piece);
             if !self.is_within(room) {
-                drop(self.right.remove(at));
+                drop(self.side(side).remove(at));
+                is_left_full |= side == Side::Left;
             }
         }
     }
 
-    fn drop_until_fit(&mut self, room: usize, dropped: &mut Vec<(usize, Piece)>) {
-        loop {
-            if self.is_within(room) || self.left.len() + self.right.len() <= 1 {
-                return;
-            }
-            let lightest = |side: &[Piece]| {
-                side.iter().enumerate().min_by_key(|(_, p)| p.weight).map(|(n, p)| (p.weight, n))
+    fn side(&mut self, side: Side) -> &mut Vec<Piece> {
+        match side {
+            Side::Left => &mut self.left,
+            Side::Right => &mut self.right,
+        }
+    }
+
+    fn drop_until_fit(&mut self, room: usize, most: u8, dropped: &mut Vec<(Side, usize, Piece)>) {
+        while !self.is_within(room) && self.left.len() + self.right.len() > 1 {
+            let on = |side: Side, pieces: &[Piece]| {
+                let some = pieces.iter().enumerate().filter(|(_, p)| p.weight <= most);
+                // Of those on the left that weigh the same the last one goes, of those on the right the first.
+                let order = |n: usize| if side == Side::Left { usize::MAX - n } else { n };
+                some.map(|(n, p)| (p.weight, side, order(n), n)).min()
             };
-            match (lightest(&self.left), lightest(&self.right)) {
-                (Some((l, _)), Some((r, n))) if r <= l => dropped.push((n, self.right.remove(n))),
-                (None, Some((_, n))) => dropped.push((n, self.right.remove(n))),
-                (Some((_, n)), _) => drop(self.left.remove(n)),
-                (None, None) => return,
+            let lightest =
+                [on(Side::Right, &self.right), on(Side::Left, &self.left)].into_iter().flatten().min();
+            let Some((_, side, _, n)) = lightest else { return };
+            let piece = self.side(side).remove(n);
+            dropped.push((side, n, piece));
+        }
+    }
+
+    fn shorten_until_fit(&mut self, room: usize) {
+        while !self.is_within(room) {
+            let all = self.right.iter_mut().chain(&mut self.left);
+            let Some(piece) = all.filter(|p| p.can_be_shorter()).min_by_key(|p| p.weight) else { return };
+            piece.form += 1;
+        }
+    }
+
+    fn lengthen(&mut self, room: usize) {
+        let mut free = room.saturating_sub(self.width());
+        let mut all: Vec<_> = self.left.iter_mut().chain(&mut self.right).collect();
+        all.sort_by_key(|piece| std::cmp::Reverse(piece.weight));
+        for piece in all {
+            while let Some(longer) = piece.form.checked_sub(1) {
+                let more = width(&piece.forms[longer]).saturating_sub(piece.width());
+                if more > free {
+                    break;
+                }
+                free -= more;
+                piece.form = longer;
             }
         }
     }
@@ -171,6 +255,30 @@ mod tests {
         assert_eq!(drawn(12, strip()), "── Conne… ──");
         for width in 0..40 {
             drawn(width, strip());
+        }
+    }
+
+    #[test]
+    fn extras_go_before_anything_is_shortened_and_nothing_goes_that_fits_shortened() {
+        let runs = |text: &str| vec![(text.to_owned(), Style::new())];
+        let strip = || {
+            let mut strip = Strip::new('…');
+            strip.left_in_forms(9, ["Lost 0 of 1,234,567", "Lost 0 of 1.23 M"].map(runs));
+            strip.left(2, runs("half-open 3"));
+            strip.right_in_forms(6, ["0.11 core", "0.11c"].map(runs));
+            strip.right(7, runs("bpf"));
+            strip
+        };
+        for expected in [
+            " Lost 0 of 1,234,567  half-open 3  0.11 core  bpf ",
+            " Lost 0 of 1,234,567  0.11 core  bpf ",
+            " Lost 0 of 1,234,567  0.11c  bpf ",
+            " Lost 0 of 1.23 M  0.11c  bpf ",
+            " Lost 0 of 1,234,567  bpf ",
+            " Lost 0 of 1.23 M  bpf ",
+            " Lost 0 of 1,234,567 ",
+        ] {
+            assert_eq!(drawn(expected.len() as u16, strip()), expected);
         }
     }
 }
