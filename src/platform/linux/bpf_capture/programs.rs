@@ -9,6 +9,7 @@ use libbpf_rs::{
 };
 
 use super::{
+    doorbell::Doorbell,
     record::NONE,
     ring::{LONGEST, Rings, size_of_ring},
     tallies::TallyMaps,
@@ -145,6 +146,11 @@ impl Programs {
             tallies = TallyMaps::new(maps, settings.places, settings.threads, settings.secret())?;
         }
         Ok(Self { object, rings, tallies, cpus, hook: Hook::Tcx })
+    }
+
+    /// Returns what wakes readers, if this kernel gives that.
+    pub fn doorbell(&self) -> Option<Doorbell> {
+        Doorbell::of(&self.object)
     }
 
     /// Makes it hang programs on clsact filters.
