@@ -90,6 +90,8 @@ enum { TALLIES_UDP = 1, TALLIES_TCP = 2, TALLIES_TAGGED = 4 };
 enum { TALLY_OFF = 0, TALLY_BEGINS = 1, TALLY_COUNTS = 2 };
 /* Where tallies are found: a tag each, and the number among its thread's; 0: none. */
 enum { WAYS = 4, TAG_SHIFT = 16 };
+/* Of all threads together. */
+enum { MOST_SETS = 1 << 15 };
 
 struct set {
 	u32 ways[WAYS];

@@ -132,6 +132,7 @@ static void set_up(u8 protocol, u8 is)
 	}
 	/* All sets point to the first direction: where the hash leads is another test's. */
 	struct packet packet = { .word = all_tallies[0].word & ~STATE, .ends = all_tallies[0].ends };
+	memset(filled, 0xff, sizeof filled);
 	for (u32 tag = 1; tag < 0x10000; tag += 2) {
 		u32 number;
 		for (int n = 0; n < PLACES; n++)

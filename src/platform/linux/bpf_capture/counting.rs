@@ -409,6 +409,7 @@ mod tests {
         books.settle(&flow(7, proto::UDP), 3, SECOND);
         let Place { spots, .. } = books.places[0];
         spots.iter().for_each(|spot| books.maps.clear(*spot));
+        assert!(!books.maps.has_any(), "no set has anything in it");
         let way = &books.maps.way_of(&flow(9, proto::TCP), 0);
         books.maps.write(0, way, 3, 77).unwrap();
         let tally = books.maps.tally(0);
