@@ -459,8 +459,12 @@ unsafe impl Source for BpfSource {
     /// Naps until a look finds something, or until it is woken.
     fn wait(&mut self, timeout: Nanos) {
         self.readers.iter_mut().for_each(Reader::release);
-        let mut left = timeout.0;
-        while left > 0 {
+        let end = clock::monotonic() + timeout.0;
+        loop {
+            let left = end.saturating_sub(clock::monotonic());
+            if left == 0 {
+                return;
+            }
             let bell = self.shared.doorbell.as_ref().filter(|_| self.nap >= LONGEST_NAP);
             let mut nap = left.min(self.nap);
             self.nap = (self.nap * 2).min(LONGEST_NAP);
@@ -469,7 +473,6 @@ unsafe impl Source for BpfSource {
                 self.readers.iter_mut().for_each(Reader::look);
                 nap = if self.is_drained() { left } else { 0 };
             }
-            left -= nap;
             let changed = self.nap_for(nap, bell);
             if changed || self.faces.is_old() {
                 return self.tend();
