@@ -1,6 +1,6 @@
 //! Packets per second of the parser, by kind of frame.
 
-use std::{hint::black_box, net::IpAddr};
+use std::{hint::black_box, net::IpAddr, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rustnet::{
@@ -78,6 +78,7 @@ fn loads() -> Vec<Load> {
 
 fn decode(c: &mut Criterion) {
     let mut group = c.benchmark_group("decode");
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     group.throughput(Throughput::Elements(FRAMES as u64));
     for load in loads() {
         let mut parser = Parser::new(ParseConfig { layer: load.layer, vlan_in_key: false }, Seed::new(1));

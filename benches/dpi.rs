@@ -1,6 +1,6 @@
 //! Flows per second of recognisers, by what has come of the flow. A row of [`rows`] is one measurement.
 
-use std::{hint::black_box, net::IpAddr};
+use std::{hint::black_box, net::IpAddr, time::Duration};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use rustnet::{
@@ -116,6 +116,7 @@ impl Sink for Count {
 
 fn benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("dpi");
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     group.throughput(Throughput::Elements(1));
     for row in rows() {
         let ask = RECOGNISERS.iter().filter(|r| r.service == row.service).find_map(|r| r.streams);

@@ -1,6 +1,6 @@
 //! Lines a second of the jsonl export: the budget is 400 ns a line.
 
-use std::{hint::black_box, io};
+use std::{hint::black_box, io, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rustnet::{
@@ -19,6 +19,7 @@ const FLOWS: u64 = 4096;
 fn export(c: &mut Criterion) {
     let origin = Origin::File { path: "bench.pcap".into() };
     let mut group = c.benchmark_group("export");
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     group.throughput(Throughput::Elements(FLOWS));
     for (name, wide) in [("ipv4", false), ("ipv6", true)] {
         let flows: Vec<Ended> = (0..FLOWS).map(|n| flow(n, wide).into()).collect();

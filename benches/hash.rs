@@ -1,6 +1,6 @@
 //! Keys per second of the seeded hash, narrow and wide.
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rustnet::packet::{
@@ -13,6 +13,7 @@ const KEYS: usize = 1024;
 fn hash(c: &mut Criterion) {
     let seed = Seed::new(1);
     let mut group = c.benchmark_group("hash");
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     group.throughput(Throughput::Elements(KEYS as u64));
     let narrow: Vec<FlowKey> = (0..KEYS as u64)
         .map(|n| FlowKey {

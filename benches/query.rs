@@ -2,7 +2,7 @@
 //! 50 ms), and the same again at the next epoch when few rows changed (budget 5 ms). Half of the rows
 //! speak TLS with one of 20,000 names, all have one of 500 owners.
 
-use std::{hint::black_box, net::Ipv4Addr, sync::Arc};
+use std::{hint::black_box, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use rustnet::{
@@ -101,6 +101,7 @@ fn query(c: &mut Criterion) {
     let first = tenants(sample::of_rows_changed(&rows, 0, Nanos::from_secs(1), Stamp(3_000_000_000)));
     let second = next_epoch(&rows);
     let mut group = c.benchmark_group("query");
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     group.sample_size(10);
     let sorts = SORTS.iter().map(|row| (format!("sort/{}", row.name), request(row.by, None)));
     let filters = ["rate>1M not dport:443", "443", "google", "10.0.0", "sni:host77", "process:-7"]

@@ -9,6 +9,7 @@ use std::{
     fs,
     hint::black_box,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use capture_bytes::{Frame, Order, PcapNg, PcapShape};
@@ -45,6 +46,7 @@ fn read_all(path: &Path) -> (u64, u64) {
 
 fn read(c: &mut Criterion) {
     let mut group = c.benchmark_group("read");
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     group.throughput(Throughput::Elements(FRAMES as u64)).sample_size(10);
     let frame = Frame { secs: 1, fraction: 1, bytes: vec![0x45; 60], wire_len: 60 };
     let frames = vec![frame; FRAMES];

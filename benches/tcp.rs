@@ -9,7 +9,7 @@ use rustnet::{
     },
     packet::descriptor::tcp_flag::{ACK, SYN},
 };
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 const SEGMENTS: usize = 4096;
 
@@ -84,6 +84,7 @@ fn tcp(c: &mut Criterion) {
         ("repeated", &again, (SEGMENTS / 3, 0)),
     ];
     let mut group = c.benchmark_group("tcp");
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     group.throughput(Throughput::Elements(SEGMENTS as u64));
     for (name, segments, want) in cases {
         let got = run(&mut track.clone(), segments);

@@ -41,7 +41,8 @@ static inline_always void see(struct __sk_buff *skb, u32 is_outgoing, u32 link_b
 		return;
 
 	ring->frames++;
-	if (settings.tallied && tally(skb, ring, thread, is_outgoing, link_bytes))
+	struct start start = {};
+	if (settings.tallied && tally(skb, ring, thread, is_outgoing, link_bytes, &start))
 		return;
 
 	u32 length = skb->len;
@@ -74,6 +75,8 @@ static inline_always void see(struct __sk_buff *skb, u32 is_outgoing, u32 link_b
 		captured = 0;
 	record->captured = captured;
 	publish(ring, head + size);
+	if (start.tally)
+		start_counting(ring, &start);
 }
 
 SEC("tcx/ingress")

@@ -29,7 +29,8 @@ typedef u32 __wsum;
 /* The most bytes of a frame that go up, and room behind the ring for the longest record. */
 enum { LONGEST = 65536, SLACK = LONGEST + 4096 };
 
-enum { BPF_MAP_TYPE_ARRAY = 2, BPF_F_MMAPABLE = 1 << 10 };
+enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_RINGBUF = 27, BPF_F_MMAPABLE = 1 << 10 };
+enum { BPF_RB_FORCE_WAKEUP = 2 };
 /* if_packet.h */
 enum { PACKET_OUTGOING = 4, PACKET_LOOPBACK = 5 };
 enum { TCX_NEXT = -1 };
@@ -49,7 +50,7 @@ struct settings {
 enum { NOTE = 0xff };
 /* Notes, in a record's `ifindex`; `length` is the tally's number. */
 enum {
-	NOTE_BEGAN = 1, /* counts from the segment on that follows; `gso_size` and `tag_type`: the number behind it */
+	NOTE_BEGAN = 1, /* counts from here on; `gso_size` and `tag_type`: the number behind the segment that came before */
 	NOTE_TOUCHED = 2, /* the first frame since it was read */
 	NOTE_STOPPED = 3, /* both directions go up again, from the next record on */
 };
@@ -89,6 +90,8 @@ enum { TALLIES_UDP = 1, TALLIES_TCP = 2, TALLIES_TAGGED = 4 };
 enum { TALLY_OFF = 0, TALLY_BEGINS = 1, TALLY_COUNTS = 2 };
 /* Where tallies are found: a tag each, and the number among its thread's; 0: none. */
 enum { WAYS = 4, TAG_SHIFT = 16 };
+/* Of all threads together. */
+enum { MOST_SETS = 1 << 15 };
 
 struct set {
 	u32 ways[WAYS];

@@ -48,7 +48,8 @@ static __always_inline int tell_in_ring(struct sock *sk, const struct told_with 
 	struct socket_event *event;
 	u64 head;
 
-	if (!ring || (family != AF_INET && family != AF_INET6))
+	/* These rings wake nobody. (A reader that goes to sleep looks once more some ms after it has said so.) */
+	if (!ring || (family != AF_INET && family != AF_INET6) || has_reader_asleep())
 		return 0;
 	head = ring->head;
 	if (head - ring->seen_tail >= CONNECTS) {

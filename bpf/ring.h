@@ -6,13 +6,38 @@
 #include "capture.h"
 #include <bpf/bpf_helpers.h>
 
-/* Publishes what was written before. */
+/* Where readers that sleep for long are woken. What is put there is nothing but that. Full: nobody is woken, and they
+ * come by themselves, within 100 ms.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} bell SEC(".maps");
+
+/* A reader sets it before it sleeps for long; the next record clears it. In a map of its own, which readers have mapped;
+ * its line is only read while frames come.
+ */
+u32 readers_sleep SEC(".data.reader") = 0;
+
+static inline_always void wake_readers(void)
+{
+	*(volatile u32 *)&readers_sleep = 0;
+	void *nothing = bpf_ringbuf_reserve(&bell, 8, 0);
+	if (nothing)
+		bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
+}
+
+/* Publishes what was written before. A reader that says at this moment that it sleeps may not be woken, but by the next
+ * record: a fence for each frame would be too dear.
+ */
 static inline_always void publish(struct ring *ring, u64 head)
 {
 	if (settings.weak_memory)
 		__sync_lock_test_and_set(&ring->head, head);
 	else
 		*(volatile u64 *)&ring->head = head;
+	if (*(volatile u32 *)&readers_sleep)
+		wake_readers();
 }
 
 static inline_always int has_room(struct ring *ring, u64 needed)

@@ -19,6 +19,11 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
 
+/* Reads what the reader may be writing. (A test has the reader write right behind it.) */
+#ifndef LOOK
+#define LOOK(place) (*(volatile typeof(*(place)) *)(place))
+#endif
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -50,6 +55,11 @@ struct {
 	__uint(key_size, sizeof(u32));
 	__uint(value_size, sizeof(struct wide));
 } wides SEC(".maps");
+
+/* A bit for each set: whether anything is in it. 4 KB that stay in the cache, where a set that few frames look for is a
+ * miss: most frames of flows that are not settled are told so here.
+ */
+u64 filled[MOST_SETS / 64] SEC(".data.filled") = {};
 
 /* What a frame says, as far as it is to be counted. */
 struct packet {
@@ -144,6 +154,8 @@ static inline_always struct tally *find(const struct packet *packet, u32 thread,
 	hash = fold((packet->ends ^ settings.secret) * 0xff51afd7ed558ccdull) ^ hash;
 	hash = fold(hash * 0xc4ceb9fe1a85ec53ull) * 0x9e3779b97f4a7c15ull;
 	u32 index = ((u32)(hash >> 32) & (settings.places - 1)) + thread * settings.places;
+	if (!(LOOK(&filled[index / 64 & (MOST_SETS / 64 - 1)]) >> (index & 63) & 1))
+		return NULL;
 	struct set *set = bpf_map_lookup_elem(&sets, &index);
 	if (!set)
 		return NULL;
@@ -156,7 +168,7 @@ static inline_always struct tally *find(const struct packet *packet, u32 thread,
 		return NULL;
 	*number = (way & ((1 << TAG_SHIFT) - 1)) + thread * 2 * settings.places;
 	struct tally *tally = bpf_map_lookup_elem(&tallies, number);
-	if (!tally || (*(volatile u64 *)&tally->word ^ packet->word) & ~STATE || tally->ends != packet->ends)
+	if (!tally || (LOOK(&tally->word) ^ packet->word) & ~STATE || tally->ends != packet->ends)
 		return NULL;
 	if (packet->wide) {
 		struct wide *wide = bpf_map_lookup_elem(&wides, number);
@@ -179,7 +191,7 @@ static inline_always u8 *state_of(struct tally *tally)
 /* Lets a direction be counted from now on, unless the reader has stopped it meanwhile. */
 static inline_always void begin(struct tally *tally)
 {
-	u64 word = *(volatile u64 *)&tally->word & ~STATE;
+	u64 word = LOOK(&tally->word) & ~STATE;
 
 	__sync_val_compare_and_swap(&tally->word, word | (u64)TALLY_BEGINS << 40, word | (u64)TALLY_COUNTS << 40);
 }
@@ -193,7 +205,7 @@ static inline_always void stop(struct ring *ring, struct tally *tally, u32 numbe
 	struct tally *back = bpf_map_lookup_elem(&tallies, &other);
 	if (back) {
 		/* One that never counted has no next. */
-		if (*(volatile u8 *)state_of(back) == TALLY_COUNTS)
+		if (LOOK(state_of(back)) == TALLY_COUNTS)
 			back->front = back->next;
 		*(volatile u8 *)state_of(back) = TALLY_OFF;
 	}
@@ -209,23 +221,46 @@ static inline_always void advance(struct tally *tally, const struct packet *pack
 		tally->front = next;
 }
 
+/* A direction that is to be counted from behind the segment on that goes up now. */
+struct start {
+	struct tally *tally; /* NULL: none is */
+	u32 number, next, acked;
+	u16 window;
+};
+
+/* Has it counted, behind the segment's record: whoever reads the note has read that. */
+static inline_always void start_counting(struct ring *ring, const struct start *start)
+{
+	struct tally *tally = start->tally;
+
+	if (note(ring, NOTE_BEGAN, start->number, start->next)) {
+		tally->next = start->next;
+		tally->acked = start->acked;
+		tally->window = start->window;
+		begin(tally);
+	}
+	if ((s32)(start->next - tally->front) > 0)
+		tally->front = start->next;
+}
+
 /* Follows a TCP segment. Returns whether it is to be counted here. */
 static inline_always int follows(struct ring *ring, struct tally *tally, const struct packet *packet, u8 state,
-				 u32 number)
+				 u32 number, struct start *start)
 {
 	int is_plain = (packet->flags & (FIN | SYN | RST | ACK)) == ACK && packet->payload != 1;
 	u32 next = packet->seq + packet->payload;
 
 	if (state != TALLY_COUNTS) {
 		/* Not on bytes that are sent again: what follows them would look like the next ones. */
-		if (state == TALLY_BEGINS && is_plain && packet->seq == tally->front &&
-		    note(ring, NOTE_BEGAN, number, next)) {
-			tally->next = next;
-			tally->acked = packet->ack;
-			tally->window = packet->window;
-			begin(tally);
+		if (state == TALLY_BEGINS && is_plain && packet->seq == tally->front) {
+			start->tally = tally;
+			start->number = number;
+			start->next = next;
+			start->acked = packet->ack;
+			start->window = packet->window;
+		} else {
+			advance(tally, packet, next);
 		}
-		advance(tally, packet, next);
 		return 0;
 	}
 	if (!is_plain || packet->seq != tally->next) {
@@ -241,9 +276,9 @@ static inline_always int follows(struct ring *ring, struct tally *tally, const s
 	return 1;
 }
 
-/* Returns whether the frame is counted, so that it need not go up. */
+/* Returns whether the frame is counted, so that it need not go up; if it has to, what is to `start` then. */
 static inline_always int tally(struct __sk_buff *skb, struct ring *ring, u32 thread, u32 is_outgoing,
-			       u32 link_bytes)
+			       u32 link_bytes, struct start *start)
 {
 	struct packet packet = {};
 	u32 number = 0, packets = 1;
@@ -254,12 +289,12 @@ static inline_always int tally(struct __sk_buff *skb, struct ring *ring, u32 thr
 	if (!tally)
 		return 0;
 	/* In this order: the reader writes the interface first. */
-	u8 state = *(volatile u8 *)state_of(tally);
-	u32 ifindex = *(volatile u32 *)&tally->ifindex;
+	u8 state = LOOK(state_of(tally));
+	u32 ifindex = LOOK(&tally->ifindex);
 	int is_tcp = (packet.word >> 32 & 0xff) == TCP;
 	if (ifindex != skb->ifindex || (state == TALLY_OFF && !is_tcp))
 		return 0;
-	if (is_tcp && !follows(ring, tally, &packet, state, number))
+	if (is_tcp && !follows(ring, tally, &packet, state, number, start))
 		return 0;
 
 	/* As the parser counts segments and what they take on the wire. */

@@ -14,13 +14,32 @@
 #define PATH_STEPS 24 /* components and mounts looked at */
 #define NAME_BYTES 256
 
-/* Events, read every 10 ms. Full: the event is dropped and counted in `lost`; a pass over all sockets repairs
- * that.
+/* Events, read every 10 ms while some come. Full: the event is dropped and counted in `lost`; a pass over all
+ * sockets repairs that.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4 << 20);
 } events SEC(".maps");
+
+/* The reader sets it before it sleeps for long: the next event clears it and wakes the reader. In a map of its own,
+ * which the reader has mapped; its line is only read while events come.
+ */
+u32 reader_sleeps SEC(".data.reader") = 0;
+
+static __always_inline u32 has_reader_asleep(void)
+{
+	return *(volatile u32 *)&reader_sleeps;
+}
+
+/* How an event is submitted: nobody is woken (which costs as much as all else) who comes by himself. */
+static __always_inline u64 wake(void)
+{
+	if (!has_reader_asleep())
+		return BPF_RB_NO_WAKEUP;
+	*(volatile u32 *)&reader_sleeps = 0;
+	return BPF_RB_FORCE_WAKEUP;
+}
 
 /* Events that found no room. */
 struct {
@@ -197,7 +216,7 @@ __noinline int tell_new_process(u32 pid, u64 start_ns)
 		if (len && !bpf_probe_read_user(event->command, len, (void *)start))
 			event->command_bytes = len;
 	}
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(event, wake());
 	return 1;
 }
 
@@ -329,7 +348,7 @@ static __always_inline int tell_sized(struct sock *sk, const struct told_with *w
 		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(event, wake());
 	return 1;
 }
 
@@ -369,7 +388,7 @@ static __always_inline int tell_short(u32 kind, u32 pid, u64 start_ns, u64 socke
 	event->start_ns = start_ns;
 	event->at_ns = bpf_ktime_get_ns();
 	event->socket = socket;
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(event, wake());
 	return 1;
 }
 

@@ -79,6 +79,8 @@ use rustnet::{
 
 /// How often this host's addresses are looked at.
 const ADDRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon a signal, or a reader that is gone, is seen.
+const GLANCE: Duration = Duration::from_millis(100);
 /// A reader that takes nothing for so long after a stop is not waited for.
 const READER_PATIENCE: Duration = Duration::from_secs(1);
 /// Exit codes beside 0.
@@ -492,7 +494,7 @@ fn watch<S: Source + 'static>(
             }
         }
         // Wakes early when the engine ends.
-        drop(publication.wait_after(Epoch(u64::MAX), Duration::from_millis(50)));
+        drop(publication.wait_after(Epoch(u64::MAX), GLANCE));
     }
     match engine.join() {
         // Whoever read the export has had enough.

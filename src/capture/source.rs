@@ -86,7 +86,7 @@ pub unsafe trait Source: Send {
         false
     }
 
-    /// Takes note of a flow of which counts are enough from now on; it may have been told before.
+    /// Takes note of a flow of which counts are enough from now on, or are not any more; it may have been told before.
     fn settle(&mut self, _flow: &Settled) {}
 
     /// Returns whether counts wait that come before the next frame.

@@ -167,6 +167,9 @@ fn tcp(out: &mut Vec<u8>, record: &FlowRecord, from: usize) {
     }
     if facts.rtt_data_us != 0 {
         int!(out, "rtt_data_us", facts.rtt_data_us);
+        if facts.is_sampled {
+            out.extend_from_slice(b",\"rtt_sampled\":true");
+        }
     }
 }
 

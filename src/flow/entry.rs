@@ -175,8 +175,8 @@ pub struct Origin {
     pub generation: u32,
     /// Outermost VLAN id of the first packet plus 1; 0 without a tag.
     pub vlan: u16,
-    /// Unused.
-    pub zero: u16,
+    /// See [`Facts::is_sampled`]; 0 or 1.
+    pub sampled: u16,
 }
 
 const _: () = assert!(size_of::<Origin>() == 16);
@@ -234,6 +234,8 @@ pub struct Facts {
     pub generation: u32,
     /// Outermost VLAN id of the first packet plus 1; 0 without a tag.
     pub vlan: u16,
+    /// Some of its frames were counted where they passed, so that round trips are those of the others.
+    pub is_sampled: bool,
 }
 
 impl Facts {
@@ -249,12 +251,18 @@ impl Facts {
             rtt_data_us: round_trip.data_us,
             generation: origin.generation,
             vlan: origin.vlan,
+            is_sampled: origin.sampled != 0,
         }
     }
 
     /// Returns what was written when the flow began.
     pub const fn origin(&self) -> Origin {
-        Origin { first: self.first, generation: self.generation, vlan: self.vlan, zero: 0 }
+        Origin {
+            first: self.first,
+            generation: self.generation,
+            vlan: self.vlan,
+            sampled: self.is_sampled as u16,
+        }
     }
 
     /// Returns what was counted since.

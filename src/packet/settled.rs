@@ -15,8 +15,8 @@ use crate::{
     },
 };
 
-/// A flow whose frames only change counters (and TCP's numbers), until something else comes. Goes from a worker
-/// to the rx that gets the flow's frames.
+/// A flow whose frames only change counters (and TCP's numbers), until something else comes; or one that was, and is to
+/// be looked at again. Goes from a worker to the rx that gets the flow's frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
     /// Its key; never an extended one.
@@ -29,6 +29,8 @@ pub struct Settled {
     pub iface: IfaceId,
     /// TCP, by sender: the number behind all that was seen.
     pub fronts: [u32; 2],
+    /// Its frames are wanted again.
+    pub is_revoked: bool,
 }
 
 impl Settled {

@@ -25,6 +25,8 @@ use crate::{
 
 /// How long a worker waits before it looks for room again.
 const PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
+/// Bytes between two looks whether the ring is half full.
+const NUDGE_EVERY: u64 = 64 << 10;
 /// A tag, the length of the value in two bytes.
 const HEAD: usize = 3;
 /// What stands before the events of a flow: its id, and the bytes of its facts and of all events.
@@ -170,12 +172,20 @@ impl LearnedSender {
             self.collector.ring();
             std::thread::park_timeout(PAUSE);
         }
+        let before = self.sent;
         self.sent += packet.len() as u64;
+        if before / NUDGE_EVERY != self.sent / NUDGE_EVERY {
+            self.wake_if_half_full();
+        }
     }
 
     /// Puts what was gathered into the ring, and wakes the collector if that is half full.
     pub fn nudge(&mut self) {
         self.flush();
+        self.wake_if_half_full();
+    }
+
+    fn wake_if_half_full(&self) {
         if self.producer.slots() < self.producer.buffer().capacity() / 2 {
             self.collector.ring();
         }

@@ -23,6 +23,8 @@ use crate::{
 
 /// How long a worker waits before it looks for room again.
 const PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
+/// Flows between two looks whether the queue is half full.
+const NUDGE_EVERY: u64 = 1024;
 
 /// An rx thread's report of a cut.
 #[derive(Clone, Debug, Default)]
@@ -133,6 +135,10 @@ impl EndedQueue {
     /// Wakes the collector if the queue is half full.
     pub fn nudge(&mut self) {
         self.learned.nudge();
+        self.wake_if_half_full();
+    }
+
+    fn wake_if_half_full(&self) {
         if self.to_collector.slots() < self.to_collector.buffer().capacity() / 2 {
             self.collector.ring();
         }
@@ -167,6 +173,10 @@ impl EndedFlows for EndedQueue {
             if let Ok(place) = self.to_collector.write_chunk_uninit(1) {
                 place.fill_from_iter(std::iter::once(*record));
                 self.sent += 1;
+                // A flood between two cuts: the collector sleeps for longer than it takes to fill the queue.
+                if self.sent.is_multiple_of(NUDGE_EVERY) {
+                    self.wake_if_half_full();
+                }
                 return;
             }
             if !self.waits || self.to_collector.is_abandoned() {

@@ -30,7 +30,7 @@ use crate::{
 /// A file's cuts come at the latest after so many frames, so that what waits for a cut is bounded.
 const FRAMES_PER_CUT: u64 = 1 << 20;
 /// The longest wait for frames: how soon a stop is noticed.
-pub const LONGEST_WAIT: Nanos = Nanos::from_millis(50);
+pub const LONGEST_WAIT: Nanos = Nanos::from_millis(100);
 /// How soon a cut is noticed that was planned for now but has not been asked for.
 const SHORTEST_WAIT: Nanos = Nanos::from_millis(1);
 /// Rounds without a frame before an rx waits instead of asking again.

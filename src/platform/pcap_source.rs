@@ -45,8 +45,14 @@ pub fn open(config: &LiveConfig) -> Result<Live<PcapSource>, OpenError> {
             Ok(Port::new(name, capture))
         })
         .collect::<Result<_, OpenError>>()?;
-    let source =
-        PcapSource { ports, config: config.clone(), turn: 0, looked: Instant::now(), stopped: false };
+    let source = PcapSource {
+        ports,
+        config: config.clone(),
+        turn: 0,
+        looked: Instant::now(),
+        stopped: false,
+        kept: Vec::with_capacity(BURST_BYTES),
+    };
     Ok(Live { sources: vec![source], notes: Vec::new(), reason: None })
 }
 

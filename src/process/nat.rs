@@ -41,6 +41,11 @@ impl Translations {
         self.waiting.push_back(question);
     }
 
+    /// Returns whether a question waits.
+    pub fn is_asked(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Takes out the oldest questions, `most` of them at most.
     pub fn questions(&mut self, most: usize) -> Vec<Question> {
         self.waiting.drain(..most.min(self.waiting.len())).collect()
@@ -81,7 +86,7 @@ mod tests {
         }
         assert_eq!(all.questions(1), [Question { flow: id(10), tuple }]);
         assert_eq!(all.questions(usize::MAX).len(), MOST_WAITING - 1);
-        assert!(all.questions(5).is_empty());
+        assert!(all.questions(5).is_empty() && !all.is_asked());
         for n in 0..MOST_KNOWN + 10 {
             assert!(all.learn(id(n), tuple));
         }

@@ -222,6 +222,11 @@ impl Registry {
         self.translations.questions(most)
     }
 
+    /// Returns whether such a question waits.
+    pub fn has_questions(&self) -> bool {
+        self.translations.is_asked()
+    }
+
     /// Takes in what a connection was before its addresses were translated.
     pub fn translate(&mut self, flow: FlowId, socket: Tuple) {
         if self.translations.learn(flow, socket) {

@@ -51,6 +51,8 @@ pub struct Row {
     pub rtt_handshake: Option<Nanos>,
     /// Smoothed round trip of data.
     pub rtt_data: Option<Nanos>,
+    /// Round trips are those of some of the packets: the others were only counted.
+    pub is_sampled: bool,
     /// Bytes per second by sender; 0 for an ended row.
     pub rate: [f32; 2],
     /// Time since the last packet, or since a final state was entered.
@@ -90,6 +92,7 @@ impl Row {
             out_of_order: of_tcp(facts.out_of_order),
             rtt_handshake: rtt(facts.rtt_handshake_us),
             rtt_data: rtt(facts.rtt_data_us),
+            is_sampled: facts.is_sampled,
             rate,
             silence: hot.silence(now),
             iface: hot.iface,
@@ -132,6 +135,7 @@ impl Row {
                 rtt_data_us: micros(self.rtt_data),
                 generation: self.id.generation(),
                 vlan: self.vlan.map_or(0, |vlan| vlan + 1),
+                is_sampled: self.is_sampled,
             },
             id: self.id,
             end: self.end,

@@ -67,6 +67,9 @@ impl FlowTable {
         } else if has_segment(line) {
             self.run(slot, line, rest.frames);
         }
+        if self.origins.get(slot).sampled == 0 {
+            self.origins.get_mut(slot).sampled = 1;
+        }
         let from = line.from();
         let hot = self.hot.get_mut(slot);
         hot.bytes[from] += rest.bytes;
@@ -84,6 +87,12 @@ impl FlowTable {
             let hot = self.hot.get(slot);
             let (state, roles) = (hot.state, hot.roles);
             self.enter(slot, line.tick, state, roles);
+        }
+        if self.hot.get(slot).roles.is_inspected() && ended.wants_settled() {
+            // It began with this line, or a while ago and rx had no room to hear of it: the flow that was settled has
+            // been evicted, and what this one speaks is not known.
+            let settled = Settled { is_revoked: true, ..self.settled_flow(slot, line, wide) };
+            ended.settled(&settled);
         }
     }
 
@@ -111,17 +120,20 @@ impl FlowTable {
         wide: &WideKey,
         ended: &mut impl EndedFlows,
     ) {
-        let hot = self.hot.get(slot);
-        if Settled::is_simple(&hot.key) {
-            let track = &self.tcp[slot as usize];
-            let fronts = [track.front(0), track.front(1)];
-            ended.settled(&Settled {
-                key: hot.key,
-                ends: wide.ends,
-                hash: frame.hash,
-                iface: hot.iface,
-                fronts,
-            });
+        if Settled::is_simple(&self.hot.get(slot).key) {
+            ended.settled(&self.settled_flow(slot, frame, wide));
+        }
+    }
+
+    fn settled_flow(&self, slot: u32, frame: &Descriptor, wide: &WideKey) -> Settled {
+        let (hot, track) = (self.hot.get(slot), &self.tcp[slot as usize]);
+        Settled {
+            key: hot.key,
+            ends: wide.ends,
+            hash: frame.hash,
+            iface: hot.iface,
+            fronts: [track.front(0), track.front(1)],
+            is_revoked: false,
         }
     }
 }
@@ -178,6 +190,10 @@ mod tests {
     }
 
     fn table() -> FlowTable {
+        table_that(false)
+    }
+
+    fn table_that(inspects: bool) -> FlowTable {
         FlowTable::new(TableConfig {
             capacity: 64,
             seed: SEED,
@@ -185,7 +201,7 @@ mod tests {
             home_interfaces: true,
             advise: no_advice,
             worker: 0,
-            inspects: false,
+            inspects,
         })
         .unwrap()
     }
@@ -261,6 +277,22 @@ mod tests {
         assert_eq!(table.taken(), Volume { frames: 7, packets: 12, bytes: 15_200 });
         assert_eq!(table.counts().live, 1);
         assert!(record.hot.roles.is_answered() && table.embryos.next(0).is_none(), "it is not evicted first");
+    }
+
+    #[test]
+    fn the_frames_of_a_flow_that_begins_with_counts_are_wanted_until_it_is_known_what_it_speaks() {
+        for inspects in [true, false] {
+            let (mut table, mut sink) = (table_that(inspects), Sink::default());
+            let line = counted(proto::UDP, 1, 1, 5, Run::default());
+            feed(&mut table, &mut sink, &[line, line]);
+            let wanted: Vec<bool> = sink.settled.iter().map(|flow| flow.is_revoked).collect();
+            assert_eq!(wanted, if inspects { vec![true; 2] } else { vec![] });
+            assert!(sink.settled.iter().all(|flow| flow.key == key(proto::UDP)));
+            assert!(table.record(0, None).facts.is_sampled);
+        }
+        let (mut table, mut sink) = (table(), Sink::default());
+        feed(&mut table, &mut sink, &[frame(proto::UDP, 0, 1)]);
+        assert!(!table.record(0, None).facts.is_sampled);
     }
 
     #[test]

@@ -490,7 +490,7 @@ impl FlowTable {
         };
         let origin = self.origins.get_mut(slot);
         let generation = origin.generation.wrapping_add(1);
-        *origin = Origin { first: frame.wall, generation, vlan: frame.vlan, zero: 0 };
+        *origin = Origin { first: frame.wall, generation, vlan: frame.vlan, sampled: 0 };
         if let Some(code) = code_of(frame) {
             self.tallies.get_mut(slot).add_code(code);
         }

@@ -14,11 +14,6 @@ use crate::{
     platform::live::{Live, LiveConfig, Method, Native, OpenError},
 };
 
-/// Why packet sockets are taken where nobody asks for another way. `bpf` costs the host less (`perf/host.sh`), but
-/// what it counts in the kernel comes late, and behind later frames, where a ring was full at the wrong moment.
-const WHY_PACKET_SOCKETS: &str = "af-packet: needs the fewest privileges, and hands out every frame in order; \
-                                  bpf costs the host less, and is taken by --capture bpf";
-
 /// One rx thread's share of a live capture.
 #[allow(clippy::large_enum_variant, reason = "one for each thread, made at start")]
 pub enum NativeSource {
@@ -42,11 +37,39 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Native, OpenError> {
         Method::Bpf => open_bpf(config, threads),
         Method::AfXdp => open_xdp(config),
         Method::Auto => {
+            let why_not = match best(config, threads) {
+                Ok(live) => return Ok(live),
+                Err(why_not) => why_not,
+            };
             let mut live = by_socket()?;
-            live.reason = Some(WHY_PACKET_SOCKETS.to_owned());
+            live.reason = Some(format!("af-packet: {why_not}"));
             Ok(live)
         }
         Method::AfPacket | Method::Pcap => by_socket(),
+    }
+}
+
+/// Opens what costs the host least, if it works here and gives all that packet sockets give; else says why not.
+fn best(config: &LiveConfig, threads: usize) -> Result<Native, String> {
+    if config.filter.is_some() {
+        return Err("bpf does not go together with --bpf-filter".to_owned());
+    }
+    let live = open_bpf(config, threads).map_err(|error| {
+        // Of several lines, the first one is the reason; they are told in full where bpf is asked for.
+        let text = with_source(&error);
+        format!("bpf does not work here: {}", text.lines().next().unwrap_or_default())
+    })?;
+    // Where every frame is copied, it is not certain to cost less.
+    match live.sources.iter().all(Source::can_count) {
+        true => Ok(live),
+        false => Err(live.notes.into_iter().next().unwrap_or_else(|| "bpf counts nothing here".to_owned())),
+    }
+}
+
+fn with_source(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }
 

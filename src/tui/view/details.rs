@@ -404,7 +404,8 @@ fn transport(app: &App, row: &Row) -> Card {
     let rtt = |name: &str, rtt: Option<crate::base::time::Nanos>| {
         rtt.map(|rtt| format!("{} {name}", format::span(rtt)))
     };
-    let rtts = [rtt("handshake", row.rtt_handshake), rtt("data", row.rtt_data)];
+    let data = if row.is_sampled { "data, sampled" } else { "data" };
+    let rtts = [rtt("handshake", row.rtt_handshake), rtt(data, row.rtt_data)];
     let rtts: Vec<_> = rtts.into_iter().flatten().collect();
     Card {
         title: "Transport health",

@@ -92,11 +92,14 @@ impl Books {
         Counting { flows: (self.places.len() - self.free.len()) as u64, ..self.counting }
     }
 
-    /// Has a flow counted on an interface. `now` is monotonic, in ns.
+    /// Has a flow counted on an interface, or not any more. `now` is monotonic, in ns.
     pub fn settle(&mut self, flow: &Settled, ifindex: u32, now: u64) {
         let ways = [0, 1].map(|from| self.maps.way_of(flow, from));
         if ways[0] == ways[1] {
             return;
+        }
+        if flow.is_revoked {
+            return self.unsettle(flow, &ways[0]);
         }
         if let Some(found) = self.maps.find(&ways[0]) {
             let number = found / 2;
@@ -109,6 +112,18 @@ impl Books {
         // A full set, or one with an equal tag, leaves it on the ring, as does a full map.
         if self.begin(flow, &ways, ifindex, now).is_none() {
             self.counting.refused += 1;
+        }
+    }
+
+    /// Has a flow's frames go up again, behind what was counted so far.
+    fn unsettle(&mut self, flow: &Settled, way: &Way) {
+        let Some(number) = self.maps.find(way).map(|found| found / 2) else { return };
+        let place = &self.places[number as usize];
+        if place.flow.key == flow.key && place.flow.ends == flow.ends {
+            for tally in tallies_of(number) {
+                self.maps.stop_counting(tally);
+                self.urgent.push(tally);
+            }
         }
     }
 
@@ -394,6 +409,7 @@ mod tests {
         books.settle(&flow(7, proto::UDP), 3, SECOND);
         let Place { spots, .. } = books.places[0];
         spots.iter().for_each(|spot| books.maps.clear(*spot));
+        assert!(!books.maps.has_any(), "no set has anything in it");
         let way = &books.maps.way_of(&flow(9, proto::TCP), 0);
         books.maps.write(0, way, 3, 77).unwrap();
         let tally = books.maps.tally(0);
@@ -431,6 +447,24 @@ mod tests {
         assert_eq!(urgent(&mut books), [], "the note that says where it began was not read");
         books.note(Note::Began { tally: 0, next: 500 });
         assert_eq!(all(&mut books, SECOND, 0).len(), 1);
+    }
+
+    #[test]
+    fn a_flow_whose_frames_are_wanted_again_goes_up_behind_what_was_counted_of_it() {
+        let mut books = books(8);
+        books.settle(&flow(7, proto::UDP), 3, SECOND);
+        let note = count(&books, 1, 60).unwrap();
+        books.note(note);
+        for other in [8, 7] {
+            books.settle(&Settled { is_revoked: true, ..flow(other, proto::UDP) }, 3, SECOND);
+            assert_eq!(books.is_urgent(), other == 7);
+        }
+        assert!([0, 1].iter().all(|n| books.maps.tally(*n).state.load(Ordering::Relaxed) == state::OFF));
+        assert_eq!(urgent(&mut books).iter().map(|c| c.volume.frames).sum::<u64>(), 1);
+        assert_eq!(all(&mut books, SECOND, 0), []);
+        // Known at last, it is counted again.
+        books.settle(&flow(7, proto::UDP), 3, SECOND);
+        assert!(count(&books, 0, 60).is_some());
     }
 
     #[test]

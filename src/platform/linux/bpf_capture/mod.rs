@@ -1,6 +1,6 @@
 //! Capture with BPF programs on tcx: each frame is copied, where it passes, into a ring that the program
-//! and the reader have both mapped. No socket, no copy by the kernel for each listener, no wake-up, no
-//! system call for frames.
+//! and the reader have both mapped. No socket, no copy by the kernel for each listener, no system call for frames, and
+//! no wake-up but of a reader that has slept for some ms.
 //!
 //! ```text
 //!   interface ──ingress──▶ program ──┐            CPU 0 ──▶ ring ──┐
@@ -12,6 +12,7 @@
 //! | `record` | a frame as the program wrote it: bytes to facts |
 //! | `ring` | the map of a ring, and the place where its reader is |
 //! | `tallies` | settled flows where the programs count them: memory alone |
+//! | `doorbell` | how the programs wake a reader that sleeps |
 //! | `counting` | which flows are there, and what is handed out of them when |
 //! | `programs` | the compiled programs: loaded, measured, attached |
 //! | `source` | the source: rings merged by time, programs kept in step with the interfaces |
@@ -24,6 +25,7 @@
 //! filter with a handle of our own, which is taken away at the end, or replaced by the next start.
 
 mod counting;
+mod doorbell;
 mod programs;
 mod record;
 mod ring;

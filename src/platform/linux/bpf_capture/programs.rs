@@ -9,6 +9,7 @@ use libbpf_rs::{
 };
 
 use super::{
+    doorbell::Doorbell,
     record::NONE,
     ring::{LONGEST, Rings, size_of_ring},
     tallies::TallyMaps,
@@ -140,11 +141,16 @@ impl Programs {
         let mut tallies = Box::default();
         if settings.tallied.any() {
             let map = |name| object.maps().find(|m| m.name() == name).ok_or(io::ErrorKind::NotFound);
-            let [sets, lines, wides] = [map("sets")?, map("tallies")?, map("wides")?];
-            let maps = [sets.as_fd(), lines.as_fd(), wides.as_fd()];
+            let all = [map("sets")?, map("tallies")?, map("wides")?, map(".data.filled")?];
+            let maps = all.each_ref().map(|map| map.as_fd());
             tallies = TallyMaps::new(maps, settings.places, settings.threads, settings.secret())?;
         }
         Ok(Self { object, rings, tallies, cpus, hook: Hook::Tcx })
+    }
+
+    /// Returns what wakes readers, if this kernel gives that.
+    pub fn doorbell(&self) -> Option<Doorbell> {
+        Doorbell::of(&self.object)
     }
 
     /// Makes it hang programs on clsact filters.

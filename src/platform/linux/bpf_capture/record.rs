@@ -17,7 +17,7 @@ pub const NONE: u16 = 0xfffe;
 /// What a program says of a tally, in the place of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// It counts from the segment on that follows, behind which comes the number `next`.
+    /// It counts from here on: behind the segment that came before, which ends at the number `next`.
     Began { tally: u32, next: u32 },
     /// A first frame was counted since it was read.
     Touched { tally: u32 },

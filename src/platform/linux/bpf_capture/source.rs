@@ -16,6 +16,7 @@ use std::{
 
 use super::{
     counting::Books,
+    doorbell::Doorbell,
     programs::{Attached, Programs, Settings, Tallied},
     ring::Reader,
     tallies::MOST_PLACES,
@@ -30,7 +31,7 @@ use crate::{
             af_packet::{face::Faces, registry::Registry, socket::PacketSocket},
             clock, interfaces, link, privileges,
         },
-        live::{Live, LiveConfig, OpenError, RingConfig, Watch},
+        live::{Live, LiveConfig, Method, OpenError, RingConfig, Watch},
     },
 };
 
@@ -41,9 +42,10 @@ const LAST_RUN: u64 = 5_000_000;
 /// What has come is looked for so often at most, ns: a look takes a line away from the CPU that writes it,
 /// and few frames at a time cost more each.
 const REST: u64 = 200_000;
-/// How long an idle reader sleeps, ns: twice as long each time. Nothing wakes it; the rings hold for longer.
+/// How long an idle reader sleeps, ns: twice as long each time. Nothing wakes it; the rings hold for longer. Behind the
+/// longest nap it has the programs wake it.
 const SHORTEST_NAP: u64 = 1_000_000;
-const LONGEST_NAP: u64 = 4_000_000;
+const LONGEST_NAP: u64 = 8_000_000;
 /// Bytes of one CPU's ring.
 const SMALLEST_RING: usize = 128 << 10;
 const LARGEST_RING: usize = 16 << 20;
@@ -84,7 +86,7 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
     let threads = threads.max(1);
     let mut notes = Vec::new();
     let mut programs = load(config, &names, threads, &mut notes)?;
-    let reason = cost(&programs);
+    let reason = cost(&programs, config.method);
     if config.promiscuous && config.watch == Watch::Any {
         notes.push("promiscuous mode needs named interfaces: not set".to_owned());
     }
@@ -102,6 +104,8 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
         registry: Arc::clone(&registry),
         watch: config.watch.clone(),
         promiscuous: config.promiscuous,
+        hears_all: config.method == Method::Auto,
+        doorbell: programs.doorbell(),
         hung: Mutex::new(Hung { on: Vec::new(), promiscuous: Vec::new(), programs, is_over: false }),
     });
     // All at once, when everything is there to take what comes.
@@ -112,13 +116,17 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
 }
 
 /// Measures the program, and says in words what it costs.
-fn cost(programs: &Programs) -> Option<String> {
+fn cost(programs: &Programs, method: Method) -> Option<String> {
     let cost = programs.measure().ok()?.as_nanos();
     let settled = match programs.tallies.is_empty() {
         false => "settled flows are counted in the kernel, and ",
         true => "",
     };
-    Some(format!("bpf was asked for: {settled}its program takes {cost} ns for a small frame here"))
+    let why = match method {
+        Method::Auto => "bpf: costs the host less than packet sockets",
+        _ => "bpf was asked for",
+    };
+    Some(format!("{why}: {settled}its program takes {cost} ns for a small frame here"))
 }
 
 /// Loads the programs with as much room as the memory has.
@@ -198,6 +206,9 @@ struct Shared {
     registry: Arc<Registry>,
     watch: Watch,
     promiscuous: bool,
+    /// An interface whose links the programs cannot read is an error at the start: another way would hear it.
+    hears_all: bool,
+    doorbell: Option<Doorbell>,
     hung: Mutex<Hung>,
 }
 
@@ -244,12 +255,17 @@ impl Shared {
                 // An interface that has gone meanwhile.
                 Err(e) if e.raw_os_error() == Some(libc::ENODEV) => {}
                 // Of all interfaces, those whose links the programs cannot read are left out.
-                Err(e) if e.kind() == io::ErrorKind::Unsupported && self.watch == Watch::Any => {}
+                Err(e) if self.may_leave_out(&e, strict) => {}
                 Err(e) if strict => return Err(e),
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    fn may_leave_out(&self, error: &io::Error, strict: bool) -> bool {
+        let is_needed = strict && self.hears_all;
+        error.kind() == io::ErrorKind::Unsupported && self.watch == Watch::Any && !is_needed
     }
 
     fn hang(&self, hung: &mut Hung, index: u32) -> io::Result<()> {
@@ -390,12 +406,19 @@ impl BpfSource {
         }
     }
 
-    /// Sleeps for so many ns, less than a second; returns early, and true, when a link has changed.
-    fn nap_for(&self, nanos: u64) -> bool {
+    /// Sleeps for so many ns, less than a second, or until the bell rings; returns early, and true, when a link has
+    /// changed.
+    fn nap_for(&self, nanos: u64, bell: Option<&Doorbell>) -> bool {
         let time = libc::timespec { tv_sec: 0, tv_nsec: nanos as libc::c_long };
-        let mut fd = libc::pollfd { fd: self.shared.registry.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one entry and the timespec are valid during the call.
-        unsafe { libc::ppoll(&raw mut fd, 1, &raw const time, std::ptr::null()) > 0 }
+        // (A negative descriptor is left out.)
+        let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        let mut fds = [entry(self.shared.registry.as_raw_fd()), entry(bell.map_or(-1, Doorbell::as_raw_fd))];
+        // SAFETY: two entries and the timespec are valid during the call.
+        unsafe { libc::ppoll(fds.as_mut_ptr(), 2, &raw const time, std::ptr::null()) };
+        if let Some(bell) = bell.filter(|_| fds[1].revents != 0) {
+            bell.hear();
+        }
+        fds[0].revents != 0
     }
 
     fn is_drained(&self) -> bool {
@@ -433,15 +456,24 @@ unsafe impl Source for BpfSource {
         }
     }
 
-    /// Naps until a look finds something: nothing wakes it but a change of a link.
+    /// Naps until a look finds something, or until it is woken.
     fn wait(&mut self, timeout: Nanos) {
         self.readers.iter_mut().for_each(Reader::release);
-        let mut left = timeout.0;
-        while left > 0 {
-            let nap = left.min(self.nap);
-            left -= nap;
+        let end = clock::monotonic() + timeout.0;
+        loop {
+            let left = end.saturating_sub(clock::monotonic());
+            if left == 0 {
+                return;
+            }
+            let bell = self.shared.doorbell.as_ref().filter(|_| self.nap >= LONGEST_NAP);
+            let mut nap = left.min(self.nap);
             self.nap = (self.nap * 2).min(LONGEST_NAP);
-            let changed = self.nap_for(nap);
+            if let Some(bell) = bell {
+                bell.announce();
+                self.readers.iter_mut().for_each(Reader::look);
+                nap = if self.is_drained() { left } else { 0 };
+            }
+            let changed = self.nap_for(nap, bell);
             if changed || self.faces.is_old() {
                 return self.tend();
             }

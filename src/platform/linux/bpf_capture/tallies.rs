@@ -27,6 +27,8 @@ pub const MOST_PLACES: usize = 1 << (TAG_SHIFT - 1);
 pub const SET: usize = size_of::<[u32; WAYS]>();
 pub const TALLY: usize = size_of::<Tally>();
 pub const WIDE: usize = size_of::<[u32; 8]>();
+/// Bytes in which each set has a bit: whether anything is in it.
+pub const FILLED: usize = MOST_PLACES / 8;
 /// Bits of [`Tally::count`] that are frames; the others are bytes.
 pub const FRAME_BITS: u32 = 24;
 
@@ -120,6 +122,7 @@ pub struct TallyMaps {
     sets: Arc<Mapped>,
     tallies: Arc<Mapped>,
     wides: Arc<Mapped>,
+    filled: Arc<Mapped>,
     thread: usize,
     places: usize,
     secret: u32,
@@ -130,25 +133,28 @@ pub struct TallyMaps {
 pub struct Spot(u32);
 
 impl TallyMaps {
-    /// Maps the arrays `sets`, `tallies` and `wides` with `places` places for each of `threads` sources.
+    /// Maps the arrays `sets`, `tallies`, `wides` and the bits of filled sets, with `places` places for each of `threads`
+    /// sources.
     ///
     /// # Errors
     /// When the kernel refuses.
     #[allow(clippy::disallowed_methods, reason = "start-up")]
     pub fn new(
-        maps: [BorrowedFd<'_>; 3],
+        maps: [BorrowedFd<'_>; 4],
         places: usize,
         threads: usize,
         secret: u32,
     ) -> io::Result<Box<[Self]>> {
-        let [sets, tallies, wides] = maps;
+        let [sets, tallies, wides, filled] = maps;
         let all = places * threads;
+        assert!(all <= MOST_PLACES, "there is a bit for each set");
         let sets = Arc::new(Mapped::new(sets, all * SET)?);
         let tallies = Arc::new(Mapped::new(tallies, all * 2 * TALLY)?);
         let wides = Arc::new(Mapped::new(wides, all * 2 * WIDE)?);
+        let filled = Arc::new(Mapped::new(filled, FILLED)?);
         let of = |thread| {
-            let [sets, tallies, wides] = [&sets, &tallies, &wides].map(Arc::clone);
-            Self { sets, tallies, wides, thread, places, secret }
+            let [sets, tallies, wides, filled] = [&sets, &tallies, &wides, &filled].map(Arc::clone);
+            Self { sets, tallies, wides, filled, thread, places, secret }
         };
         Ok((0..threads).map(of).collect())
     }
@@ -158,7 +164,8 @@ impl TallyMaps {
     #[allow(clippy::disallowed_methods, reason = "tests")]
     pub fn in_memory(bytes: [usize; 3], places: usize) -> Self {
         use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
-        let fds = bytes.map(|bytes| {
+        let [sets, tallies, wides] = bytes;
+        let fds = [sets, tallies, wides, FILLED].map(|bytes| {
             // SAFETY: a C string.
             let fd = unsafe { libc::memfd_create(c"map".as_ptr(), 0) };
             assert!(fd >= 0);
@@ -168,9 +175,17 @@ impl TallyMaps {
             assert_eq!(unsafe { libc::ftruncate(fd.as_raw_fd(), bytes as i64) }, 0);
             fd
         });
-        let [a, b, c] = &fds;
-        let maps = Self::new([a.as_fd(), b.as_fd(), c.as_fd()], places, 1, 7).unwrap();
+        let maps = Self::new(fds.each_ref().map(|fd| fd.as_fd()), places, 1, 7).unwrap();
         maps.into_vec().remove(0)
+    }
+
+    /// Returns whether some set is said to have anything in it.
+    #[cfg(test)]
+    pub fn has_any(&self) -> bool {
+        (0..(self.places * WAYS) as u32).any(|spot| {
+            let (word, bit) = self.filled(Spot(spot));
+            word.load(Ordering::Relaxed) & bit != 0
+        })
     }
 
     /// Returns how many places there are.
@@ -253,7 +268,17 @@ impl TallyMaps {
         // Release: pairs with the program's load of the way, behind which it looks at the tally. (Only where stores
         // are ordered by themselves is there any counting.)
         self.way(spot).store(tag | number, Ordering::Release);
+        let (word, bit) = self.filled(spot);
+        word.fetch_or(bit, Ordering::Release);
         Some(spot)
+    }
+
+    /// Returns the bit that says whether anything is in a spot's set.
+    fn filled(&self, spot: Spot) -> (&AtomicU64, u64) {
+        let set = spot.0 as usize / WAYS;
+        let at = self.filled.at(set / 64 * size_of::<u64>(), size_of::<u64>());
+        // SAFETY: as above.
+        (unsafe { at.cast().as_ref() }, 1 << (set % 64))
     }
 
     /// Lets a direction's frames go up.
@@ -267,6 +292,12 @@ impl TallyMaps {
     /// Takes a direction away. Its tally must have been off for long enough that no program counts there.
     pub fn clear(&self, spot: Spot) {
         self.way(spot).store(0, Ordering::Release);
+        let first = spot.0 / WAYS as u32 * WAYS as u32;
+        let mut set = (first..first + WAYS as u32).map(Spot);
+        if set.all(|spot| self.way(spot).load(Ordering::Relaxed) == 0) {
+            let (word, bit) = self.filled(spot);
+            word.fetch_and(!bit, Ordering::Release);
+        }
     }
 
     /// Returns a direction of a flow, as the programs name it.

@@ -5,13 +5,17 @@
 #![expect(unsafe_code, reason = "libbpf-rs does not tell of runs that were left out")]
 
 use std::{
-    io::Read as _,
-    os::fd::{AsFd as _, AsRawFd as _, RawFd},
-    sync::{Arc, Mutex, PoisonError},
+    io::{self, Read as _},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use libbpf_rs::{
-    ErrorExt as _, Iter, Link, MapCore as _, MapFlags, Object, ObjectBuilder, RingBuffer, RingBufferBuilder,
+    ErrorExt as _, ErrorKind, Iter, Link, MapCore as _, MapFlags, Object, ObjectBuilder, RingBuffer,
+    RingBufferBuilder,
     libbpf_sys::{bpf_prog_get_info_by_fd, bpf_prog_info},
 };
 
@@ -21,7 +25,10 @@ use super::{
     events::{self, Event},
     why::{self, Facts, Why},
 };
-use crate::{base::time::Nanos, platform::linux::clock};
+use crate::{
+    base::time::Nanos,
+    platform::linux::{clock, mapped::Mapped},
+};
 
 /// The compiled programs.
 static OBJECT: Aligned<[u8; include_bytes!("../../../../bpf/owners.bpf.o").len()]> =
@@ -117,6 +124,8 @@ const WITHOUT: &str = "RUSTNET_BPF_WITHOUT";
 /// Releases that leave out a run of a tracepoint's program that would nest: only there may one write without a
 /// lock. And only this machine keeps stores in order.
 const NEVER_NESTS: (u32, u32) = (6, 1);
+/// The map with the word in which the reader says that it sleeps.
+const SLEEPS: &str = ".data.reader";
 /// Bytes of the ring, a power of two from 4096 on, so that losses and their repair can be tested.
 const RING: &str = "RUSTNET_BPF_RING";
 
@@ -125,8 +134,11 @@ pub struct Bpf {
     // Dropped in this order: the ring's map belongs to the object.
     ring: RingBuffer<'static>,
     queue: Arc<Mutex<Vec<Event>>>,
-    /// Where connects are told, if they have rings of their own.
+    /// Where connects are told, if they have rings of their own; else why they have not, though they could.
     connects: Option<Connects>,
+    without_rings: Option<String>,
+    /// Where the programs are asked to wake the reader.
+    sleeps: Option<Mapped>,
     /// What happened after the last drain had begun.
     later: Vec<Event>,
     /// Our monotonic clock is another one than that of the programs.
@@ -139,6 +151,13 @@ pub struct Bpf {
     running: Vec<&'static Variant>,
     /// Variants that were refused, with the kernel's word for it.
     refused: Vec<(&'static Variant, String)>,
+}
+
+/// Why something was not loaded.
+enum Refusal {
+    Programs(String),
+    /// There is no memory for rings.
+    Rings(String),
 }
 
 impl Bpf {
@@ -186,7 +205,33 @@ impl Bpf {
         running: Vec<&'static Variant>,
         refused: Vec<(&'static Variant, String)>,
     ) -> Result<Self, String> {
-        let text = |error: libbpf_rs::Error| format!("{error:#}");
+        let rings = if never_nests() { cpus() } else { 0 };
+        Self::load_with(running, refused, rings, Connects::map)
+    }
+
+    /// Loads with so many rings for connects, or without if there is no memory for them.
+    fn load_with(
+        running: Vec<&'static Variant>,
+        refused: Vec<(&'static Variant, String)>,
+        rings: usize,
+        map_rings: fn(BorrowedFd<'_>, usize) -> io::Result<Connects>,
+    ) -> Result<Self, String> {
+        match Self::try_load(&running, rings, map_rings) {
+            Ok(bpf) => Ok(Self { running, refused, ..bpf }),
+            Err(Refusal::Programs(error)) => Err(error),
+            Err(Refusal::Rings(error)) => match Self::try_load(&running, 0, map_rings) {
+                Ok(bpf) => Ok(Self { running, refused, without_rings: Some(error), ..bpf }),
+                Err(Refusal::Programs(error) | Refusal::Rings(error)) => Err(error),
+            },
+        }
+    }
+
+    fn try_load(
+        running: &[&'static Variant],
+        rings: usize,
+        map_rings: fn(BorrowedFd<'_>, usize) -> io::Result<Connects>,
+    ) -> Result<Self, Refusal> {
+        let text = |error: libbpf_rs::Error| Refusal::Programs(format!("{error:#}"));
         let wanted: Vec<&str> = running.iter().flat_map(|v| v.programs).copied().collect();
         let mut open = ObjectBuilder::default().open_memory(&OBJECT.0).map_err(text)?;
         for mut program in open.progs_mut() {
@@ -198,7 +243,6 @@ impl Bpf {
         {
             events.set_max_entries(bytes).map_err(text)?;
         }
-        let rings = if never_nests() { cpus() } else { 0 };
         for mut map in open.maps_mut().filter(|_| rings > 0) {
             if map.name() == "connects" {
                 map.set_max_entries(rings as u32).map_err(text)?;
@@ -206,10 +250,14 @@ impl Bpf {
                 map.set_initial_value(&1u32.to_ne_bytes()).map_err(text)?;
             }
         }
-        let object = open.load().map_err(text)?;
+        let object = open.load().map_err(|error| match error.kind() {
+            ErrorKind::OutOfMemory if rings > 0 => Refusal::Rings(format!("{error:#}")),
+            _ => text(error),
+        })?;
         let queue = Arc::new(Mutex::new(Vec::new()));
         let ring = {
-            let events = object.maps().find(|m| m.name() == "events").ok_or("no ring")?;
+            let events = object.maps().find(|m| m.name() == "events");
+            let events = events.ok_or_else(|| Refusal::Programs("no ring".into()))?;
             let queue = Arc::clone(&queue);
             let mut builder = RingBufferBuilder::new();
             let take = move |bytes: &[u8]| {
@@ -223,16 +271,20 @@ impl Bpf {
         };
         let connects = match object.maps().find(|m| m.name() == "connects") {
             Some(map) if rings > 0 => {
-                Some(Connects::map(map.as_fd(), rings).map_err(|error| format!("rings: {error}"))?)
+                Some(map_rings(map.as_fd(), rings).map_err(|error| Refusal::Rings(error.to_string()))?)
             }
             _ => None,
         };
+        // Without it the reader comes by often.
+        let sleeps = object.maps().find(|m| m.name() == SLEEPS);
+        let sleeps = sleeps.and_then(|map| Mapped::new(map.as_fd(), size_of::<u32>()).ok());
         let (mut links, mut tracing, mut pass) = (Vec::new(), Vec::new(), None);
         for program in object.progs_mut().filter(|p| p.autoload()) {
             let name = program.name().to_string_lossy().into_owned();
             let link = match name.starts_with("cgroup_") {
                 true => {
-                    let root = cgroups::root().map_err(|error| format!("control groups: {error}"))?;
+                    let root = cgroups::root();
+                    let root = root.map_err(|e| Refusal::Programs(format!("control groups: {e}")))?;
                     program.attach_cgroup(root.as_raw_fd())
                 }
                 false => program.attach(),
@@ -253,14 +305,16 @@ impl Bpf {
             ring,
             queue,
             connects,
+            sleeps,
             later,
             is_own_clock,
             pass,
             _links: links,
             object,
             tracing,
-            running,
-            refused,
+            running: Vec::new(),
+            refused: Vec::new(),
+            without_rings: None,
         })
     }
 
@@ -274,8 +328,17 @@ impl Bpf {
         self.running.iter().map(|v| v.name).collect::<Vec<_>>().join(", ")
     }
 
-    /// Returns what does not run in any variant, and why.
+    /// Returns what does not run in any variant, and why; or what runs at a higher cost.
     pub fn missing(&self) -> Option<Why> {
+        let without = self.without_rings.as_ref().map(|error| {
+            let reason =
+                format!("BPF tells connects in the ring that all CPUs share, at a higher cost: {error}");
+            (reason, "more memory: each CPU's ring for connects is 64 KB".into())
+        });
+        self.missing_group().or(without)
+    }
+
+    fn missing_group(&self) -> Option<Why> {
         let runs = |group: &&Group| group.variants.iter().any(|v| self.running.contains(&v));
         let group = GROUPS[WHOLE].iter().find(|group| !runs(group))?;
         let why =
@@ -310,6 +373,22 @@ impl Bpf {
             self.later = in_order(&mut told, now);
         }
         told
+    }
+
+    /// Returns whether some event that was read comes with the next drain only.
+    pub fn holds_some_back(&self) -> bool {
+        !self.later.is_empty()
+    }
+
+    /// Has the programs wake whoever polls the descriptor that it returns for reading, once, with the next event. What
+    /// is told by a program that had looked just before may wait unread; a drain some ms from now finds it. `None`:
+    /// they cannot.
+    pub fn ask_to_be_woken(&self) -> Option<RawFd> {
+        let word = self.sleeps.as_ref()?.at(0, size_of::<u32>());
+        // SAFETY: within the map, which begins with a page, and the programs access the whole word.
+        let word = unsafe { AtomicU32::from_ptr(word.cast().as_ptr()) };
+        word.store(1, Ordering::SeqCst);
+        Some(self.ring.epoll_fd())
     }
 
     /// Returns a pass over all sockets that is about to begin, if the kernel has the iterator.
@@ -522,6 +601,52 @@ mod tests {
         ] {
             assert_eq!(is_own_clock(offsets), own, "{offsets}");
         }
+    }
+
+    #[test]
+    #[ignore = "needs root: cargo test --lib owners::bpf -- --ignored"]
+    fn without_memory_for_rings_connects_are_told_in_the_ring_that_all_share() {
+        // What runs here at all.
+        let all = || Bpf::start().unwrap().running;
+        let no_memory = |_: BorrowedFd<'_>, _| Err(io::Error::from_raw_os_error(libc::ENOMEM));
+        let mut bpf = Bpf::load_with(all(), Vec::new(), cpus(), no_memory).unwrap();
+        assert!(bpf.connects.is_none());
+        let (reason, remedy) = bpf.missing().unwrap();
+        assert!(reason.contains("Cannot allocate memory") && remedy.contains("memory"), "{reason}; {remedy}");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        let stream = std::net::TcpStream::connect(to).unwrap();
+        let from = stream.local_addr().unwrap().port();
+        let is_ours = |event: &Event| match event {
+            Event::Socket(socket) => socket.tuple.local.1 == from && socket.process.is_some(),
+            _ => false,
+        };
+        assert!(bpf.drain().iter().any(is_ours));
+        // With rings, nothing is missing.
+        let bpf = Bpf::load_with(all(), Vec::new(), cpus(), Connects::map).unwrap();
+        assert_eq!((bpf.connects.is_some(), bpf.missing()), (never_nests(), None));
+    }
+
+    /// Who sleeps is woken by the next event, and by none if it did not ask.
+    #[test]
+    #[ignore = "needs root: cargo test --lib owners::bpf -- --ignored"]
+    fn the_programs_wake_a_reader_that_asked_for_it() {
+        let mut bpf = Bpf::start().unwrap();
+        let wait = |fd, ms| {
+            let mut entry = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+            // SAFETY: one entry, valid during the call.
+            unsafe { libc::poll(&raw mut entry, 1, ms) }
+        };
+        let fd = bpf.ask_to_be_woken().unwrap();
+        let sleeper = std::thread::spawn(move || wait(fd, 10_000));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let begun = std::time::Instant::now();
+        let _ = std::net::TcpStream::connect(
+            std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap(),
+        );
+        assert_eq!(sleeper.join().unwrap(), 1);
+        assert!(begun.elapsed().as_secs() < 5);
+        assert_ne!(bpf.drain(), []);
     }
 
     #[test]

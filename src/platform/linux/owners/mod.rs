@@ -10,8 +10,10 @@
 //!
 //! The thread drains the ring, because who is asked about soon may be gone soon, and passes over all
 //! sockets when the collector asks for it: some flow has no owner. How often follows from what a pass
-//! costs. Without BPF there are no events, so new sockets are looked for all the time, in small steps.
+//! costs. While nothing is told it sleeps, and has the programs wake it with the next event. Without BPF there are
+//! no events, so new sockets are looked for all the time, in small steps.
 
+mod alarm;
 #[cfg(feature = "bpf")]
 mod bpf;
 #[cfg(not(feature = "bpf"))]
@@ -36,12 +38,14 @@ pub(super) mod why;
 
 use std::{
     collections::HashMap,
+    os::fd::RawFd,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use self::{
+    alarm::Alarm,
     bpf::{Bpf, PassReader},
     cgroups::Cgroups,
     conntrack::Conntrack,
@@ -64,8 +68,11 @@ use crate::{
     },
 };
 
-/// How often the ring is drained at least.
+/// How often the ring is drained while something is told.
 const DRAIN: Duration = Duration::from_millis(10);
+/// Drains without an event after which the thread lets the programs wake it, and how long it sleeps then.
+const QUIET_ROUNDS: u32 = 5;
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// How often the kernel is asked what was lost: a dozen calls.
 const LOST: Duration = Duration::from_millis(100);
 /// Pauses between passes are at least this, and so many times what the last one took: by the clock where
@@ -109,6 +116,7 @@ pub fn open(method: OwnerMethod) -> Box<dyn Owners> {
         },
     };
     let status = status(bpf.as_ref(), refusal, &facts);
+    let alarm = Alarm::new().expect("a descriptor is left at the start");
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
             registry: Registry::new(own_netns),
@@ -121,11 +129,14 @@ pub fn open(method: OwnerMethod) -> Box<dyn Owners> {
             refused: None,
             pass_wanted: false,
             stopping: false,
+            quiet_rounds: 0,
+            is_asleep: false,
             asked_lost: Instant::now(),
             offset: 0,
             tick: clock::tick(),
         }),
         changed: Condvar::new(),
+        alarm,
     });
     let mut tools = Tools {
         survey: Survey::new(own_netns),
@@ -166,20 +177,28 @@ struct LinuxOwners {
 
 impl Owners for LinuxOwners {
     fn drain(&mut self) {
-        self.shared.lock().drain();
+        let mut state = self.shared.lock();
+        // NB: the event that was to wake the thread may be among these.
+        if state.drain() {
+            self.shared.wake(state);
+        }
     }
 
     fn find(&mut self, flow: &Asked) -> Option<Arc<Owner>> {
         let mut state = self.shared.lock();
         let first = Nanos(flow.first.0.saturating_sub(state.offset));
-        state.registry.find(flow, first)
+        let owner = state.registry.find(flow, first);
+        if state.registry.has_questions() {
+            self.shared.wake(state);
+        }
+        owner
     }
 
     fn look_again(&mut self, wait: bool) {
         let mut state = self.shared.lock();
         state.pass_wanted = true;
         let passes = state.status.passes;
-        self.shared.changed.notify_all();
+        self.shared.alarm.ring();
         if wait {
             let until = |s: &mut State| s.status.passes == passes;
             drop(self.shared.changed.wait_timeout_while(state, PATIENCE, until));
@@ -204,7 +223,7 @@ impl Owners for LinuxOwners {
 impl Drop for LinuxOwners {
     fn drop(&mut self) {
         self.shared.lock().stopping = true;
-        self.shared.changed.notify_all();
+        self.shared.alarm.ring();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -213,7 +232,10 @@ impl Drop for LinuxOwners {
 
 struct Shared {
     state: Mutex<State>,
+    /// A pass is over.
     changed: Condvar,
+    /// Wakes the thread.
+    alarm: Alarm,
 }
 
 /// What the thread looks with.
@@ -240,6 +262,10 @@ struct State {
     refused: Option<why::Why>,
     pass_wanted: bool,
     stopping: bool,
+    /// Drains of the thread since the last event.
+    quiet_rounds: u32,
+    /// The thread waits for more than a drain's time.
+    is_asleep: bool,
     /// When it was last asked what was lost.
     asked_lost: Instant,
     /// Wall clock minus monotonic clock.
@@ -253,26 +279,30 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has the thread come by if it sleeps.
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        if std::mem::take(&mut state.is_asleep) {
+            drop(state);
+            self.alarm.ring();
+        }
+    }
+
     /// The thread.
     fn run(&self, tools: &mut Tools) {
         let mut next_pass = Instant::now() + PASS_PAUSE;
         let mut latest = Instant::now() + LONGEST_PAUSE;
         let mut size = self.lock().registry.len();
         loop {
+            let (pause, events) = self.lock().pause(next_pass, latest);
+            self.alarm.wait(events, pause);
             let mut state = self.lock();
-            if !state.pass_wanted && !state.stopping {
-                let waited = self.changed.wait_timeout(state, DRAIN);
-                state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            } else if !state.stopping {
-                // A pass is wanted, but not due yet.
-                let left = next_pass.saturating_duration_since(Instant::now()).min(DRAIN);
-                let waited = self.changed.wait_timeout_while(state, left, |s| !s.stopping);
-                state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            }
+            state.is_asleep = false;
             if state.stopping {
                 return;
             }
-            state.drain();
+            if !state.drain() {
+                state.quiet_rounds = state.quiet_rounds.saturating_add(1);
+            }
             let now = Instant::now();
             let has_events = state.bpf.as_ref().is_some_and(Bpf::has_events);
             let grown = state.registry.len() > 2 * size + GROWTH;
@@ -417,10 +447,39 @@ impl Shared {
 }
 
 impl State {
-    fn drain(&mut self) {
+    /// Returns how long the thread may wait, and what it is to wait for beside its alarm. A pass may come at
+    /// `next_pass`, and has to at `latest`.
+    fn pause(&mut self, next_pass: Instant, latest: Instant) -> (Duration, Option<RawFd>) {
+        let has_events = self.bpf.as_ref().is_some_and(Bpf::has_events);
+        let pass = if self.pass_wanted || !has_events { next_pass } else { latest };
+        let left = pass.saturating_duration_since(Instant::now());
+        if self.bpf.is_none() {
+            // Nothing to drain.
+            self.is_asleep = true;
+            return (left, None);
+        }
+        let is_quiet = self.quiet_rounds >= QUIET_ROUNDS && !self.registry.has_questions();
+        let mut events = None;
+        if has_events && is_quiet {
+            events = self.bpf.as_ref().and_then(Bpf::ask_to_be_woken);
+            // From the first time on that they were asked, one more drain's time is waited: see there.
+            if events.is_some() && self.quiet_rounds > QUIET_ROUNDS {
+                self.is_asleep = true;
+                return (left.min(LONGEST_SLEEP), events);
+            }
+        }
+        (left.min(DRAIN), events)
+    }
+
+    /// Takes in what was told; returns whether anything was.
+    fn drain(&mut self) -> bool {
         self.offset = clock::wall().saturating_sub(clock::monotonic());
-        let Some(bpf) = &mut self.bpf else { return };
+        let Some(bpf) = &mut self.bpf else { return false };
         let events = bpf.drain();
+        let any = !events.is_empty() || bpf.holds_some_back();
+        if any {
+            self.quiet_rounds = 0;
+        }
         if self.asked_lost.elapsed() >= LOST {
             self.ask_lost();
         }
@@ -428,6 +487,7 @@ impl State {
             self.take_in(event, None);
         }
         self.registry.expire(Nanos(clock::monotonic()));
+        any
     }
 
     fn ask_lost(&mut self) {

@@ -1,6 +1,6 @@
 //! A build without BPF (`--no-default-features`): nothing can be loaded.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, os::fd::RawFd};
 
 use super::{
     events::Event,
@@ -41,6 +41,14 @@ impl Bpf {
     }
 
     pub fn drain(&mut self) -> Vec<Event> {
+        match self.0 {}
+    }
+
+    pub fn holds_some_back(&self) -> bool {
+        match self.0 {}
+    }
+
+    pub fn ask_to_be_woken(&self) -> Option<RawFd> {
         match self.0 {}
     }
 
