@@ -1,4 +1,5 @@
-//! Frames a second out of capture files, pcap and pcapng, mapped from the page cache.
+//! Frames a second out of capture files in the page cache, pcap and pcapng: short frames, which are mapped, and long
+//! ones, which are read in pieces.
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
 #![allow(missing_docs, reason = "criterion's macros")]
 
@@ -50,6 +51,7 @@ fn read(c: &mut Criterion) {
     group.throughput(Throughput::Elements(FRAMES as u64)).sample_size(10);
     let frame = Frame { secs: 1, fraction: 1, bytes: vec![0x45; 60], wire_len: 60 };
     let frames = vec![frame; FRAMES];
+    let long = Frame { secs: 1, fraction: 1, bytes: vec![0x45; 300], wire_len: 300 };
 
     let mut pcapng = PcapNg::new(Order::Little);
     pcapng.interface(1, 0, &[]);
@@ -60,11 +62,13 @@ fn read(c: &mut Criterion) {
         ("pcap", PcapShape::USUAL.write(&frames)),
         ("pcap-big-endian", PcapShape { order: Order::Big, ..PcapShape::USUAL }.write(&frames)),
         ("pcapng", pcapng.bytes),
+        ("pcap-300", PcapShape::USUAL.write(&vec![long; FRAMES])),
     ];
     for (name, bytes) in files {
         let path = write(name, &bytes);
         drop(bytes);
-        assert_eq!(read_all(&path), (FRAMES as u64, 60 * FRAMES as u64));
+        let len = if name == "pcap-300" { 300 } else { 60 };
+        assert_eq!(read_all(&path), (FRAMES as u64, len * FRAMES as u64));
         group.bench_function(name, |b| b.iter(|| read_all(&path)));
         fs::remove_file(&path).unwrap();
     }

@@ -603,10 +603,13 @@ fn dense(pcapng: bool, n: usize, len: usize) -> (Vec<u8>, usize) {
 #[test]
 fn file_shortened_while_read_ends_like_one_cut_short() {
     // Frames that are read in pieces, the first of 256 KB; short ones, which are mapped after the first piece. New
-    // ends on a page's edge, within a page, within a record header, before and behind what is read, near the end.
+    // ends on a page's edge, within a page, within a record header, before and behind what is read, near the end, and
+    // between two records of the pcaps.
+    let between = [24 + 316 * 1200, 24 + 76 * 5000];
     let ends = [0, 100, 4096, 40_961, 262_144, 300_000, 360_448, 360_449, 400_020, 580_000];
+    let ends = ends.into_iter().chain(between);
     for (pcapng, len) in [(false, 300), (true, 300), (false, 60), (true, 60)] {
-        for new_len in ends {
+        for new_len in ends.clone() {
             let (bytes, record) = dense(pcapng, 600_000 / (len + 16), len);
             let file = Temp::new(&bytes);
             let mut source = file.open().unwrap();

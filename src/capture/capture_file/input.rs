@@ -129,6 +129,11 @@ impl Input {
         }
     }
 
+    /// Returns whether the file ended before the size that it had when it was opened, wherever in a record.
+    pub const fn ended_early(&self) -> bool {
+        matches!(self, Self::Pieces(pieces) if pieces.ended_early())
+    }
+
     /// Asks the system whether the file is shorter now than when it was opened.
     #[cold]
     pub fn shortened(&self) -> bool {

@@ -211,11 +211,12 @@ impl CaptureFile {
             Refill::Failed(kind) => self.cut_short(Why::Io(kind)),
             Refill::End => {
                 let have = self.input.window().len() + self.passed() as usize;
-                if have == 0 {
-                    self.ended = true;
+                if self.input.ended_early() || have != 0 && self.input.shortened() {
+                    self.cut_short(Why::Shortened);
+                } else if have != 0 {
+                    self.cut_short(Why::Ends { have, need });
                 } else {
-                    let why = Why::Ends { have, need };
-                    self.cut_short(if self.input.shortened() { Why::Shortened } else { why });
+                    self.ended = true;
                 }
             }
         }
@@ -357,7 +358,7 @@ unsafe impl Source for CaptureFile {
         }
     }
 
-    /// Returns at once for a mapped file; waits for a stream's next bytes.
+    /// Returns at once for a regular file; waits for a stream's next bytes.
     fn wait(&mut self, timeout: Nanos) {
         self.input.wait(Duration::from_nanos(timeout.0));
     }

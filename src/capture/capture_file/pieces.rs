@@ -44,7 +44,9 @@ pub struct Pieces {
     /// Whether it is still open how the file is best read.
     undecided: bool,
     /// The file ended before its size.
-    short: bool,
+    ended_early: bool,
+    /// The file could not be read on.
+    failed: bool,
 }
 
 impl Pieces {
@@ -53,14 +55,25 @@ impl Pieces {
     pub fn new(file: File, size: u64, guard: &'static dyn MapGuard) -> Self {
         let buffer = vec![0; CARRY + FILL].into_boxed_slice();
         let (at, end) = (CARRY, CARRY);
-        Self { file, size, guard, buffer, at, end, consumed: 0, undecided: true, short: false }
+        Self {
+            file,
+            size,
+            guard,
+            buffer,
+            at,
+            end,
+            consumed: 0,
+            undecided: true,
+            ended_early: false,
+            failed: false,
+        }
     }
 
     /// Reads more bytes behind those of the window.
     pub fn refill(&mut self) -> Refill {
         let rest = self.end - self.at;
         let left = self.size - self.consumed - rest as u64;
-        if left == 0 || self.short {
+        if left == 0 || self.ended_early || self.failed {
             return Refill::End;
         }
         self.buffer.copy_within(self.at..self.end, CARRY - rest);
@@ -74,7 +87,7 @@ impl Pieces {
         };
         match read {
             Ok(0) => {
-                self.short = true;
+                self.ended_early = true;
                 Refill::End
             }
             Ok(len) => {
@@ -82,7 +95,7 @@ impl Pieces {
                 Refill::More
             }
             Err(e) => {
-                self.short = true;
+                self.failed = true;
                 Refill::Failed(e.kind())
             }
         }
@@ -127,6 +140,11 @@ impl Pieces {
     /// Returns the size of the file when it was opened.
     pub const fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Returns whether the file ended before the size that it had when it was opened.
+    pub const fn ended_early(&self) -> bool {
+        self.ended_early
     }
 
     /// Asks the system whether the file is shorter now than when it was opened.

@@ -100,7 +100,13 @@ impl FlowTable {
     /// a flood fills oldest first); without any, the one that is silent for longest among some.
     #[cold]
     pub(super) fn evict(&mut self, ended: &mut impl EndedFlows) {
-        let victim = self.embryos.next(self.hand).unwrap_or_else(|| {
+        let mut embryo = self.embryos.next(self.hand);
+        while let Some(slot) = embryo.filter(|&slot| !is_embryo(self.hot.get(slot))) {
+            debug_assert!(false, "flow {slot} is none that is evicted first");
+            self.embryos.put(slot, false);
+            embryo = self.embryos.next(self.hand);
+        }
+        let victim = embryo.unwrap_or_else(|| {
             let capacity = self.config.capacity as u32;
             (0..EVICTION_WINDOW.min(capacity))
                 .map(|i| (self.hand + i) % capacity)

@@ -684,7 +684,7 @@ fn segment_of(frame: &Descriptor, late: bool, roles: Roles) -> Segment {
 
 /// Returns whether the flow is among those that are evicted first.
 fn is_embryo(hot: &Hot) -> bool {
-    !hot.roles.is_answered() || is_half_open(hot.state)
+    hot.is_live() && (!hot.roles.is_answered() || is_half_open(hot.state))
 }
 
 fn is_half_open(state: FlowState) -> bool {

@@ -175,6 +175,10 @@ impl Model {
             self.gone(record);
         }
         assert_eq!(ended.len(), usize::from(was_over || full && new));
+        let embryos: Vec<u32> =
+            (0..self.table.used as u32).filter(|&slot| self.table.embryos.next(slot) == Some(slot)).collect();
+        let (hot, slots) = (&self.table.hot, 0..self.table.used as u32);
+        assert!(slots.filter(|&slot| super::is_embryo(hot.get(slot))).eq(embryos), "who is evicted first");
         let wall = Stamp(1_000_000_000 + self.now.0);
         let slot = self.slot(n).expect("a flow that was just touched is in the index");
         let id = self.table.record(slot, None).id;
