@@ -22,7 +22,10 @@ use rustnet::{
         source::{Clock, Progress, Sink, Source, SourceStatus},
         synthetic::{Frames, MemorySource, Traffic},
     },
-    pipeline::launch::{Engine, EngineConfig},
+    pipeline::{
+        launch::{Engine, EngineConfig},
+        worker::Publish,
+    },
     snapshot::view::Snapshot,
 };
 
@@ -92,6 +95,55 @@ fn read_until(engine: &Engine, mut wanted: impl FnMut(&Snapshot) -> bool) {
             return;
         }
     }
+}
+
+/// A file's frames in two parts with a short silence between them, and then a long one.
+struct Trickle {
+    frames: MemorySource,
+    left: usize,
+    silences: usize,
+    stopped: Arc<AtomicBool>,
+}
+
+// SAFETY: it hands out what the memory source hands out.
+unsafe impl Source for Trickle {
+    fn clock(&self) -> Clock {
+        Clock::Frames
+    }
+    fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
+        if self.left == 0 {
+            return if self.stopped.load(Ordering::Acquire) { Progress::End } else { Progress::Idle };
+        }
+        let take = max.min(self.left);
+        self.left -= take;
+        self.frames.burst_into(take, sink)
+    }
+    fn wait(&mut self, timeout: Nanos) {
+        self.silences += 1;
+        if self.silences == 1 {
+            thread::sleep(Duration::from_millis(5));
+            self.left = 47;
+        } else {
+            thread::sleep(Duration::from_nanos(timeout.0));
+        }
+    }
+    fn status(&mut self, out: &mut SourceStatus) {
+        self.frames.status(out);
+    }
+}
+
+/// What came shortly after an epoch is shown as well, though nothing comes any more that would close the next one.
+#[test]
+fn the_last_frames_before_a_silence_are_shown() {
+    let frames = Arc::new(Traffic::new(20, 100, 5).frames());
+    let stopped = Arc::new(AtomicBool::new(false));
+    let silent = Arc::clone(&stopped);
+    let source = Trickle { frames: MemorySource::new(frames), left: 53, silences: 0, stopped: silent };
+    let config = EngineConfig { fused: true, workers: 1, file_epochs: Publish::Always, ..config() };
+    engine::run_with(config, vec![source], |engine| {
+        read_until(engine, |snapshot| snapshot.accounts.taken.frames == 100);
+        stopped.store(true, Ordering::Release);
+    });
 }
 
 #[test]

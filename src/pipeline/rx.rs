@@ -35,6 +35,9 @@ pub const LONGEST_WAIT: Nanos = Nanos::from_millis(100);
 const SHORTEST_WAIT: Nanos = Nanos::from_millis(1);
 /// Rounds without a frame before an rx waits instead of asking again.
 const SPINS: u32 = 64;
+/// A stream that stalls soon after it was cut is cut once more so much later: readers see an epoch of a file only every
+/// 200 ms, and may not have seen the last one. In ns.
+const CUT_AGAIN: u64 = 250_000_000;
 /// After a stop, the kernel's ring is drained for so long at most.
 const DRAIN: Nanos = Nanos::from_secs(2);
 /// Silence after a stop that counts as the end.
@@ -178,6 +181,8 @@ pub struct Rx<S, O> {
     settled: Box<[rtrb::Consumer<Settled>]>,
     /// Frames that were taken before the last cut that did not come with their time.
     frames_before: u64,
+    /// When a stalled stream is to be cut once more, on the monotonic clock.
+    cut_again: Option<u64>,
 }
 
 /// What every frame passes through: all of an rx but its source, which lends the frames.
@@ -236,6 +241,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             busy_poll: parts.busy_poll,
             settled: parts.settled,
             frames_before: 0,
+            cut_again: None,
         }
     }
 
@@ -280,7 +286,13 @@ impl<S: Source, O: Outlet> Rx<S, O> {
     /// Waits for a stream that has stalled; a screen is to show what came before.
     fn idle_file(&mut self) {
         self.source.wait(LONGEST_WAIT);
-        if self.cut_when_idle && self.frames_since_cut() > 0 {
+        if !self.cut_when_idle {
+            return;
+        }
+        let now = (self.monotonic)();
+        let is_due = self.cut_again.is_some_and(|at| now >= at);
+        if is_due || self.frames_since_cut() > 0 {
+            self.cut_again = (!is_due).then_some(now + CUT_AGAIN);
             self.cut(self.intake.clock.now(), self.intake.clock.newest(), false);
         }
     }
