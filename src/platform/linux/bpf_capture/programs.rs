@@ -149,8 +149,8 @@ impl Programs {
     }
 
     /// Returns what wakes readers, if this kernel gives that.
-    pub fn doorbell(&self) -> Option<Doorbell> {
-        Doorbell::of(&self.object)
+    pub fn doorbell(&self, threads: usize) -> Option<Doorbell> {
+        Doorbell::of(&self.object, threads)
     }
 
     /// Makes it hang programs on clsact filters.
@@ -303,7 +303,11 @@ fn system(error: libbpf_rs::Error) -> io::Error {
 mod tests {
     use super::*;
     use crate::platform::linux::{
-        bpf_capture::{record::HEADER, ring::Reader, tallies::Tally},
+        bpf_capture::{
+            record::HEADER,
+            ring::{Reader, SLACK},
+            tallies::Tally,
+        },
         bpf_exits::exit_without,
         interfaces,
     };
@@ -369,6 +373,11 @@ mod tests {
                     ("places", 24),
                     ("secret", 28),
                 ],
+            ),
+            (
+                "ring",
+                size_of_ring(0) - SLACK,
+                &[("head", 0), ("frames", 16), ("lost", 24), ("untold", 32), ("sleeps", 40), ("tail", 128)],
             ),
             (
                 "tally",

@@ -30,11 +30,12 @@ const HEAD: usize = 0;
 const FRAMES: usize = 16;
 const LOST: usize = 24;
 const UNTOLD: usize = 32;
+const SLEEPS: usize = 40;
 const TAIL: usize = 128;
 /// The most bytes of a frame that a record has.
 pub const LONGEST: usize = 65536;
 /// Bytes behind a ring, for the record that begins before its end.
-const SLACK: usize = LONGEST + 4096;
+pub const SLACK: usize = LONGEST + 4096;
 
 /// Returns the bytes of a ring that holds `bytes` (a power of two) of records.
 pub const fn size_of_ring(bytes: usize) -> usize {
@@ -170,6 +171,11 @@ impl Reader {
     /// Returns how many notes found no room.
     pub fn untold(&self) -> u64 {
         self.word(UNTOLD).load(Ordering::Acquire)
+    }
+
+    /// Asks the program to ring with the next record, or no longer. Who asks has to look once more then.
+    pub fn ask_to_be_woken(&self, is_asked: bool) {
+        self.word(SLEEPS).store(u64::from(is_asked), Ordering::SeqCst);
     }
 
     #[inline]

@@ -43,7 +43,7 @@ const LAST_RUN: u64 = 5_000_000;
 /// and few frames at a time cost more each.
 const REST: u64 = 200_000;
 /// How long an idle reader sleeps, ns: twice as long each time. Nothing wakes it; the rings hold for longer. Behind the
-/// longest nap it has the programs wake it.
+/// longest nap it has the programs wake it; if they woke it for nothing it first takes half of that nap once more.
 const SHORTEST_NAP: u64 = 1_000_000;
 const LONGEST_NAP: u64 = 8_000_000;
 /// Bytes of one CPU's ring.
@@ -105,13 +105,15 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
         watch: config.watch.clone(),
         promiscuous: config.promiscuous,
         hears_all: config.method == Method::Auto,
-        doorbell: programs.doorbell(),
+        doorbell: programs.doorbell(threads),
         hung: Mutex::new(Hung { on: Vec::new(), promiscuous: Vec::new(), programs, is_over: false }),
     });
     // All at once, when everything is there to take what comes.
     shared.follow(true).map_err(|e| refused("attach the capture programs", e))?;
     let mut books = tallies.into_iter().map(Books::new);
-    let sources = sources.into_iter().map(|readers| BpfSource::new(&shared, readers, books.next())).collect();
+    let sources = sources.into_iter().enumerate();
+    let sources =
+        sources.map(|(thread, readers)| BpfSource::new(&shared, thread, readers, books.next())).collect();
     Ok(Live { sources, notes, reason })
 }
 
@@ -293,6 +295,7 @@ impl Shared {
 /// One rx thread's share of a live capture.
 pub struct BpfSource {
     shared: Arc<Shared>,
+    thread: usize,
     faces: Faces,
     /// One for each CPU.
     readers: Vec<Reader>,
@@ -309,9 +312,10 @@ pub struct BpfSource {
 }
 
 impl BpfSource {
-    fn new(shared: &Arc<Shared>, readers: Vec<Reader>, books: Option<Books>) -> Self {
+    fn new(shared: &Arc<Shared>, thread: usize, readers: Vec<Reader>, books: Option<Books>) -> Self {
         Self {
             shared: Arc::clone(shared),
+            thread,
             faces: Faces::new(Arc::clone(&shared.registry)),
             readers,
             books,
@@ -406,24 +410,39 @@ impl BpfSource {
         }
     }
 
-    /// Sleeps for so many ns, less than a second, or until the bell rings; returns early, and true, when a link has
-    /// changed.
-    fn nap_for(&self, nanos: u64, bell: Option<&Doorbell>) -> bool {
+    /// Sleeps for so many ns, less than a second, or until the bell rings.
+    fn nap_for(&self, nanos: u64, bell: Option<&Doorbell>) -> Woken {
         let time = libc::timespec { tv_sec: 0, tv_nsec: nanos as libc::c_long };
         // (A negative descriptor is left out.)
         let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-        let mut fds = [entry(self.shared.registry.as_raw_fd()), entry(bell.map_or(-1, Doorbell::as_raw_fd))];
-        // SAFETY: two entries and the timespec are valid during the call.
-        unsafe { libc::ppoll(fds.as_mut_ptr(), 2, &raw const time, std::ptr::null()) };
-        if let Some(bell) = bell.filter(|_| fds[1].revents != 0) {
-            bell.hear();
+        let [all, own] = bell.map_or([-1; 2], |bell| bell.as_raw_fds(self.thread));
+        let mut fds = [entry(self.shared.registry.as_raw_fd()), entry(all), entry(own)];
+        // SAFETY: three entries and the timespec are valid during the call.
+        unsafe { libc::ppoll(fds.as_mut_ptr(), 3, &raw const time, std::ptr::null()) };
+        let [changed, rang, passed_on] = fds.map(|entry| entry.revents != 0);
+        if let Some(bell) = bell {
+            bell.get_up(self.thread);
+            if rang {
+                bell.hear(self.thread);
+            }
+            if passed_on {
+                bell.heard(self.thread);
+            }
         }
-        fds[0].revents != 0
+        Woken { changed, rang: rang || passed_on }
     }
 
     fn is_drained(&self) -> bool {
         self.readers.iter().all(|r| !r.is_ready())
     }
+}
+
+/// What ended a nap.
+struct Woken {
+    /// A link has changed.
+    changed: bool,
+    /// The bell has rung, for this thread or another one.
+    rang: bool,
 }
 
 fn wall_offset() -> u64 {
@@ -469,17 +488,25 @@ unsafe impl Source for BpfSource {
             let mut nap = left.min(self.nap);
             self.nap = (self.nap * 2).min(LONGEST_NAP);
             if let Some(bell) = bell {
-                bell.announce();
+                bell.lie_down(self.thread);
+                self.readers.iter().for_each(|reader| reader.ask_to_be_woken(true));
                 self.readers.iter_mut().for_each(Reader::look);
                 nap = if self.is_drained() { left } else { 0 };
             }
-            let changed = self.nap_for(nap, bell);
-            if changed || self.faces.is_old() {
+            let woken = self.nap_for(nap, bell);
+            if bell.is_some() {
+                self.readers.iter().for_each(|reader| reader.ask_to_be_woken(false));
+            }
+            if woken.changed || self.faces.is_old() {
                 return self.tend();
             }
             self.look();
             if !self.is_drained() {
                 return;
+            }
+            if woken.rang {
+                // For another thread, or before this one had asked.
+                self.nap = LONGEST_NAP / 2;
             }
         }
     }

@@ -13,7 +13,6 @@
 //! costs. While nothing is told it sleeps, and has the programs wake it with the next event. Without BPF there are
 //! no events, so new sockets are looked for all the time, in small steps.
 
-mod alarm;
 #[cfg(feature = "bpf")]
 mod bpf;
 #[cfg(not(feature = "bpf"))]
@@ -45,7 +44,6 @@ use std::{
 };
 
 use self::{
-    alarm::Alarm,
     bpf::{Bpf, PassReader},
     cgroups::Cgroups,
     conntrack::Conntrack,
@@ -54,7 +52,7 @@ use self::{
     survey::{Holders, Survey},
     why::Facts,
 };
-use super::{clock, interfaces};
+use super::{alarm::Alarm, clock, interfaces};
 use crate::{
     base::{ids::FlowId, time::Nanos},
     platform::OwnerMethod,
