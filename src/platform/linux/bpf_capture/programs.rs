@@ -306,7 +306,7 @@ mod tests {
         bpf_capture::{
             record::HEADER,
             ring::{Reader, SLACK},
-            tallies::Tally,
+            tallies::{FILLED, Tally},
         },
         bpf_exits::exit_without,
         interfaces,
@@ -407,6 +407,13 @@ mod tests {
                 assert_eq!(bits, offset * 8, "{name}.{field}");
             }
         }
+    }
+
+    #[test]
+    fn there_is_a_bit_for_each_set() {
+        let open = ObjectBuilder::default().open_memory(&OBJECT.0).unwrap();
+        let filled = open.maps().find(|map| map.name().to_string_lossy().ends_with(".filled")).unwrap();
+        assert_eq!(filled.value_size() as usize, FILLED);
     }
 
     /// Frames of many kinds, whole and cut.

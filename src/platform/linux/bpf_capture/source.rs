@@ -22,8 +22,11 @@ use super::{
     tallies::MOST_PLACES,
 };
 use crate::{
-    base::time::Nanos,
-    capture::source::{Clock, Progress, Sink, Source, SourceStatus},
+    base::{
+        ids::IfaceId,
+        time::{Nanos, Stamp},
+    },
+    capture::source::{Clock, InterfaceState, Progress, Sink, Source, SourceStatus},
     packet::settled::{Counted, Settled},
     platform::{
         interface::InterfaceError,
@@ -106,7 +109,13 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
         promiscuous: config.promiscuous,
         hears_all: config.method == Method::Auto,
         doorbell: programs.doorbell(threads),
-        hung: Mutex::new(Hung { on: Vec::new(), promiscuous: Vec::new(), programs, is_over: false }),
+        hung: Mutex::new(Hung {
+            on: Vec::new(),
+            off: Vec::new(),
+            promiscuous: Vec::new(),
+            programs,
+            is_over: false,
+        }),
     });
     // All at once, when everything is there to take what comes.
     shared.follow(true).map_err(|e| refused("attach the capture programs", e))?;
@@ -115,6 +124,18 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
     let sources =
         sources.map(|(thread, readers)| BpfSource::new(&shared, thread, readers, books.next())).collect();
     Ok(Live { sources, notes, reason })
+}
+
+/// Loads the programs, and takes them away again. Returns whether they count, notes, and what they cost.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn try_here() -> Result<(bool, Vec<String>, Option<String>), OpenError> {
+    let ring = RingConfig { block_size: SMALLEST_RING, blocks: 1, ..RingConfig::default() };
+    let config = LiveConfig { ring: Some(ring), ..LiveConfig::new(Watch::Any) };
+    let mut notes = Vec::new();
+    let programs = load(&config, &[], 1, &mut notes)?;
+    Ok((!programs.tallies.is_empty(), notes, cost(&programs, config.method)))
 }
 
 /// Measures the program, and says in words what it costs.
@@ -217,6 +238,8 @@ struct Shared {
 /// Programs, and where they hang. In this order, so that they are taken off before they are unloaded.
 struct Hung {
     on: Vec<(u32, [Attached; 2])>,
+    /// Interfaces that are there and cannot be watched, and when that was seen first.
+    off: Vec<(u32, IfaceId, Stamp)>,
     /// Sockets that keep interfaces promiscuous.
     promiscuous: Vec<(u32, PacketSocket)>,
     programs: Programs,
@@ -229,7 +252,8 @@ impl Shared {
     }
 
     /// Hangs programs on interfaces that are there now, and forgets those that are gone. `strict`: an
-    /// interface that cannot be watched is an error; else it is tried again when a link changes.
+    /// interface that cannot be watched is an error; else it is said to be unwatched, and tried again when a link
+    /// changes.
     fn follow(&self, strict: bool) -> io::Result<()> {
         let mut hung = self.lock();
         if hung.is_over {
@@ -249,6 +273,7 @@ impl Shared {
         // What was renamed stays watched, as a packet socket stays bound.
         hung.on.retain(|(index, _)| there.contains(index));
         hung.promiscuous.retain(|(index, _)| there.contains(index));
+        hung.off.retain(|(index, ..)| there.contains(index));
         for index in wanted {
             if hung.on.iter().any(|(i, _)| *i == index) {
                 continue;
@@ -257,17 +282,20 @@ impl Shared {
                 // An interface that has gone meanwhile.
                 Err(e) if e.raw_os_error() == Some(libc::ENODEV) => {}
                 // Of all interfaces, those whose links the programs cannot read are left out.
-                Err(e) if self.may_leave_out(&e, strict) => {}
-                Err(e) if strict => return Err(e),
-                _ => {}
+                Err(e) if strict && !self.may_leave_out(&e) => return Err(e),
+                Err(_) if hung.off.iter().any(|(i, ..)| *i == index) => {}
+                Err(_) => {
+                    let (iface, _) = self.registry.resolve(index);
+                    hung.off.push((index, iface, Stamp(clock::wall())));
+                }
+                Ok(()) => hung.off.retain(|(i, ..)| *i != index),
             }
         }
         Ok(())
     }
 
-    fn may_leave_out(&self, error: &io::Error, strict: bool) -> bool {
-        let is_needed = strict && self.hears_all;
-        error.kind() == io::ErrorKind::Unsupported && self.watch == Watch::Any && !is_needed
+    fn may_leave_out(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::Unsupported && self.watch == Watch::Any && !self.hears_all
     }
 
     fn hang(&self, hung: &mut Hung, index: u32) -> io::Result<()> {
@@ -564,6 +592,13 @@ unsafe impl Source for BpfSource {
             ..SourceStatus::default()
         };
         self.shared.registry.report(&mut out.interfaces);
+        for (_, iface, since) in &self.shared.lock().off {
+            if let Some(interface) = out.interfaces.get_mut(usize::from(iface.0))
+                && !matches!(interface.state, InterfaceState::Gone(_))
+            {
+                interface.state = InterfaceState::Unwatched(*since);
+            }
+        }
         for reader in &self.readers {
             let (frames, lost) = reader.counts();
             out.kernel_frames += frames;
