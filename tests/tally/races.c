@@ -11,9 +11,19 @@
 #include <sys/mman.h>
 
 static void step(void);
+/* As src/platform/linux/bpf_capture/ring.rs has them. */
+#define AT(field, place) _Static_assert(__builtin_offsetof(struct ring, field) == place, #field)
 #define LOOK(place) ({ typeof(*(place)) seen = *(volatile typeof(*(place)) *)(place); step(); seen; })
 
 #include "../../bpf/capture.bpf.c"
+
+AT(head, 0);
+AT(frames, 16);
+AT(lost, 24);
+AT(untold, 32);
+AT(sleeps, 40);
+AT(tail, 128);
+AT(data, 256);
 
 enum { PLACES = 4, RING = 1 << 12, PAGE = 4096 };
 

@@ -305,7 +305,7 @@ mod tests {
     use crate::platform::linux::{
         bpf_capture::{
             record::HEADER,
-            ring::{Reader, SLACK},
+            ring::Reader,
             tallies::{FILLED, Tally},
         },
         bpf_exits::exit_without,
@@ -373,11 +373,6 @@ mod tests {
                     ("places", 24),
                     ("secret", 28),
                 ],
-            ),
-            (
-                "ring",
-                size_of_ring(0) - SLACK,
-                &[("head", 0), ("frames", 16), ("lost", 24), ("untold", 32), ("sleeps", 40), ("tail", 128)],
             ),
             (
                 "tally",

@@ -35,7 +35,7 @@ const TAIL: usize = 128;
 /// The most bytes of a frame that a record has.
 pub const LONGEST: usize = 65536;
 /// Bytes behind a ring, for the record that begins before its end.
-pub const SLACK: usize = LONGEST + 4096;
+const SLACK: usize = LONGEST + 4096;
 
 /// Returns the bytes of a ring that holds `bytes` (a power of two) of records.
 pub const fn size_of_ring(bytes: usize) -> usize {
