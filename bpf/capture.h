@@ -76,7 +76,8 @@ struct ring {
 	u64 frames; /* all, those without room included */
 	u64 lost; /* without room */
 	u64 untold; /* notes without room */
-	u64 pad[11];
+	u64 sleeps; /* the reader sets it before it sleeps for long; the next record clears it, and rings */
+	u64 pad[10];
 	/* The reader's line. */
 	u64 tail;
 	u64 pad_reader[15];

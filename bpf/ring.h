@@ -6,22 +6,17 @@
 #include "capture.h"
 #include <bpf/bpf_helpers.h>
 
-/* Where readers that sleep for long are woken. What is put there is nothing but that. Full: nobody is woken, and they
- * come by themselves, within 100 ms.
+/* Where readers that sleep for long are woken: all by the same bell, and whoever hears it passes it on. What is put
+ * there is nothing but that. Full: nobody is woken, and they come by themselves, within 100 ms.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
 } bell SEC(".maps");
 
-/* A reader sets it before it sleeps for long; the next record clears it. In a map of its own, which readers have mapped;
- * its line is only read while frames come.
- */
-u32 readers_sleep SEC(".data.reader") = 0;
-
-static inline_always void wake_readers(void)
+static inline_always void wake_reader(struct ring *ring)
 {
-	*(volatile u32 *)&readers_sleep = 0;
+	*(volatile u64 *)&ring->sleeps = 0;
 	void *nothing = bpf_ringbuf_reserve(&bell, 8, 0);
 	if (nothing)
 		bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
@@ -36,8 +31,8 @@ static inline_always void publish(struct ring *ring, u64 head)
 		__sync_lock_test_and_set(&ring->head, head);
 	else
 		*(volatile u64 *)&ring->head = head;
-	if (*(volatile u32 *)&readers_sleep)
-		wake_readers();
+	if (*(volatile u64 *)&ring->sleeps)
+		wake_reader(ring);
 }
 
 static inline_always int has_room(struct ring *ring, u64 needed)

@@ -59,7 +59,7 @@ use rustnet::{
         check::{self, Check},
         filter::Filter,
         interface::{Interface, Table, default_interface, find},
-        live::{LiveConfig, Method, Tally, Watch},
+        live::{Live, LiveConfig, Method, Tally, Watch},
     },
     process::lookup::Owners,
     query::{self, filter::eval, signs::Signs, sort::Sort, window::Localhost},
@@ -274,7 +274,7 @@ fn watch_file(
     let reopen = |again: &Again| match again {
         Again::Until(end) => {
             let source = input::open(path, span).map_err(|error| error.to_string())?;
-            Ok((vec![UpTo::new(source, *end)], Vec::new()))
+            Ok(Live { sources: vec![UpTo::new(source, *end)], notes: Vec::new(), reason: None })
         }
         Again::Interface(_) => Err("a file is read".to_owned()),
     };
@@ -354,7 +354,7 @@ fn watch_live(
             let config = LiveConfig { watch, promiscuous, ..config.clone() };
             let live = platform::live::open(&config, threads).map_err(|error| error.to_string())?;
             match live.sources.len() == threads {
-                true => Ok((live.sources, live.notes)),
+                true => Ok(live),
                 false => Err(format!("{name} cannot be watched by {threads} threads: start again with -i")),
             }
         }
@@ -430,7 +430,7 @@ fn watch<S: Source + 'static>(
     locals: Locals,
     origin: &Origin,
     setup: Setup,
-    reopen: impl FnMut(&Again) -> Result<Reopened<S>, String>,
+    reopen: impl FnMut(&Again) -> Result<Live<S>, String>,
 ) -> Result<(), Failure> {
     let Run { cli, file, started, deadline, stop, record, retrace, owners } = run;
     let mut host = platform::host(plan.cores.clone());
@@ -521,9 +521,6 @@ fn journal(cli: &Cli) -> Option<Box<dyn Tap>> {
     cli.log_level.map(|_| Box::new(Journal::default()) as Box<dyn Tap>)
 }
 
-/// Sources to look at from now on, and what they cannot do.
-type Reopened<S> = (Vec<S>, Vec<String>);
-
 /// What a screen's engines are made of.
 struct ScreenParts<'a> {
     cli: &'a Cli,
@@ -559,7 +556,7 @@ fn show<S: Source + 'static>(
     sources: Vec<S>,
     first_owners: Option<Box<dyn Owners>>,
     setup: Setup,
-    mut reopen: impl FnMut(&Again) -> Result<Reopened<S>, String>,
+    mut reopen: impl FnMut(&Again) -> Result<Live<S>, String>,
     (record, retrace): (Record, Option<Retrace>),
 ) -> Result<(), Failure> {
     let (cli, file, started) = (parts.cli, parts.file, parts.started);
@@ -576,11 +573,12 @@ fn show<S: Source + 'static>(
     };
     set_pace();
     let publication = engine.borrow().as_ref().map(|engine| Arc::clone(engine.publication()));
-    let running = Running { publication: publication.unwrap_or_default(), ended, notes: Vec::new() };
+    let running =
+        Running { publication: publication.unwrap_or_default(), ended, notes: Vec::new(), reason: None };
     let again = {
         let (engine, set_pace) = (Rc::clone(&engine), set_pace.clone());
         move |again: &Again| {
-            let (sources, notes) = reopen(again)?;
+            let Live { sources, notes, reason } = reopen(again)?;
             let owners = match parts.origin {
                 Origin::Live { .. } => owners(cli),
                 Origin::File { .. } => None,
@@ -593,7 +591,7 @@ fn show<S: Source + 'static>(
                 let _ = last.join();
             }
             set_pace();
-            Ok(Running { publication, ended, notes })
+            Ok(Running { publication, ended, notes, reason })
         }
     };
     let options = ScreenOptions {

@@ -786,7 +786,6 @@ fn libpcap_gives_the_same_frames_and_takes_a_link_up_again() {
     });
 }
 
-/// Connections of both kinds: some short, some that settle, some that end by a RST, one that goes quiet.
 /// Where the frames of a connection are sent and taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cores {
@@ -837,6 +836,7 @@ fn echo(listener: &TcpListener, cores: Cores) {
     }
 }
 
+/// Connections of both kinds: some short, some that settle, some that end by a RST, one that goes quiet.
 fn talk_to_the_other_host(cores: Cores) {
     let count = thread::available_parallelism().unwrap().get();
     let tcp = move |first: usize, rounds: usize, size: usize, resets: bool| {
@@ -990,7 +990,51 @@ fn compare_counted_with_captured(cores: Cores) {
     });
 }
 
-/// Not a test of anything but speed: `cargo test --release --test live -- --ignored --nocapture cost`.
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn whoever_sleeps_is_woken_by_the_next_frame_for_it() {
+    const FRAMES: u16 = 30;
+    for threads in [1, 2] {
+        in_namespace(move || {
+            veth();
+            let config = LiveConfig { method: Method::Bpf, ..named("rnlb") };
+            let (came, frames) = mpsc::channel();
+            let is_over = Arc::new(AtomicBool::new(false));
+            let readers: Vec<_> = open(&config, threads)
+                .into_iter()
+                .enumerate()
+                .map(|(n, mut source)| {
+                    let (came, is_over) = (came.clone(), Arc::clone(&is_over));
+                    thread::spawn(move || {
+                        while !is_over.load(Ordering::Relaxed) {
+                            let mut any = false;
+                            source.burst(32, |_, _| any = true);
+                            match any {
+                                true => came.send((n, Instant::now())).unwrap(),
+                                false => source.wait(Nanos(900 * MS)),
+                            }
+                        }
+                    })
+                })
+                .collect();
+            let sender = Sender::on("rnla");
+            let (mut slowest, mut by) = (Duration::ZERO, BTreeSet::new());
+            for n in 0..FRAMES {
+                thread::sleep(Duration::from_millis(40));
+                let sent = Instant::now();
+                sender.send(&flow(Kind::V4, n, false));
+                let (thread, at) = frames.recv_timeout(Duration::from_secs(2)).unwrap();
+                slowest = slowest.max(at.duration_since(sent));
+                by.insert(thread);
+            }
+            is_over.store(true, Ordering::Relaxed);
+            readers.into_iter().for_each(|reader| reader.join().unwrap());
+            assert_eq!(by.len(), threads, "frames came for each of them");
+            assert!(slowest < Duration::from_millis(200), "{threads} threads: {slowest:?}");
+        });
+    }
+}
+
 /// A datagram that says what it is each time (RFC 5424 section 6.5).
 const SYSLOG: &[u8] = b"<34>1 2003-10-11T22:14:15.003Z mymachine.example.com su - ID47 - 'su root' failed";
 
@@ -1059,6 +1103,7 @@ fn a_counted_flow_that_was_evicted_gets_its_label_again() {
     });
 }
 
+/// Not a test of anything but speed: `cargo test --release --test live -- --ignored --nocapture cost`.
 #[test]
 #[ignore = "needs root: cargo test --release --test live -- --ignored --nocapture cost"]
 fn cost_of_a_frame_in_user_space() {

@@ -169,6 +169,8 @@ pub enum InterfaceState {
     Down(Stamp),
     /// It has been gone since then.
     Gone(Stamp),
+    /// It is there, and this way of capture cannot take its frames, since then.
+    Unwatched(Stamp),
 }
 
 impl SourceStatus {

@@ -37,8 +37,8 @@ pub struct Cli {
     #[arg(long, value_name = "METHOD", value_enum, default_value_t, help_heading = "Source")]
     pub capture: CaptureMethod,
 
-    /// Settled connections that --capture bpf only counts, in the kernel, instead of copying their frames
-    /// [default: udp,tcp]
+    /// Settled connections that bpf only counts, in the kernel, instead of copying their frames; with none, --capture
+    /// auto is af-packet [default: udp,tcp]
     #[arg(long, value_name = "KINDS", value_enum, value_delimiter = ',', help_heading = "Source")]
     pub kernel_counts: Vec<KernelCounts>,
 
@@ -315,8 +315,8 @@ impl Cli {
         if cli.af_xdp_take_traffic && cli.capture != CaptureMethod::AfXdp {
             return Err(Self::wrong("--af-xdp-take-traffic is for --capture af-xdp"));
         }
-        if !cli.kernel_counts.is_empty() && cli.capture != CaptureMethod::Bpf {
-            return Err(Self::wrong("--kernel-counts is for --capture bpf"));
+        if !cli.kernel_counts.is_empty() && !matches!(cli.capture, CaptureMethod::Auto | CaptureMethod::Bpf) {
+            return Err(Self::wrong("--kernel-counts is for --capture bpf or auto"));
         }
         if cli.kernel_counts.len() > 1 && cli.kernel_counts.contains(&KernelCounts::None) {
             return Err(Self::wrong("--kernel-counts none stands alone"));
@@ -484,7 +484,7 @@ mod tests {
             ("--capture warp", "af-packet"),
             ("--kernel-counts icmp", "udp"),
             ("--capture bpf --kernel-counts udp,none", "stands alone"),
-            ("--kernel-counts none", "for --capture bpf"),
+            ("--capture af-packet --kernel-counts none", "for --capture bpf or auto"),
             ("--headless --interval 0.001", "from 0.05"),
             ("--filter port:abc", "no number"),
             ("--filter src:999.1.1.1/8", "no address"),

@@ -72,6 +72,7 @@ impl LinkChange<'_> {
             InterfaceState::Up => "up again",
             InterfaceState::Down(_) => "down",
             InterfaceState::Gone(_) => "gone",
+            InterfaceState::Unwatched(_) => "not watched",
         };
         format!("interface {} is {how}", escape(self.name))
     }
@@ -84,6 +85,7 @@ impl LinkChange<'_> {
             InterfaceState::Up => ("up", None),
             InterfaceState::Down(since) => ("down", Some(since)),
             InterfaceState::Gone(since) => ("gone", Some(since)),
+            InterfaceState::Unwatched(since) => ("unwatched", Some(since)),
         };
         out.extend_from_slice(format!(",\"state\":\"{state}\"").as_bytes());
         for (key, at) in since.map(|at| ("since", at)).into_iter().chain([("time", snapshot.wall)]) {

@@ -90,6 +90,14 @@ pub struct WorkerLink {
     pub bell: Arc<Bell>,
 }
 
+impl WorkerLink {
+    /// Returns whether it has something to say that the collector is woken for.
+    fn calls(&self) -> bool {
+        let is_half_full = self.ended.slots() > self.ended.buffer().capacity() / 2;
+        !self.reports.is_empty() || is_half_full || self.learned.is_half_full()
+    }
+}
+
 /// What a collector is made of.
 pub struct CollectorParts {
     /// All rx threads.
@@ -217,15 +225,13 @@ impl Collector {
                 Clock::Frames => self.give_back_early(),
             };
             if !any {
-                // A report of a later epoch than the one that is being merged is no reason to wake.
+                // A report of a later epoch than the one that is being merged is no reason to wake, nor is what
+                // comes behind a report.
                 let links = &self.parts;
                 let (rx, workers) = (&self.rx_reports, &self.worker_reports);
                 links.bell.wait(wait, || {
                     rx.iter().zip(&links.rx).any(|(place, l)| place.is_none() && !l.reports.is_empty())
-                        || workers
-                            .iter()
-                            .zip(&links.workers)
-                            .any(|(place, l)| place.is_none() && !l.reports.is_empty())
+                        || workers.iter().zip(&links.workers).any(|(place, l)| place.is_none() && l.calls())
                 });
             }
         }

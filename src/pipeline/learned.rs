@@ -207,6 +207,11 @@ impl LearnedReceiver {
         self.consumer.slots()
     }
 
+    /// Returns whether the ring is half full: then its sender wakes the collector.
+    pub fn is_half_full(&self) -> bool {
+        self.waiting() > self.consumer.buffer().capacity() / 2
+    }
+
     /// Returns whether all that was sent up to `sent` bytes since the start is read.
     pub fn has_read(&self, sent: u64) -> bool {
         self.read >= sent

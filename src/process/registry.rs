@@ -241,6 +241,11 @@ impl Registry {
         asked.map(|(netns, place)| (*netns, place.pid)).collect()
     }
 
+    /// Returns whether there are such whose addresses are not known.
+    pub fn has_namespaces(&self) -> bool {
+        self.places.values().any(|place| place.addresses.is_none())
+    }
+
     /// Takes in the addresses of our network namespace.
     pub fn place_own(&mut self, addresses: Vec<IpAddr>) {
         self.own_addresses = addresses;

@@ -55,6 +55,8 @@ pub struct Running {
     pub ended: Arc<EndedFlows>,
     /// What capture cannot do, in words.
     pub notes: Vec<String>,
+    /// Why this way of capture was taken, or what it costs here, in words.
+    pub reason: Option<String>,
 }
 
 /// Starts to look at something else: ends the engine that runs and returns the next one; where that is
@@ -371,7 +373,7 @@ impl Loop<'_> {
             }
         };
         match again {
-            Again::Interface(_) => self.app.begin_anew(running.notes.clone()),
+            Again::Interface(_) => self.app.begin_anew(running.notes.clone(), running.reason.clone()),
             Again::Until(_) => self.app.begin_again(),
         }
         self.run += 1;

@@ -11,9 +11,19 @@
 #include <sys/mman.h>
 
 static void step(void);
+/* As src/platform/linux/bpf_capture/ring.rs has them. */
+#define AT(field, place) _Static_assert(__builtin_offsetof(struct ring, field) == place, #field)
 #define LOOK(place) ({ typeof(*(place)) seen = *(volatile typeof(*(place)) *)(place); step(); seen; })
 
 #include "../../bpf/capture.bpf.c"
+
+AT(head, 0);
+AT(frames, 16);
+AT(lost, 24);
+AT(untold, 32);
+AT(sleeps, 40);
+AT(tail, 128);
+AT(data, 256);
 
 enum { PLACES = 4, RING = 1 << 12, PAGE = 4096 };
 
@@ -56,17 +66,22 @@ unsigned long long bpf_ktime_get_coarse_ns(void)
 	return 1;
 }
 
-/* Nobody sleeps here. */
+static int rings_of_bell;
+static u64 in_bell;
+
 void *bpf_ringbuf_reserve(void *map, unsigned long long size, unsigned long long flags)
 {
-	(void)map, (void)size, (void)flags;
-	abort();
+	(void)flags;
+	if (map != &bell || size > sizeof in_bell || room.ring.sleeps)
+		abort();
+	return &in_bell;
 }
 
 void bpf_ringbuf_discard(void *record, unsigned long long flags)
 {
-	(void)record, (void)flags;
-	abort();
+	if (record != &in_bell || flags != BPF_RB_FORCE_WAKEUP)
+		abort();
+	rings_of_bell++;
 }
 
 unsigned bpf_get_smp_processor_id(void)
@@ -98,12 +113,13 @@ static u8 *state(int n)
 	return (u8 *)&all_tallies[n].word + 5;
 }
 
-/* Begins anew with one flow, from 10.0.0.1:1 to 10.0.0.2:2, both directions in a state. */
+/* Begins anew, awake, with one flow, from 10.0.0.1:1 to 10.0.0.2:2, both directions in a state. */
 static void set_up(u8 protocol, u8 is)
 {
 	memset(all_sets, 0, sizeof all_sets);
 	memset(all_tallies, 0, sizeof all_tallies);
 	memset(&room, 0, sizeof room);
+	rings_of_bell = 0;
 	memset(frame, 0, 4096);
 	frame[12] = 8;
 	u8 *ip = frame + 14;
@@ -132,13 +148,17 @@ static void set_up(u8 protocol, u8 is)
 	}
 	/* All sets point to the first direction: where the hash leads is another test's. */
 	struct packet packet = { .word = all_tallies[0].word & ~STATE, .ends = all_tallies[0].ends };
-	memset(filled, 0xff, sizeof filled);
+	memset(filled, 0, sizeof filled);
 	for (u32 tag = 1; tag < 0x10000; tag += 2) {
 		u32 number;
 		for (int n = 0; n < PLACES; n++)
 			all_sets[n].ways[0] = tag << TAG_SHIFT;
-		if (find(&packet, 0, &number))
-			return;
+		/* Only its own set is said to be filled. */
+		for (int n = 0; n < PLACES; n++) {
+			filled[0] = 1 << n;
+			if (find(&packet, 0, &number))
+				return;
+		}
 	}
 	must(0, "no tag is found");
 }
@@ -225,6 +245,23 @@ static void not_elsewhere(int counted)
 	must(!counted && !frames(0), "a frame on one interface is counted on the other");
 }
 
+static u64 head_when_asked;
+
+/* `wait`: it asks, and then looks. */
+static void reader_lies_down(void)
+{
+	room.ring.sleeps = 1;
+	head_when_asked = room.ring.head;
+}
+
+/* What came behind its last look wakes it, once; what it saw does not have to. */
+static void is_woken(int counted)
+{
+	(void)counted;
+	must(rings_of_bell == (room.ring.head > head_when_asked), "it sleeps on, or is woken for nothing");
+	must(room.ring.sleeps == !rings_of_bell, "what it asked for is not forgotten where it was done");
+}
+
 int main(void)
 {
 	/* As before loading: from then on they are constants. */
@@ -248,6 +285,23 @@ int main(void)
 	must(take(HERE) && frames(0) == 1, "the next segment is not counted");
 	must(!take(HERE) && *state(0) == TALLY_OFF, "the same one again does not stop it");
 
+	name = "alone, with a set that is said to be empty";
+	set_up(UDP, TALLY_COUNTS);
+	filled[0] ^= (1 << PLACES) - 1;
+	must(!take(HERE) && !frames(0), "it is looked for there all the same");
+
+	name = "alone, with a reader that sleeps";
+	set_up(UDP, TALLY_COUNTS);
+	room.ring.sleeps = 1;
+	must(!take(ELSEWHERE) && rings_of_bell == 1, "a frame that goes up does not wake it once");
+	must(!take(ELSEWHERE) && rings_of_bell == 1, "a frame behind it wakes it again");
+	room.ring.sleeps = 1;
+	must(take(HERE) && rings_of_bell == 2, "the note of the first frame that counts does not wake it");
+	room.ring.sleeps = 1;
+	must(take(HERE) && rings_of_bell == 2 && room.ring.sleeps, "a frame that is only counted wakes it");
+
+	in_all_orders("a frame and sleep", UDP, TALLY_OFF, HERE, reader_lies_down, is_woken);
+	in_all_orders("a note and sleep", TCP, TALLY_BEGINS, HERE, reader_lies_down, is_woken);
 	in_all_orders("begin and stop", TCP, TALLY_BEGINS, HERE, reader_stops, stays_off);
 	in_all_orders("count and stop", TCP, TALLY_COUNTS, HERE, reader_stops, counted_or_up);
 	in_all_orders("datagrams and a move", UDP, TALLY_OFF, HERE, reader_resumes_elsewhere, not_elsewhere);

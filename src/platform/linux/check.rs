@@ -27,6 +27,7 @@ pub fn checks() -> Vec<Check> {
     let paranoid = paranoid(!bpf.is_degraded());
     vec![
         capture(),
+        capture_by_bpf(),
         interface(),
         filter(),
         bpf,
@@ -47,6 +48,32 @@ fn capture() -> Check {
     match try_socket(libc::AF_PACKET) {
         Ok(()) => Check::works(name, "af-packet (CAP_NET_RAW)"),
         Err(_) => in_parts(name, &privileges::refusal()),
+    }
+}
+
+/// Says whether `--capture auto` is bpf.
+fn capture_by_bpf() -> Check {
+    let name = "capture: bpf";
+    #[cfg(not(feature = "bpf"))]
+    let tried: Result<String, String> = Err(String::new());
+    #[cfg(feature = "bpf")]
+    let tried = super::native::try_bpf();
+    if !cfg!(feature = "bpf") {
+        let how = "this build captures by af-packet; the default features have BPF";
+        return Check { name, verdict: Verdict::LeftOut(how.into()) };
+    }
+    if !cfg!(any(target_arch = "x86_64", target_arch = "x86")) {
+        let how = "auto is af-packet: bpf counts settled connections on x86 only";
+        return Check { name, verdict: Verdict::LeftOut(how.into()) };
+    }
+    match tried {
+        Ok(cost) => Check::works(name, cost),
+        Err(message) => {
+            let reason = message.lines().next().unwrap_or_default();
+            let remedy = "sudo, or CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, and Linux 5.12 or later; \
+                          af-packet captures all the same";
+            Check::degraded(name, reason, remedy)
+        }
     }
 }
 

@@ -4,6 +4,7 @@ pub mod af_packet;
 #[cfg(feature = "bpf")]
 pub mod af_xdp;
 pub mod affinity;
+mod alarm;
 #[cfg(feature = "bpf")]
 pub mod bpf_capture;
 #[cfg(all(test, feature = "bpf"))]

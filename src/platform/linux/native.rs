@@ -54,6 +54,9 @@ fn best(config: &LiveConfig, threads: usize) -> Result<Native, String> {
     if config.filter.is_some() {
         return Err("bpf does not go together with --bpf-filter".to_owned());
     }
+    if !config.tally.udp && !config.tally.tcp {
+        return Err("bpf is to count nothing".to_owned());
+    }
     let live = open_bpf(config, threads).map_err(|error| {
         // Of several lines, the first one is the reason; they are told in full where bpf is asked for.
         let text = with_source(&error);
@@ -63,6 +66,19 @@ fn best(config: &LiveConfig, threads: usize) -> Result<Native, String> {
     match live.sources.iter().all(Source::can_count) {
         true => Ok(live),
         false => Err(live.notes.into_iter().next().unwrap_or_else(|| "bpf counts nothing here".to_owned())),
+    }
+}
+
+/// Tries whether bpf would be taken here, without a look at any interface. Says what it costs, or why not.
+///
+/// # Errors
+/// Why not.
+#[cfg(feature = "bpf")]
+pub fn try_bpf() -> Result<String, String> {
+    let (counts, notes, reason) = bpf_capture::try_here().map_err(|error| with_source(&error))?;
+    match counts {
+        true => Ok(reason.unwrap_or_else(|| "bpf".to_owned())),
+        false => Err(notes.into_iter().next().unwrap_or_else(|| "bpf counts nothing here".to_owned())),
     }
 }
 

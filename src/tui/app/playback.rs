@@ -137,10 +137,10 @@ impl App {
     }
 
     /// Forgets all rows, too: another source comes.
-    pub fn begin_anew(&mut self, notes: Vec<String>) {
+    pub fn begin_anew(&mut self, notes: Vec<String>, reason: Option<String>) {
         self.begin_again();
         self.trace = History::default();
-        self.setup.notes = notes;
+        (self.setup.notes, self.setup.reason) = (notes, reason);
         self.view = None;
         self.marks = Arc::default();
         self.only_marked = false;

@@ -80,6 +80,7 @@ fn nothing_heard(app: &App, view: &View) -> Vec<String> {
             InterfaceState::Up => "up, and silent".to_owned(),
             InterfaceState::Down(since) => format!("down for {}", format::whole_span(app.clock.since(since))),
             InterfaceState::Gone(since) => format!("gone for {}", format::whole_span(app.clock.since(since))),
+            InterfaceState::Unwatched(_) => "not watched: capture cannot read its links".to_owned(),
         };
         let line =
             format!("{}: {state}", text::clip(&text::escape(&interface.name), 15, app.setup.signs.ellipsis));

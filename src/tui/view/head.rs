@@ -320,7 +320,7 @@ fn watched(app: &App, view: &View, form: HeadForm, most: usize) -> Vec<Beside> {
         ([(interface, (role, what, _)), others @ ..], links) => {
             // Below all, how long is told last.
             let what = match (links, &others) {
-                (Links::Names, []) => what.get(..5).unwrap_or(what),
+                (Links::Names, []) => what.rsplit_once(' ').map_or(&**what, |(word, _)| word),
                 (Links::Names, _) => "",
                 _ => what,
             };
@@ -352,6 +352,7 @@ fn trouble(app: &App, interface: &InterfaceStatus) -> Option<(Role, String, Stam
         InterfaceState::Up => None,
         InterfaceState::Down(at) => Some((Role::Warn, since("down", at), at)),
         InterfaceState::Gone(at) => Some((Role::Bad, since("gone", at), at)),
+        InterfaceState::Unwatched(at) => Some((Role::Warn, since("unwatched", at), at)),
     }
 }
 

@@ -32,4 +32,4 @@ mod ring;
 mod source;
 mod tallies;
 
-pub use source::{BpfSource, open};
+pub use source::{BpfSource, open, try_here};

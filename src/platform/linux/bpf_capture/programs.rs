@@ -149,8 +149,8 @@ impl Programs {
     }
 
     /// Returns what wakes readers, if this kernel gives that.
-    pub fn doorbell(&self) -> Option<Doorbell> {
-        Doorbell::of(&self.object)
+    pub fn doorbell(&self, threads: usize) -> Option<Doorbell> {
+        Doorbell::of(&self.object, threads)
     }
 
     /// Makes it hang programs on clsact filters.
@@ -303,7 +303,11 @@ fn system(error: libbpf_rs::Error) -> io::Error {
 mod tests {
     use super::*;
     use crate::platform::linux::{
-        bpf_capture::{record::HEADER, ring::Reader, tallies::Tally},
+        bpf_capture::{
+            record::HEADER,
+            ring::Reader,
+            tallies::{FILLED, Tally},
+        },
         bpf_exits::exit_without,
         interfaces,
     };
@@ -398,6 +402,13 @@ mod tests {
                 assert_eq!(bits, offset * 8, "{name}.{field}");
             }
         }
+    }
+
+    #[test]
+    fn there_is_a_bit_for_each_set() {
+        let open = ObjectBuilder::default().open_memory(&OBJECT.0).unwrap();
+        let filled = open.maps().find(|map| map.name().to_string_lossy().ends_with(".filled")).unwrap();
+        assert_eq!(filled.value_size() as usize, FILLED);
     }
 
     /// Frames of many kinds, whole and cut.

@@ -30,6 +30,7 @@ const HEAD: usize = 0;
 const FRAMES: usize = 16;
 const LOST: usize = 24;
 const UNTOLD: usize = 32;
+const SLEEPS: usize = 40;
 const TAIL: usize = 128;
 /// The most bytes of a frame that a record has.
 pub const LONGEST: usize = 65536;
@@ -170,6 +171,11 @@ impl Reader {
     /// Returns how many notes found no room.
     pub fn untold(&self) -> u64 {
         self.word(UNTOLD).load(Ordering::Acquire)
+    }
+
+    /// Asks the program to ring with the next record, or no longer. Who asks has to look once more then.
+    pub fn ask_to_be_woken(&self, is_asked: bool) {
+        self.word(SLEEPS).store(u64::from(is_asked), Ordering::SeqCst);
     }
 
     #[inline]

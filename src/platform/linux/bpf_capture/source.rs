@@ -22,8 +22,11 @@ use super::{
     tallies::MOST_PLACES,
 };
 use crate::{
-    base::time::Nanos,
-    capture::source::{Clock, Progress, Sink, Source, SourceStatus},
+    base::{
+        ids::IfaceId,
+        time::{Nanos, Stamp},
+    },
+    capture::source::{Clock, InterfaceState, Progress, Sink, Source, SourceStatus},
     packet::settled::{Counted, Settled},
     platform::{
         interface::InterfaceError,
@@ -43,7 +46,7 @@ const LAST_RUN: u64 = 5_000_000;
 /// and few frames at a time cost more each.
 const REST: u64 = 200_000;
 /// How long an idle reader sleeps, ns: twice as long each time. Nothing wakes it; the rings hold for longer. Behind the
-/// longest nap it has the programs wake it.
+/// longest nap it has the programs wake it; if they woke it for nothing it first takes half of that nap once more.
 const SHORTEST_NAP: u64 = 1_000_000;
 const LONGEST_NAP: u64 = 8_000_000;
 /// Bytes of one CPU's ring.
@@ -105,14 +108,34 @@ pub fn open(config: &LiveConfig, threads: usize) -> Result<Live<BpfSource>, Open
         watch: config.watch.clone(),
         promiscuous: config.promiscuous,
         hears_all: config.method == Method::Auto,
-        doorbell: programs.doorbell(),
-        hung: Mutex::new(Hung { on: Vec::new(), promiscuous: Vec::new(), programs, is_over: false }),
+        doorbell: programs.doorbell(threads),
+        hung: Mutex::new(Hung {
+            on: Vec::new(),
+            off: Vec::new(),
+            promiscuous: Vec::new(),
+            programs,
+            is_over: false,
+        }),
     });
     // All at once, when everything is there to take what comes.
     shared.follow(true).map_err(|e| refused("attach the capture programs", e))?;
     let mut books = tallies.into_iter().map(Books::new);
-    let sources = sources.into_iter().map(|readers| BpfSource::new(&shared, readers, books.next())).collect();
+    let sources = sources.into_iter().enumerate();
+    let sources =
+        sources.map(|(thread, readers)| BpfSource::new(&shared, thread, readers, books.next())).collect();
     Ok(Live { sources, notes, reason })
+}
+
+/// Loads the programs, and takes them away again. Returns whether they count, notes, and what they cost.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn try_here() -> Result<(bool, Vec<String>, Option<String>), OpenError> {
+    let ring = RingConfig { block_size: SMALLEST_RING, blocks: 1, ..RingConfig::default() };
+    let config = LiveConfig { ring: Some(ring), ..LiveConfig::new(Watch::Any) };
+    let mut notes = Vec::new();
+    let programs = load(&config, &[], 1, &mut notes)?;
+    Ok((!programs.tallies.is_empty(), notes, cost(&programs, config.method)))
 }
 
 /// Measures the program, and says in words what it costs.
@@ -215,6 +238,8 @@ struct Shared {
 /// Programs, and where they hang. In this order, so that they are taken off before they are unloaded.
 struct Hung {
     on: Vec<(u32, [Attached; 2])>,
+    /// Interfaces that are there and cannot be watched, and when that was seen first.
+    off: Vec<(u32, IfaceId, Stamp)>,
     /// Sockets that keep interfaces promiscuous.
     promiscuous: Vec<(u32, PacketSocket)>,
     programs: Programs,
@@ -227,7 +252,8 @@ impl Shared {
     }
 
     /// Hangs programs on interfaces that are there now, and forgets those that are gone. `strict`: an
-    /// interface that cannot be watched is an error; else it is tried again when a link changes.
+    /// interface that cannot be watched is an error; else it is said to be unwatched, and tried again when a link
+    /// changes.
     fn follow(&self, strict: bool) -> io::Result<()> {
         let mut hung = self.lock();
         if hung.is_over {
@@ -247,6 +273,7 @@ impl Shared {
         // What was renamed stays watched, as a packet socket stays bound.
         hung.on.retain(|(index, _)| there.contains(index));
         hung.promiscuous.retain(|(index, _)| there.contains(index));
+        hung.off.retain(|(index, ..)| there.contains(index));
         for index in wanted {
             if hung.on.iter().any(|(i, _)| *i == index) {
                 continue;
@@ -255,17 +282,20 @@ impl Shared {
                 // An interface that has gone meanwhile.
                 Err(e) if e.raw_os_error() == Some(libc::ENODEV) => {}
                 // Of all interfaces, those whose links the programs cannot read are left out.
-                Err(e) if self.may_leave_out(&e, strict) => {}
-                Err(e) if strict => return Err(e),
-                _ => {}
+                Err(e) if strict && !self.may_leave_out(&e) => return Err(e),
+                Err(_) if hung.off.iter().any(|(i, ..)| *i == index) => {}
+                Err(_) => {
+                    let (iface, _) = self.registry.resolve(index);
+                    hung.off.push((index, iface, Stamp(clock::wall())));
+                }
+                Ok(()) => hung.off.retain(|(i, ..)| *i != index),
             }
         }
         Ok(())
     }
 
-    fn may_leave_out(&self, error: &io::Error, strict: bool) -> bool {
-        let is_needed = strict && self.hears_all;
-        error.kind() == io::ErrorKind::Unsupported && self.watch == Watch::Any && !is_needed
+    fn may_leave_out(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::Unsupported && self.watch == Watch::Any && !self.hears_all
     }
 
     fn hang(&self, hung: &mut Hung, index: u32) -> io::Result<()> {
@@ -293,6 +323,7 @@ impl Shared {
 /// One rx thread's share of a live capture.
 pub struct BpfSource {
     shared: Arc<Shared>,
+    thread: usize,
     faces: Faces,
     /// One for each CPU.
     readers: Vec<Reader>,
@@ -309,9 +340,10 @@ pub struct BpfSource {
 }
 
 impl BpfSource {
-    fn new(shared: &Arc<Shared>, readers: Vec<Reader>, books: Option<Books>) -> Self {
+    fn new(shared: &Arc<Shared>, thread: usize, readers: Vec<Reader>, books: Option<Books>) -> Self {
         Self {
             shared: Arc::clone(shared),
+            thread,
             faces: Faces::new(Arc::clone(&shared.registry)),
             readers,
             books,
@@ -406,24 +438,39 @@ impl BpfSource {
         }
     }
 
-    /// Sleeps for so many ns, less than a second, or until the bell rings; returns early, and true, when a link has
-    /// changed.
-    fn nap_for(&self, nanos: u64, bell: Option<&Doorbell>) -> bool {
+    /// Sleeps for so many ns, less than a second, or until the bell rings.
+    fn nap_for(&self, nanos: u64, bell: Option<&Doorbell>) -> Woken {
         let time = libc::timespec { tv_sec: 0, tv_nsec: nanos as libc::c_long };
         // (A negative descriptor is left out.)
         let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-        let mut fds = [entry(self.shared.registry.as_raw_fd()), entry(bell.map_or(-1, Doorbell::as_raw_fd))];
-        // SAFETY: two entries and the timespec are valid during the call.
-        unsafe { libc::ppoll(fds.as_mut_ptr(), 2, &raw const time, std::ptr::null()) };
-        if let Some(bell) = bell.filter(|_| fds[1].revents != 0) {
-            bell.hear();
+        let [all, own] = bell.map_or([-1; 2], |bell| bell.as_raw_fds(self.thread));
+        let mut fds = [entry(self.shared.registry.as_raw_fd()), entry(all), entry(own)];
+        // SAFETY: three entries and the timespec are valid during the call.
+        unsafe { libc::ppoll(fds.as_mut_ptr(), 3, &raw const time, std::ptr::null()) };
+        let [changed, rang, passed_on] = fds.map(|entry| entry.revents != 0);
+        if let Some(bell) = bell {
+            bell.get_up(self.thread);
+            if rang {
+                bell.hear(self.thread);
+            }
+            if passed_on {
+                bell.heard(self.thread);
+            }
         }
-        fds[0].revents != 0
+        Woken { changed, rang: rang || passed_on }
     }
 
     fn is_drained(&self) -> bool {
         self.readers.iter().all(|r| !r.is_ready())
     }
+}
+
+/// What ended a nap.
+struct Woken {
+    /// A link has changed.
+    changed: bool,
+    /// The bell has rung, for this thread or another one.
+    rang: bool,
 }
 
 fn wall_offset() -> u64 {
@@ -469,17 +516,25 @@ unsafe impl Source for BpfSource {
             let mut nap = left.min(self.nap);
             self.nap = (self.nap * 2).min(LONGEST_NAP);
             if let Some(bell) = bell {
-                bell.announce();
+                bell.lie_down(self.thread);
+                self.readers.iter().for_each(|reader| reader.ask_to_be_woken(true));
                 self.readers.iter_mut().for_each(Reader::look);
                 nap = if self.is_drained() { left } else { 0 };
             }
-            let changed = self.nap_for(nap, bell);
-            if changed || self.faces.is_old() {
+            let woken = self.nap_for(nap, bell);
+            if bell.is_some() {
+                self.readers.iter().for_each(|reader| reader.ask_to_be_woken(false));
+            }
+            if woken.changed || self.faces.is_old() {
                 return self.tend();
             }
             self.look();
             if !self.is_drained() {
                 return;
+            }
+            if woken.rang {
+                // For another thread, or before this one had asked.
+                self.nap = LONGEST_NAP / 2;
             }
         }
     }
@@ -537,6 +592,13 @@ unsafe impl Source for BpfSource {
             ..SourceStatus::default()
         };
         self.shared.registry.report(&mut out.interfaces);
+        for (_, iface, since) in &self.shared.lock().off {
+            if let Some(interface) = out.interfaces.get_mut(usize::from(iface.0))
+                && !matches!(interface.state, InterfaceState::Gone(_))
+            {
+                interface.state = InterfaceState::Unwatched(*since);
+            }
+        }
         for reader in &self.readers {
             let (frames, lost) = reader.counts();
             out.kernel_frames += frames;

@@ -163,6 +163,13 @@ impl TallyMaps {
     #[cfg(test)]
     #[allow(clippy::disallowed_methods, reason = "tests")]
     pub fn in_memory(bytes: [usize; 3], places: usize) -> Self {
+        Self::all_in_memory(bytes, places, 1).into_vec().remove(0)
+    }
+
+    /// Returns the maps of so many sources, likewise.
+    #[cfg(test)]
+    #[allow(clippy::disallowed_methods, reason = "tests")]
+    fn all_in_memory(bytes: [usize; 3], places: usize, threads: usize) -> Box<[Self]> {
         use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
         let [sets, tallies, wides] = bytes;
         let fds = [sets, tallies, wides, FILLED].map(|bytes| {
@@ -175,8 +182,7 @@ impl TallyMaps {
             assert_eq!(unsafe { libc::ftruncate(fd.as_raw_fd(), bytes as i64) }, 0);
             fd
         });
-        let maps = Self::new(fds.each_ref().map(|fd| fd.as_fd()), places, 1, 7).unwrap();
-        maps.into_vec().remove(0)
+        Self::new(fds.each_ref().map(|fd| fd.as_fd()), places, threads, 7).unwrap()
     }
 
     /// Returns whether some set is said to have anything in it.
@@ -303,5 +309,39 @@ impl TallyMaps {
     /// Returns a direction of a flow, as the programs name it.
     pub fn way_of(&self, flow: &Settled, from: usize) -> Way {
         Way::new(flow, from, self.secret)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::packet::key::FlowKey;
+
+    /// The program looks for set `s` of thread `t`, with `p` places each, in word `(t * p + s) / 64`, bit
+    /// `(t * p + s) % 64`.
+    #[test]
+    fn a_second_threads_sets_have_their_bits_behind_those_of_the_first() {
+        for places in [16, 64, 128] {
+            let bytes = [2 * places * SET, 4 * places * TALLY, 4 * places * WIDE];
+            let maps = TallyMaps::all_in_memory(bytes, places, 2);
+            for (thread, maps) in maps.iter().enumerate() {
+                let key =
+                    FlowKey { ends: 1 << 32 | 2, ports: [9, 443], proto: 17, kind: kind::LIVE, zero: 0 };
+                let way = maps.way_of(&Settled { key, ..Settled::default() }, 0);
+                let set = thread * places + (way.place(7).0 as usize & (places - 1));
+                let spot = maps.write(0, &way, 1, 0).unwrap();
+                assert_eq!(spot.0 as usize / WAYS, set);
+                for word in 0..FILLED / 8 {
+                    let at = maps.filled.at(word * 8, 8).cast::<AtomicU64>();
+                    // SAFETY: in the map, aligned, and an atomic.
+                    let is = unsafe { at.as_ref() }.load(Ordering::Relaxed);
+                    let wanted = if word == set / 64 { 1 << (set % 64) } else { 0 };
+                    assert_eq!(is, wanted, "{places} {thread} {word}");
+                }
+                maps.clear(spot);
+                assert_eq!(maps.filled(spot).0.load(Ordering::Relaxed), 0);
+            }
+        }
     }
 }

@@ -13,7 +13,6 @@
 //! costs. While nothing is told it sleeps, and has the programs wake it with the next event. Without BPF there are
 //! no events, so new sockets are looked for all the time, in small steps.
 
-mod alarm;
 #[cfg(feature = "bpf")]
 mod bpf;
 #[cfg(not(feature = "bpf"))]
@@ -45,7 +44,6 @@ use std::{
 };
 
 use self::{
-    alarm::Alarm,
     bpf::{Bpf, PassReader},
     cgroups::Cgroups,
     conntrack::Conntrack,
@@ -54,7 +52,7 @@ use self::{
     survey::{Holders, Survey},
     why::Facts,
 };
-use super::{clock, interfaces};
+use super::{alarm::Alarm, clock, interfaces};
 use crate::{
     base::{ids::FlowId, time::Nanos},
     platform::OwnerMethod,
@@ -115,8 +113,12 @@ pub fn open(method: OwnerMethod) -> Box<dyn Owners> {
             Err(error) => (None, Some(Bpf::refusal(&facts, &error))),
         },
     };
-    let status = status(bpf.as_ref(), refusal, &facts);
-    let alarm = Alarm::new().expect("a descriptor is left at the start");
+    let mut status = status(bpf.as_ref(), refusal, &facts);
+    let alarm = Alarm::new().map_err(|error| {
+        status.reason.get_or_insert_with(|| format!("nothing wakes who looks for owners: {error}"));
+        status.remedy.get_or_insert_with(|| "ulimit -n 1024".to_owned());
+    });
+    let alarm = alarm.ok();
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
             registry: Registry::new(own_netns),
@@ -130,6 +132,7 @@ pub fn open(method: OwnerMethod) -> Box<dyn Owners> {
             pass_wanted: false,
             stopping: false,
             quiet_rounds: 0,
+            asked: None,
             is_asleep: false,
             asked_lost: Instant::now(),
             offset: 0,
@@ -198,7 +201,7 @@ impl Owners for LinuxOwners {
         let mut state = self.shared.lock();
         state.pass_wanted = true;
         let passes = state.status.passes;
-        self.shared.alarm.ring();
+        self.shared.ring();
         if wait {
             let until = |s: &mut State| s.status.passes == passes;
             drop(self.shared.changed.wait_timeout_while(state, PATIENCE, until));
@@ -223,7 +226,7 @@ impl Owners for LinuxOwners {
 impl Drop for LinuxOwners {
     fn drop(&mut self) {
         self.shared.lock().stopping = true;
-        self.shared.alarm.ring();
+        self.shared.ring();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -234,8 +237,8 @@ struct Shared {
     state: Mutex<State>,
     /// A pass is over.
     changed: Condvar,
-    /// Wakes the thread.
-    alarm: Alarm,
+    /// Wakes the thread. None: no descriptor was left for it, and the thread comes with every drain's time.
+    alarm: Option<Alarm>,
 }
 
 /// What the thread looks with.
@@ -264,6 +267,8 @@ struct State {
     stopping: bool,
     /// Drains of the thread since the last event.
     quiet_rounds: u32,
+    /// When the thread asked to be woken, if nothing was drained and it has asked in every round since.
+    asked: Option<Instant>,
     /// The thread waits for more than a drain's time.
     is_asleep: bool,
     /// When it was last asked what was lost.
@@ -283,7 +288,13 @@ impl Shared {
     fn wake(&self, mut state: MutexGuard<'_, State>) {
         if std::mem::take(&mut state.is_asleep) {
             drop(state);
-            self.alarm.ring();
+            self.ring();
+        }
+    }
+
+    fn ring(&self) {
+        if let Some(alarm) = &self.alarm {
+            alarm.ring();
         }
     }
 
@@ -294,7 +305,10 @@ impl Shared {
         let mut size = self.lock().registry.len();
         loop {
             let (pause, events) = self.lock().pause(next_pass, latest);
-            self.alarm.wait(events, pause);
+            match &self.alarm {
+                Some(alarm) => alarm.wait(events, pause),
+                None => thread::sleep(pause.min(DRAIN)),
+            }
             let mut state = self.lock();
             state.is_asleep = false;
             if state.stopping {
@@ -418,7 +432,7 @@ impl Shared {
     fn place(&self, tools: &mut Tools, all: bool) {
         let mut asked = {
             let state = self.lock();
-            if state.sees_pids || state.bpf.is_none() { state.registry.namespaces(all) } else { Vec::new() }
+            if state.places_namespaces() { state.registry.namespaces(all) } else { Vec::new() }
         };
         match all {
             true => {
@@ -453,22 +467,38 @@ impl State {
         let has_events = self.bpf.as_ref().is_some_and(Bpf::has_events);
         let pass = if self.pass_wanted || !has_events { next_pass } else { latest };
         let left = pass.saturating_duration_since(Instant::now());
+        let asked = self.asked.take();
+        if self.has_backlog() {
+            return (left.min(DRAIN), None);
+        }
         if self.bpf.is_none() {
             // Nothing to drain.
             self.is_asleep = true;
             return (left, None);
         }
-        let is_quiet = self.quiet_rounds >= QUIET_ROUNDS && !self.registry.has_questions();
         let mut events = None;
-        if has_events && is_quiet {
+        if has_events && self.quiet_rounds >= QUIET_ROUNDS {
+            let now = Instant::now();
             events = self.bpf.as_ref().and_then(Bpf::ask_to_be_woken);
+            self.asked = events.map(|_| asked.unwrap_or(now));
             // From the first time on that they were asked, one more drain's time is waited: see there.
-            if events.is_some() && self.quiet_rounds > QUIET_ROUNDS {
+            if self.asked.is_some_and(|asked| now.duration_since(asked) >= DRAIN) {
                 self.is_asleep = true;
                 return (left.min(LONGEST_SLEEP), events);
             }
         }
         (left.min(DRAIN), events)
+    }
+
+    /// Returns whether something is to be asked that one round has no time for.
+    fn has_backlog(&self) -> bool {
+        self.registry.has_questions() || self.places_namespaces() && self.registry.has_namespaces()
+    }
+
+    /// Returns whether the addresses of other network namespaces can be read: numbers of processes mean the same to
+    /// who told them.
+    const fn places_namespaces(&self) -> bool {
+        self.sees_pids || self.bpf.is_none()
     }
 
     /// Takes in what was told; returns whether anything was.
@@ -479,6 +509,7 @@ impl State {
         let any = !events.is_empty() || bpf.holds_some_back();
         if any {
             self.quiet_rounds = 0;
+            self.asked = None;
         }
         if self.asked_lost.elapsed() >= LOST {
             self.ask_lost();

@@ -1,15 +1,22 @@
-//! What wakes the owners' thread: somebody who rings, or the programs' ring once they were asked to.
+//! What wakes a thread that waits for programs in the kernel: somebody who rings, or their ring once they were asked to.
 #![expect(unsafe_code, reason = "eventfd, ppoll")]
 
 use std::{
     fs::File,
     io::{self, Read as _, Write as _},
-    os::fd::{AsRawFd as _, FromRawFd as _, RawFd},
+    os::fd::{AsRawFd, FromRawFd as _, RawFd},
     time::Duration,
 };
 
 /// One thread waits at it, any may ring.
 pub struct Alarm(File);
+
+impl AsRawFd for Alarm {
+    /// Can be read from once it has rung.
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
 
 impl Alarm {
     /// Returns one that is silent.
@@ -44,8 +51,13 @@ impl Alarm {
         // SAFETY: two entries and the timespec are valid during the call.
         unsafe { libc::ppoll(fds.as_mut_ptr(), 2, &raw const time, std::ptr::null()) };
         if fds[0].revents != 0 {
-            let _ = (&self.0).read(&mut [0; 8]);
+            self.silence();
         }
+    }
+
+    /// Forgets that it has rung: a wait that begins now is not ended by it.
+    pub fn silence(&self) {
+        let _ = (&self.0).read(&mut [0; 8]);
     }
 }
 
