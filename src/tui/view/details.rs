@@ -272,7 +272,8 @@ fn connection(app: &App, row: &Row) -> Card {
         // Where two cards share a narrow screen, the day is told of what was not within one.
         let (at, gap) = match is_narrow(app) {
             true if age < Nanos::from_secs(86_400) => (format::clock(at, (app.setup.utc_offset)(at)), "   "),
-            true => (clock(at), " "),
+            // Without its seconds.
+            true => (clock(at).chars().take(16).collect(), " "),
             false => (clock(at), "   "),
         };
         format!("{at}{gap}{} ago", format::span(age))
