@@ -166,6 +166,10 @@ fn run(cli: &Cli, started: Instant) -> Result<ExitCode, Failure> {
     }
     // A wrong entry is told without a screen, too; exports depend on flags alone.
     let file = config::file::read().map_err(wrong_usage)?;
+    if let Some(why) = &file.unreadable {
+        tracing::warn!("{why}");
+        eprintln!("warning: {why}: what is usual holds");
+    }
     // Without a screen only what is watched for counts.
     let file = match cli.headless {
         true => FileConfig { watches: file.watches, ..FileConfig::default() },

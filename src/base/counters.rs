@@ -155,6 +155,24 @@ impl Accounts {
     }
 }
 
+impl Accounts {
+    /// Returns what was counted since an earlier moment.
+    pub fn since(&self, earlier: &Self) -> Self {
+        let volume = |now: Volume, before: Volume| Volume {
+            frames: now.frames.saturating_sub(before.frames),
+            packets: now.packets.saturating_sub(before.packets),
+            bytes: now.bytes.saturating_sub(before.bytes),
+        };
+        Self {
+            taken: volume(self.taken, earlier.taken),
+            flows: volume(self.flows, earlier.flows),
+            not_flow: volume(self.not_flow, earlier.not_flow),
+            drops: Drops(std::array::from_fn(|n| self.drops.0[n].saturating_sub(earlier.drops.0[n]))),
+            stamps_saturated: self.stamps_saturated.saturating_sub(earlier.stamps_saturated),
+        }
+    }
+}
+
 impl AddAssign for Accounts {
     fn add_assign(&mut self, rhs: Self) {
         self.taken += rhs.taken;

@@ -49,6 +49,8 @@ pub struct FileConfig {
     pub mouse: Option<bool>,
     /// What is watched for: the watches of the program and those of the file.
     pub watches: Vec<Watch>,
+    /// Why there is a file that says nothing.
+    pub unreadable: Option<String>,
 }
 
 impl Default for FileConfig {
@@ -64,6 +66,7 @@ impl Default for FileConfig {
             ascii: None,
             mouse: None,
             watches: built_in(),
+            unreadable: None,
         }
     }
 }
@@ -102,15 +105,26 @@ struct RawWatch {
 /// Reads the config file, if there is one.
 ///
 /// # Errors
-/// When it cannot be read or an entry is wrong: file, line, key, and what would be right.
+/// When it cannot be read or an entry is wrong: file, line, key, and what would be right. A file that is not ours
+/// to read, as that of the home folder of somebody else, is no error: what is usual holds.
 pub fn read() -> Result<FileConfig, String> {
     let Some(path) = folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("config.toml")) else {
         return Ok(FileConfig::default());
     };
     match fs::read_to_string(&path) {
         Ok(text) => parse_text(&text).map_err(|why| format!("{}:{why}", Shown(&path))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(FileConfig::default()),
-        Err(error) => Err(format!("{}: {error}", Shown(&path))),
+        Err(error) => unread(&path, &error),
+    }
+}
+
+fn unread(path: &Path, error: &std::io::Error) -> Result<FileConfig, String> {
+    let why = format!("{}: {error}", Shown(path));
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Ok(FileConfig::default()),
+        std::io::ErrorKind::PermissionDenied => {
+            Ok(FileConfig { unreadable: Some(why), ..FileConfig::default() })
+        }
+        _ => Err(why),
     }
 }
 
@@ -156,6 +170,7 @@ fn parse_text(text: &str) -> Result<FileConfig, String> {
         ascii: raw.ascii,
         mouse: raw.mouse,
         watches: watches(text, raw.watch)?,
+        unreadable: None,
     })
 }
 
@@ -340,6 +355,15 @@ mod tests {
         let empty = parse_text("").unwrap();
         assert!(empty.theme.is_none() && empty.columns == Choice::default() && empty.watches.len() == 3);
         assert_eq!(FileConfig::default().watches.len(), 3, "without a file as with an empty one");
+    }
+
+    #[test]
+    fn pm4_a_file_that_is_not_ours_to_read_is_no_error() {
+        let of = |kind| unread(Path::new("/root/config.toml"), &std::io::Error::from(kind));
+        let file = of(std::io::ErrorKind::PermissionDenied).unwrap();
+        assert!(file.unreadable.unwrap().starts_with("/root/config.toml: permission denied"));
+        assert!(of(std::io::ErrorKind::NotFound).unwrap().unreadable.is_none());
+        assert!(of(std::io::ErrorKind::IsADirectory).is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
         format::{self, Digits},
         signs::Signs,
         text,
+        whose::{Unowned, Whose},
     },
     snapshot::row::Row,
 };
@@ -287,31 +288,25 @@ pub const COLUMNS: &[Column] = &[
 /// `name (pid)`; a trailing `?` where that is not certain; `[name]` where it is the kernel's short one.
 /// Without a process `? uid 1001`, `kernel`, `forwarded`, `link-local`, `?`, or `n/a` where nobody looks.
 pub fn process(row: &Row, look: &Look, max: usize) -> Cow<'static, str> {
-    if look.no_owners {
-        return "n/a".into();
-    }
-    let Some(owner) = row.owner.as_deref() else {
-        let is_ours = row.roles.is_local(0) || row.roles.is_local(1);
-        return if is_ours { "?".into() } else { "forwarded".into() };
+    let owner = match row.owner.as_deref() {
+        Some(owner) if !look.no_owners => owner,
+        _ => {
+            let is_ours = row.roles.is_local(0) || row.roles.is_local(1);
+            return Unowned::of(look.no_owners, is_ours).text().into();
+        }
     };
-    if let Some(nobody) = owner.quality.nobody() {
-        return nobody.into();
-    }
-    if owner.is_kernel {
-        return match text::escape(&owner.name) {
-            name if name.is_empty() => "kernel".into(),
-            name => format!("kernel ({name})").into(),
-        };
-    }
-    let Some(pid) = owner.pid else {
-        return owner.uid.map_or("?".into(), |uid| format!("? uid {uid}").into());
+    let (name, pid) = match Whose::of(owner) {
+        Whose::Process(name, pid) => (text::escape(name), pid),
+        other => return text::escape(&other.to_string()).into_owned().into(),
     };
-    let name = text::escape(&owner.name);
-    let name = if owner.name_is_comm { format!("[{name}]").into() } else { name };
+    let name = match name {
+        name if owner.name_is_comm && !name.is_empty() => format!("[{name}]").into(),
+        name => name,
+    };
     let doubt = if owner.quality.is_certain() { "" } else { "?" };
     let tail = format!(" ({pid}){doubt}");
     match max.checked_sub(tail.len()) {
-        Some(room) if room >= 2 || text::width(&name) <= room => {
+        Some(room) if !name.is_empty() && (room >= 2 || text::width(&name) <= room) => {
             format!("{}{tail}", text::clip(&name, room, look.signs.ellipsis)).into()
         }
         // Where a name has no room its process is told all the same.

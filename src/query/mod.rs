@@ -22,4 +22,5 @@ pub mod states;
 pub mod text;
 pub mod texts;
 pub mod watch;
+pub mod whose;
 pub mod window;

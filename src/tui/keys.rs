@@ -218,7 +218,7 @@ pub const KEYS: &[Key] = &[
     ),
     row(&[ch('t')], "t", "shows or hides ended rows", None, Action::Ended, always),
     row(&[ch('x')], "x x", "clears ended rows", None, Action::Clear, always),
-    row(&[ch('X')], "X X", "resets history and peaks", None, Action::Reset, always),
+    row(&[ch('X')], "X X", "resets counters, history and peaks", None, Action::Reset, always),
     row(&[ch('m')], "m", "marks the row", None, Action::Mark, row_in_overview),
     row(&[ch('M')], "M", "only marked rows, and all again", None, Action::OnlyMarked, always),
     row(&[ch('C')], "C", "which columns are shown", None, Action::Columns, in_overview),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::{
     packet::key::{kind, proto},
+    process::owner::Owner,
     query::{
         application,
         column::{self, Look},
@@ -48,9 +49,13 @@ pub fn of_row(row: &Row, by: SortBy, look: &Look) -> String {
             }
             None => address("dst", row.remote()),
         },
-        _ => match row.owner.as_ref() {
+        _ => match row.owner.as_deref() {
             Some(owner) if owner.is_kernel => is("process", "kernel"),
             Some(owner) if !owner.name.is_empty() => is("process", &owner.name),
+            // What stands in place of a name is not certain to be the same.
+            Some(Owner { pid: Some(pid), quality, .. }) if quality.nobody().is_none() => {
+                format!("pid:={pid}")
+            }
             // Of what nobody looks for, all rows have the same.
             None if look.no_owners => address("dst", row.remote()),
             _ => is("process", &column::process(row, look, usize::MAX)),

@@ -160,15 +160,88 @@ fn v1_v2_a_loss_is_red_and_takes_nothing_out_of_the_head() {
 fn interfaces_that_are_down_are_named_or_counted() {
     let mut snapshot = live(&rows());
     let mut port = snapshot.sources[0].interfaces[0].clone();
-    port.state = InterfaceState::Down(snapshot.wall);
     port.speed = Some(10_000_000_000);
-    for n in 0..3 {
+    let mut heads = Vec::new();
+    for n in 0..4 {
         port.name = format!("swp{n}");
+        port.state = InterfaceState::Down(Stamp(WALL.0 - (n + 1) * 10_000_000_000));
         snapshot.sources[0].interfaces.push(port.clone());
-        let head = Stage::new(180, 24).epoch(&snapshot).line("rustnet ");
-        assert_eq!(head.contains("swp0 down"), n == 0 || n == 1 || n == 2, "{head}");
-        assert_eq!(head.contains("+2 down"), n == 2, "{head}");
+        heads.push(Stage::new(180, 24).epoch(&snapshot).line("rustnet "));
     }
+    for (head, (told, folded)) in heads.iter().zip([
+        ("○ swp0 down 10 s  ", &["swp1", "swp2", "swp3", "+"][..]),
+        ("○ swp0 down 10 s  ○ swp1 down 20 s  ", &["swp2", "swp3", "+"]),
+        ("○ swp0 down 10 s +2 down  ", &["swp1", "swp2", "swp3"]),
+        ("○ swp0 down 10 s +3 down  ", &["swp1", "swp2", "swp3"]),
+    ]) {
+        assert!(head.contains(told) && folded.iter().all(|name| !head.contains(name)), "{head}");
+    }
+}
+
+#[test]
+fn v11_what_is_gone_comes_before_what_is_down_and_is_red() {
+    let mut snapshot = live(&rows());
+    let link = |name: &str, state| InterfaceStatus { name: name.into(), state, ..Default::default() };
+    let ago = |seconds: u64| Stamp(WALL.0 - seconds * 1_000_000_000);
+    let colour = |stage: &mut Stage, what: &str| {
+        let text = stage.text();
+        let (y, line) = text.lines().enumerate().find(|(_, line)| line.contains(what)).unwrap();
+        let x = line[..line.find(what).unwrap()].chars().count();
+        stage.buffer()[(x as u16, y as u16)].fg
+    };
+    snapshot.sources[0].interfaces.push(link("eth1", InterfaceState::Down(ago(12))));
+    snapshot.sources[0].interfaces.push(link("wg0", InterfaceState::Gone(ago(700))));
+    for width in 80..200 {
+        let mut stage = Stage::new(width, 24);
+        stage.epoch(&snapshot);
+        let line = stage.line("1 Overview ");
+        let told = match width {
+            130.. => "○ wg0 gone 11 m 40 s  ○ eth1 down 12 s",
+            100.. => "○ wg0 gone",
+            _ => "gone",
+        };
+        assert!(line.contains(told), "{width}: {line}");
+        assert!(line.contains("eth1 down") || line.contains("+1 down") || width < 100, "{width}: {line}");
+        assert_eq!(colour(&mut stage, "○ "), Color::Red, "{width}: {line}");
+    }
+    // The worst is named, others are counted apart.
+    snapshot.sources[0].interfaces.push(link("wg1", InterfaceState::Gone(ago(900))));
+    snapshot.sources[0].interfaces.push(link("eth2", InterfaceState::Down(ago(3))));
+    let mut stage = Stage::new(180, 24);
+    let line = stage.epoch(&snapshot).line("rustnet ");
+    assert!(line.contains("○ wg0 gone 11 m 40 s +1 gone +2 down"), "{line}");
+    assert_eq!(["+1 gone", "+2 down"].map(|what| colour(&mut stage, what)), [Color::Red, Color::Yellow]);
+    let mut narrow = Stage::new(80, 24);
+    let line = narrow.epoch(&snapshot).line("1 Overview ");
+    assert!(line.contains("○ 2 gone"), "{line}");
+    assert_eq!(colour(&mut narrow, "○ "), Color::Red);
+}
+
+#[test]
+fn many_interfaces_cost_a_draw_little() {
+    let quickest = |interfaces: u64| {
+        let mut snapshot = live(&rows());
+        for n in 0..interfaces {
+            let since = Stamp(WALL.0 - (n + 1) * 1_000_000_000);
+            let state = match n % 3 {
+                0 => InterfaceState::Up,
+                1 => InterfaceState::Down(since),
+                _ => InterfaceState::Gone(since),
+            };
+            let name = format!("veth7c2{n:03}");
+            snapshot.sources[0].interfaces.push(InterfaceStatus { name, state, ..Default::default() });
+        }
+        let mut stage = Stage::new(100, 24);
+        stage.epoch(&snapshot);
+        let times = (0..20).map(|_| {
+            let start = std::time::Instant::now();
+            stage.draw();
+            start.elapsed()
+        });
+        times.min().unwrap()
+    };
+    let [few, many] = [1, 200].map(quickest);
+    assert!(many < std::time::Duration::from_millis(2), "{few:?} with one, {many:?} with 200");
 }
 
 #[test]
@@ -180,14 +253,18 @@ fn v11_however_many_interfaces_are_down_tabs_and_methods_stay() {
         let since = Stamp(WALL.0 - (n + 1) * 100_000_000_000);
         let state = if n % 5 == 4 { InterfaceState::Gone(since) } else { InterfaceState::Down(since) };
         snapshot.sources[0].interfaces.push(link(&format!("veth7c2{n:02}"), state));
+        let (word, told) = match n {
+            0..4 => ("down", "veth7c200 down 1 m 40 s"),
+            _ => ("gone", "veth7c204 gone 8 m 20 s"),
+        };
         for width in 80..200 {
             let mut stage = Stage::new(width, 24);
             let head = head(stage.epoch(&snapshot));
-            for what in ["4 Hosts", "7 Pipe", "down", "af-packet", "bpf"] {
+            for what in ["4 Hosts", "7 Pipe", word, "af-packet", "bpf"] {
                 assert!(head.contains(what), "{what} with {} at {width}: {head}", n + 1);
             }
             assert!(head.contains("● eth0") || width < 125 && head.contains("● 2 up"), "{width}: {head}");
-            assert!(width < 140 || head.contains("veth7c200 down 1 m 40 s"), "{width}: {head}");
+            assert!(width < 140 || head.contains(told), "{width}: {head}");
         }
     }
 }

@@ -147,6 +147,25 @@ fn k15_like_this_and_groups_become_filters() {
 }
 
 #[test]
+fn k15_a_process_without_a_name_is_found_by_its_number() {
+    let mut snapshot = live(&numbered(3));
+    snapshot.owner_method.method = "bpf";
+    let owner = Owner { pid: Some(7741), ..Owner::default() };
+    rustnet::snapshot::sample::set_owner(&mut snapshot, 0, owner);
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    assert!(stage.line("▌TCP").contains(" (7741)"), "{}", stage.text());
+    stage.key(KeyCode::Char('='));
+    for filter in [stage.app.filter.text(), "process:=\"(7741)\"", "process:\"(7741\""].map(str::to_owned) {
+        stage.key(KeyCode::Esc);
+        stage.settle(&snapshot);
+        stage.key(KeyCode::Char('/'));
+        typed(&mut stage, &filter);
+        assert_eq!(stage.settle(&snapshot).app.view.as_ref().unwrap().len, 1, "{filter}");
+    }
+}
+
+#[test]
 fn k15_rows_without_a_process_are_found_by_what_their_cell_shows() {
     let snapshot = known();
     let mut stage = Stage::new(120, 24);

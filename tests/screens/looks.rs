@@ -176,6 +176,28 @@ fn details_stay_in_their_places() {
 }
 
 #[test]
+fn details_tell_how_long_ago_at_every_width() {
+    for age in [1, 8, 59, 3_599, 86_399, 86_400, 1_000_000, 99 * 86_400] {
+        let rows = [flow(
+            6,
+            "10.0.3.14:443 ← 203.0.113.77:51022",
+            FlowState::Established,
+            [0.0; 2],
+            age,
+            age.min(59),
+        )];
+        for width in (80..130).chain([200]) {
+            let mut stage = Stage::new(width, 40);
+            stage.epoch(&live(&rows));
+            stage.key(KeyCode::Char('2'));
+            for field in [" Opened ", " Last packet "] {
+                assert!(stage.line(field).contains(" ago"), "{age} s at {width}: {}", stage.line(field));
+            }
+        }
+    }
+}
+
+#[test]
 fn wide_and_combining_names_leave_columns_where_they_are() {
     let mut snapshot = known();
     let names =

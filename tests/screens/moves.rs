@@ -106,6 +106,31 @@ fn a_selected_row_that_ends_stays_until_one_moves() {
 }
 
 #[test]
+fn so9_a_row_that_was_closed_tells_by_what() {
+    for (width, behind) in [(80, " (FIN) "), (100, " (FIN) "), (120, " (FIN) "), (200, " (FIN) ")] {
+        let mut rows = numbered(3);
+        rows[1] = flow(6, "10.0.0.1:443 ← 172.16.0.1:1000", FlowState::TimeWait, [0.0; 2], 2, 1);
+        let mut stage = Stage::new(width, 24);
+        stage.epoch(&live(&rows));
+        stage.key(KeyCode::Down);
+        stage.settle(&live(&rows));
+        let header = stage.line(" Pro ");
+        let selected = selected_remote(&mut stage);
+        let at = rows.iter().position(|row| row.0.hot.state == FlowState::TimeWait).unwrap();
+        rows[at].0 = FlowRecord::default();
+        assert_eq!(selected, "172.16.0.1");
+        stage.epoch(&live(&rows));
+        let row = stage.line("▌TCP");
+        assert!(row.contains(&format!("ended 14:03:21{behind}")), "{width}: {row}");
+        // The columns stay where they are.
+        let state = header.chars().take_while(|c| *c != 'S').count();
+        assert_eq!(row.chars().skip(state).take(5).collect::<String>(), "ended", "{header}\n{row}");
+        stage.key(KeyCode::Char('2'));
+        assert!(stage.line("Lifetime").contains("14:03:21 (FIN)"), "{}", stage.text());
+    }
+}
+
+#[test]
 fn the_first_row_is_selected_until_one_moves_and_the_newest_after_g() {
     let mut rows = numbered(30);
     let mut stage = Stage::new(80, 24);

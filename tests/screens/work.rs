@@ -46,7 +46,7 @@ fn k16_the_view_and_the_counts_can_be_reset_and_the_screen_redrawn() {
     stage.key(KeyCode::Char('L'));
     stage.key(KeyCode::Char('r'));
     assert_eq!(stage.settle(&snapshot).text(), usual, "filter, order, sums");
-    // Losses of the last minute are counted from the reset on; those since the start stay.
+    // Losses are counted from the reset on: here, in the head, and by the watch.
     for (epoch, lost) in [(2, 700), (3, 900)] {
         snapshot.sources[0].kernel_drops = lost;
         (snapshot.epoch, snapshot.now) = (Epoch(epoch), Nanos(snapshot.now.0 + 1_000_000_000));
@@ -60,7 +60,36 @@ fn k16_the_view_and_the_counts_can_be_reset_and_the_screen_redrawn() {
     assert!(stage.text().contains("are reset"));
     let line = stage.line("kernel ring full  ");
     assert_eq!(line.split_whitespace().nth(3), Some("0"), "{line}");
-    assert_eq!(line.split_whitespace().nth(4), Some("900"), "{line}");
+    assert_eq!(line.split_whitespace().nth(4), Some("0"), "{line}");
+    assert!(stage.line("Drops by reason").contains("since the reset"));
+    assert!(
+        stage.text().contains("Nothing lost. 0 frames seen, all accounted for, in 0 s."),
+        "{}",
+        stage.text()
+    );
+    assert!(!stage.text().contains("lost > 0"), "{}", stage.text());
+    snapshot.accounts.taken.frames += 100;
+    snapshot.accounts.flows.frames += 100;
+    snapshot.totals.retransmits += 7;
+    for (epoch, lost, told) in [(4, 900, "Lost 0 of 100 ✓  retrans 7 "), (5, 950, "Lost 50 of 150 (33%)")] {
+        snapshot.sources[0].kernel_drops = lost;
+        (snapshot.epoch, snapshot.now) = (Epoch(epoch), Nanos(snapshot.now.0 + 1_000_000_000));
+        stage.epoch(&snapshot);
+        let line = stage.line("kernel ring full  ");
+        assert_eq!(line.split_whitespace().nth(4), Some((lost - 900).to_string().as_str()), "{line}");
+        assert!(stage.line("taken from the source").contains(" 100"));
+        assert_eq!(stage.text().contains("lost > 0"), lost > 900);
+        stage.key(KeyCode::Char('1'));
+        assert!(stage.line("Lost ").contains(told), "{}", stage.text());
+        stage.key(KeyCode::Char('7'));
+    }
+    // Another engine counts from 0.
+    snapshot.sources[0].kernel_drops = 0;
+    (snapshot.epoch, snapshot.now) = (Epoch(6), Nanos(1_000_000_000));
+    snapshot.accounts = Default::default();
+    snapshot.accounts.taken.frames = 12;
+    snapshot.accounts.flows.frames = 12;
+    assert!(stage.epoch(&snapshot).text().contains("12 frames seen"), "{}", stage.text());
     let ctrl_l = KeyEvent::new(KeyCode::Char('l'), KeyModifiers::CONTROL);
     assert_eq!(stage.press(ctrl_l), Next::Redraw);
 }

@@ -27,9 +27,10 @@ use crate::{
             eval::Surroundings,
             matching::{self, Needle},
             ports::NumberSet,
-            texts::{Unowned, any_owner_text, any_text, in_network, interface, numbers, unowned},
+            texts::{any_owner_text, any_text, in_network, interface, numbers, unowned},
         },
         states::StateTable,
+        whose::Unowned,
     },
     snapshot::{app::App, flow_view::FlowView, row::Direction},
 };

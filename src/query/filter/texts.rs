@@ -9,6 +9,7 @@ use crate::{
     query::{
         column,
         filter::{Field, address::write_end, eval::Surroundings},
+        whose::{Unowned, Whose},
     },
     snapshot::{flow_view::FlowView, row::Direction},
 };
@@ -115,7 +116,7 @@ pub fn any_text(
         Field::Process => match owner {
             Some(owner) => {
                 (owner.pid.is_some() || !owner.name.is_empty()) && holds(owner.name.as_bytes())
-                    || any_stand_in(owner, text, holds)
+                    || Whose::of(owner).is_stand_in() && column_text(owner, text, holds)
             }
             None => holds(unowned(flow, around).text().as_bytes()),
         },
@@ -202,69 +203,20 @@ pub fn any_owner_text(owner: &Owner, text: &mut String, holds: &mut dyn FnMut(&[
     if holds(owner.name.as_bytes()) || texts.into_iter().flatten().any(|known| holds(known.as_bytes())) {
         return true;
     }
-    if let Some(pid) = owner.pid {
-        // As the column shows it.
-        text.clear();
-        let _ = write!(text, "{} ({pid})", owner.name);
-        if holds(text.as_bytes()) {
-            return true;
-        }
-    }
-    any_stand_in(owner, text, holds)
+    column_text(owner, text, holds)
 }
 
-/// Calls `holds` with what the Process column shows in place of a process until it returns `true`.
-fn any_stand_in(owner: &Owner, text: &mut String, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-    if let Some(nobody) = owner.quality.nobody() {
-        return holds(nobody.as_bytes());
-    }
-    if owner.is_kernel {
-        return holds(b"kernel");
-    }
-    match (owner.pid, owner.uid) {
-        (Some(_), _) => false,
-        (None, None) => holds(b"?"),
-        (None, Some(uid)) => {
-            text.clear();
-            let _ = write!(text, "? uid {uid}");
-            holds(text.as_bytes())
-        }
-    }
-}
-
-/// What a flow without an owner shows in the Process column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unowned {
-    /// Nobody looks for owners.
-    NotLooked,
-    /// None was found.
-    Unknown,
-    /// Neither end is ours.
-    Forwarded,
-}
-
-impl Unowned {
-    /// All of them, each at its number's place.
-    pub const ALL: [Self; 3] = [Self::NotLooked, Self::Unknown, Self::Forwarded];
-
-    /// Returns what the column shows.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::NotLooked => "n/a",
-            Self::Unknown => "?",
-            Self::Forwarded => "forwarded",
-        }
-    }
+/// Calls `holds` with what the Process column shows; of the kernel also without what it is for.
+fn column_text(owner: &Owner, text: &mut String, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    let whose = Whose::of(owner);
+    text.clear();
+    let _ = write!(text, "{whose}");
+    holds(text.as_bytes()) || matches!(whose, Whose::Kernel(_)) && holds(Whose::KERNEL.as_bytes())
 }
 
 /// Returns why a flow has no owner.
 pub fn unowned(flow: &FlowView, around: &Surroundings) -> Unowned {
-    let is_ours = flow.hot.roles.is_local(0) || flow.hot.roles.is_local(1);
-    match (around.no_owners, is_ours) {
-        (true, _) => Unowned::NotLooked,
-        (false, true) => Unowned::Unknown,
-        (false, false) => Unowned::Forwarded,
-    }
+    Unowned::of(around.no_owners, flow.hot.roles.is_local(0) || flow.hot.roles.is_local(1))
 }
 
 /// Returns the name of the service that was called.

@@ -65,14 +65,15 @@ impl App {
                 (self.history, self.trace) = Default::default();
                 self.stage_peaks.clear();
                 self.drops.clear();
-                self.say("history, peaks and the counts of this minute are reset", Role::Plain);
+                self.reset_counts();
+                self.say("counters, history and peaks are reset", Role::Plain);
             }
             Action::Clear | Action::Reset => {
                 self.pending = Some(action);
                 let text = if action == Action::Clear {
                     "x again clears ended rows"
                 } else {
-                    "X again resets history and peaks"
+                    "X again resets counters, history and peaks"
                 };
                 self.say(text, Role::Warn);
             }

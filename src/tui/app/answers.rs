@@ -6,7 +6,7 @@ use crate::{base::counters::DropReason, query::window::Request};
 impl App {
     /// Takes a new view. One that answers an older question while the selection is elsewhere by
     /// now gives its totals only.
-    pub fn take(&mut self, view: View) {
+    pub fn take(&mut self, mut view: View) {
         if !self.is_settled(&view) {
             return;
         }
@@ -19,6 +19,7 @@ impl App {
             self.read_in = Some(self.uptime);
         }
         self.measure_stages(&view);
+        self.recount(&mut view);
         self.note_drops(&view);
         self.take_rows(view);
         self.trace_selected();

@@ -11,11 +11,13 @@
 //! | `groups` | tables of sums, and the tree below them |
 //! | `moves` | where the selection goes, what lies under the mouse |
 //! | `answers` | what is asked for, and what becomes of answers |
+//! | `counts` | counts since they were reset |
 //! | `watches` | what is watched for, what is degraded |
 //! | `playback` | the time up to which a file is read |
 
 mod act;
 mod answers;
+mod counts;
 mod groups;
 mod moves;
 mod playback;
@@ -30,6 +32,7 @@ use std::{
 
 use ratatui::style::Style;
 
+use counts::Counts;
 pub use setup::{Again, Effect, Form, Next, SelfUsage, Setup};
 
 use crate::{
@@ -92,6 +95,10 @@ pub struct App {
     pub history: Arc<History>,
     /// Engine time before which nothing of it is shown any more.
     history_from: Nanos,
+    /// All that has been counted, and what had been when the counts were reset.
+    counted: Counts,
+    /// See `counted`.
+    pub counted_before: Counts,
     /// Own cost, as last measured.
     pub usage: Option<SelfUsage>,
     /// Wall time, as the loop last said.
@@ -198,6 +205,8 @@ impl App {
             view: None,
             history: Arc::default(),
             history_from: Nanos(0),
+            counted: Counts::default(),
+            counted_before: Counts::default(),
             usage: None,
             clock: Stamp(0),
             uptime: Nanos(0),

@@ -65,10 +65,11 @@ impl App {
             };
             all.push(("owners", format!("{unknown} of the connections have no owner: {remedy}")));
         }
+        // Sources tell of all since the start.
+        let taken = view.accounts.taken.frames + self.counted_before.accounts.taken.frames;
         for source in &view.sources {
-            if source.other_host_frames * 2 > view.accounts.taken.frames && view.accounts.taken.frames > 1000
-            {
-                let share = format::percent(source.other_host_frames, view.accounts.taken.frames);
+            if source.other_host_frames * 2 > taken && taken > 1000 {
+                let share = format::percent(source.other_host_frames, taken);
                 all.push(("interface", format!("{share} of the frames are for other hosts: --promiscuous")));
             }
             if let Some(why) = &source.truncated {

@@ -4,7 +4,6 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
     base::time::{Nanos, Stamp},
-    flow::state::EndReason,
     packet::key::proto,
     query::{application, column, format, text},
     snapshot::row::Row,
@@ -62,12 +61,7 @@ fn add_life(strip: &mut Strip, app: &App, row: &Row) {
     strip.left(6, [app.run(Role::Plain, state)]);
     let kept = app.gone().filter(|k| k.row.id == row.id).and_then(|k| k.ended);
     if let Some((at, reason)) = kept.or_else(|| Some((table::end_of(row)?, row.end))) {
-        let why = match reason {
-            Some(EndReason::Fin) => " (FIN)".to_owned(),
-            Some(EndReason::Rst) => " (RST)".to_owned(),
-            Some(reason) => format!(" ({})", reason.key()),
-            None => String::new(),
-        };
+        let why = table::why(reason);
         strip.left(8, [app.run(Role::Warn, format!("ended {}{why}", clock(app, at)))]);
     }
     let wall = if kept.is_some() { row.last } else { app.look(0).wall };

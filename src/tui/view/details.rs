@@ -5,6 +5,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
+    base::time::{Nanos, Stamp},
     dpi::fact::Fact,
     packet::key::{kind, proto},
     query::{application, column, format, text},
@@ -238,6 +239,11 @@ fn draw_traces(buf: &mut Buffer, area: Rect, app: &App) {
     }
 }
 
+/// Returns whether two cards share a screen that has little room for them.
+fn is_narrow(app: &App) -> bool {
+    (100..116).contains(&app.screen_width)
+}
+
 fn or_none(text: Option<String>) -> String {
     text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".into())
 }
@@ -261,6 +267,17 @@ fn cards(app: &App, row: &Row) -> Vec<Card> {
 fn connection(app: &App, row: &Row) -> Card {
     let look = app.look(200);
     let clock = |at| format::date_time(at, (app.setup.utc_offset)(at));
+    let moment = |at: Stamp| {
+        let age = look.wall.since(at);
+        // Where two cards share a narrow screen, the day is told of what was not within one.
+        let (at, gap) = match is_narrow(app) {
+            true if age < Nanos::from_secs(86_400) => (format::clock(at, (app.setup.utc_offset)(at)), "   "),
+            // Without its seconds.
+            true => (clock(at).chars().take(16).collect(), " "),
+            false => (clock(at), "   "),
+        };
+        format!("{at}{gap}{} ago", format::span(age))
+    };
     let family = if row.key.kind & kind::V6 != 0 { "IPv6" } else { "IPv4" };
     let interfaces = app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces);
     let interface =
@@ -273,11 +290,11 @@ fn connection(app: &App, row: &Row) -> Card {
     let ended = app
         .gone()
         .filter(|k| k.row.id == row.id)
-        .and_then(|k| k.ended.map(|(at, _)| at))
-        .or_else(|| table::end_of(row));
+        .and_then(|k| k.ended)
+        .or_else(|| Some((table::end_of(row)?, row.end)));
     let life = row.lifetime();
     let left = match ended {
-        Some(at) => format!("ended {}", clock(at)),
+        Some((at, reason)) => format!("ended {}{}", clock(at), table::why(reason)),
         None => {
             let bar = bars::progress(row.left().0, life.0, 10, &app.setup.signs);
             format!("{} left of {}  {bar}", format::countdown(row.left()), format::countdown(life))
@@ -292,8 +309,8 @@ fn connection(app: &App, row: &Row) -> Card {
             ("Remote", end(row.remote())),
             ("Direction", direction.into()),
             ("State", row.state_text().into()),
-            ("Opened", format!("{}   {} ago", clock(row.first), format::span(look.wall.since(row.first)))),
-            ("Last packet", format!("{}   {} ago", clock(row.last), format::span(look.wall.since(row.last)))),
+            ("Opened", moment(row.first)),
+            ("Last packet", moment(row.last)),
             ("Lifetime", left),
             ("Service", or_none(Some(column::service(row, &look).into_owned()))),
             ("Interface", or_none(interface)),
@@ -383,10 +400,9 @@ fn owner(app: &App, row: &Row) -> Card {
 fn transport(app: &App, row: &Row) -> Card {
     let (down, up) = row.down_up();
     let [from_remote, from_local] = [row.remote(), row.local()];
-    // Where two cards share a narrow screen, both numbers have less room.
-    let narrow = (100..116).contains(&app.screen_width);
     let two = |a: String, b: String| match (app.setup.signs.down, app.setup.signs.up) {
-        (down, up) if narrow => format!("{down}{a:>14}  {up}{b:>14}"),
+        // Where two cards share a narrow screen, both numbers have less room.
+        (down, up) if is_narrow(app) => format!("{down}{a:>14}  {up}{b:>14}"),
         (down, up) => format!("{down} {a:>16}   {up} {b:>16}"),
     };
     let counts =

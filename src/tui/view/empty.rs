@@ -45,10 +45,10 @@ fn words(app: &App, view: &View) -> Vec<String> {
         return vec![hidden, "Both ends are this host itself".into(), "L shows and hides such".into()];
     }
     match (app.is_file(), view.ended, view.seen) {
-        (true, false, 0) => vec!["Reading".into()],
-        (true, true, 0) => vec!["There are no frames in this file".into()],
-        (false, _, 0) => nothing_heard(app, view),
-        (_, _, seen) => {
+        (true, false, _) if !app.has_heard() => vec!["Reading".into()],
+        (true, true, _) if !app.has_heard() => vec!["There are no frames in this file".into()],
+        (false, ..) if !app.has_heard() => nothing_heard(app, view),
+        (.., seen) => {
             let frames = format::grouped(seen);
             let closed = format::grouped(view.totals.closed);
             vec![

@@ -1,10 +1,8 @@
 //! The first lines: which interfaces, how much, how many, whether anything was lost.
 
-use ratatui::{
-    buffer::Buffer,
-    layout::Rect,
-    style::{Modifier, Style},
-};
+use std::collections::HashSet;
+
+use ratatui::{buffer::Buffer, layout::Rect, style::Modifier};
 
 use super::empty;
 use crate::query::group::GroupName;
@@ -23,14 +21,14 @@ use crate::{
 
 /// Draws the line with program, tabs, interfaces and capture method; notes where the tabs are.
 pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &mut App) {
-    let form = fitting_form(app, area.width);
-    app.hits.tabs.clear();
+    let head = Head::new(app, area.width);
+    let form = head.fitting_form();
     let mut x = area.x + 1;
-    let mut runs = Vec::new();
+    let (mut hits, mut runs) = (Vec::new(), Vec::new());
     for (tab, text) in tabs(app, area.width, form) {
         let width = text::width(&text) as u16;
         if let Some(tab) = tab {
-            app.hits.tabs.push((x, x + width.saturating_sub(1), tab));
+            hits.push((x, x + width.saturating_sub(1), tab));
         }
         x += width;
         let (text, style) = match tab {
@@ -41,19 +39,19 @@ pub fn draw_tabs(buf: &mut Buffer, area: Rect, app: &mut App) {
         let active = tab == Some(app.tab);
         runs.push((text, if active { style.add_modifier(Modifier::UNDERLINED) } else { style }));
     }
-    let app = &*app;
     let mut strip = Strip::new(app.setup.signs.ellipsis);
     strip.left(9, runs);
     let room = usize::from(area.width).saturating_sub(usize::from(x - area.x) + 3);
     // A name gives way to what stands beside it.
     let mut name = FILE_CELLS;
-    let mut all = beside(app, area.width, form, name);
+    let mut all = head.beside(form, name);
     while cells(&all) > room && name > NAME_AT_LEAST {
         name -= 1;
-        all = beside(app, area.width, form, name);
+        all = head.beside(form, name);
     }
     all.into_iter().for_each(|piece| strip.right(piece.weight, piece.runs));
     strip.draw(buf, area);
+    app.hits.tabs = hits;
 }
 
 /// How the first line is written.
@@ -79,86 +77,68 @@ enum TabNames {
     Numbers,
 }
 
-/// How much is told of interfaces.
+/// How much is told of interfaces: those that are gone before those that are down.
 #[derive(Clone, Copy, PartialEq)]
 enum Links {
     /// All, with how long they have been down.
     All,
-    /// One of those that are up, and one that is down or gone.
+    /// One of those that are up, and one that is gone or down; others are counted.
     Few,
-    /// The same without how long it has been down.
+    /// The same without how long it has been so.
     Names,
     /// How many.
     Counts,
+    /// How many are gone; if none is, how many are down.
+    Worst,
 }
 
 /// The ways to write the first line, the one that says most first: what is watched, by which methods, and the
 /// names of the tabs stay longest.
 const FORMS: &[HeadForm] = {
     use {Links::*, TabNames::*};
-    const fn form(tabs: TabNames, flags: [bool; 4], links: Links) -> HeadForm {
-        let [is_named, has_words, has_chips, has_age] = flags;
-        HeadForm { tabs, is_named, has_words, has_chips, links, has_age }
-    }
+    const FULL: HeadForm =
+        HeadForm { tabs: Long, is_named: true, has_words: true, has_chips: true, links: All, has_age: true };
+    const SHORT: HeadForm = HeadForm { tabs: Short, has_words: false, has_chips: false, ..FULL };
+    const BARE: HeadForm = HeadForm { is_named: false, has_age: false, ..SHORT };
+    const NUMBERS: HeadForm =
+        HeadForm { tabs: Numbers, has_words: false, has_chips: false, has_age: false, ..FULL };
     &[
-        form(Long, [true, true, true, true], All),
-        form(Long, [true, false, true, true], All),
-        form(Short, [true, true, true, true], All),
-        form(Short, [true, false, true, true], All),
-        form(Long, [true, false, false, true], All),
-        form(Long, [true, false, true, true], Few),
-        form(Short, [true, false, false, true], All),
-        form(Short, [false, false, false, true], All),
-        form(Short, [true, false, true, true], Few),
-        form(Short, [true, false, false, true], Few),
-        form(Short, [false, false, false, true], Few),
-        form(Short, [false, false, false, false], All),
-        form(Short, [false, false, false, false], Few),
-        form(Short, [true, false, false, true], Names),
-        form(Short, [false, false, false, true], Names),
-        form(Short, [false, false, false, false], Names),
-        form(Short, [true, false, true, true], Counts),
-        form(Short, [true, false, false, true], Counts),
-        form(Short, [false, false, false, true], Counts),
-        form(Short, [false, false, false, false], Counts),
-        form(Numbers, [true, true, true, true], All),
-        form(Numbers, [true, true, false, true], All),
-        form(Numbers, [true, true, false, false], All),
-        form(Numbers, [true, true, false, false], Few),
-        form(Numbers, [true, false, false, false], All),
-        form(Numbers, [true, false, false, false], Few),
-        form(Numbers, [true, false, false, false], Names),
-        form(Numbers, [true, false, false, false], Counts),
+        FULL,
+        HeadForm { has_words: false, ..FULL },
+        HeadForm { tabs: Short, ..FULL },
+        HeadForm { has_chips: true, ..SHORT },
+        HeadForm { has_words: false, has_chips: false, ..FULL },
+        HeadForm { has_words: false, links: Few, ..FULL },
+        SHORT,
+        HeadForm { is_named: false, ..SHORT },
+        HeadForm { has_chips: true, links: Few, ..SHORT },
+        HeadForm { links: Few, ..SHORT },
+        HeadForm { is_named: false, links: Few, ..SHORT },
+        BARE,
+        HeadForm { links: Few, ..BARE },
+        HeadForm { links: Names, ..SHORT },
+        HeadForm { is_named: false, links: Names, ..SHORT },
+        HeadForm { links: Names, ..BARE },
+        HeadForm { has_chips: true, links: Counts, ..SHORT },
+        HeadForm { links: Counts, ..SHORT },
+        HeadForm { is_named: false, links: Counts, ..SHORT },
+        HeadForm { links: Counts, ..BARE },
+        HeadForm { links: Worst, ..BARE },
+        HeadForm { tabs: Numbers, ..FULL },
+        HeadForm { tabs: Numbers, has_chips: false, ..FULL },
+        HeadForm { has_words: true, ..NUMBERS },
+        HeadForm { has_words: true, links: Few, ..NUMBERS },
+        NUMBERS,
+        HeadForm { links: Few, ..NUMBERS },
+        HeadForm { links: Names, ..NUMBERS },
+        HeadForm { links: Counts, ..NUMBERS },
+        HeadForm { links: Worst, ..NUMBERS },
     ]
 };
 
 /// Cells that the name of a file has at most, and those that names are cut to before something else goes.
 const FILE_CELLS: usize = 40;
 const NAME_AT_LEAST: usize = 6;
-
-/// Returns the first form that the width has room for.
-fn fitting_form(app: &App, width: u16) -> HeadForm {
-    let fits = |form: &&HeadForm, name: usize| {
-        let tabs: usize = tabs(app, width, **form).iter().map(|(_, text)| text::width(text)).sum();
-        let beside = cells(&beside(app, width, **form, name));
-        tabs + beside + 2 + if beside > 0 { 2 } else { 0 } <= usize::from(width)
-    };
-    // Below, tabs have numbers only, as without them nothing is left for what is watched.
-    let usual = || FORMS.iter().filter(|f| width >= 76 || f.tabs == TabNames::Numbers);
-    // Of many that are down, as on hosts with spare ports, the number says enough.
-    let down = app.view.iter().flat_map(interfaces).filter(|i| i.state != InterfaceState::Up).count();
-    let usual = || usual().filter(|f| down <= 2 || f.is_named || f.links == Links::Counts);
-    // Of a file its own name is wanted; the way to it stands there if there is room anyway.
-    let own = app.setup.file.as_ref().map_or(FILE_CELLS, |file| {
-        let name = text::escape(file);
-        text::width(name.rsplit('/').next().unwrap_or(&name)).min(FILE_CELLS)
-    });
-    let named = || usual().filter(|f| f.tabs != TabNames::Numbers);
-    let names = [own, own.min(24), own.min(16), NAME_AT_LEAST];
-    let found = names.iter().find_map(|cells| named().find(|f| fits(f, *cells)));
-    let found = found.or_else(|| names.iter().find_map(|cells| usual().find(|f| fits(f, *cells))));
-    found.or(FORMS.last()).copied().expect("there are forms")
-}
 
 /// A piece on the right of the first line.
 struct Beside {
@@ -172,38 +152,201 @@ fn cells(pieces: &[Beside]) -> usize {
     texts.map(|(text, _)| text::width(text)).sum::<usize>() + 2 * pieces.len().saturating_sub(1)
 }
 
-/// Returns what stands beside the tabs: what is watched, its names in at most `name` cells, how, and what must
-/// not be missed.
-fn beside(app: &App, width: u16, form: HeadForm, name: usize) -> Vec<Beside> {
-    let Some(view) = &app.view else { return Vec::new() };
-    let mut all = watched(app, view, form, name);
-    let mut add = |weight, runs| all.push(Beside { weight, runs: vec![runs] });
-    if width >= 100 || app.is_file() {
-        add(4, app.run(Role::Dim, capture_method(view)));
-    }
-    if width >= 100 && !app.is_file() {
-        let (role, method) = owner_method(view);
-        match (form.has_words, view.owner_method.is_off()) {
-            (true, _) => add(3, app.run(role, format!("owners {method}"))),
-            (false, true) => {}
-            (false, false) => add(3, app.run(role, method)),
+/// What the first line tells beside the tabs, found once for each draw.
+struct Head<'a> {
+    app: &'a App,
+    width: u16,
+    up: Vec<&'a InterfaceStatus>,
+    /// Those that are gone, then those that are down; of each, what has changed last comes first.
+    troubles: Vec<Trouble<'a>>,
+    /// Chips in signs, and in words.
+    chips: [Vec<(u8, String)>; 2],
+    capture_method: String,
+}
+
+/// An interface that is gone or down.
+struct Trouble<'a> {
+    interface: &'a InterfaceStatus,
+    role: Role,
+    /// `down` or `gone`.
+    what: &'static str,
+    since: Stamp,
+}
+
+impl<'a> Head<'a> {
+    fn new(app: &'a App, width: u16) -> Self {
+        let all = app.view.as_ref().map_or_else(Vec::new, interfaces);
+        let mut troubles: Vec<_> = all.iter().copied().filter_map(Trouble::of).collect();
+        troubles.sort_by_key(|trouble| (!trouble.is_gone(), std::cmp::Reverse(trouble.since)));
+        Self {
+            app,
+            width,
+            up: all.into_iter().filter(|i| i.state == InterfaceState::Up).collect(),
+            troubles,
+            chips: [false, true].map(|in_words| chips(app, in_words)),
+            capture_method: app.view.as_ref().map_or_else(String::new, capture_method),
         }
     }
-    for (weight, text) in self::chips(app, form.has_chips) {
-        add(weight, app.run(Role::Warn, text));
+
+    /// Returns the first form that the width has room for.
+    fn fitting_form(&self) -> HeadForm {
+        let Self { app, width, .. } = *self;
+        // Of many that are down, as on hosts with spare ports, the number says enough.
+        let is_usual = |form: &HeadForm| {
+            self.troubles.len() <= 2 || form.is_named || matches!(form.links, Links::Counts | Links::Worst)
+        };
+        // Below, tabs have numbers only, as without them nothing is left for what is watched.
+        let usual =
+            FORMS.iter().filter(|f| width >= 76 || f.tabs == TabNames::Numbers).filter(|f| is_usual(f));
+        let usual: Vec<(&HeadForm, usize)> = usual
+            .map(|form| (form, tabs(app, width, *form).iter().map(|(_, text)| text::width(text)).sum()))
+            .collect();
+        let fits = |form: HeadForm, tabs: usize, name: usize| {
+            let beside = cells(&self.beside(form, name));
+            tabs + beside + 2 + if beside > 0 { 2 } else { 0 } <= usize::from(width)
+        };
+        // Of a file its own name is wanted; the way to it stands there if there is room anyway.
+        let own = app.setup.file.as_ref().map_or(FILE_CELLS, |file| {
+            let name = text::escape(file);
+            text::width(name.rsplit('/').next().unwrap_or(&name)).min(FILE_CELLS)
+        });
+        let names = [own, own.min(24), own.min(16), NAME_AT_LEAST];
+        let first = |is_wanted: fn(&HeadForm) -> bool| {
+            let wanted = || usual.iter().filter(|(form, _)| is_wanted(form));
+            names.iter().find_map(|name| wanted().find(|(form, tabs)| fits(**form, *tabs, *name)))
+        };
+        let found = first(|form| form.tabs != TabNames::Numbers).or_else(|| first(|_| true));
+        found.map(|(form, _)| *form).or(FORMS.last()).copied().expect("there are forms")
     }
-    if app.setup.promiscuous {
-        add(6, app.run(Role::Accent, if form.has_chips || width >= 100 { "promiscuous" } else { "promisc" }));
+
+    /// Returns what stands beside the tabs: what is watched, its names in at most `name` cells, how, and what
+    /// must not be missed.
+    fn beside(&self, form: HeadForm, name: usize) -> Vec<Beside> {
+        let Self { app, width, .. } = *self;
+        let Some(view) = &app.view else { return Vec::new() };
+        let mut all = self.watched(form, name);
+        let mut add = |weight, runs| all.push(Beside { weight, runs: vec![runs] });
+        if width >= 100 || app.is_file() {
+            add(4, app.run(Role::Dim, self.capture_method.as_str()));
+        }
+        if width >= 100 && !app.is_file() {
+            let (role, method) = owner_method(view);
+            match (form.has_words, view.owner_method.is_off()) {
+                (true, _) => add(3, app.run(role, format!("owners {method}"))),
+                (false, true) => {}
+                (false, false) => add(3, app.run(role, method)),
+            }
+        }
+        for (weight, text) in &self.chips[usize::from(form.has_chips)] {
+            add(*weight, app.run(Role::Warn, text.as_str()));
+        }
+        if app.setup.promiscuous {
+            let is_long = form.has_chips || width >= 100;
+            add(6, app.run(Role::Accent, if is_long { "promiscuous" } else { "promisc" }));
+        }
+        // Where the lines below have room for it, it stands there.
+        if width < 100 && form.has_age && !app.is_file() {
+            let (role, age) = age(app, view);
+            let text = format!("{age:.1}s");
+            // While frozen, the line below tells since when; its room stays free, so that the tabs stay in
+            // their places.
+            let text = if app.frozen_for().is_some() { " ".repeat(text.len()) } else { text };
+            add(2, app.run(role, text));
+        }
+        all
     }
-    // Where the lines below have room for it, it stands there.
-    if width < 100 && form.has_age && !app.is_file() {
-        let (role, age) = age(app, view);
-        let text = format!("{age:.1}s");
-        // While frozen, the line below tells since when; its room stays free, so that the tabs stay in their places.
-        let text = if app.frozen_for().is_some() { " ".repeat(text.len()) } else { text };
-        add(2, app.run(role, text));
+
+    /// Returns what is watched: the file, or the interfaces, those first that are up.
+    fn watched(&self, form: HeadForm, most: usize) -> Vec<Beside> {
+        let app = self.app;
+        let signs = &app.setup.signs;
+        let named = |runs: Runs| Beside { weight: 8, runs };
+        let good = |text: String| named(vec![app.run(Role::Good, signs.link_up), app.run(Role::Plain, text)]);
+        if let Some(file) = &app.setup.file {
+            let name = text::escape(file);
+            // Where there is no room for the way to it, its own name tells more.
+            let own = name.rsplit('/').next().unwrap_or(&name);
+            let name = match text::width(&name) <= most {
+                true => text::clip_start(&name, FILE_CELLS, signs.ellipsis),
+                false => text::clip(own, most, signs.ellipsis),
+            };
+            return vec![good(format!(" {name}"))];
+        }
+        let name = |interface: &InterfaceStatus| {
+            let name = text::escape(&interface.name);
+            text::clip(&name, NAME_CELLS.min(most), signs.ellipsis).into_owned()
+        };
+        let mut out = Vec::new();
+        match (&self.up[..], form.links) {
+            ([], _) => {}
+            (few @ [_], _) | (few @ [_, _], Links::All) => out.extend(few.iter().map(|interface| {
+                let speed = interface.speed.filter(|_| form.has_words).map_or_else(String::new, speed);
+                good(format!(" {}{speed}", name(interface)))
+            })),
+            (many, Links::All) => out.push(good(format!(" {} interfaces", many.len()))),
+            (many, Links::Counts | Links::Worst) => out.push(good(format!(" {} up", many.len()))),
+            ([one, others @ ..], _) => out.push(good(format!(" {} +{} up", name(one), others.len()))),
+        }
+        let bad = |role, text: String| vec![app.run(role, signs.link_down), app.run(role, text)];
+        let told = |trouble: &Trouble, has_span: bool| {
+            let span = format::whole_span(app.clock.since(trouble.since));
+            let span = if has_span { format!(" {span}") } else { String::new() };
+            bad(trouble.role, format!(" {} {}{span}", name(trouble.interface), trouble.what))
+        };
+        let counts = |troubles: &[Trouble]| {
+            let gone = troubles.iter().filter(|trouble| trouble.is_gone()).count();
+            [(Role::Bad, gone, "gone"), (Role::Warn, troubles.len() - gone, "down")]
+        };
+        match (&self.troubles[..], form.links) {
+            ([], _) => {}
+            (few @ ([_] | [_, _]), Links::All) => {
+                out.extend(few.iter().map(|trouble| named(told(trouble, true))));
+            }
+            (all, links @ (Links::Counts | Links::Worst)) => {
+                let mut counts = counts(all).into_iter().filter(|(_, n, _)| *n > 0);
+                let mut runs = Vec::new();
+                runs.extend(counts.next().map(|(role, n, what)| bad(role, format!(" {n} {what}"))));
+                let others = counts.filter(|_| links == Links::Counts);
+                let others = others.map(|(role, n, _)| vec![app.run(role, format!(" +{n}"))]);
+                out.push(named(runs.into_iter().chain(others).flatten().collect()));
+            }
+            ([one, others @ ..], links) => {
+                let mut runs = told(one, links != Links::Names);
+                let more = |(role, n, what): (_, _, &str)| app.run(role, format!(" +{n}{what}"));
+                let counts = counts(others).into_iter().filter(|(_, n, _)| *n > 0);
+                let counts: Vec<_> = counts.map(|(role, n, what)| (role, n, format!(" {what}"))).collect();
+                match (&counts[..], links) {
+                    // One number for all: in the colour of the worst, and a word where it is another one.
+                    ([(role, _, _), _, ..], Links::Few | Links::Names) => {
+                        runs.push(more((*role, others.len(), "")))
+                    }
+                    ([(role, n, what)], Links::Names) => {
+                        runs.push(more((*role, *n, if *role == one.role { "" } else { what })));
+                    }
+                    (all, _) => runs.extend(all.iter().map(|(role, n, what)| more((*role, *n, what)))),
+                }
+                out.push(named(runs));
+            }
+        }
+        out
     }
-    all
+}
+
+impl<'a> Trouble<'a> {
+    /// Returns what is wrong with an interface, if anything is.
+    fn of(interface: &'a InterfaceStatus) -> Option<Self> {
+        let (role, what, since) = match interface.state {
+            InterfaceState::Up => return None,
+            InterfaceState::Down(at) => (Role::Warn, "down", at),
+            InterfaceState::Gone(at) => (Role::Bad, "gone", at),
+            InterfaceState::Unwatched(at) => (Role::Warn, "unwatched", at),
+        };
+        Some(Self { interface, role, what, since })
+    }
+
+    fn is_gone(&self) -> bool {
+        matches!(self.interface.state, InterfaceState::Gone(_))
+    }
 }
 
 fn capture_method(view: &View) -> String {
@@ -273,87 +416,14 @@ fn unique<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
     out
 }
 
-/// Returns what is watched: the file, or the interfaces, those first that are up.
-fn watched(app: &App, view: &View, form: HeadForm, most: usize) -> Vec<Beside> {
-    let signs = &app.setup.signs;
-    let named = |runs: [(String, Style); 2]| Beside { weight: 8, runs: runs.into() };
-    let good = |text: String| [app.run(Role::Good, signs.link_up), app.run(Role::Plain, text)];
-    if let Some(file) = &app.setup.file {
-        let name = text::escape(file);
-        // Where there is no room for the way to it, its own name tells more.
-        let own = name.rsplit('/').next().unwrap_or(&name);
-        let name = match text::width(&name) <= most {
-            true => text::clip_start(&name, FILE_CELLS, signs.ellipsis),
-            false => text::clip(own, most, signs.ellipsis),
-        };
-        return vec![named(good(format!(" {name}")))];
-    }
-    let all = interfaces(view);
-    let name = |interface: &InterfaceStatus| {
-        let name = text::escape(&interface.name);
-        text::clip(&name, NAME_CELLS.min(most), signs.ellipsis).into_owned()
-    };
-    let counts = |n: usize, word: &str| if n == 1 { String::new() } else { format!(" +{} {word}", n - 1) };
-    let mut out = Vec::new();
-    let up: Vec<_> = all.iter().filter(|i| i.state == InterfaceState::Up).collect();
-    match up.len() {
-        0 => {}
-        n if n == 1 || n == 2 && form.links == Links::All => out.extend(up.iter().map(|interface| {
-            let speed = interface.speed.filter(|_| form.has_words).map_or_else(String::new, speed);
-            named(good(format!(" {}{speed}", name(interface))))
-        })),
-        n if form.links == Links::All => out.push(named(good(format!(" {n} interfaces")))),
-        n if form.links == Links::Counts => out.push(named(good(format!(" {n} up")))),
-        n => out.push(named(good(format!(" {}{}", name(up[0]), counts(n, "up"))))),
-    }
-    // What has changed last says most; of many that are down, as on hosts with spare ports, only the number matters.
-    let mut troubles: Vec<_> = all.iter().filter_map(|i| Some((i, trouble(app, i)?))).collect();
-    troubles.sort_by_key(|(_, (_, _, since))| std::cmp::Reverse(*since));
-    let bad = |role, text: String| [app.run(role, signs.link_down), app.run(role, text)];
-    let one = |interface, role, what: &str| named(bad(role, format!(" {}{what}", name(interface))));
-    match (&troubles[..], form.links) {
-        ([], _) => {}
-        (many, Links::Counts) => out.push(named(bad(Role::Warn, format!(" {} down", many.len())))),
-        (few @ ([_] | [_, _]), Links::All) => {
-            out.extend(few.iter().map(|(interface, (role, what, _))| one(interface, *role, what)));
-        }
-        ([(interface, (role, what, _)), others @ ..], links) => {
-            // Below all, how long is told last.
-            let what = match (links, &others) {
-                (Links::Names, []) => what.rsplit_once(' ').map_or(&**what, |(word, _)| word),
-                (Links::Names, _) => "",
-                _ => what,
-            };
-            let others = if others.is_empty() { String::new() } else { format!(" +{} down", others.len()) };
-            out.push(one(interface, *role, &format!("{what}{others}")));
-        }
-    }
-    out
-}
-
 /// Cells that the name of an interface has at most.
 const NAME_CELLS: usize = 15;
 
 /// Returns the interfaces that are watched.
 fn interfaces(view: &View) -> Vec<&InterfaceStatus> {
-    let mut all: Vec<&InterfaceStatus> = Vec::new();
-    for interface in view.sources.iter().flat_map(|s| &s.interfaces) {
-        if all.iter().all(|i| i.name != interface.name) {
-            all.push(interface);
-        }
-    }
-    all
-}
-
-/// Returns what is wrong with an interface, in words, and since when.
-fn trouble(app: &App, interface: &InterfaceStatus) -> Option<(Role, String, Stamp)> {
-    let since = |what: &str, since| format!(" {what} {}", format::whole_span(app.clock.since(since)));
-    match interface.state {
-        InterfaceState::Up => None,
-        InterfaceState::Down(at) => Some((Role::Warn, since("down", at), at)),
-        InterfaceState::Gone(at) => Some((Role::Bad, since("gone", at), at)),
-        InterfaceState::Unwatched(at) => Some((Role::Warn, since("unwatched", at), at)),
-    }
+    let mut met = HashSet::new();
+    let all = view.sources.iter().flat_map(|s| &s.interfaces);
+    all.filter(|interface| met.insert(interface.name.as_str())).collect()
 }
 
 fn speed(bits: u64) -> String {

@@ -85,7 +85,7 @@ fn lines(app: &App, width: u16) -> Vec<Line> {
 fn verdict(app: &App, view: &View, width: u16) -> Vec<Line> {
     let seen = format::grouped(view.seen);
     let (role, text) = if view.lost == 0 {
-        let since = format::whole_span(view.now);
+        let since = format::whole_span(view.now.since(app.counted_before.at));
         (Role::Good, format!("Nothing lost. {seen} frames seen, all accounted for, in {since}."))
     } else {
         let mut reasons = head::lost_by_reason(view);
@@ -193,7 +193,8 @@ fn stages(app: &App, view: &View, width: u16, lines: &mut Vec<Line>) {
         let of = |all: &[f64]| all.get(n).copied().unwrap_or(0.0);
         let (rate, peak) = match read_in {
             Some(took) => {
-                let mean = stage.frames as f64 / took.max(1e-3);
+                let before = app.counted_before.stages.get(n).copied().unwrap_or(0);
+                let mean = (stage.frames + before) as f64 / took.max(1e-3);
                 (mean, mean.max(of(&app.stage_peaks)))
             }
             None => (of(&app.stage_rates), of(&app.stage_peaks)),
@@ -248,7 +249,8 @@ fn stages(app: &App, view: &View, width: u16, lines: &mut Vec<Line>) {
 }
 
 fn drops(app: &App, view: &View, width: u16, lines: &mut Vec<Line>) {
-    lines.push(Line::Rule("Drops by reason", "last 60 s, since the start, what to do".into()));
+    let since = if app.has_reset_counts() { "the reset" } else { "the start" };
+    lines.push(Line::Rule("Drops by reason", format!("last 60 s, since {since}, what to do")));
     let kernel = (view.kernel_drops, "kernel ring full", "the capture cores are too slow or shared");
     let own = DropReason::ALL.iter().map(|r| (view.accounts.drops[*r], r.title(), r.remedy()));
     let evicted = (

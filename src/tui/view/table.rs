@@ -63,9 +63,19 @@ fn line_y(place: usize, top: usize) -> u16 {
     (place - top) as u16
 }
 
-/// Since when a row is gone that stays because it is selected.
-fn kept(view: &View, row: &Row) -> Option<Stamp> {
-    view.gone.as_ref().filter(|k| k.row.id == row.id).and_then(|k| k.ended).map(|(at, _)| at)
+/// Since when and why a row is gone that stays because it is selected.
+fn kept(view: &View, row: &Row) -> Option<(Stamp, Option<EndReason>)> {
+    view.gone.as_ref().filter(|k| k.row.id == row.id).and_then(|k| k.ended)
+}
+
+/// Returns why a row ended, to stand behind the time: ` (FIN)`; nothing if that is not known.
+pub fn why(reason: Option<EndReason>) -> String {
+    match reason {
+        Some(EndReason::Fin) => " (FIN)".into(),
+        Some(EndReason::Rst) => " (RST)".into(),
+        Some(reason) => format!(" ({})", reason.key()),
+        None => String::new(),
+    }
 }
 
 /// Returns when a row of an ended flow ended.
@@ -81,7 +91,7 @@ struct Line<'a> {
     look: &'a Look,
     row: &'a Row,
     selected: bool,
-    kept: Option<Stamp>,
+    kept: Option<(Stamp, Option<EndReason>)>,
 }
 
 impl Line<'_> {
@@ -90,11 +100,22 @@ impl Line<'_> {
         let theme = &app.setup.theme;
         let (role, mark) = self.age();
         let style = theme.style(role);
+        // Cells of the next column that the one before it takes.
+        let mut taken = 0;
         for place in places {
+            let (x, width) = (place.x + taken, place.width.saturating_sub(taken));
+            let place = &Place { x, width, ..*place };
+            taken = 0;
             let is_rate = place.column.id == ColumnId::Bandwidth;
             let clock = |at: Stamp| format::clock(at, (app.setup.utc_offset)(at));
             let cell = match (place.column.id, self.kept, end_of(row)) {
-                (ColumnId::State, Some(at), _) => format!("ended {}", clock(at)).into(),
+                (ColumnId::State, Some((at, reason)), _) => {
+                    let text = format!("ended {}{}", clock(at), why(reason));
+                    taken = (text::width(&text) as u16).saturating_sub(place.width);
+                    let room = Place { width: place.width + taken, ..*place };
+                    put(buf, area, &room, &text, style);
+                    continue;
+                }
                 // What has ended moves nothing: its end stands there.
                 (ColumnId::Bandwidth, None, Some(at)) => clock(at).into(),
                 _ => (place.column.cell)(row, self.look, place.width.into()),
