@@ -31,11 +31,11 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
 fn words(app: &App, view: &View) -> Vec<String> {
     if view.len < view.all {
         let all = format::grouped(view.all as u64);
-        let why = if app.only_marked { "marked rows" } else { "the filter" };
-        return vec![
-            format!("0 of {all} match {why}"),
-            "Esc shows all; / changes the filter; M all again".into(),
-        ];
+        let (why, remedy) = match app.only_marked {
+            true => ("marked rows", "Esc shows all; / changes the filter; M all again"),
+            false => ("the filter", "Esc shows all; / changes the filter"),
+        };
+        return vec![format!("0 of {all} match {why}"), remedy.into()];
     }
     if view.hidden > 0 {
         let hidden = match view.hidden {

@@ -85,8 +85,12 @@ fn lines(app: &App, width: u16) -> Vec<Line> {
 fn verdict(app: &App, view: &View, width: u16) -> Vec<Line> {
     let seen = format::grouped(view.seen);
     let (role, text) = if view.lost == 0 {
-        let since = format::whole_span(view.now.since(app.counted_before.at));
-        (Role::Good, format!("Nothing lost. {seen} frames seen, all accounted for, in {since}."))
+        // A file's own time leaves out what lies between its parts: how long it took says nothing.
+        let within = match app.is_file() {
+            true => String::new(),
+            false => format!(", in {}", format::whole_span(view.now.since(app.counted_before.at))),
+        };
+        (Role::Good, format!("Nothing lost. {seen} frames seen, all accounted for{within}."))
     } else {
         let mut reasons = head::lost_by_reason(view);
         reasons.sort_by_key(|(lost, ..)| std::cmp::Reverse(*lost));
