@@ -49,7 +49,7 @@ impl Facts {
 
     /// Returns why the programs are refused, where the kernel said `error`.
     pub fn refusal(&self, error: &str) -> Why {
-        let setcap = format!("sudo setcap cap_net_raw,cap_bpf,cap_perfmon=eip {}", self.binary);
+        let setcap = format!("sudo setcap cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon=eip {}", self.binary);
         if version(&self.release) < OLDEST {
             let (major, minor) = OLDEST;
             return (
@@ -84,7 +84,10 @@ impl Facts {
             let reason = "CAP_SYS_PTRACE missing: only sockets of this user's processes are found";
             (
                 reason.into(),
-                format!("sudo setcap cap_net_raw,cap_bpf,cap_perfmon,cap_sys_ptrace=eip {}", self.binary),
+                format!(
+                    "sudo setcap cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon,cap_sys_ptrace=eip {}",
+                    self.binary
+                ),
             )
         })
     }
@@ -137,7 +140,7 @@ mod tests {
         assert!(why(locked).contains("locked down"));
         assert_eq!(why(facts()), "refused by the kernel: EPERM");
         let remedy = Facts { capabilities: 0, ..facts() }.refusal("").1;
-        assert_eq!(remedy, "sudo setcap cap_net_raw,cap_bpf,cap_perfmon=eip /usr/bin/rustnet");
+        assert_eq!(remedy, "sudo setcap cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon=eip /usr/bin/rustnet");
     }
 
     #[test]
