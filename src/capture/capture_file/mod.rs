@@ -34,6 +34,7 @@ mod pcapng;
 mod pieces;
 mod scale;
 mod stream;
+mod window;
 
 use input::{Input, Refill};
 use pcap::{Opening, Pcap};

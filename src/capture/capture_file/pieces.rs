@@ -4,12 +4,6 @@
 //! begins is known once the one before it was read. Copying costs each byte once, in order. So long records are cheaper
 //! read (308 bytes on average: 54 ns a frame instead of 78, in a loop that does little else), and short ones are
 //! cheaper where they lie (76 bytes: 16 ns instead of 20). What a file is made of shows in its first piece.
-//!
-//! ```text
-//!  |<----- CARRY ----->|<------ FILL ------>|
-//!  |        |beginning |bytes read          |
-//!           ^ at                        end ^
-//! ```
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use std::{
@@ -18,15 +12,13 @@ use std::{
 };
 
 use crate::capture::capture_file::{
-    MAX_BLOCK,
     input::Refill,
     map::{Map, MapGuard},
+    window::Window,
 };
 
 /// Bytes that are read at once: a part of a core's own cache.
 const FILL: usize = 256 << 10;
-/// Room for the beginning of a record; no record or block that is read in one piece is longer.
-const CARRY: usize = MAX_BLOCK as usize;
 /// Records of fewer bytes than this on average are cheaper where they lie.
 const SHORT: u64 = 128;
 
@@ -35,52 +27,29 @@ pub struct Pieces {
     file: File,
     size: u64,
     guard: &'static dyn MapGuard,
-    buffer: Box<[u8]>,
-    /// Bytes `at..end` of `buffer` were read and not consumed.
-    at: usize,
-    end: usize,
-    /// Bytes consumed since the start.
-    consumed: u64,
+    window: Window,
     /// Whether it is still open how the file is best read.
     undecided: bool,
     /// The file ended before its size.
     ended_early: bool,
-    /// The file could not be read on.
-    failed: bool,
 }
 
 impl Pieces {
     /// Returns the first `size` bytes of `file`, of which none was read.
-    #[allow(clippy::disallowed_macros, reason = "start-up: the only allocation")]
     pub fn new(file: File, size: u64, guard: &'static dyn MapGuard) -> Self {
-        let buffer = vec![0; CARRY + FILL].into_boxed_slice();
-        let (at, end) = (CARRY, CARRY);
-        Self {
-            file,
-            size,
-            guard,
-            buffer,
-            at,
-            end,
-            consumed: 0,
-            undecided: true,
-            ended_early: false,
-            failed: false,
-        }
+        Self { file, size, guard, window: Window::new(FILL), undecided: true, ended_early: false }
     }
 
     /// Reads more bytes behind those of the window.
     pub fn refill(&mut self) -> Refill {
-        let rest = self.end - self.at;
-        let left = self.size - self.consumed - rest as u64;
-        if left == 0 || self.ended_early || self.failed {
+        let left = self.size - self.offset() - self.window().len() as u64;
+        if left == 0 {
             return Refill::End;
         }
-        self.buffer.copy_within(self.at..self.end, CARRY - rest);
-        (self.at, self.end) = (CARRY - rest, CARRY);
         let len = usize::try_from(left).unwrap_or(FILL).min(FILL);
+        let room = self.window.room(len);
         let read = loop {
-            match self.file.read(&mut self.buffer[CARRY..CARRY + len]) {
+            match self.file.read(room) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 other => break other,
             }
@@ -91,50 +60,46 @@ impl Pieces {
                 Refill::End
             }
             Ok(len) => {
-                self.end += len;
+                self.window.extend(len);
                 Refill::More
             }
-            Err(e) => {
-                self.failed = true;
-                Refill::Failed(e.kind())
-            }
+            Err(e) => Refill::Failed(e.kind()),
         }
     }
 
     /// Returns the file mapped, as far as it is read now, if the `frames` that came from it are so short that this is
     /// cheaper. Says so once, after the first piece.
     pub fn better_mapped(&mut self, frames: u64) -> Option<Map> {
-        if !self.undecided || self.consumed < (FILL / 2) as u64 {
+        if !self.undecided || self.offset() < (FILL / 2) as u64 {
             return None;
         }
         self.undecided = false;
-        let is_short = self.consumed / SHORT < frames;
-        let left = self.size - self.consumed;
+        let is_short = self.offset() / SHORT < frames;
+        let left = self.size - self.offset();
         if !is_short || left <= FILL as u64 || self.shortened() {
             return None;
         }
         let file = self.file.try_clone().ok()?;
         let mut map = Map::new(file, usize::try_from(self.size).ok()?, self.guard).ok()?;
-        map.consume(self.consumed as usize);
+        map.consume(self.offset() as usize);
         Some(map)
     }
 
     /// Takes `len` bytes off the front of the window.
     #[inline]
     pub const fn consume(&mut self, len: usize) {
-        self.at += len;
-        self.consumed += len as u64;
+        self.window.consume(len);
     }
 
     /// Returns the bytes that were read and not consumed.
     #[inline]
     pub fn window(&self) -> &[u8] {
-        &self.buffer[self.at..self.end]
+        self.window.bytes()
     }
 
     /// Returns how many bytes were consumed since the start.
     pub const fn offset(&self) -> u64 {
-        self.consumed
+        self.window.offset()
     }
 
     /// Returns the size of the file when it was opened.

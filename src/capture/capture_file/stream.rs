@@ -2,13 +2,7 @@
 //!
 //! Two buffers go round between this side and a thread that does nothing but read: while one is
 //! looked at, the other is filled. A record that begins in one buffer and ends in the next is
-//! completed by copying its beginning into the room kept free before the next buffer's bytes:
-//!
-//! ```text
-//!  |<----- CARRY ----->|<----------- FILL ----------->|
-//!  |        |beginning |bytes read                    |
-//!           ^ at                              end ^
-//! ```
+//! completed by copying its beginning into the room kept free before the next buffer's bytes.
 //!
 //! So nothing grows, whatever the input does, and rx never waits inside a read.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
@@ -20,12 +14,13 @@ use std::{
     time::Duration,
 };
 
-use crate::capture::capture_file::{MAX_BLOCK, input::Refill};
+use crate::capture::capture_file::{
+    input::Refill,
+    window::{self, CARRY, Window},
+};
 
 /// Bytes that are read at once.
 const FILL: usize = 1 << 20;
-/// Room for the beginning of a record; no record or block that is read in one piece is longer.
-const CARRY: usize = MAX_BLOCK as usize;
 
 /// The reading side of a stream.
 pub struct Stream {
@@ -33,12 +28,7 @@ pub struct Stream {
     empty: SyncSender<Box<[u8]>>,
     /// What came while waiting, before it was asked for.
     next: Option<Delivery>,
-    buffer: Box<[u8]>,
-    /// Bytes `at..end` of `buffer` were read and not consumed.
-    at: usize,
-    end: usize,
-    /// Bytes consumed since the start.
-    consumed: u64,
+    window: Window,
     ended: bool,
 }
 
@@ -55,18 +45,15 @@ impl Stream {
     ///
     /// # Errors
     /// When the reading thread cannot be started.
-    #[allow(clippy::disallowed_macros, reason = "start-up: the only allocation")]
     pub fn start(reader: Box<dyn Read + Send>) -> io::Result<Self> {
         let (full_in, full) = sync_channel(2);
         let (empty, empty_out) = sync_channel(2);
         for _ in 0..2 {
-            let buffer = vec![0; CARRY + FILL].into_boxed_slice();
-            empty.send(buffer).expect("the channel has room for both buffers");
+            empty.send(window::buffer(FILL)).expect("the channel has room for both buffers");
         }
         // NB: never joined. It may sit in a read that nobody can interrupt, and ends with it.
         thread::Builder::new().name("file".into()).spawn(move || pump(reader, &full_in, &empty_out))?;
-        let buffer = Box::default();
-        Ok(Self { full, empty, next: None, buffer, at: 0, end: 0, consumed: 0, ended: false })
+        Ok(Self { full, empty, next: None, window: Window::default(), ended: false })
     }
 
     /// Gets more bytes behind those of the window, without waiting.
@@ -110,28 +97,23 @@ impl Stream {
 
     /// Takes `len` bytes off the front of the window.
     #[inline]
-    pub fn consume(&mut self, len: usize) {
-        self.at += len;
-        self.consumed += len as u64;
+    pub const fn consume(&mut self, len: usize) {
+        self.window.consume(len);
     }
 
     /// Returns the bytes that were read and not consumed.
     #[inline]
     pub fn window(&self) -> &[u8] {
-        &self.buffer[self.at..self.end]
+        self.window.bytes()
     }
 
     /// Returns how many bytes were consumed since the start.
     pub const fn offset(&self) -> u64 {
-        self.consumed
+        self.window.offset()
     }
 
-    fn adopt(&mut self, mut buffer: Box<[u8]>, len: usize) {
-        let rest = self.window();
-        let at = CARRY - rest.len();
-        buffer[at..CARRY].copy_from_slice(rest);
-        let used = std::mem::replace(&mut self.buffer, buffer);
-        (self.at, self.end) = (at, CARRY + len);
+    fn adopt(&mut self, buffer: Box<[u8]>, len: usize) {
+        let used = self.window.exchange(buffer, len);
         if !used.is_empty() {
             // A thread that has ended needs no buffer.
             let _ = self.empty.send(used);
