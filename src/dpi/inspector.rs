@@ -195,18 +195,28 @@ impl Inspector {
         prefetch(self.of_slot.address(slot as usize));
     }
 
-    /// Starts loading the memory of a flow's inspection; where that stands should be on its way. Returns `false` if
-    /// nothing of the flow is looked at any more.
+    /// Starts loading a flow's inspection; where that stands should be on its way.
     #[inline]
-    pub fn approach(&self, slot: u32) -> bool {
+    pub fn approach(&self, slot: u32) -> Approach {
         let entry = self.of_slot[slot as usize];
         if entry.wrapping_sub(1) < FOLLOWED - 1 {
             let place = self.pool.address(entry as usize - 1).cast::<Line<u8>>();
             for line in 0..size_of::<Conversation>() / size_of::<Line<u8>>() {
                 prefetch(place.wrapping_add(line));
             }
+            return Approach::Goes;
         }
-        entry != OVER
+        if entry == OVER { Approach::Over } else { Approach::Begins }
+    }
+
+    /// Starts loading the memory of a flow's inspection that goes on, which should be on its way itself.
+    #[inline]
+    pub fn approach_memory(&self, slot: u32) {
+        if let Place::At(place) = self.place(slot) {
+            let Conversation { kept, said, sides, .. } = &self.pool[place];
+            let Line((_, chains)) = sides;
+            self.room.approach(*kept, said, chains);
+        }
     }
 
     /// Looks at a TCP segment with payload or FIN.
@@ -683,6 +693,17 @@ struct Nobody;
 
 impl Learn for Nobody {
     fn learned(&mut self, _: FlowId, _: Learned<'_>) {}
+}
+
+/// What the inspection of a flow needs, see [`Inspector::approach`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approach {
+    /// Nothing: the flow is not looked at any more.
+    Over,
+    /// No memory yet.
+    Begins,
+    /// Its memory.
+    Goes,
 }
 
 /// Where a flow's inspection stands.

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "records promise that zeros are a value")]
 
 use crate::{
-    base::memory::{Advise, Array, OutOfMemory, Record},
+    base::memory::{Advise, Array, OutOfMemory, Record, prefetch},
     dpi::talk::{MEMORY, STREAM_BUDGET},
 };
 
@@ -31,6 +31,14 @@ pub struct Chain {
     blocks: u32,
 }
 
+impl Chain {
+    /// Returns the first block's number, 0 without one.
+    #[inline]
+    pub const fn first(&self) -> u32 {
+        self.first
+    }
+}
+
 /// Pieces of memory of one size, each as whoever had it last left it: zeros at first.
 pub struct Pieces<const N: usize> {
     pool: Array<Piece<N>>,
@@ -53,6 +61,19 @@ impl<const N: usize> Pieces<N> {
         // The last one is taken first: low pieces are used again and again.
         let free = (0..count as u32).rev().collect();
         Ok(Self { pool: Array::new(count, advise)?, free, free_len: count })
+    }
+
+    /// Starts loading the first `len` bytes of a piece, if there is one: at most what the processor does not foresee.
+    #[inline]
+    pub fn approach(&self, number: u32, len: usize) {
+        /// Cache lines of a block.
+        const MOST: usize = 4;
+        if let Some(at) = number.checked_sub(1) {
+            let first = self.pool.address(at as usize).cast::<[u8; 64]>();
+            for line in 0..len.div_ceil(64).min(MOST) {
+                prefetch(first.wrapping_add(line));
+            }
+        }
     }
 
     /// Takes a piece; returns its number plus 1, or `None` if there is none left.

@@ -5,7 +5,7 @@
 use crate::{
     base::memory::{Advise, OutOfMemory},
     dpi::{
-        pieces::{BLOCK, Blocks, Memories},
+        pieces::{BLOCK, Blocks, Chain, Memories},
         said::{self, FAR_BYTES, Memo, Said},
         talk::MEMORY,
     },
@@ -50,6 +50,18 @@ impl Room {
             memories: Memories::new(memories, advise)?,
             blank: Box::new([0; MEMORY]),
         })
+    }
+
+    /// Starts loading what is kept of a flow, each piece from its front.
+    #[inline]
+    pub fn approach(&self, kept: Kept, said: &Said, chains: &[Chain; 2]) {
+        if kept.is_large() {
+            self.memories.approach(kept.piece, kept.len as usize);
+        } else {
+            self.blocks.approach(kept.piece, kept.len as usize);
+        }
+        self.blocks.approach(said.far, said.far_bytes());
+        chains.iter().for_each(|chain| self.blocks.approach(chain.first(), BLOCK));
     }
 
     /// Returns a flow's memory as it was left. Then [`Room::close`] or [`Room::discard`] is to be called.

@@ -9,21 +9,33 @@ use crate::packet::{
 };
 
 /// Type, code, checksum, and four bytes that depend on the type.
-const HEADER: usize = 8;
+pub(crate) const HEADER: usize = 8;
 
 /// Reads a header. `type << 8 | code` goes where TCP has its acknowledgement number, an echo's
 /// identifier where it has its sequence number, and an echo's sequence number where it has its window.
 pub(crate) fn read(walk: &mut Walk, number: u8) -> Transport {
     let Ok(&[kind, code]) = walk.peek::<2>() else { return transport::cut() };
-    let mut icmp = Transport { ack_number: u32::from(kind) << 8 | u32::from(code), ..Transport::default() };
     match walk.take::<HEADER>() {
-        Ok(header) if is_echo(number, kind) => {
-            (icmp.seq_number, icmp.window) = (u32::from(be16(header, 4)), be16(header, 6));
-        }
-        Ok(_) => {}
-        Err(_) => icmp.flags = flag::NO_TRANSPORT,
+        Ok(header) => fields(header, number),
+        Err(_) => Transport {
+            ack_number: u32::from(kind) << 8 | u32::from(code),
+            flags: flag::NO_TRANSPORT,
+            ..Transport::default()
+        },
     }
-    icmp
+}
+
+/// Returns what a whole header says, see [`read`].
+#[inline]
+pub(crate) fn fields(header: &[u8; HEADER], number: u8) -> Transport {
+    let [kind, code, ..] = *header;
+    let echo = if is_echo(number, kind) { (be16(header, 4), be16(header, 6)) } else { (0, 0) };
+    Transport {
+        ack_number: u32::from(kind) << 8 | u32::from(code),
+        seq_number: u32::from(echo.0),
+        window: echo.1,
+        ..Transport::default()
+    }
 }
 
 const fn is_echo(number: u8, kind: u8) -> bool {

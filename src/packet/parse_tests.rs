@@ -342,7 +342,7 @@ proptest! {
     /// Whatever the straight line reads, the walk reads in the same way.
     #[test]
     fn straight_line_and_walk_agree(
-        protocol in prop_oneof![Just(6_u8), Just(17_u8)],
+        protocol in prop_oneof![Just(6_u8), Just(17_u8), Just(1_u8), Just(58_u8)],
         payload in 0_usize..40,
         changes in prop::collection::vec((12_usize..110, any::<u8>()), 0..4),
         cut in 0_usize..130,
@@ -360,7 +360,10 @@ proptest! {
         };
         let body = match protocol {
             6 => Body::Tcp(Tcp { src_port: ports.0, dst_port: ports.1, ..SYN }),
-            _ => Body::Udp(ports.0, ports.1),
+            17 => Body::Udp(ports.0, ports.1),
+            // Of both versions: echoes and other messages.
+            1 => Body::Icmp([0, 8, 3][usize::from(ports.0 % 3)], ports.0 as u8, u32::from(ports.1) * 0x10003),
+            _ => Body::Icmp([128, 129, 1][usize::from(ports.0 % 3)], ports.0 as u8, u32::from(ports.1) * 0x10003),
         };
         let mut bytes = built(Frame::new(src, dst, body).payload(&[0; 40][..payload]).vlans(vlans));
         for (at, byte) in changes {
@@ -375,8 +378,15 @@ proptest! {
         let layer = if inner { Layer::Inner } else { Layer::Outer };
         let mut parser = parser(ParseConfig { layer, vlan_in_key });
         let mut straight = (Descriptor::default(), WideKey::default());
-        if parser.straight.read(frame, &meta, &mut straight.0, &mut straight.1) {
-            let mut walked = (Descriptor::default(), WideKey::default());
+        let mut walked = (Descriptor::default(), WideKey::default());
+        let mut plain = Descriptor::default();
+        if parser.straight.plain(frame, &meta, plain.tick, &mut plain) {
+            prop_assert_eq!(parser.walk(frame, &meta, &mut walked.0, &mut walked.1), Verdict::Flow);
+            prop_assert_eq!(format!("{plain:?}"), format!("{:?}", walked.0));
+        } else {
+            prop_assert_eq!(format!("{plain:?}"), format!("{:?}", Descriptor::default()));
+        }
+        if parser.straight.any(frame, &meta, &mut straight.0, &mut straight.1) {
             prop_assert_eq!(parser.walk(frame, &meta, &mut walked.0, &mut walked.1), Verdict::Flow);
             prop_assert_eq!(format!("{straight:?}"), format!("{walked:?}"));
         } else {
@@ -391,16 +401,15 @@ proptest! {
         v4 in any::<([u8; 4], [u8; 4])>(),
         v6 in prop::option::of(any::<([u8; 15], [u8; 15])>()),
         vlans in prop::sample::select(&TAGS[..4]),
-        udp in any::<bool>(),
+        body in prop_oneof![Just(Body::Udp(5, 53)), Just(Body::Tcp(SYN)), Just(Body::Icmp(8, 0, 7))],
     ) {
         let global = |tail: [u8; 15]| IpAddr::from(std::array::from_fn::<u8, 16, _>(|i| if i == 0 { 0x20 } else { tail[i - 1] }));
         let (src, dst) = match v6 {
             Some((src, dst)) => (global(src), global(dst)),
             None => (v4.0.into(), v4.1.into()),
         };
-        let body = if udp { Body::Udp(5, 53) } else { Body::Tcp(SYN) };
         let frame = built(Frame::new(src, dst, body).vlans(vlans));
         let straight = parser(ParseConfig::default()).straight;
-        prop_assert!(straight.read(&frame, &meta(&frame), &mut Descriptor::default(), &mut WideKey::default()));
+        prop_assert!(straight.any(&frame, &meta(&frame), &mut Descriptor::default(), &mut WideKey::default()));
     }
 }

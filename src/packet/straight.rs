@@ -1,7 +1,7 @@
 //! The straight line: what nearly every frame is, read without a walk.
 //!
 //! Ethernet with at most two VLAN tags, a whole IPv4 packet without options or an IPv6 packet
-//! without extension headers, TCP or UDP. Anything else is left to the walk of
+//! without extension headers, TCP, UDP or ICMP. Anything else is left to the walk of
 //! [`crate::packet::parse`], which gives the same answer for these too (a property test holds it).
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
@@ -10,7 +10,7 @@ use crate::packet::{
     descriptor::{Descriptor, Plain, flag, tcp_flag},
     ethernet::{ethertype, vlan_key},
     hash::Seed,
-    ipv4, ipv6,
+    icmp, ipv4, ipv6,
     key::{Extension, FlowKey, WideKey, kind, proto},
     link::LinkType,
     order::{is_link_local, narrow, wide_ends},
@@ -64,14 +64,6 @@ impl Straight {
         let inner = config.layer == Layer::Inner;
         let headers = if inner { &HEADERS_OF_TCP } else { &HEADERS };
         Self { inner, headers, vlan_in_key: config.vlan_in_key, seed }
-    }
-
-    /// Writes the descriptor (and the wide key of IPv6) and returns true, or writes nothing. The tick
-    /// stays.
-    #[inline]
-    pub fn read(&self, frame: &[u8], meta: &FrameMeta, out: &mut Descriptor, wide: &mut WideKey) -> bool {
-        let tick = out.tick;
-        self.plain(frame, meta, tick, out) || self.any(frame, meta, out, wide)
     }
 
     /// Reads what most frames are, and writes the descriptor: Ethernet without a tag, IPv4 without
@@ -128,9 +120,10 @@ impl Straight {
         true
     }
 
-    /// Reads the other frames that need no walk.
+    /// Reads any frame that needs no walk: writes the descriptor (and the wide key of IPv6) and returns true, or writes
+    /// nothing. The tick stays.
     #[inline(never)]
-    fn any(&self, frame: &[u8], meta: &FrameMeta, out: &mut Descriptor, wide: &mut WideKey) -> bool {
+    pub fn any(&self, frame: &[u8], meta: &FrameMeta, out: &mut Descriptor, wide: &mut WideKey) -> bool {
         if meta.link != LinkType::ETHERNET || meta.gso_size != 0 {
             return false;
         }
@@ -214,7 +207,7 @@ impl Straight {
         Some(Packet { key, from_high, transport, payload_at, payload_len })
     }
 
-    /// Reads a whole TCP or UDP header; `len` is what IP says of its payload's length. Returns the
+    /// Reads a whole TCP, UDP or ICMP header; `len` is what IP says of its payload's length. Returns the
     /// header's length and that of its payload, too.
     #[inline(always)]
     fn transport(&self, number: u8, bytes: &[u8], len: usize) -> Option<(Transport, usize, usize)> {
@@ -226,6 +219,11 @@ impl Straight {
                     return None;
                 }
                 Some((tcp::fields(header, bytes), header_len, len - header_len))
+            }
+            proto::ICMP | proto::ICMPV6 => {
+                let header = bytes.first_chunk::<{ icmp::HEADER }>()?;
+                let payload_len = len.checked_sub(icmp::HEADER)?;
+                Some((icmp::fields(header, number), icmp::HEADER, payload_len))
             }
             proto::UDP if !self.inner => {
                 let header = bytes.first_chunk::<{ udp::HEADER }>()?;

@@ -65,10 +65,17 @@ impl Finder {
         }
     }
 
+    /// Returns whether the head's sums, or what watches say, are those of an epoch before: rows that were asked for
+    /// came first.
+    pub fn is_behind(&self, live: &Snapshot) -> bool {
+        self.top.0 != live.epoch || self.firing.0 != live.epoch
+    }
+
     /// As [`Finder::find`]; `None` if it was given up.
     pub fn find_unless(&mut self, live: &Snapshot, request: &Request, over: GivenUp) -> Option<View> {
         self.freeze(live, request.frozen);
-        if self.top.0 != live.epoch {
+        // Who waits for rows is not kept waiting for the head, which follows.
+        if self.top.0 != live.epoch && (!request.exact || self.top.0 == Epoch::default()) {
             self.top = (live.epoch, shares(live), Spread::sampled(live));
         }
         let ended_now = self.ended.as_ref().map(|ended| ended.list()).unwrap_or_default();
@@ -93,6 +100,7 @@ impl Finder {
             sort: request.sort,
             ended: request.ended.map(|from| (list, from)),
             around: &around,
+            is_frozen: request.frozen,
         };
         let Some(mut view) = self.answer(live, snapshot, list, request, &question, over) else {
             (self.frozen, self.around) = (frozen, around);
@@ -110,7 +118,8 @@ impl Finder {
         view.top.clone_from(&self.top.1);
         view.round_trips = self.top.2;
         view.census = request.census.then(|| Census::of(snapshot));
-        if self.firing.0 != live.epoch || !Arc::ptr_eq(&self.firing.1, &request.watches) {
+        let others = !Arc::ptr_eq(&self.firing.1, &request.watches);
+        if others || self.firing.0 != live.epoch && !request.exact {
             // Watches look at what is, also while the rows are frozen.
             let now = Surroundings { wall: live.wall, now: live.now.tick(), ..around.clone() };
             let firing = self.watcher.look(live, &request.watches, &now);

@@ -65,6 +65,8 @@ pub struct Question<'a> {
     pub ended: Option<(&'a EndedList, u64)>,
     /// Time and names.
     pub around: &'a Surroundings,
+    /// The snapshot is one that does not change.
+    pub is_frozen: bool,
 }
 
 /// Says whether nobody waits for an answer any more, as another question has been asked.
@@ -89,9 +91,65 @@ pub struct Scan {
     keyer: Keyer,
     /// What each thread needs.
     hands: Vec<Hand>,
-    asked: Option<(u64, u64)>,
+    asked: Option<Asked>,
+    /// How many questions there were.
+    questions: u32,
     workers: Vec<Worker>,
     ended: Ended,
+}
+
+/// What answers and keys depend on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Asked {
+    serial: u64,
+    /// Of the numbers that texts have in keys.
+    generation: u64,
+    sort: Sort,
+    localhost: Localhost,
+    is_frozen: bool,
+    /// Rows are shown by where they are, not by a filter.
+    is_open: bool,
+}
+
+impl Asked {
+    fn of(question: &Question, generation: u64) -> Self {
+        Self {
+            serial: question.serial,
+            generation,
+            sort: question.sort,
+            localhost: question.localhost,
+            is_frozen: question.is_frozen,
+            is_open: question.filter.is_none() && question.only.is_none(),
+        }
+    }
+
+    /// Returns whether what another question's look found out of all rows holds for this one too.
+    fn agrees_with(&self, other: &Self) -> bool {
+        let Self { serial, is_open, .. } = *other;
+        Self { serial, is_open, ..*self } == *other && has_plain_keys(self.sort.by)
+    }
+}
+
+/// Returns whether keys cost next to nothing, so that rows which are not shown are given one too: without the filter
+/// they are shown at once.
+fn has_plain_keys(by: SortBy) -> bool {
+    match by {
+        SortBy::Created
+        | SortBy::Protocol
+        | SortBy::Service
+        | SortBy::Down
+        | SortBy::Up
+        | SortBy::Rtt
+        | SortBy::Age
+        | SortBy::Total
+        | SortBy::Retransmits => true,
+        SortBy::Local
+        | SortBy::Remote
+        | SortBy::State
+        | SortBy::Application
+        | SortBy::Process
+        | SortBy::Left => false,
+    }
 }
 
 /// What one thread knows and writes into while it looks.
@@ -111,21 +169,52 @@ struct Worker {
 struct Chunk {
     /// Versions when it was looked at.
     seen: Option<[u64; 3]>,
+    /// The number of the question that it answers.
+    asked: u32,
     /// The tick from which the answers no longer hold.
     until: Tick,
     /// The rows that are shown.
-    shown: u64,
-    /// The least and the greatest of their keys.
-    bounds: [Key; 2],
-    all: u8,
+    shown: Rows,
+    /// The rows that are shown without a filter.
+    all: Rows,
+    /// Whether all of those have their keys.
+    has_all_keys: bool,
     hidden: u8,
 }
 
-impl Default for Chunk {
-    fn default() -> Self {
-        let bounds = [[u64::MAX; 2], [0; 2]];
-        Self { seen: None, until: Tick(0), shown: 0, bounds, all: 0, hidden: 0 }
+/// Some rows of a chunk.
+#[derive(Clone, Copy)]
+struct Rows {
+    /// One bit each.
+    bits: u64,
+    /// The least and the greatest of their keys.
+    bounds: [Key; 2],
+}
+
+impl Rows {
+    const NONE: Self = Self { bits: 0, bounds: [[u64::MAX; 2], [0; 2]] };
+
+    #[inline]
+    fn add(&mut self, bit: u32, key: Key) {
+        self.bits |= 1 << bit;
+        self.bounds = [self.bounds[0].min(key), self.bounds[1].max(key)];
     }
+
+    fn count(&self) -> usize {
+        self.bits.count_ones() as usize
+    }
+}
+
+impl Chunk {
+    const UNSEEN: Self = Self {
+        seen: None,
+        asked: 0,
+        until: Tick(0),
+        shown: Rows::NONE,
+        all: Rows::NONE,
+        has_all_keys: false,
+        hidden: 0,
+    };
 }
 
 #[derive(Default)]
@@ -147,14 +236,13 @@ impl Scan {
         // New labels make all keys void; that happens once in a while. Another look meets the same texts,
         // so it is the last one.
         for _ in 0..2 {
-            let asked = Some((question.serial, self.keyer.generation()));
-            if self.asked != asked {
-                self.forget(snapshot);
+            let asked = Asked::of(question, self.keyer.generation());
+            if self.asked != Some(asked) {
+                self.turn_to(asked, snapshot);
             }
-            self.asked = asked;
             counts = self.look(snapshot, question, over)?;
             self.keyer.settle();
-            if self.asked.is_some_and(|(_, generation)| generation == self.keyer.generation()) {
+            if asked.generation == self.keyer.generation() {
                 break;
             }
         }
@@ -176,16 +264,16 @@ impl Scan {
         let mut below = 0;
         for (w, worker) in self.workers.iter().enumerate() {
             for (c, chunk) in worker.chunks.iter().enumerate() {
-                let [least, greatest] = chunk.bounds;
+                let [least, greatest] = chunk.shown.bounds;
                 if greatest < from {
-                    below += chunk.shown.count_ones() as usize;
+                    below += chunk.shown.count();
                     continue;
                 }
                 if least > to {
                     continue;
                 }
                 let keys = &worker.keys[c * ROWS_A_CHUNK..][..ROWS_A_CHUNK];
-                let mut shown = chunk.shown;
+                let mut shown = chunk.shown.bits;
                 while shown != 0 {
                     let bit = shown.trailing_zeros();
                     let key = &keys[bit as usize];
@@ -213,7 +301,7 @@ impl Scan {
         for (w, worker) in self.workers.iter().enumerate() {
             for (c, chunk) in worker.chunks.iter().enumerate() {
                 let keys = &worker.keys[c * ROWS_A_CHUNK..];
-                let mut shown = chunk.shown;
+                let mut shown = chunk.shown.bits;
                 while shown != 0 {
                     let bit = shown.trailing_zeros();
                     each(&keys[bit as usize], Spot::Live(RowRef::in_chunk(w, c, bit)));
@@ -235,12 +323,12 @@ impl Scan {
         let mut skip = step / 2;
         for worker in &self.workers {
             for (c, chunk) in worker.chunks.iter().enumerate() {
-                let count = chunk.shown.count_ones() as usize;
+                let count = chunk.shown.count();
                 if skip >= count {
                     skip -= count;
                     continue;
                 }
-                let mut shown = chunk.shown;
+                let mut shown = chunk.shown.bits;
                 for n in 0..count {
                     if n == skip {
                         out.push(worker.keys[c * ROWS_A_CHUNK + shown.trailing_zeros() as usize]);
@@ -262,17 +350,22 @@ impl Scan {
         out
     }
 
-    fn forget(&mut self, snapshot: &Snapshot) {
+    /// Forgets the answers to the question before, but for what answers this one too.
+    fn turn_to(&mut self, asked: Asked, snapshot: &Snapshot) {
         self.keyer.set_base(snapshot.now.tick());
-        self.workers.iter_mut().for_each(|worker| worker.chunks.fill(Chunk::default()));
+        self.questions = self.questions.wrapping_add(1);
+        if !self.asked.is_some_and(|before| asked.agrees_with(&before)) {
+            self.workers.iter_mut().for_each(|worker| worker.chunks.fill(Chunk::UNSEEN));
+        }
         self.ended = Ended::default();
+        self.asked = Some(asked);
     }
 
     fn look(&mut self, snapshot: &Snapshot, question: &Question, over: GivenUp) -> Option<Counts> {
         self.workers.resize_with(snapshot.workers(), Worker::default);
         for (w, worker) in self.workers.iter_mut().enumerate() {
             let chunks = snapshot.chunks(w);
-            worker.chunks.resize(chunks, Chunk::default());
+            worker.chunks.resize(chunks, Chunk::UNSEEN);
             worker.keys.resize(chunks * ROWS_A_CHUNK, [0; 2]);
         }
         self.keyer.prepare(question.sort, question.around);
@@ -289,9 +382,9 @@ impl Scan {
 
     /// Looks at all chunks, in several threads if they are many.
     fn look_in_pieces(&mut self, snapshot: &Snapshot, question: &Question, over: GivenUp) -> Option<Counts> {
-        let Self { keyer, workers, hands, .. } = self;
+        let Self { keyer, workers, hands, questions, .. } = self;
         let chunks: usize = workers.iter().map(|worker| worker.chunks.len()).sum();
-        let look = Look::new(snapshot, question, keyer);
+        let look = Look::new(snapshot, question, *questions, keyer);
         let mut pieces: Vec<Piece> = Vec::with_capacity(chunks / PIECE + workers.len());
         for (worker, Worker { chunks, keys }) in workers.iter_mut().enumerate() {
             let parts = chunks.chunks_mut(PIECE).zip(keys.chunks_mut(PIECE * ROWS_A_CHUNK));
@@ -415,7 +508,10 @@ struct Piece<'a> {
 struct Look<'a> {
     snapshot: &'a Snapshot,
     question: &'a Question<'a>,
+    asked: u32,
     keyer: &'a Keyer,
+    /// Rows that are not shown get their keys, too.
+    all_keys: bool,
     rates: bool,
     tenants: bool,
     /// Answers may change with time alone.
@@ -425,14 +521,16 @@ struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    fn new(snapshot: &'a Snapshot, question: &'a Question<'a>, keyer: &'a Keyer) -> Self {
+    fn new(snapshot: &'a Snapshot, question: &'a Question<'a>, asked: u32, keyer: &'a Keyer) -> Self {
         let needs = question.filter.map(Filter::needs).unwrap_or_default();
         let by = question.sort.by;
         let now = snapshot.now.tick();
         Self {
             snapshot,
             question,
+            asked,
             keyer,
+            all_keys: has_plain_keys(by) && question.filter.is_none_or(|f| f.fuzzy().is_none()),
             rates: needs.rates || by.is_rate(),
             tenants: needs.tenants || matches!(by, SortBy::Application | SortBy::Process),
             ages: question.filter.is_some_and(Filter::ages),
@@ -448,15 +546,30 @@ impl<'a> Look<'a> {
         for (n, (chunk, keys)) in chunks.iter_mut().zip(keys.chunks_mut(ROWS_A_CHUNK)).enumerate() {
             let place = (worker, first + n);
             let seen = self.version(place);
-            if chunk.seen != Some(seen) || chunk.until.since(self.now) == 0 {
-                *chunk = Chunk { seen: Some(seen), until: self.far, ..Chunk::default() };
+            if chunk.asked != self.asked && self.is_answered(chunk, seen) {
+                let (seen, until, shown) = (Some(seen), self.far, chunk.all);
+                *chunk = Chunk { seen, until, shown, asked: self.asked, ..*chunk };
+            } else if chunk.asked != self.asked
+                || chunk.seen != Some(seen)
+                || chunk.until.since(self.now) == 0
+            {
+                let (seen, until) = (Some(seen), self.far);
+                *chunk = Chunk { seen, until, asked: self.asked, ..Chunk::UNSEEN };
                 self.renew(place, chunk, keys, hand);
             }
-            counts.matched += chunk.shown.count_ones() as usize;
-            counts.all += usize::from(chunk.all);
+            counts.matched += chunk.shown.count();
+            counts.all += chunk.all.count();
             counts.hidden += usize::from(chunk.hidden);
         }
         counts
+    }
+
+    /// Returns whether all rows are asked for, and what was found out for another question tells their keys.
+    fn is_answered(&self, chunk: &Chunk, [records, rates, _]: [u64; 3]) -> bool {
+        self.question.filter.is_none()
+            && self.question.only.is_none()
+            && chunk.has_all_keys
+            && chunk.seen.is_some_and(|[r, s, _]| r == records && (!self.rates || s == rates))
     }
 
     /// Returns numbers that change with what answers for a chunk depend on.
@@ -483,7 +596,14 @@ impl<'a> Look<'a> {
                 chunk.hidden += 1;
                 return;
             }
-            chunk.all += 1;
+            let key_of_all = self.all_keys.then(|| keyer.key(question.sort, &flow, &mut hand.namer));
+            match key_of_all {
+                Some(key) => {
+                    chunk.all.add(bit, key);
+                    keys[bit as usize] = key;
+                }
+                None => chunk.all.bits |= 1 << bit,
+            }
             if let Some(filter) = question.filter.filter(|_| self.ages) {
                 chunk.until = filter.valid_until(&flow, question.around, chunk.until);
             }
@@ -493,11 +613,11 @@ impl<'a> Look<'a> {
             if !is_shown(&flow, question, &mut hand.scratch) {
                 return;
             }
-            let key = key(keyer, hand, &flow, question);
-            chunk.shown |= 1 << bit;
-            chunk.bounds = [chunk.bounds[0].min(key), chunk.bounds[1].max(key)];
+            let key = key_of_all.unwrap_or_else(|| key(keyer, hand, &flow, question));
+            chunk.shown.add(bit, key);
             keys[bit as usize] = key;
         });
+        chunk.has_all_keys = self.all_keys;
     }
 }
 

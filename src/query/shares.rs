@@ -36,6 +36,8 @@ pub fn shares(snapshot: &Snapshot) -> Vec<Share> {
     let mut rates: HashMap<GroupName, f64> = HashMap::new();
     // Flows of one process mostly share what is known of it.
     let mut by_owner: HashMap<usize, (GroupName, f64), Places> = HashMap::default();
+    // Nor do flows without an owner have many names.
+    let mut last: Option<(GroupName, f64)> = None;
     let mut rest = Rest::default();
     for worker in 0..snapshot.workers() {
         for chunk in (0..snapshot.chunks(worker)).filter(|c| snapshot.moves(worker, *c)) {
@@ -49,7 +51,17 @@ pub fn shares(snapshot: &Snapshot) -> Vec<Share> {
                         let key = std::ptr::from_ref(owner).addr();
                         by_owner.entry(key).or_insert_with(|| (process_of(&flow, true), 0.0)).1 += rate;
                     }
-                    None if knows_owners => *rates.entry(process_of(&flow, true)).or_default() += rate,
+                    None if knows_owners => {
+                        let name = process_of(&flow, true);
+                        match &mut last {
+                            Some((same, sum)) if *same == name => *sum += rate,
+                            _ => {
+                                if let Some((name, sum)) = last.replace((name, rate)) {
+                                    *rates.entry(name).or_default() += sum;
+                                }
+                            }
+                        }
+                    }
                     None => {
                         let name = GroupName::Host(flow.addresses()[flow.remote()]);
                         *rates.entry(name).or_default() += rate;
@@ -58,7 +70,7 @@ pub fn shares(snapshot: &Snapshot) -> Vec<Share> {
             });
         }
     }
-    for (name, rate) in by_owner.into_values() {
+    for (name, rate) in by_owner.into_values().chain(last) {
         *rates.entry(name).or_default() += rate;
     }
     let mut shares: Vec<Share> = rates.into_iter().map(|(name, rate)| Share { name, rate }).collect();

@@ -15,7 +15,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{self, Receiver, SendError, Sender},
+        mpsc::{self, Receiver, SendError, Sender, TryRecvError},
     },
     thread,
     time::{Duration, Instant},
@@ -269,7 +269,19 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
     // Since when somebody waits for rows.
     let mut waiting: Option<Instant> = None;
     let mut sockets = Sockets { list: listening, at: None, found: Arc::default() };
-    while let Ok(first) = asked.recv() {
+    let mut is_behind = false;
+    loop {
+        let first = match asked.try_recv() {
+            Ok(first) => first,
+            // As if the epoch were new: the head of what was shown is not.
+            Err(TryRecvError::Empty) if is_behind => Ask::Epoch,
+            Err(TryRecvError::Empty) => match asked.recv() {
+                Ok(first) => first,
+                Err(_) => return,
+            },
+            Err(TryRecvError::Disconnected) => return,
+        };
+        is_behind = false;
         if matches!(first, Ask::Rows(_, true)) {
             thread::sleep(FRAME_FIRST);
         }
@@ -312,6 +324,7 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
         let Some(mut view) = finder.find_unless(&snapshot, &request, &over) else { continue };
         waiting = None;
         request.exact = false;
+        is_behind = finder.is_behind(&snapshot);
         drop(snapshot);
         if request.group.as_ref().is_some_and(|group| group.by == GroupBy::Process) {
             view.listening = sockets.now();

@@ -27,7 +27,7 @@ use crate::{
     base::{
         bits::Bits,
         counters::{DropReason, Drops, Volume},
-        memory::{Advise, Array, OutOfMemory, no_advice},
+        memory::{Advise, Array, OutOfMemory, no_advice, prefetch},
         time::{Nanos, Tick},
     },
     dpi::{
@@ -234,6 +234,10 @@ impl FlowTable {
         let mut volume = Volume::default();
         let mut settled = Settled::default();
         let is_large = self.used > FAR_FLOWS;
+        if self.index.is_moving() {
+            let Self { index, hot, config, .. } = self;
+            index.go_on(|slot| config.seed.hash(&hot.get(slot).key), |slot| prefetch(hot.address(slot)));
+        }
         let looks = std::mem::take(&mut self.looks);
         while done < lines.len() {
             let mut next = done;

@@ -5,7 +5,7 @@ use crate::{
     base::{memory::prefetch, time::Tick},
     dpi::{
         echoes::Echo,
-        inspector::{Flow, Judgement, Subject},
+        inspector::{Approach, Flow, Judgement, Subject},
         notes::Phase,
     },
     flow::{
@@ -44,13 +44,16 @@ impl FlowTable {
         /// The beginning of a payload: what is behind it the processor foresees.
         const BEGINNING: usize = 128;
         let Some(inspector) = &self.inspector else { return };
-        for &Candidate { frame, slot, at, .. } in batch {
+        let mut goes_on = 0_u32;
+        for (n, &Candidate { frame, slot, at, .. }) in batch.iter().enumerate() {
             if !says_something(frame) {
                 continue;
             }
             if slot != NONE {
-                if !inspector.approach(slot) {
-                    continue;
+                match inspector.approach(slot) {
+                    Approach::Over => continue,
+                    Approach::Begins => {}
+                    Approach::Goes => goes_on |= 1 << n,
                 }
                 // Its generation is part of the name under which what is learned goes out.
                 prefetch(self.origins.address(slot));
@@ -58,6 +61,11 @@ impl FlowTable {
             for line in payloads.of(lines, at as usize).chunks(64).take(BEGINNING / 64) {
                 prefetch(line.as_ptr());
             }
+        }
+        // What each of them keeps elsewhere: that they wait for one another's first line is what these loads share.
+        while goes_on != 0 {
+            inspector.approach_memory(batch[goes_on.trailing_zeros() as usize].slot);
+            goes_on &= goes_on - 1;
         }
     }
 
