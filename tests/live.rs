@@ -477,6 +477,67 @@ fn a_quiet_link_shows_its_frame_soon_and_waiting_does_not_spin() {
 
 #[test]
 #[ignore = "needs root: cargo test --test live -- --ignored"]
+fn a_call_ends_the_present_wait_or_else_the_next_one() {
+    in_namespace(|| {
+        veth();
+        let mut source = open_one("rnlb");
+        let caller = source.caller().unwrap();
+        source.burst(32, |_, _| ());
+        for n in 0..20 {
+            let from = caller.clone();
+            let later = thread::spawn(move || {
+                thread::sleep(Duration::from_millis(3 * n));
+                from.call();
+            });
+            let begun = Instant::now();
+            source.wait(Nanos(10_000 * MS));
+            assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+            later.join().unwrap();
+            // What was called for once ends one wait.
+            let begun = Instant::now();
+            source.wait(Nanos(2 * MS));
+            assert!(begun.elapsed() >= Duration::from_millis(2), "{:?}", begun.elapsed());
+        }
+    });
+}
+
+/// How often all threads of a process have gone to sleep.
+fn sleeps(pid: u32) -> u64 {
+    let status = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("status")).unwrap();
+    let count = |text: String| {
+        let line = text.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:").map(str::to_owned));
+        line.unwrap().trim().parse::<u64>().unwrap()
+    };
+    std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|task| count(status(task.unwrap()))).sum()
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn an_idle_program_sleeps_and_a_signal_ends_it_at_once() {
+    for method in ["af-packet", "bpf"] {
+        in_namespace(move || {
+            veth();
+            let mut program = Command::new(env!("CARGO_BIN_EXE_rustnet"))
+                .args(["-i", "rnlb", "--capture", method, "--headless", "--output", "json"])
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            thread::sleep(Duration::from_secs(3));
+            let before = sleeps(program.id());
+            thread::sleep(Duration::from_secs(3));
+            let woken = sleeps(program.id()) - before;
+            // SAFETY: our own child.
+            unsafe { libc::kill(program.id() as i32, libc::SIGINT) };
+            let begun = Instant::now();
+            assert!(program.wait().unwrap().success());
+            assert!(begun.elapsed() < Duration::from_millis(500), "{method}: {:?}", begun.elapsed());
+            assert!(woken < 3 * 10, "{method}: woken {woken} times in 3 s");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
 fn an_interface_that_goes_down_and_up_is_shown_and_heard_again() {
     in_namespace(|| {
         for threads in [1, 2] {

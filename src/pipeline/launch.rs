@@ -273,7 +273,7 @@ impl Launch {
         };
         Self {
             publication: Arc::default(),
-            control: Arc::default(),
+            control: Arc::new(Control::new(sources.len())),
             interval: Arc::new(AtomicU64::new(config.cut_interval.min(LONGEST_INTERVAL).0)),
             bell: Arc::default(),
             failed: Arc::default(),
@@ -376,7 +376,7 @@ impl Launch {
         })
         .map_err(|source| {
             // Other shards may run already.
-            self.failed.store(true, Ordering::Relaxed);
+            self.fail();
             EngineError::Memory { flows: capacity, source }
         })?;
         let bytes = if self.config.inspects { LEARNED_BYTES } else { 0 };
@@ -437,6 +437,7 @@ impl Launch {
         let settled = std::mem::take(&mut self.settled[self.rx_links.len()]).into_boxed_slice();
         self.rx_links.push(RxLink { name: name.into(), core, part: Arc::clone(&part), reports, back });
         Rx::new(RxParts {
+            number: self.rx_links.len() - 1,
             source,
             outlet,
             parser: Parser::new(self.config.parse, Seed::new(self.config.seed)),
@@ -466,13 +467,14 @@ impl Launch {
         core: Option<CoreId>,
         run: impl FnOnce() + Send + 'static,
     ) -> Result<(), EngineError> {
-        let (enter, failed, bell) =
-            (self.config.host.enter_thread, Arc::clone(&self.failed), Arc::clone(&self.bell));
+        let enter = self.config.host.enter_thread;
+        let (failed, bell) = (Arc::clone(&self.failed), Arc::clone(&self.bell));
+        let control = Arc::clone(&self.control);
         let thread_name = name.clone();
         let body = move || {
             enter(&thread_name, core);
             // The others must not wait for one that is gone.
-            let guard = FailGuard { failed, bell };
+            let guard = FailGuard { failed, bell, control };
             run();
             std::mem::forget(guard);
         };
@@ -486,10 +488,16 @@ impl Launch {
                 Ok(())
             }
             Err(error) => {
-                self.failed.store(true, Ordering::Relaxed);
+                self.fail();
                 Err(error)
             }
         }
+    }
+
+    /// Ends the threads that run already.
+    fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+        self.control.wake();
     }
 
     fn collector(self) -> Result<Engine, EngineError> {
@@ -523,6 +531,7 @@ impl Launch {
             })
             .map_err(|source| {
                 failed.store(true, Ordering::Relaxed);
+                control.wake();
                 EngineError::Spawn { name: "collector".into(), source }
             })?;
         let (locals, stages) = (self.locals, self.stages);
@@ -534,12 +543,14 @@ impl Launch {
 struct FailGuard {
     failed: Arc<AtomicBool>,
     bell: Arc<Bell>,
+    control: Arc<Control>,
 }
 
 impl Drop for FailGuard {
     fn drop(&mut self) {
         self.failed.store(true, Ordering::Relaxed);
         self.bell.ring();
+        self.control.wake();
     }
 }
 

@@ -1,5 +1,8 @@
 //! What the process may use and what it uses: memory and time.
-#![expect(unsafe_code, reason = "madvise, mallopt, getrusage, sysconf, setpriority, sched_setattr")]
+#![expect(
+    unsafe_code,
+    reason = "madvise, mallopt, getrusage, sysconf, setpriority, sched_setattr, clock_gettime"
+)]
 
 use std::fs;
 
@@ -146,20 +149,59 @@ fn set_slice(ns: u64) {
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
 }
 
-/// Returns the names of this process's threads and the CPU time of each in ns (`schedstat`, its first
-/// number; sched-stats.rst). Of names that appear twice the times are added.
-pub fn thread_times() -> Vec<(String, u64)> {
-    let mut all: Vec<(String, u64)> = Vec::new();
-    for thread in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
-        let read = |file: &str| fs::read_to_string(thread.path().join(file)).ok();
-        let Some((name, times)) = read("comm").zip(read("schedstat")) else { continue };
-        let ns = times.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0);
-        match all.iter_mut().find(|(known, _)| known == name.trim_end()) {
-            Some((_, sum)) => *sum += ns,
-            None => all.push((name.trim_end().to_owned(), ns)),
+/// What the threads of this process work.
+#[derive(Default)]
+pub struct ThreadTimes(Vec<KnownThread>);
+
+struct KnownThread {
+    id: libc::pid_t,
+    name: String,
+    /// How often its name was read.
+    looks: u8,
+}
+
+impl ThreadTimes {
+    /// A thread begins with the name of the one that started it.
+    const LOOKS: u8 = 3;
+
+    /// Returns the names of this process's threads and the CPU time of each in ns. Of names that appear twice the times
+    /// are added.
+    pub fn read(&mut self) -> Vec<(String, u64)> {
+        let mut known = std::mem::take(&mut self.0);
+        let mut all: Vec<(String, u64)> = Vec::new();
+        for entry in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+            let Some(id) = entry.file_name().to_str().and_then(|id| id.parse().ok()) else { continue };
+            let at = known.iter().position(|thread| thread.id == id);
+            let mut thread = match at {
+                Some(at) => known.swap_remove(at),
+                None => KnownThread { id, name: String::new(), looks: 0 },
+            };
+            if thread.looks < Self::LOOKS {
+                let Ok(name) = fs::read_to_string(entry.path().join("comm")) else { continue };
+                name.trim_end().clone_into(&mut thread.name);
+                thread.looks += 1;
+            }
+            let ns = worked(id);
+            match all.iter_mut().find(|(name, _)| *name == thread.name) {
+                Some((_, sum)) => *sum += ns,
+                None => all.push((thread.name.clone(), ns)),
+            }
+            self.0.push(thread);
         }
+        all
     }
-    all
+}
+
+/// Returns the CPU time of a thread of this process in ns; 0 if it has ended. Its clock has a number of its own
+/// (`MAKE_THREAD_CPUCLOCK` of the kernel, for `CPUCLOCK_SCHED`): no file is opened for it, which would cost more than the
+/// threads work while nothing happens.
+fn worked(thread: libc::pid_t) -> u64 {
+    const CPUCLOCK_SCHED_OF_THREAD: libc::clockid_t = 2 | 4;
+    let clock = (!thread << 3) | CPUCLOCK_SCHED_OF_THREAD;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is valid for writing; a number that is no clock is refused.
+    let done = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    if done < 0 { 0 } else { time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64 }
 }
 
 #[cfg(test)]
@@ -194,6 +236,30 @@ mod tests {
         assert_eq!(available("MemTotal:  2000 kB\nMemFree: 1 kB\nMemAvailable:  1000 kB\n"), 1000 << 10);
         assert_eq!(available("MemTotal:  2000 kB\n"), 2000 << 10);
         assert_eq!(available(""), u64::MAX);
+    }
+
+    #[test]
+    fn threads_are_told_by_name_with_what_they_worked() {
+        use std::{sync::mpsc, thread, time::Instant};
+        let (done, wait) = mpsc::channel::<()>();
+        let (ready, is_ready) = mpsc::channel();
+        let work = move || {
+            let begun = Instant::now();
+            while begun.elapsed().as_millis() < 20 {}
+            ready.send(()).unwrap();
+            let _ = wait.recv();
+        };
+        let thread = thread::Builder::new().name("works/20".into()).spawn(work).unwrap();
+        is_ready.recv().unwrap();
+        let mut times = ThreadTimes::default();
+        for _ in 0..2 {
+            let all = times.read();
+            let (_, ns) = all.iter().find(|(name, _)| name == "works/20").expect("it lives");
+            assert!((1_000_000..10_000_000_000).contains(ns), "{ns}");
+        }
+        drop(done);
+        thread.join().unwrap();
+        assert!(times.read().iter().all(|(name, _)| name != "works/20") && worked(libc::pid_t::MAX) == 0);
     }
 
     #[test]
