@@ -45,7 +45,7 @@ impl Line {
     }
 }
 
-/// Gives frames once its line is open, and waits for nothing but a call: no time ends it.
+/// Gives frames once its line is open, and waits for nothing but a call: no time ends it before it was stopped.
 struct Silent {
     frames: MemorySource,
     line: Arc<Line>,
@@ -72,7 +72,10 @@ unsafe impl Source for Silent {
             Progress::Idle => progress,
         }
     }
-    fn wait(&mut self, _timeout: Nanos) {
+    fn wait(&mut self, timeout: Nanos) {
+        if self.stopped {
+            return thread::sleep(Duration::from_nanos(timeout.0));
+        }
         self.line.waits.fetch_add(1, Ordering::Relaxed);
         let called = self.line.called.lock().unwrap();
         let (mut called, timed) = self.line.changed.wait_timeout_while(called, LONG, |c| !*c).unwrap();

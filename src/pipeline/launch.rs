@@ -8,6 +8,7 @@ use std::{
 use crate::{
     base::{
         ids::CoreId,
+        memory::Populate,
         sync::atomic::{AtomicBool, AtomicU64, Ordering},
         time::{Nanos, Stamp},
     },
@@ -24,6 +25,7 @@ use crate::{
         settled::Settled,
     },
     pipeline::{
+        ahead::Ahead,
         clock::EngineClock,
         collector::{Collector, CollectorParts, RxLink, WorkerLink},
         handover::{Handover, Renewal},
@@ -96,6 +98,8 @@ pub struct Host {
     pub cores: Vec<CoreId>,
     /// Asks for large pages.
     pub advise: Advise,
+    /// Touches memory ahead of its use, if there is a way.
+    pub populate: Option<Populate>,
     /// Monotonic clock, ns since some start.
     pub monotonic: fn() -> u64,
     /// Wall clock, ns since 1970.
@@ -258,6 +262,8 @@ struct Launch {
     rx_links: Vec<RxLink>,
     worker_links: Vec<WorkerLink>,
     locals: SharedLocals,
+    /// The tables' memory.
+    ahead: Option<Ahead>,
     taps: Vec<Box<dyn Tap>>,
     owners: Option<Box<dyn Owners>>,
     stages: Vec<(String, JoinHandle<()>)>,
@@ -287,6 +293,7 @@ impl Launch {
             rx_links: Vec::new(),
             worker_links: Vec::new(),
             locals: SharedLocals::default(),
+            ahead: config.host.populate.map(Ahead::new),
             taps,
             owners: None,
             stages: Vec::new(),
@@ -365,7 +372,7 @@ impl Launch {
         tables.put(Box::new(FrozenFlows::with_capacity(capacity)));
         let live = self.clock == Clock::Live;
         let seed = Seed::new(self.config.seed);
-        let table = FlowTable::new(TableConfig {
+        let mut table = FlowTable::new(TableConfig {
             capacity,
             seed,
             locals: self.config.locals.clone(),
@@ -379,6 +386,9 @@ impl Launch {
             self.fail();
             EngineError::Memory { flows: capacity, source }
         })?;
+        if let Some(ahead) = &mut self.ahead {
+            ahead.add(table.call(&ahead.caller()));
+        }
         let bytes = if self.config.inspects { LEARNED_BYTES } else { 0 };
         let (learned_tx, learned) = learned::ring(bytes, Arc::clone(&self.bell), !live);
         self.worker_links.push(WorkerLink {
@@ -500,7 +510,22 @@ impl Launch {
         self.control.wake();
     }
 
-    fn collector(self) -> Result<Engine, EngineError> {
+    /// Starts the thread that touches memory ahead; without it workers wait for theirs.
+    fn touch_ahead(&mut self) {
+        let Some(ahead) = self.ahead.take() else { return };
+        let (enter, publication) = (self.config.host.enter_thread, Arc::clone(&self.publication));
+        self.publication.call_at_end(ahead.caller());
+        let run = move || {
+            enter("memory", None);
+            ahead.run(&publication);
+        };
+        if let Ok(handle) = thread::Builder::new().name("memory".into()).spawn(run) {
+            self.stages.push(("memory".into(), handle));
+        }
+    }
+
+    fn collector(mut self) -> Result<Engine, EngineError> {
+        self.touch_ahead();
         let Self { config, publication, control, interval, bell, failed, clock, .. } = self;
         let workers = self.worker_links.len();
         let collector = Collector::new(CollectorParts {

@@ -160,6 +160,7 @@ pub fn host(cores: Vec<CoreId>) -> Host {
         enter_thread: system::enter_thread,
         cores,
         advise: system::advise,
+        populate: system::populate(),
         monotonic: system::monotonic,
         wall: system::wall,
     }

@@ -110,6 +110,11 @@ pub fn enter_thread(_name: &str, _core: Option<CoreId>) {}
 /// Takes no advice.
 pub fn advise(_start: *mut u8, _bytes: usize) {}
 
+/// There is no way known.
+pub fn populate() -> Option<crate::base::memory::Populate> {
+    None
+}
+
 /// ns since the first call.
 pub fn monotonic() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();

@@ -36,7 +36,7 @@ pub use owners::listening::listening;
 pub use placement::placement_of;
 pub use privileges::check_capture;
 pub use resources::{
-    ThreadTimes, advise_huge_pages as advise, come_first, give_way, map_large_memory, self_usage,
+    ThreadTimes, advise_huge_pages as advise, come_first, give_way, map_large_memory, populate, self_usage,
     usable_memory,
 };
 pub use terminal::terminal_background;
