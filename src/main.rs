@@ -22,7 +22,6 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use rustnet::{
     base::{
-        ids::Epoch,
         shown::Shown,
         time::{Nanos, Stamp},
     },
@@ -55,7 +54,7 @@ use rustnet::{
     },
     pipeline::launch::{Engine, EngineConfig, EngineError},
     platform::{
-        self, OwnerMethod,
+        self, AddressWatch, GLANCE, Lookout, OwnerMethod, ThreadTimes,
         check::{self, Check},
         filter::Filter,
         interface::{Interface, Table, default_interface, find},
@@ -77,10 +76,11 @@ use rustnet::{
     },
 };
 
-/// How often this host's addresses are looked at.
-const ADDRESS_INTERVAL: Duration = Duration::from_secs(1);
-/// How soon a signal, or a reader that is gone, is seen.
-const GLANCE: Duration = Duration::from_millis(100);
+/// Signals that ask to end.
+const SIGNALS: [i32; 3] =
+    [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP];
+/// The longest wait for a signal, the end of an engine or of its reader, each of which ends it.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// A reader that takes nothing for so long after a stop is not waited for.
 const READER_PATIENCE: Duration = Duration::from_secs(1);
 /// Exit codes beside 0.
@@ -482,12 +482,18 @@ fn watch<S: Source + 'static>(
     let mut engine = engine.map_err(anyhow::Error::from)?;
     follow_addresses(cli, &mut engine);
     let publication = Arc::clone(engine.publication());
+    // Behind the flag, which is to be set when the wait ends.
+    let lookout = Lookout::new(&SIGNALS);
+    let is_told = lookout.caller().map(|caller| publication.call_at_end(caller)).is_some();
     let mut stalled_since: Option<Instant> = None;
     // The last epoch is out before its thread has ended; `join` waits for that.
     while !publication.is_over() {
-        let due = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        if due || stop.load(Ordering::Relaxed) || platform::reader_gone(&reader) {
+        let left = deadline.map_or(LONGEST_WAIT, |d| d.saturating_duration_since(Instant::now()));
+        let mut wait = (Some(&reader), if is_told { left.min(LONGEST_WAIT) } else { GLANCE });
+        if left.is_zero() || stop.load(Ordering::Relaxed) || platform::reader_gone(&reader) {
             engine.stop();
+            // Its end is near, and a reader that is gone would end every wait.
+            wait = (None, GLANCE);
             // Nobody waits for a reader that takes nothing any more.
             stalled_since = match platform::reader_keeps_up(&reader) {
                 true => None,
@@ -497,8 +503,7 @@ fn watch<S: Source + 'static>(
                 return Err(anyhow!("standard output is not read: the export ends before its summary").into());
             }
         }
-        // Wakes early when the engine ends.
-        drop(publication.wait_after(Epoch(u64::MAX), GLANCE));
+        lookout.wait(wait.0, wait.1);
     }
     match engine.join() {
         // Whoever read the export has had enough.
@@ -602,6 +607,10 @@ fn show<S: Source + 'static>(
         setup,
         mouse: !cli.no_mouse && file.mouse.unwrap_or(true),
         usage: Box::new(own_usage()),
+        signals: Box::new(|| {
+            let lookout = Lookout::new(&SIGNALS);
+            Box::new(move || lookout.wait(None, LONGEST_WAIT))
+        }),
         started,
         again: Box::new(again),
         background: terminal::asks_for_background(cli, file).then_some(platform::terminal_background),
@@ -640,14 +649,19 @@ fn follow_addresses(cli: &Cli, engine: &mut Engine) {
     let (shared, publication, given) =
         (engine.take_locals(), Arc::clone(engine.publication()), cli.local.clone());
     let follow = move || {
-        let mut known = own_and_given(&given);
+        let watch = AddressWatch::new();
+        if let Some(caller) = watch.caller() {
+            publication.call_at_end(caller);
+        }
+        // Those of the start may have changed by now.
+        let mut known = Locals::new([]);
         while !publication.is_over() {
-            thread::sleep(ADDRESS_INTERVAL);
             let now = own_and_given(&given);
             if now != known {
                 shared.set(&now);
                 known = now;
             }
+            watch.wait();
         }
     };
     // Without this thread the addresses of the start stay.
@@ -700,7 +714,7 @@ fn stop_flag_of(cli: &Cli) -> Result<Option<Arc<AtomicBool>>, Failure> {
 /// Returns a flag that SIGINT, SIGTERM and SIGHUP set; a second one ends the program at once.
 fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+    for signal in SIGNALS {
         signal_hook::flag::register_conditional_shutdown(signal, FAILED.into(), Arc::clone(&flag))?;
         signal_hook::flag::register(signal, Arc::clone(&flag))?;
     }
@@ -756,9 +770,10 @@ fn named_interfaces() -> Vec<(String, String)> {
 
 /// Returns what measures the cores and the memory that this process and its threads take.
 fn own_usage() -> impl FnMut() -> Option<SelfUsage> {
-    let mut last = (Instant::now(), platform::self_usage().cpu_seconds, platform::thread_times());
+    let mut times = ThreadTimes::default();
+    let mut last = (Instant::now(), platform::self_usage().cpu_seconds, times.read());
     move || {
-        let (usage, threads) = (platform::self_usage(), platform::thread_times());
+        let (usage, threads) = (platform::self_usage(), times.read());
         let (now, seconds) = (Instant::now(), last.0.elapsed().as_secs_f64().max(1e-3));
         let cores = (usage.cpu_seconds - last.1) / seconds;
         let before = |name: &str| last.2.iter().find(|(known, _)| known == name).map_or(0, |(_, ns)| *ns);

@@ -21,8 +21,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-#[path = "common/engine.rs"]
-mod engine;
+#[path = "common/links.rs"]
+mod links;
+
+use links::{
+    Kind, MS, Seen, Sender, config, enter_namespace, ethernet, finish, flow, in_namespace, ip, named,
+    numbered, open, open_one, status, take, two_hosts, veth,
+};
 
 use rustnet::{
     base::{
@@ -34,136 +39,6 @@ use rustnet::{
     pipeline::launch::EngineConfig,
     platform::live::{self, Live, LiveConfig, LiveSource, Method, RingConfig, Tally, Watch},
 };
-
-const MS: u64 = 1_000_000;
-
-/// Runs `test` in a network namespace of its own, without IPv6's own chatter, loopback up.
-fn in_namespace<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
-    let run = thread::spawn(move || {
-        enter_namespace();
-        test()
-    });
-    run.join().unwrap_or_else(|e| std::panic::resume_unwind(e))
-}
-
-fn enter_namespace() {
-    // SAFETY: no pointers; the thread has no sockets yet.
-    let done = unsafe { libc::unshare(libc::CLONE_NEWNET) };
-    assert_eq!(done, 0, "unshare: {}", std::io::Error::last_os_error());
-    for scope in ["all", "default"] {
-        let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/disable_ipv6"), "1");
-    }
-    ip("link set lo up");
-}
-
-fn ip(args: &str) {
-    let done = Command::new("ip").args(args.split(' ')).output().unwrap();
-    assert!(done.status.success(), "ip {args}: {}", String::from_utf8_lossy(&done.stderr));
-}
-
-/// rnla <-> rnlb, both up.
-fn veth() {
-    ip("link add rnla type veth peer name rnlb");
-    ip("link set rnla up");
-    ip("link set rnlb up");
-}
-
-/// A raw socket that only sends.
-struct Sender(OwnedFd, libc::sockaddr_ll);
-
-impl Sender {
-    fn on(name: &str) -> Self {
-        let index = std::ffi::CString::new(name).unwrap();
-        // SAFETY: a C string; integers otherwise.
-        unsafe {
-            let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0);
-            assert!(fd >= 0);
-            let mut to: libc::sockaddr_ll = std::mem::zeroed();
-            to.sll_family = libc::AF_PACKET as u16;
-            to.sll_ifindex = libc::if_nametoindex(index.as_ptr()) as i32;
-            assert!(to.sll_ifindex > 0, "{name}");
-            Self(OwnedFd::from_raw_fd(fd), to)
-        }
-    }
-
-    fn send(&self, frame: &[u8]) {
-        // SAFETY: buffer and address are valid during the call.
-        let n = unsafe {
-            libc::sendto(
-                self.0.as_raw_fd(),
-                frame.as_ptr().cast(),
-                frame.len(),
-                0,
-                (&raw const self.1).cast(),
-                size_of_val(&self.1) as u32,
-            )
-        };
-        assert_eq!(n, frame.len() as isize, "{}", std::io::Error::last_os_error());
-    }
-}
-
-/// A frame as it came out of a source.
-#[derive(Clone, Debug)]
-struct Seen {
-    bytes: Vec<u8>,
-    meta: FrameMeta,
-}
-
-fn open(config: &LiveConfig, threads: usize) -> Vec<LiveSource> {
-    let Live { sources, notes, .. } = live::open(config, threads).map_err(|e| e.to_string()).unwrap();
-    assert_eq!(notes, [""; 0]);
-    sources
-}
-
-fn open_one(name: &str) -> LiveSource {
-    open(&named(name), 1).remove(0)
-}
-
-fn named(name: &str) -> LiveConfig {
-    config(Watch::Named(vec![name.into()]))
-}
-
-/// The way of capture that is tested: `RUSTNET_CAPTURE=bpf`, by default af-packet.
-fn config(watch: Watch) -> LiveConfig {
-    let method = match std::env::var("RUSTNET_CAPTURE").as_deref() {
-        Ok("bpf") => Method::Bpf,
-        _ => Method::AfPacket,
-    };
-    LiveConfig { method, ..LiveConfig::new(watch) }
-}
-
-/// Takes frames until `enough` have come, or 2 s have gone.
-fn take(source: &mut LiveSource, enough: usize) -> Vec<Seen> {
-    let (mut seen, start) = (Vec::new(), Instant::now());
-    while seen.len() < enough && start.elapsed() < Duration::from_secs(2) {
-        if source.burst(32, |b, m| seen.push(Seen { bytes: b.to_vec(), meta: *m })) == Progress::Idle {
-            source.wait(Nanos(MS));
-        }
-    }
-    seen
-}
-
-/// Stops the source and takes the rest.
-fn finish(source: &mut LiveSource) -> (Vec<Seen>, SourceStatus) {
-    source.stop();
-    let (mut seen, start) = (Vec::new(), Instant::now());
-    loop {
-        match source.burst(32, |b, m| seen.push(Seen { bytes: b.to_vec(), meta: *m })) {
-            Progress::Frames => {}
-            Progress::Idle => source.wait(Nanos(MS)),
-            Progress::End => break,
-        }
-        assert!(start.elapsed() < Duration::from_secs(5), "no end");
-    }
-    let status = status(source);
-    (seen, status)
-}
-
-fn status(source: &mut LiveSource) -> SourceStatus {
-    let mut status = SourceStatus::default();
-    source.status(&mut status);
-    status
-}
 
 /// Waits until the state of the first interface is as wanted, taking (and counting) frames meanwhile.
 fn wait_state(source: &mut LiveSource, what: &str, wanted: fn(InterfaceState) -> bool) -> usize {
@@ -189,26 +64,6 @@ fn is_down(s: InterfaceState) -> bool {
 
 fn is_gone(s: InterfaceState) -> bool {
     matches!(s, InterfaceState::Gone(_))
-}
-
-/// Ethernet frame with tags (TPID, TCI) and what follows them.
-fn ethernet(tags: &[(u16, u16)], ethertype: u16, rest: &[u8]) -> Vec<u8> {
-    let mut f = vec![0xff; 6];
-    f.extend_from_slice(&[2, 0, 0, 0, 0, 1]);
-    for (tpid, tci) in tags {
-        f.extend_from_slice(&tpid.to_be_bytes());
-        f.extend_from_slice(&tci.to_be_bytes());
-    }
-    f.extend_from_slice(&ethertype.to_be_bytes());
-    f.extend_from_slice(rest);
-    f
-}
-
-/// Numbered frame of an experimental ethertype that no stack answers.
-fn numbered(n: u32, len: usize) -> Vec<u8> {
-    let mut rest = n.to_be_bytes().to_vec();
-    rest.resize(len - 14, n as u8);
-    ethernet(&[], 0x88b5, &rest)
 }
 
 #[test]
@@ -277,27 +132,6 @@ fn the_outer_tag_is_told_and_inner_tags_stay_in_the_frame() {
         assert_eq!(put_back(&seen[3]), ethernet(&[(q, 9)], 0x88b5, &rest));
         assert!(seen[3].meta.outgoing);
     });
-}
-
-/// Two namespaces, rnla 10.9.0.1 here and rnlb 10.9.0.2 in a thread that runs `there`.
-fn two_hosts(there: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
-    let (tid_out, tid) = mpsc::channel();
-    let (go, ready) = mpsc::channel::<()>();
-    let other = thread::spawn(move || {
-        enter_namespace();
-        // SAFETY: no arguments.
-        tid_out.send(unsafe { libc::gettid() }).unwrap();
-        ready.recv().unwrap();
-        ip("addr add 10.9.0.2/24 dev rnlb");
-        ip("link set rnlb up");
-        there();
-    });
-    ip("link add rnla type veth peer name rnlb");
-    ip(&format!("link set rnlb netns {}", tid.recv().unwrap()));
-    ip("addr add 10.9.0.1/24 dev rnla");
-    ip("link set rnla up");
-    go.send(()).unwrap();
-    other
 }
 
 /// Bytes of TCP payload of an IPv4 frame.
@@ -477,6 +311,69 @@ fn a_quiet_link_shows_its_frame_soon_and_waiting_does_not_spin() {
 
 #[test]
 #[ignore = "needs root: cargo test --test live -- --ignored"]
+fn a_call_ends_the_present_wait_or_else_the_next_one() {
+    in_namespace(|| {
+        veth();
+        let mut source = open_one("rnlb");
+        let caller = source.caller().unwrap();
+        source.burst(32, |_, _| ());
+        for n in 0..20 {
+            let from = caller.clone();
+            let later = thread::spawn(move || {
+                thread::sleep(Duration::from_millis(3 * n));
+                from.call();
+            });
+            let begun = Instant::now();
+            source.wait(Nanos(10_000 * MS));
+            assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+            later.join().unwrap();
+            // What was called for once ends one wait.
+            let begun = Instant::now();
+            source.wait(Nanos(2 * MS));
+            assert!(begun.elapsed() >= Duration::from_millis(2), "{:?}", begun.elapsed());
+        }
+    });
+}
+
+/// How often all threads of a process have gone to sleep.
+fn sleeps(pid: u32) -> u64 {
+    let status = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("status")).unwrap();
+    let count = |text: String| {
+        let line = text.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:").map(str::to_owned));
+        line.unwrap().trim().parse::<u64>().unwrap()
+    };
+    std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|task| count(status(task.unwrap()))).sum()
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
+fn an_idle_program_sleeps_and_a_signal_ends_it_at_once() {
+    for method in ["af-packet", "bpf"] {
+        in_namespace(move || {
+            veth();
+            let mut program = Command::new(env!("CARGO_BIN_EXE_rustnet"))
+                .args(["-i", "rnlb", "--capture", method, "--headless", "--output", "json"])
+                // What other programs do with their sockets wakes who knows owners.
+                .args(["--owners", "off"])
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            thread::sleep(Duration::from_secs(3));
+            let before = sleeps(program.id());
+            thread::sleep(Duration::from_secs(3));
+            let woken = sleeps(program.id()) - before;
+            // SAFETY: our own child.
+            unsafe { libc::kill(program.id() as i32, libc::SIGINT) };
+            let begun = Instant::now();
+            assert!(program.wait().unwrap().success());
+            assert!(begun.elapsed() < Duration::from_millis(500), "{method}: {:?}", begun.elapsed());
+            assert!(woken < 3 * 10, "{method}: woken {woken} times in 3 s");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root: cargo test --test live -- --ignored"]
 fn an_interface_that_goes_down_and_up_is_shown_and_heard_again() {
     in_namespace(|| {
         for threads in [1, 2] {
@@ -557,61 +454,6 @@ fn take_for(source: &mut LiveSource, time: Duration) -> u64 {
         source.wait(Nanos(MS));
     }
     frames
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    V4,
-    V6,
-    Vlan,
-    QinQ,
-    Icmp,
-    Arp,
-    FragmentedUdp,
-}
-
-/// A frame of flow `n`, there or back.
-fn flow(kind: Kind, n: u16, back: bool) -> Vec<u8> {
-    let [hi, lo] = n.to_be_bytes();
-    let mut ends = [([10, 1, hi, lo], 40_000 + n % 1000), ([10, 2, 0, 1], 443u16)];
-    if back {
-        ends.reverse();
-    }
-    let [(source, sport), (destination, dport)] = ends;
-    let ports = [sport.to_be_bytes(), dport.to_be_bytes()].concat();
-    let v4 = |protocol: u8, fragment: [u8; 2]| {
-        let mut p = vec![0x45, 0, 0, 60, 0, 1, fragment[0], fragment[1], 64, protocol, 0, 0];
-        p.extend_from_slice(&source);
-        p.extend_from_slice(&destination);
-        p.extend_from_slice(&ports);
-        p.resize(60, 0);
-        p
-    };
-    match kind {
-        Kind::V4 => ethernet(&[], 0x0800, &v4(6, [0x40, 0])),
-        Kind::Vlan => ethernet(&[(0x8100, 5)], 0x0800, &v4(17, [0, 0])),
-        Kind::QinQ => ethernet(&[(0x88a8, 5), (0x8100, 6)], 0x0800, &v4(6, [0, 0])),
-        Kind::Icmp => ethernet(&[], 0x0800, &v4(1, [0, 0])),
-        Kind::FragmentedUdp => ethernet(&[], 0x0800, &v4(17, [0, if back { 0x20 } else { 0x10 }])),
-        Kind::Arp => {
-            let mut p = vec![0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1];
-            p.extend_from_slice(&source);
-            p.extend_from_slice(&[0; 6]);
-            p.extend_from_slice(&destination);
-            p.resize(46, 0);
-            ethernet(&[], 0x0806, &p)
-        }
-        Kind::V6 => {
-            let mut p = vec![0x60, 0, 0, 0, 0, 20, 6, 64];
-            for host in [source, destination] {
-                p.extend_from_slice(&[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0]);
-                p.extend_from_slice(&host);
-            }
-            p.extend_from_slice(&ports);
-            p.resize(60, 0);
-            ethernet(&[], 0x86dd, &p)
-        }
-    }
 }
 
 /// What tells flows apart here: the addresses, ordered, without the tags.
@@ -786,210 +628,6 @@ fn libpcap_gives_the_same_frames_and_takes_a_link_up_again() {
     });
 }
 
-/// Where the frames of a connection are sent and taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cores {
-    /// On one core at a time: both ends go from core to core together, while nothing is on the way.
-    OneByOne,
-    /// Wherever the system has them, at once on several.
-    Any,
-}
-
-/// Binds the calling thread to a core.
-fn stay_on(core: usize) {
-    // SAFETY: a set of bits, which is valid for the call; 0 is this thread.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(core, &mut set);
-        assert_eq!(libc::sched_setaffinity(0, size_of_val(&set), &raw const set), 0);
-    }
-}
-
-/// Returns the core that took in the last frame of a connection.
-fn core_of(stream: &TcpStream) -> usize {
-    let (mut core, mut size) = (0i32, size_of::<i32>() as libc::socklen_t);
-    // SAFETY: a number and its size, both valid for the call.
-    let done = unsafe {
-        let (level, name) = (libc::SOL_SOCKET, libc::SO_INCOMING_CPU);
-        libc::getsockopt(stream.as_raw_fd(), level, name, (&raw mut core).cast(), &raw mut size)
-    };
-    assert_eq!(done, 0);
-    core as usize
-}
-
-/// Answers connections with what they say.
-fn echo(listener: &TcpListener, cores: Cores) {
-    for stream in listener.incoming() {
-        thread::spawn(move || {
-            let (mut stream, mut buffer) = (stream.unwrap(), vec![0; 1 << 16]);
-            let mut core = None;
-            while let Ok(n @ 1..) = stream.read(&mut buffer) {
-                if cores == Cores::OneByOne && core != Some(core_of(&stream)) {
-                    core = Some(core_of(&stream));
-                    stay_on(core_of(&stream));
-                }
-                if stream.write_all(&buffer[..n]).is_err() {
-                    break;
-                }
-            }
-        });
-    }
-}
-
-/// Connections of both kinds: some short, some that settle, some that end by a RST, one that goes quiet.
-fn talk_to_the_other_host(cores: Cores) {
-    let count = thread::available_parallelism().unwrap().get();
-    let tcp = move |first: usize, rounds: usize, size: usize, resets: bool| {
-        let stay = |round: usize| {
-            if cores == Cores::OneByOne {
-                stay_on((first + round / 50) % count);
-            }
-        };
-        stay(0);
-        let mut stream = TcpStream::connect("10.9.0.2:7000").unwrap();
-        let (data, mut back) = (vec![7; size], vec![0; size]);
-        for round in 0..rounds {
-            // Of small ones nothing is on the way between two rounds.
-            if size <= 100 && round % 50 == 0 {
-                stay(round);
-            }
-            let mut sender = stream.try_clone().unwrap();
-            thread::scope(|scope| {
-                scope.spawn(|| sender.write_all(&data).unwrap());
-                stream.read_exact(&mut back).unwrap();
-            });
-        }
-        if resets {
-            // Unread data makes it a RST.
-            stream.write_all(&data).unwrap();
-            thread::sleep(Duration::from_millis(20));
-        }
-    };
-    let udp = |datagrams: usize, size: usize| {
-        let socket = UdpSocket::bind("10.9.0.1:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-        socket.connect("10.9.0.2:7001").unwrap();
-        for _ in 0..datagrams {
-            socket.send(&vec![7; size]).unwrap();
-            let _ = socket.recv(&mut [0; 2048]);
-        }
-    };
-    let mut talks: Vec<thread::JoinHandle<()>> = Vec::new();
-    for n in 0..6 {
-        talks.push(thread::spawn(move || {
-            for (rounds, size) in [(5, 1), (3000, 100), (400, 30_000), (1, 2_000_000)] {
-                tcp(n, rounds, size, n % 2 == 0);
-            }
-        }));
-        talks.push(thread::spawn(move || {
-            for (datagrams, size) in [(3, 20), (5000, 400), (900, 1400)] {
-                udp(datagrams, size);
-            }
-        }));
-    }
-    talks.into_iter().for_each(|talk| talk.join().unwrap());
-}
-
-#[test]
-#[ignore = "needs root: cargo test --test live -- --ignored"]
-fn settled_flows_are_counted_as_if_they_were_captured() {
-    compare_counted_with_captured(Cores::OneByOne);
-}
-
-/// Where two cores take in frames of one connection at once, each of two observers sees them in an order of its own: its
-/// program runs on one core before, on the other behind the other observer's. Two captures that copy everything differ
-/// so in one run of five. So which segments came behind later ones is compared above alone.
-#[test]
-#[ignore = "needs root: cargo test --test live -- --ignored"]
-fn settled_flows_of_which_several_cores_take_in_frames_at_once_lose_none_of_them() {
-    compare_counted_with_captured(Cores::Any);
-}
-
-fn compare_counted_with_captured(cores: Cores) {
-    in_namespace(move || {
-        let (listening, listens) = mpsc::channel();
-        let other = two_hosts(move || {
-            let listener = TcpListener::bind("10.9.0.2:7000").unwrap();
-            let socket = UdpSocket::bind("10.9.0.2:7001").unwrap();
-            socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
-            listening.send(()).unwrap();
-            thread::spawn(move || echo(&listener, cores));
-            let mut buffer = [0; 2048];
-            while let Ok((n, from)) = socket.recv_from(&mut buffer) {
-                let _ = socket.send_to(&buffer[..n], from);
-            }
-        });
-        listens.recv().unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let watch = |tally: Tally| {
-            let live = live::open(&LiveConfig { method: Method::Bpf, tally, ..named("rnla") }, 1).unwrap();
-            let stop = Arc::clone(&stop);
-            thread::spawn(move || {
-                let config = EngineConfig {
-                    host: rustnet::platform::host(Vec::new()),
-                    // Nothing is lost between rx and worker.
-                    fused: true,
-                    cut_interval: Nanos(150 * MS),
-                    ..engine::config()
-                };
-                let mut counted = 0;
-                let run = engine::run_with(config, live.sources, |engine| {
-                    while !stop.load(Ordering::Relaxed) {
-                        thread::sleep(Duration::from_millis(20));
-                        let Some(snapshot) =
-                            engine.publication().wait_after(Epoch(0), Duration::from_millis(200))
-                        else {
-                            continue;
-                        };
-                        assert!(snapshot.accounts.conserved());
-                        counted = snapshot.sources[0].counting.unwrap_or_default().frames;
-                    }
-                    engine.stop();
-                });
-                (run, counted)
-            })
-        };
-        let none = Tally { udp: false, tcp: false, tagged: true };
-        let [captured, counted] = [watch(none), watch(Tally::default())];
-        thread::sleep(Duration::from_millis(300));
-        talk_to_the_other_host(cores);
-        thread::sleep(Duration::from_millis(300));
-        stop.store(true, Ordering::Relaxed);
-        let [(captured, no_frames), (counted, frames)] = [captured, counted].map(|w| w.join().unwrap());
-        other.join().unwrap();
-        assert_eq!(no_frames, 0);
-        for run in [&captured, &counted] {
-            assert_eq!(run.last().accounts.drops.total(), 0);
-        }
-        let facts = |run: &engine::Run| {
-            let mut flows: Vec<_> = run
-                .flows_where(|r| r.hot.key.ports.iter().any(|p| matches!(p, 7000 | 7001)))
-                .iter()
-                .map(|r| {
-                    let (hot, facts) = (r.hot, r.facts);
-                    let has_order = cores == Cores::OneByOne;
-                    let lost = (facts.retransmits, has_order.then_some(facts.out_of_order));
-                    (
-                        hot.key.word(),
-                        hot.frames,
-                        hot.bytes,
-                        facts.extra_packets,
-                        hot.state.text(Nanos(0)),
-                        lost,
-                    )
-                })
-                .collect();
-            flows.sort();
-            flows
-        };
-        let (captured, counted) = (facts(&captured), facts(&counted));
-        assert_eq!(captured.len(), 42);
-        assert_eq!(captured, counted);
-        let all: u64 = counted.iter().map(|flow| flow.1.iter().sum::<u64>()).sum();
-        assert!(frames > all / 2, "{frames} of {all} were counted");
-    });
-}
-
 #[test]
 #[ignore = "needs root: cargo test --test live -- --ignored"]
 fn whoever_sleeps_is_woken_by_the_next_frame_for_it() {
@@ -1033,74 +671,6 @@ fn whoever_sleeps_is_woken_by_the_next_frame_for_it() {
             assert!(slowest < Duration::from_millis(200), "{threads} threads: {slowest:?}");
         });
     }
-}
-
-/// A datagram that says what it is each time (RFC 5424 section 6.5).
-const SYSLOG: &[u8] = b"<34>1 2003-10-11T22:14:15.003Z mymachine.example.com su - ID47 - 'su root' failed";
-
-#[test]
-#[ignore = "needs root: cargo test --test live -- --ignored"]
-fn a_counted_flow_that_was_evicted_gets_its_label_again() {
-    in_namespace(|| {
-        let (listening, listens) = mpsc::channel();
-        let other = two_hosts(move || {
-            let socket = UdpSocket::bind("10.9.0.2:7001").unwrap();
-            socket.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
-            listening.send(()).unwrap();
-            let mut buffer = [0; 2048];
-            while let Ok((n, from)) = socket.recv_from(&mut buffer) {
-                let _ = socket.send_to(&buffer[..n], from);
-            }
-        });
-        listens.recv().unwrap();
-        let live = live::open(&LiveConfig { method: Method::Bpf, ..named("rnla") }, 1).unwrap();
-        let config = EngineConfig {
-            host: rustnet::platform::host(Vec::new()),
-            fused: true,
-            cut_interval: Nanos(100 * MS),
-            max_flows: 64,
-            ..engine::config()
-        };
-        let mut counted = [0; 2];
-        let run = engine::run_with(config, live.sources, |engine| {
-            let socket = UdpSocket::bind("10.9.0.1:0").unwrap();
-            socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-            socket.connect("10.9.0.2:7001").unwrap();
-            let talk = || {
-                for _ in 0..150 {
-                    socket.send(SYSLOG).unwrap();
-                    let _ = socket.recv(&mut [0; 2048]);
-                    thread::sleep(Duration::from_millis(4));
-                }
-            };
-            let counts = || {
-                let newest = engine.publication().wait_after(Epoch(0), Duration::from_millis(500)).unwrap();
-                newest.sources[0].counting.unwrap_or_default().frames
-            };
-            talk();
-            counted[0] = counts();
-            thread::sleep(Duration::from_millis(1200));
-            // Flows with two packets each, so that the one that is silent for longest has to go.
-            let flood = Sender::on("rnla");
-            for n in 0..200 {
-                (0..2).for_each(|_| flood.send(&flow(Kind::Vlan, n, false)));
-            }
-            thread::sleep(Duration::from_millis(200));
-            talk();
-            counted[1] = counts();
-            engine.stop();
-        });
-        other.join().unwrap();
-        assert!(counted[0] > 50 && counted[1] > counted[0] + 50, "{counted:?} were counted");
-        assert_eq!(run.last().accounts.drops.total(), 0);
-        let text = String::from_utf8(run.jsonl).unwrap();
-        let ours: Vec<&str> = text.lines().filter(|line| line.contains(":7001,")).collect();
-        assert_eq!(ours.len(), 2, "{ours:#?}");
-        for (line, end) in ours.iter().zip(["evicted", "eof"]) {
-            let has = |part: &str| line.contains(part);
-            assert!(has(&format!("\"end\":\"{end}\"")) && has("\"app\":\"SYSLOG\""), "{line}");
-        }
-    });
 }
 
 /// Not a test of anything but speed: `cargo test --release --test live -- --ignored --nocapture cost`.

@@ -1,6 +1,7 @@
 //! What every floor needs: time, ids, counters. Knows nothing of packets.
 
 pub mod bits;
+pub mod call;
 pub mod counters;
 pub mod ids;
 pub mod memory;

@@ -6,7 +6,10 @@
 #![expect(unsafe_code, reason = "a source promises how long frames stay where they are")]
 
 use crate::{
-    base::time::{Nanos, Stamp},
+    base::{
+        call::Caller,
+        time::{Nanos, Stamp},
+    },
     packet::{
         parse::FrameMeta,
         settled::{Counted, Settled},
@@ -74,6 +77,12 @@ pub unsafe trait Source: Send {
 
     /// Waits until frames may be there, but at most `timeout`. Returns at once for files.
     fn wait(&mut self, timeout: Nanos);
+
+    /// Returns what ends [`Source::wait`] from another thread. With it rx waits for as long as nothing happens; a
+    /// source without it is looked at every while.
+    fn caller(&self) -> Option<Caller> {
+        None
+    }
 
     /// Returns the stamp of the first frame if that is known before it is asked for: where engine
     /// time begins when several sources share it.

@@ -13,6 +13,7 @@
 use std::{marker::PhantomData, mem::size_of};
 
 use crate::base::{
+    call::Caller,
     memory::{Advise, OutOfMemory, Record, Region},
     sync::Arc,
 };
@@ -30,8 +31,14 @@ pub(super) struct Pool<T: Record, const N: usize> {
     head: usize,
     ready: usize,
     tail: usize,
+    /// Who touches memory ahead, and how many chunks are fresh when they are called next.
+    ahead: Option<Caller>,
+    call_at: u32,
     record: PhantomData<T>,
 }
+
+/// Bytes of chunks after which those are called who touch memory ahead.
+const CALL_EVERY: usize = 256 << 10;
 
 impl<T: Record, const N: usize> Pool<T, N> {
     /// Returns a pool of `2 * n` chunks.
@@ -47,8 +54,16 @@ impl<T: Record, const N: usize> Pool<T, N> {
             head: 0,
             ready: 0,
             tail: 0,
+            ahead: None,
+            call_at: u32::MAX,
             record: PhantomData,
         })
+    }
+
+    /// Calls `ahead` from now on whenever some more of the region is in use, which is told there.
+    pub fn call(&mut self, ahead: Caller) {
+        self.ahead = Some(ahead);
+        self.call_at = self.fresh + 1;
     }
 
     /// Returns the region that the chunks lie in.
@@ -69,7 +84,19 @@ impl<T: Record, const N: usize> Pool<T, N> {
         }
         assert!(self.fresh < self.chunks, "can_copy left a spare for every chunk");
         self.fresh += 1;
+        if self.fresh >= self.call_at {
+            self.call_ahead();
+        }
         self.fresh - 1
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn call_ahead(&mut self) {
+        let size = N * size_of::<T>();
+        self.call_at = self.fresh + (CALL_EVERY / size).max(1) as u32;
+        self.region.set_used(self.fresh as usize * size);
+        self.ahead.iter().for_each(Caller::call);
     }
 
     /// Returns a chunk of zeros that nobody else uses. Memory that was never used is zeros, and is left untouched:
@@ -168,6 +195,33 @@ mod tests {
             pool.retire(chunk);
             pool.release();
         }
+    }
+
+    #[test]
+    fn fresh_memory_is_told_ahead_of_its_use() {
+        use crate::base::sync::atomic::{AtomicUsize, Ordering};
+        let mut pool = Pool::<Cell, 512>::new(2048, no_advice).unwrap();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        pool.call(Caller::new(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }));
+        // A chunk is a page of 4 KB.
+        for taken in 1..=1000 {
+            pool.take();
+            assert_eq!(calls.load(Ordering::Relaxed), (taken - 1) / 64 + 1);
+            // Half a large page, and every large page behind it.
+            let wants = taken > 256 && (taken - 1) / 64 * 64 + 1 > 256;
+            assert_eq!(pool.region().wants_more(), wants, "{taken}");
+        }
+        // What is used again is there.
+        let before = calls.load(Ordering::Relaxed);
+        for _ in 0..1000 {
+            pool.retire(0);
+            pool.release();
+            pool.take();
+        }
+        assert_eq!(calls.load(Ordering::Relaxed), before);
     }
 
     #[test]

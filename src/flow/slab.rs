@@ -25,7 +25,7 @@ use std::marker::PhantomData;
 
 use super::pool::{self, Pool};
 pub use crate::base::memory::{Advise, OutOfMemory, Record, no_advice};
-use crate::base::{memory::Region, sync::Arc};
+use crate::base::{call::Caller, memory::Region, sync::Arc};
 
 /// Records in a chunk.
 pub const CHUNK: usize = 64;
@@ -75,6 +75,12 @@ impl<T: Record> Slab<T> {
             epoch: 1,
             copied: 0,
         })
+    }
+
+    /// Calls `ahead` from now on when more of the memory is in use, and returns that memory.
+    pub fn call(&mut self, ahead: Caller) -> Arc<Region> {
+        self.records.call(ahead);
+        Arc::clone(self.records.region())
     }
 
     /// Returns the number of records there is room for.

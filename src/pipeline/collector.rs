@@ -44,7 +44,7 @@ use crate::{
 };
 
 /// The longest sleep between two cuts: whoever asks for a stop or another interval rings, as do queues that fill.
-const IDLE: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_secs(2);
 /// A reader may hold an epoch for so long before the next cut is put off.
 const RECALL_PATIENCE: Duration = Duration::from_millis(20);
 /// An rx that has not answered for so long is left out of an epoch.

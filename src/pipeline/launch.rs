@@ -8,6 +8,7 @@ use std::{
 use crate::{
     base::{
         ids::CoreId,
+        memory::Populate,
         sync::atomic::{AtomicBool, AtomicU64, Ordering},
         time::{Nanos, Stamp},
     },
@@ -24,6 +25,7 @@ use crate::{
         settled::Settled,
     },
     pipeline::{
+        ahead::Ahead,
         clock::EngineClock,
         collector::{Collector, CollectorParts, RxLink, WorkerLink},
         handover::{Handover, Renewal},
@@ -96,6 +98,8 @@ pub struct Host {
     pub cores: Vec<CoreId>,
     /// Asks for large pages.
     pub advise: Advise,
+    /// Touches memory ahead of its use, if there is a way.
+    pub populate: Option<Populate>,
     /// Monotonic clock, ns since some start.
     pub monotonic: fn() -> u64,
     /// Wall clock, ns since 1970.
@@ -258,6 +262,8 @@ struct Launch {
     rx_links: Vec<RxLink>,
     worker_links: Vec<WorkerLink>,
     locals: SharedLocals,
+    /// The tables' memory.
+    ahead: Option<Ahead>,
     taps: Vec<Box<dyn Tap>>,
     owners: Option<Box<dyn Owners>>,
     stages: Vec<(String, JoinHandle<()>)>,
@@ -273,7 +279,7 @@ impl Launch {
         };
         Self {
             publication: Arc::default(),
-            control: Arc::default(),
+            control: Arc::new(Control::new(sources.len())),
             interval: Arc::new(AtomicU64::new(config.cut_interval.min(LONGEST_INTERVAL).0)),
             bell: Arc::default(),
             failed: Arc::default(),
@@ -287,6 +293,7 @@ impl Launch {
             rx_links: Vec::new(),
             worker_links: Vec::new(),
             locals: SharedLocals::default(),
+            ahead: config.host.populate.map(Ahead::new),
             taps,
             owners: None,
             stages: Vec::new(),
@@ -365,7 +372,7 @@ impl Launch {
         tables.put(Box::new(FrozenFlows::with_capacity(capacity)));
         let live = self.clock == Clock::Live;
         let seed = Seed::new(self.config.seed);
-        let table = FlowTable::new(TableConfig {
+        let mut table = FlowTable::new(TableConfig {
             capacity,
             seed,
             locals: self.config.locals.clone(),
@@ -376,9 +383,12 @@ impl Launch {
         })
         .map_err(|source| {
             // Other shards may run already.
-            self.failed.store(true, Ordering::Relaxed);
+            self.fail();
             EngineError::Memory { flows: capacity, source }
         })?;
+        if let Some(ahead) = &mut self.ahead {
+            ahead.add(table.call(&ahead.caller()));
+        }
         let bytes = if self.config.inspects { LEARNED_BYTES } else { 0 };
         let (learned_tx, learned) = learned::ring(bytes, Arc::clone(&self.bell), !live);
         self.worker_links.push(WorkerLink {
@@ -437,6 +447,7 @@ impl Launch {
         let settled = std::mem::take(&mut self.settled[self.rx_links.len()]).into_boxed_slice();
         self.rx_links.push(RxLink { name: name.into(), core, part: Arc::clone(&part), reports, back });
         Rx::new(RxParts {
+            number: self.rx_links.len() - 1,
             source,
             outlet,
             parser: Parser::new(self.config.parse, Seed::new(self.config.seed)),
@@ -466,13 +477,14 @@ impl Launch {
         core: Option<CoreId>,
         run: impl FnOnce() + Send + 'static,
     ) -> Result<(), EngineError> {
-        let (enter, failed, bell) =
-            (self.config.host.enter_thread, Arc::clone(&self.failed), Arc::clone(&self.bell));
+        let enter = self.config.host.enter_thread;
+        let (failed, bell) = (Arc::clone(&self.failed), Arc::clone(&self.bell));
+        let control = Arc::clone(&self.control);
         let thread_name = name.clone();
         let body = move || {
             enter(&thread_name, core);
             // The others must not wait for one that is gone.
-            let guard = FailGuard { failed, bell };
+            let guard = FailGuard { failed, bell, control };
             run();
             std::mem::forget(guard);
         };
@@ -486,13 +498,34 @@ impl Launch {
                 Ok(())
             }
             Err(error) => {
-                self.failed.store(true, Ordering::Relaxed);
+                self.fail();
                 Err(error)
             }
         }
     }
 
-    fn collector(self) -> Result<Engine, EngineError> {
+    /// Ends the threads that run already.
+    fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+        self.control.wake();
+    }
+
+    /// Starts the thread that touches memory ahead; without it workers wait for theirs.
+    fn touch_ahead(&mut self) {
+        let Some(ahead) = self.ahead.take() else { return };
+        let (enter, publication) = (self.config.host.enter_thread, Arc::clone(&self.publication));
+        self.publication.call_at_end(ahead.caller());
+        let run = move || {
+            enter("memory", None);
+            ahead.run(&publication);
+        };
+        if let Ok(handle) = thread::Builder::new().name("memory".into()).spawn(run) {
+            self.stages.push(("memory".into(), handle));
+        }
+    }
+
+    fn collector(mut self) -> Result<Engine, EngineError> {
+        self.touch_ahead();
         let Self { config, publication, control, interval, bell, failed, clock, .. } = self;
         let workers = self.worker_links.len();
         let collector = Collector::new(CollectorParts {
@@ -523,6 +556,7 @@ impl Launch {
             })
             .map_err(|source| {
                 failed.store(true, Ordering::Relaxed);
+                control.wake();
                 EngineError::Spawn { name: "collector".into(), source }
             })?;
         let (locals, stages) = (self.locals, self.stages);
@@ -534,12 +568,14 @@ impl Launch {
 struct FailGuard {
     failed: Arc<AtomicBool>,
     bell: Arc<Bell>,
+    control: Arc<Control>,
 }
 
 impl Drop for FailGuard {
     fn drop(&mut self) {
         self.failed.store(true, Ordering::Relaxed);
         self.bell.ring();
+        self.control.wake();
     }
 }
 

@@ -1,5 +1,6 @@
 //! From frames to epochs: rx, rings, workers, and the collector that merges them.
 
+pub mod ahead;
 pub mod clock;
 pub mod collector;
 pub mod handover;

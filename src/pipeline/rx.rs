@@ -29,8 +29,11 @@ use crate::{
 
 /// A file's cuts come at the latest after so many frames, so that what waits for a cut is bounded.
 const FRAMES_PER_CUT: u64 = 1 << 20;
-/// The longest wait for frames: how soon a stop is noticed.
+/// The longest wait for frames where nothing ends it: how soon a stop is noticed.
 pub const LONGEST_WAIT: Nanos = Nanos::from_millis(100);
+/// The same where a cut, a stop and the death of another thread end it: for what else there may be, such as news of
+/// settled flows while no frame comes.
+const LONGEST_SLEEP: Nanos = Nanos::from_secs(2);
 /// How soon a cut is noticed that was planned for now but has not been asked for.
 const SHORTEST_WAIT: Nanos = Nanos::from_millis(1);
 /// Rounds without a frame before an rx waits instead of asking again.
@@ -57,9 +60,17 @@ pub struct Control {
     /// When the next cut is planned: monotonic ns.
     planned: AtomicU64,
     stop: AtomicBool,
+    /// By rx: what wakes it, if its source can be called.
+    bells: Box<[Bell]>,
 }
 
 impl Control {
+    /// Returns what `threads` rx threads are asked.
+    #[allow(clippy::disallowed_methods, reason = "start-up")]
+    pub fn new(threads: usize) -> Self {
+        Self { bells: (0..threads).map(|_| Bell::default()).collect(), ..Self::default() }
+    }
+
     /// Tells when the next cut is going to be asked for, on the monotonic clock: an rx that waits
     /// for frames looks again then, and from then on every ms.
     pub fn plan(&self, due: u64) {
@@ -72,6 +83,12 @@ impl Control {
         self.wall.store(cut.wall.0, Ordering::Relaxed);
         // Release: pairs with the Acquire in `asked`, which must see the times that belong to it.
         self.epoch.store(cut.epoch.0, Ordering::Release);
+        self.wake();
+    }
+
+    /// Wakes the rx threads that sleep, after something was made visible that they are to see at once.
+    pub fn wake(&self) {
+        self.bells.iter().for_each(Bell::ring);
     }
 
     /// Returns the newest cut that was asked for; that of epoch 0 before the first.
@@ -86,6 +103,7 @@ impl Control {
     /// Asks for a last cut.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.wake();
     }
 
     /// Returns whether a last cut was asked for.
@@ -122,6 +140,8 @@ impl Together {
 
 /// What an rx is made of.
 pub struct RxParts<S, O> {
+    /// Which one of all it is, from 0.
+    pub number: usize,
     /// Where frames come from.
     pub source: S,
     /// Where they go.
@@ -166,6 +186,7 @@ pub struct RxParts<S, O> {
 
 /// One rx and its source.
 pub struct Rx<S, O> {
+    number: usize,
     source: S,
     intake: Intake<O>,
     burst: usize,
@@ -227,6 +248,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             is_status_old: false,
         };
         Self {
+            number: parts.number,
             source: parts.source,
             intake,
             burst: parts.burst,
@@ -323,6 +345,11 @@ impl<S: Source, O: Outlet> Rx<S, O> {
     }
 
     fn run_live(&mut self) {
+        let caller = self.source.caller();
+        let is_called = caller.is_some();
+        if let Some(caller) = caller {
+            self.control.bells[self.number].adopt_caller(caller);
+        }
         let mut idle = 0;
         let mut drain_until = None;
         loop {
@@ -360,8 +387,12 @@ impl<S: Source, O: Outlet> Rx<S, O> {
                 Progress::Idle if self.busy_poll => {}
                 Progress::Idle => {
                     idle += 1;
-                    if !self.intake.outlet.idle_step() && idle >= SPINS {
-                        self.source.wait(self.control.wait_at(clock));
+                    if self.intake.outlet.idle_step() || idle < SPINS {
+                        continue;
+                    }
+                    match is_called && drain_until.is_none() {
+                        true => self.sleep(),
+                        false => self.source.wait(self.control.wait_at(clock)),
                     }
                 }
             }
@@ -371,6 +402,14 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             self.intake.epoch = self.intake.epoch.next();
         }
         self.cut_live((self.monotonic)(), true);
+    }
+
+    /// Waits until something happens: a frame, or what the collector asks for.
+    fn sleep(&mut self) {
+        let Self { control, failed, intake, source, .. } = self;
+        let is_asked = || control.asked().epoch >= intake.epoch || control.is_stopping();
+        let ready = || is_asked() || failed.load(Ordering::Relaxed);
+        control.bells[self.number].sleep(ready, || source.wait(LONGEST_SLEEP));
     }
 
     /// Makes the cut of an epoch, unless the collector has closed it without this rx. Epochs that
@@ -543,9 +582,9 @@ impl<O: Outlet> Intake<O> {
         self.accounts.stamps_saturated = report.status.stamps_saturated;
         report.cut = cut;
         report.accounts = self.accounts;
-        // There are no more boxes than places in the ring.
+        // There are no more boxes than places in the ring. The collector is not woken for it: who gets the markers,
+        // which come behind, reports too.
         let _ = self.to_collector.push(Message::Rx(report));
-        self.collector.ring();
     }
 }
 

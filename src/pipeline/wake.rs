@@ -14,26 +14,47 @@ use std::{
     time::Duration,
 };
 
-use crate::base::sync::atomic::{AtomicBool, Ordering, fence};
+use crate::base::{
+    call::Caller,
+    sync::atomic::{AtomicBool, Ordering, fence},
+};
 
 /// The bell of one thread.
 #[derive(Debug, Default)]
 pub struct Bell {
     sleeping: AtomicBool,
-    sleeper: OnceLock<Thread>,
+    sleeper: OnceLock<Sleeper>,
+}
+
+#[derive(Debug)]
+enum Sleeper {
+    /// It parks.
+    Parked(Thread),
+    /// It waits where it has its own reasons to, and can be called from there.
+    Elsewhere(Caller),
 }
 
 impl Bell {
     /// Makes the calling thread the one that this bell wakes.
     pub fn adopt(&self) {
-        let _ = self.sleeper.set(thread::current());
+        let _ = self.sleeper.set(Sleeper::Parked(thread::current()));
+    }
+
+    /// Makes the thread that waits where `caller` reaches it the one that this bell wakes.
+    pub fn adopt_caller(&self, caller: Caller) {
+        let _ = self.sleeper.set(Sleeper::Elsewhere(caller));
     }
 
     /// Waits until the bell rings, `ready` holds, or `timeout` has passed.
-    pub fn wait(&self, timeout: Duration, mut ready: impl FnMut() -> bool) {
+    pub fn wait(&self, timeout: Duration, ready: impl FnOnce() -> bool) {
+        self.sleep(ready, || thread::park_timeout(timeout));
+    }
+
+    /// Unless `ready` holds, waits as `wait` does, which the bell ends.
+    pub fn sleep(&self, ready: impl FnOnce() -> bool, wait: impl FnOnce()) {
         self.announce();
         if !ready() {
-            thread::park_timeout(timeout);
+            wait();
         }
         self.retract();
     }
@@ -68,8 +89,10 @@ impl Bell {
 
     #[cold]
     fn wake(&self) {
-        if let Some(thread) = self.sleeper.get() {
-            thread.unpark();
+        match self.sleeper.get() {
+            Some(Sleeper::Parked(thread)) => thread.unpark(),
+            Some(Sleeper::Elsewhere(caller)) => caller.call(),
+            None => {}
         }
     }
 }

@@ -39,6 +39,8 @@ use crate::{
 const SWEEP_STEP: usize = 8;
 /// Flows that a live worker ends at a cut at most; a look at a chunk counts for 4.
 const SWEEP_AT_CUT: u32 = 64;
+/// The longest sleep of an idle worker: whoever has lines or a table for it rings, and so does who leaves an rx out.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// Lines taken from a ring at once: a whole frame's at least.
 const TAKE: usize = 4 * MOST_LINES;
 
@@ -325,7 +327,7 @@ impl WorkerThread {
                 continue;
             }
             let (rings, epoch) = (&self.rings, self.epoch);
-            self.shares.bell.wait(Duration::from_millis(50), || {
+            self.shares.bell.wait(LONGEST_SLEEP, || {
                 let has_news = |i: &Inlet| !i.ring.is_empty() || i.part.is_left_out(epoch);
                 rings.iter().any(|i| i.cut.is_none() && has_news(i))
             });

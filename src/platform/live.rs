@@ -7,7 +7,7 @@ use std::io;
 use super::pcap_source::PcapSource;
 use super::{filter::Filter, interface::InterfaceError, system};
 use crate::{
-    base::time::Nanos,
+    base::{call::Caller, time::Nanos},
     capture::source::{Clock, Progress, Sink, Source, SourceStatus},
     packet::settled::{Counted, Settled},
 };
@@ -232,6 +232,14 @@ unsafe impl Source for LiveSource {
             Self::Native(s) => s.wait(timeout),
             #[cfg(feature = "pcap")]
             Self::Pcap(s) => s.wait(timeout),
+        }
+    }
+
+    fn caller(&self) -> Option<Caller> {
+        match self {
+            Self::Native(s) => s.caller(),
+            #[cfg(feature = "pcap")]
+            Self::Pcap(s) => s.caller(),
         }
     }
 

@@ -10,13 +10,14 @@
 //! | [`interfaces()`], [`addresses`], [`check_capture`] | which there are; whether we may capture on them |
 //! | [`allowed_cores`], [`check_cores`], [`host`], [`use_realtime`] | where threads run |
 //! | [`placement_of`] | where cores and cards stand to each other |
+//! | [`Lookout`], [`AddressWatch`] | what happens outside: a signal, a reader that goes, other addresses |
 //! | [`standard_output`], [`reader_gone`], [`reader_keeps_up`] | where exports go; whether somebody reads them |
 //! | [`private_file`], [`private_folder`] | files for their owner only |
 //! | [`checks`] | what works here, and what helps where something does not |
 //! | [`terminal_background`] | whether the terminal is a light one |
 //! | [`owners()`], [`listening`] | who owns sockets; which of them wait for others |
 //! | [`map_large_memory`], [`usable_memory`] | how memory is had, how much may be used |
-//! | [`self_usage`], [`thread_times`] | what is used |
+//! | [`self_usage`], [`ThreadTimes`] | what is used |
 
 pub mod check;
 pub mod filter;
@@ -37,14 +38,17 @@ mod portable;
 use portable as system;
 
 pub use system::{
-    addresses, allowed_cores, check_capture, check_cores, check_realtime, come_first, give_way, interfaces,
-    listening, map_large_memory, placement_of, reader_gone, reader_keeps_up, self_usage, terminal_background,
-    thread_times, usable_memory, utc_offset,
+    AddressWatch, Lookout, ThreadTimes, addresses, allowed_cores, check_capture, check_cores, check_realtime,
+    come_first, give_way, interfaces, listening, map_large_memory, placement_of, reader_gone,
+    reader_keeps_up, self_usage, terminal_background, usable_memory, utc_offset,
 };
 
 use crate::{
     base::ids::CoreId, capture::capture_file::MapGuard, pipeline::launch::Host, process::lookup::Owners,
 };
+
+/// How often one looks for what nothing tells: how soon a signal, or a reader that is gone, is seen at the latest.
+pub const GLANCE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Returns what watches over mapped capture files; without one, files are read in pieces.
 pub fn map_guard() -> &'static dyn MapGuard {
@@ -156,6 +160,7 @@ pub fn host(cores: Vec<CoreId>) -> Host {
         enter_thread: system::enter_thread,
         cores,
         advise: system::advise,
+        populate: system::populate(),
         monotonic: system::monotonic,
         wall: system::wall,
     }

@@ -5,7 +5,8 @@ use std::{
     convert::Infallible,
     io,
     sync::OnceLock,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use super::{
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::{
     base::{
+        call::Caller,
         ids::CoreId,
         time::{Nanos, Stamp},
     },
@@ -108,6 +110,11 @@ pub fn enter_thread(_name: &str, _core: Option<CoreId>) {}
 /// Takes no advice.
 pub fn advise(_start: *mut u8, _bytes: usize) {}
 
+/// There is no way known.
+pub fn populate() -> Option<crate::base::memory::Populate> {
+    None
+}
+
 /// ns since the first call.
 pub fn monotonic() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
@@ -139,8 +146,14 @@ pub fn give_way() {}
 pub fn come_first() {}
 
 /// Not known.
-pub fn thread_times() -> Vec<(String, u64)> {
-    Vec::new()
+#[derive(Default)]
+pub struct ThreadTimes(());
+
+impl ThreadTimes {
+    /// Nothing.
+    pub fn read(&mut self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
 }
 
 /// Not known.
@@ -156,6 +169,46 @@ pub fn terminal_background() -> (bool, Vec<u8>) {
 /// Times are shown in UTC.
 pub fn utc_offset(_at: Stamp) -> i32 {
     0
+}
+
+/// Looks every while.
+pub struct Lookout(());
+
+impl Lookout {
+    /// Signals are seen at the next look.
+    pub fn new(_signals: &[i32]) -> Self {
+        Self(())
+    }
+
+    /// Nobody has to call.
+    pub fn caller(&self) -> Option<Caller> {
+        None
+    }
+
+    /// Waits for a while.
+    pub fn wait(&self, _out: Option<&std::fs::File>, longest: Duration) {
+        thread::sleep(longest.min(super::GLANCE));
+    }
+}
+
+/// Looks every second.
+pub struct AddressWatch(());
+
+impl AddressWatch {
+    /// Nothing is begun.
+    pub fn new() -> Self {
+        Self(())
+    }
+
+    /// Nobody has to call.
+    pub fn caller(&self) -> Option<Caller> {
+        None
+    }
+
+    /// Waits for a second.
+    pub fn wait(&self) {
+        thread::sleep(Duration::from_secs(1));
+    }
 }
 
 /// Cannot know before the next write.

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{base::ids::Epoch, snapshot::view::Snapshot};
+use crate::{
+    base::{call::Caller, ids::Epoch},
+    snapshot::view::Snapshot,
+};
 
 /// The newest epoch, shared by the collector and all readers.
 #[derive(Default)]
@@ -23,6 +26,8 @@ struct Slot {
     snapshot: Option<Arc<Snapshot>>,
     epoch: Epoch,
     over: bool,
+    /// Who wants to be called when it is over.
+    callers: Vec<Caller>,
 }
 
 impl Publication {
@@ -67,8 +72,23 @@ impl Publication {
 
     /// Says that no further epoch will come.
     pub fn end(&self) {
-        self.lock().over = true;
+        let callers = {
+            let mut slot = self.lock();
+            slot.over = true;
+            std::mem::take(&mut slot.callers)
+        };
         self.changed.notify_all();
+        callers.iter().for_each(Caller::call);
+    }
+
+    /// Has somebody called when the engine has ended; at once if it has.
+    pub fn call_at_end(&self, caller: Caller) {
+        let mut slot = self.lock();
+        if slot.over {
+            drop(slot);
+            return caller.call();
+        }
+        slot.callers.push(caller);
     }
 
     fn lock(&self) -> MutexGuard<'_, Slot> {

@@ -44,6 +44,9 @@ use crate::{
     },
 };
 
+/// Waits until a signal that asks to end may have come.
+pub type WaitForSignal = Box<dyn Fn() + Send>;
+
 /// Keeps filters, oldest first.
 pub type Remember = Box<dyn Fn(&[String])>;
 
@@ -82,6 +85,9 @@ pub struct ScreenOptions<'a> {
     pub mouse: bool,
     /// Measures what the program itself takes; called about once a second.
     pub usage: Box<dyn FnMut() -> Option<SelfUsage>>,
+    /// Begins to hear the signals that ask to end, once it is said what else they do, and returns what waits until one
+    /// may have come.
+    pub signals: Box<dyn FnOnce() -> WaitForSignal>,
     /// When the program began, to tell how long a file took.
     pub started: Instant,
     /// Looks at something else from now on.
@@ -129,8 +135,9 @@ pub enum ScreenError {
 
 /// A frame is drawn at least this often, for ages and clocks.
 const SECOND: Duration = Duration::from_secs(1);
-/// How soon a signal is seen.
-const GLANCE: Duration = Duration::from_millis(100);
+/// Behind a view the next one is waited for a little longer: it comes with the next epoch, mostly within a second, and
+/// a frame just before it would be drawn for nothing.
+const NEXT_VIEW: Duration = Duration::from_millis(1100);
 
 /// Shows the epochs of an engine until the user quits, a signal asks to end, the terminal
 /// goes away, or a live engine ends.
@@ -150,6 +157,8 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
     let answers = answers(running, &app, &options);
     let asks = threads::start(0, answers, &sender).map_err(ScreenError::Start)?;
     threads::start_input(&sender, options.background, options.come_first).map_err(ScreenError::Start)?;
+    let hear = std::mem::replace(&mut options.signals, Box::new(|| Box::new(|| ())));
+    threads::start_signals(&sender, &stop, hear()).map_err(ScreenError::Start)?;
     // Behind the start of the others, which would be like it.
     (options.come_first)();
     let stopped = move || stop.load(Ordering::SeqCst);
@@ -200,6 +209,7 @@ impl Loop<'_> {
 
     fn go_on(&mut self, stopped: impl Fn() -> bool) -> Result<(), ScreenError> {
         let mut measured: Option<Instant> = None;
+        let mut patience = SECOND;
         loop {
             self.app.clock = wall();
             self.app.uptime = Nanos(self.options.started.elapsed().as_nanos() as u64);
@@ -221,20 +231,19 @@ impl Loop<'_> {
                 return Err(ScreenError::Queries);
             }
             self.retrace();
-            let drawn = Instant::now();
-            let first = loop {
-                if stopped() {
-                    return Ok(());
-                }
-                match self.events.recv_timeout(GLANCE) {
-                    Ok(event) => break Some(event),
-                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                    Err(RecvTimeoutError::Timeout) if drawn.elapsed() >= SECOND => break None,
-                    Err(RecvTimeoutError::Timeout) => {}
-                }
+            if stopped() {
+                return Ok(());
+            }
+            let mut next = match self.events.recv_timeout(patience) {
+                Ok(event) => Some(event),
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => None,
             };
-            let mut next = first;
+            patience = SECOND;
             while let Some(event) = next {
+                if matches!(event, Event::View(..)) {
+                    patience = NEXT_VIEW;
+                }
                 if self.handle(event) == Next::Quit {
                     return Ok(());
                 }
@@ -256,7 +265,7 @@ impl Loop<'_> {
             // A file's last epoch stays on screen, or is on its way there; a live engine that ended has
             // something to say.
             Event::Over(_) if self.app.is_file() => Next::Draw,
-            Event::Over(_) => Next::Quit,
+            Event::Over(_) | Event::Signal => Next::Quit,
             Event::LightBackground => {
                 self.app.setup.theme.name = ThemeName::Light;
                 Next::Draw

@@ -2,7 +2,8 @@
 //! epochs, one answers questions about rows. All speak to the loop through one channel.
 //!
 //! ```text
-//!   screen/input  ── keys, mouse, size ──────────────┐
+//!   screen/signals ─ a wish to end ──────────────────┐
+//!   screen/input  ── keys, mouse, size ──────────────┤
 //!   screen/epochs ── a new epoch ──▶ screen/query ───┼─▶ the loop
 //!                                    ▲  views        │
 //!                                    └── requests ───┘
@@ -14,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, Receiver, SendError, Sender, TryRecvError},
     },
     thread,
@@ -54,6 +55,8 @@ pub enum Event {
     View(Run, Box<View>),
     /// There will be no further epoch.
     Over(Run),
+    /// A signal asks to end.
+    Signal,
     /// An export is written: what to say of it.
     Exported(Result<String, String>),
     /// The frames of a row are written: what to say of it.
@@ -120,8 +123,10 @@ pub struct Answers {
 /// Asks the terminal for its background: whether it is a light one, and what was typed meanwhile.
 pub type AskBackground = fn() -> (bool, Vec<u8>);
 
-/// How long the waiting thread sleeps at most, to find out that the screen is closed.
-const WAIT: Duration = Duration::from_millis(500);
+/// How long the waiting thread sleeps at most, to find out that the screen is closed: the end of an engine wakes it.
+const WAIT: Duration = Duration::from_secs(10);
+/// How long an export waits for rows.
+const WAIT_FOR_ROWS: Duration = Duration::from_millis(500);
 /// A terminal on a busy host gets this long to show the frame that a key made before rows are looked
 /// for.
 const FRAME_FIRST: Duration = Duration::from_millis(2);
@@ -163,6 +168,26 @@ pub fn start_input(
         }
     };
     thread::Builder::new().name("screen/input".into()).spawn(read).map(drop)
+}
+
+/// Starts the thread that waits for signals with `wait`; each of them sets `stop`.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn start_signals(
+    events: &Sender<Event>,
+    stop: &Arc<AtomicBool>,
+    wait: impl Fn() + Send + 'static,
+) -> io::Result<()> {
+    let (events, stop) = (events.clone(), Arc::clone(stop));
+    let hear = move || {
+        while !stop.load(Ordering::SeqCst) {
+            wait();
+        }
+        // The screen may be closed by then.
+        let _ = events.send(Event::Signal);
+    };
+    thread::Builder::new().name("screen/signals".into()).spawn(hear).map(drop)
 }
 
 /// The terminal's answer about its background when it comes later than anybody waits for: read as keys
@@ -355,7 +380,7 @@ impl Sockets {
 }
 
 fn wait_for(publication: &Publication) -> Option<Arc<Snapshot>> {
-    publication.latest().or_else(|| publication.wait_after(Epoch(0), WAIT))
+    publication.latest().or_else(|| publication.wait_after(Epoch(0), WAIT_FOR_ROWS))
 }
 
 /// Writes rows into a file of their own, which only its owner can read.

@@ -54,7 +54,7 @@ pub fn config() -> EngineConfig {
 /// Returns a host without pinning and large pages.
 pub fn host() -> Host {
     fn enter(_: &str, _: Option<CoreId>) {}
-    Host { enter_thread: enter, cores: Vec::new(), advise: no_advice, monotonic, wall }
+    Host { enter_thread: enter, cores: Vec::new(), advise: no_advice, populate: None, monotonic, wall }
 }
 
 /// Nanoseconds since the first call.

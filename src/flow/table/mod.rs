@@ -26,8 +26,10 @@ use self::{
 use crate::{
     base::{
         bits::Bits,
+        call::Caller,
         counters::{DropReason, Drops, Volume},
-        memory::{Advise, Array, OutOfMemory, no_advice, prefetch},
+        memory::{Advise, Array, OutOfMemory, Region, no_advice, prefetch},
+        sync::Arc,
         time::{Nanos, Tick},
     },
     dpi::{
@@ -182,6 +184,13 @@ impl FlowTable {
             looks: false,
             config: TableConfig { capacity, ..config },
         })
+    }
+
+    /// Calls `ahead` from now on when more memory is in use, and returns the memory that another thread may touch ahead:
+    /// that of what every flow has. Of what few flows have most pages are never touched, and the index is in use in no
+    /// order, all of it after a few hundred flows.
+    pub fn call(&mut self, ahead: &Caller) -> [Arc<Region>; 2] {
+        [self.hot.call(ahead.clone()), self.origins.call(ahead.clone())]
     }
 
     /// Accounts the frames of `lines` up to the first marker, and returns how many lines that were.

@@ -1,12 +1,15 @@
-//! What wakes a thread that waits for programs in the kernel: somebody who rings, or their ring once they were asked to.
+//! What wakes a thread that waits: somebody who rings, or what it waits for beside that, such as programs in the kernel.
 #![expect(unsafe_code, reason = "eventfd, ppoll")]
 
 use std::{
     fs::File,
     io::{self, Read as _, Write as _},
     os::fd::{AsRawFd, FromRawFd as _, RawFd},
+    sync::Arc,
     time::Duration,
 };
+
+use crate::base::call::Caller;
 
 /// One thread waits at it, any may ring.
 pub struct Alarm(File);
@@ -33,7 +36,13 @@ impl Alarm {
         Ok(Self(unsafe { File::from_raw_fd(fd) }))
     }
 
-    /// Ends the present wait, or else the next one.
+    /// Returns one that rings it.
+    pub fn caller(self: &Arc<Self>) -> Caller {
+        let alarm = Arc::clone(self);
+        Caller::new(move || alarm.ring())
+    }
+
+    /// Ends the present wait, or else the next one. May be called while a signal is handled.
     pub fn ring(&self) {
         // Fails only where it has rung very often and nobody has waited.
         let _ = (&self.0).write(&1u64.to_ne_bytes());
@@ -41,13 +50,23 @@ impl Alarm {
 
     /// Waits until somebody rings, there is something to read from `other`, or `timeout`, of less than a day, has passed.
     pub fn wait(&self, other: Option<RawFd>, timeout: Duration) {
+        self.wait_beside(other, libc::POLLIN, timeout);
+    }
+
+    /// Waits until somebody rings, nobody can read any more what is written to `out`, or `timeout` has passed.
+    pub fn wait_for_hangup(&self, out: Option<RawFd>, timeout: Duration) {
+        // NB: `POLLERR` and `POLLHUP` are reported without being asked for (poll(2)).
+        self.wait_beside(out, 0, timeout);
+    }
+
+    fn wait_beside(&self, other: Option<RawFd>, events: libc::c_short, timeout: Duration) {
         let time = libc::timespec {
             tv_sec: timeout.as_secs() as libc::time_t,
             tv_nsec: timeout.subsec_nanos() as libc::c_long,
         };
         // (A negative descriptor is left out.)
-        let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-        let mut fds = [entry(self.0.as_raw_fd()), entry(other.unwrap_or(-1))];
+        let entry = |fd, events| libc::pollfd { fd, events, revents: 0 };
+        let mut fds = [entry(self.0.as_raw_fd(), libc::POLLIN), entry(other.unwrap_or(-1), events)];
         // SAFETY: two entries and the timespec are valid during the call.
         unsafe { libc::ppoll(fds.as_mut_ptr(), 2, &raw const time, std::ptr::null()) };
         if fds[0].revents != 0 {

@@ -118,7 +118,7 @@ pub fn channels_of(socket: BorrowedFd<'_>, name: &str) -> Option<u32> {
     Some(command[5] + command[8]).filter(|count| *count > 0)
 }
 
-/// Hears that some link changed (rtnetlink(7), group LINK), not which one: whoever hears it looks.
+/// Hears that some link changed (rtnetlink(7), group LINK), or some address, not which one: whoever hears it looks.
 pub struct LinkWatch(OwnedFd);
 
 impl LinkWatch {
@@ -127,6 +127,18 @@ impl LinkWatch {
     /// # Errors
     /// When the kernel has no netlink.
     pub fn new() -> io::Result<Self> {
+        Self::of(libc::RTMGRP_LINK)
+    }
+
+    /// The same for addresses of interfaces.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn of_addresses() -> io::Result<Self> {
+        Self::of(libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR)
+    }
+
+    fn of(groups: c_int) -> io::Result<Self> {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: no pointers.
         let fd = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) };
@@ -138,7 +150,7 @@ impl LinkWatch {
         // SAFETY: all members are numbers.
         let mut address: libc::sockaddr_nl = unsafe { mem::zeroed() };
         address.nl_family = libc::AF_NETLINK as u16;
-        address.nl_groups = libc::RTMGRP_LINK as u32;
+        address.nl_groups = groups as u32;
         // SAFETY: the address is valid for its length during the call.
         let done = unsafe {
             let len = size_of_val(&address) as libc::socklen_t;
@@ -147,7 +159,7 @@ impl LinkWatch {
         if done < 0 { Err(io::Error::last_os_error()) } else { Ok(Self(fd)) }
     }
 
-    /// Returns whether a link changed since the last call. Never waits.
+    /// Returns whether one changed since the last call. Never waits.
     pub fn changed(&self) -> bool {
         let mut changed = false;
         let mut buffer = [0u8; 4096];

@@ -13,6 +13,7 @@ mod check;
 pub mod clock;
 pub mod interfaces;
 mod link;
+mod lookout;
 #[cfg(feature = "bpf")]
 mod mapped;
 pub mod native;
@@ -28,13 +29,14 @@ pub use affinity::{allowed_cores, check_cores, check_realtime, enter_thread, ent
 pub use check::checks;
 pub use clock::{monotonic, utc_offset, wall};
 pub use interfaces::{addresses, interfaces};
+pub use lookout::{AddressWatch, Lookout};
 pub use native::{NativeSource, open as open_native};
 pub use output::{reader_gone, reader_keeps_up};
 pub use owners::listening::listening;
 pub use placement::placement_of;
 pub use privileges::check_capture;
 pub use resources::{
-    advise_huge_pages as advise, come_first, give_way, map_large_memory, self_usage, thread_times,
+    ThreadTimes, advise_huge_pages as advise, come_first, give_way, map_large_memory, populate, self_usage,
     usable_memory,
 };
 pub use terminal::terminal_background;

@@ -8,7 +8,7 @@ use super::{
     bpf_capture::{self, BpfSource},
 };
 use crate::{
-    base::time::Nanos,
+    base::{call::Caller, time::Nanos},
     capture::source::{Clock, Progress, Sink, Source, SourceStatus},
     packet::settled::{Counted, Settled},
     platform::live::{Live, LiveConfig, Method, Native, OpenError},
@@ -139,6 +139,10 @@ unsafe impl Source for NativeSource {
 
     fn wait(&mut self, timeout: Nanos) {
         of_each!(self, s => s.wait(timeout));
+    }
+
+    fn caller(&self) -> Option<Caller> {
+        of_each!(self, s => s.caller())
     }
 
     fn can_count(&self) -> bool {

@@ -1,14 +1,29 @@
 //! What the process may use and what it uses: memory and time.
-#![expect(unsafe_code, reason = "madvise, mallopt, getrusage, sysconf, setpriority, sched_setattr")]
+#![expect(
+    unsafe_code,
+    reason = "madvise, mallopt, getrusage, sysconf, setpriority, sched_setattr, clock_gettime"
+)]
 
 use std::fs;
 
-use crate::platform::SelfUsage;
+use crate::{base::memory::Populate, platform::SelfUsage};
 
 /// Asks for 2 MB pages. That the kernel may refuse changes only the speed.
 pub fn advise_huge_pages(start: *mut u8, bytes: usize) {
     // SAFETY: no memory is read or written; a range that is not all ours is refused.
     unsafe { libc::madvise(start.cast(), bytes, libc::MADV_HUGEPAGE) };
+}
+
+/// Returns what touches memory ahead of its use, if this kernel has it (5.14).
+pub fn populate() -> Option<Populate> {
+    const MADV_POPULATE_WRITE: libc::c_int = 23;
+    fn touch(start: *mut u8, bytes: usize) {
+        // SAFETY: no memory is changed; a range that is not all ours is refused.
+        unsafe { libc::madvise(start.cast(), bytes, MADV_POPULATE_WRITE) };
+    }
+    // SAFETY: no memory at all: refused only if the advice is not known.
+    let is_known = unsafe { libc::madvise(std::ptr::null_mut(), 0, MADV_POPULATE_WRITE) } == 0;
+    is_known.then_some(touch)
 }
 
 /// Gives every large piece of memory a mapping of its own, which grows without a copy and goes back to the
@@ -151,20 +166,59 @@ fn set_slice(ns: u64) {
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
 }
 
-/// Returns the names of this process's threads and the CPU time of each in ns (`schedstat`, its first
-/// number; sched-stats.rst). Of names that appear twice the times are added.
-pub fn thread_times() -> Vec<(String, u64)> {
-    let mut all: Vec<(String, u64)> = Vec::new();
-    for thread in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
-        let read = |file: &str| fs::read_to_string(thread.path().join(file)).ok();
-        let Some((name, times)) = read("comm").zip(read("schedstat")) else { continue };
-        let ns = times.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0);
-        match all.iter_mut().find(|(known, _)| known == name.trim_end()) {
-            Some((_, sum)) => *sum += ns,
-            None => all.push((name.trim_end().to_owned(), ns)),
+/// What the threads of this process work.
+#[derive(Default)]
+pub struct ThreadTimes(Vec<KnownThread>);
+
+struct KnownThread {
+    id: libc::pid_t,
+    name: String,
+    /// How often its name was read.
+    looks: u8,
+}
+
+impl ThreadTimes {
+    /// A thread begins with the name of the one that started it.
+    const LOOKS: u8 = 3;
+
+    /// Returns the names of this process's threads and the CPU time of each in ns. Of names that appear twice the times
+    /// are added.
+    pub fn read(&mut self) -> Vec<(String, u64)> {
+        let mut known = std::mem::take(&mut self.0);
+        let mut all: Vec<(String, u64)> = Vec::new();
+        for entry in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+            let Some(id) = entry.file_name().to_str().and_then(|id| id.parse().ok()) else { continue };
+            let at = known.iter().position(|thread| thread.id == id);
+            let mut thread = match at {
+                Some(at) => known.swap_remove(at),
+                None => KnownThread { id, name: String::new(), looks: 0 },
+            };
+            if thread.looks < Self::LOOKS {
+                let Ok(name) = fs::read_to_string(entry.path().join("comm")) else { continue };
+                name.trim_end().clone_into(&mut thread.name);
+                thread.looks += 1;
+            }
+            let ns = worked(id);
+            match all.iter_mut().find(|(name, _)| *name == thread.name) {
+                Some((_, sum)) => *sum += ns,
+                None => all.push((thread.name.clone(), ns)),
+            }
+            self.0.push(thread);
         }
+        all
     }
-    all
+}
+
+/// Returns the CPU time of a thread of this process in ns; 0 if it has ended. Its clock has a number of its own
+/// (`MAKE_THREAD_CPUCLOCK` of the kernel, for `CPUCLOCK_SCHED`): no file is opened for it, which would cost more than the
+/// threads work while nothing happens.
+fn worked(thread: libc::pid_t) -> u64 {
+    const CPUCLOCK_SCHED_OF_THREAD: libc::clockid_t = 2 | 4;
+    let clock = (!thread << 3) | CPUCLOCK_SCHED_OF_THREAD;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is valid for writing; a number that is no clock is refused.
+    let done = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    if done < 0 { 0 } else { time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64 }
 }
 
 #[cfg(test)]
@@ -199,6 +253,46 @@ mod tests {
         assert_eq!(available("MemTotal:  2000 kB\nMemFree: 1 kB\nMemAvailable:  1000 kB\n"), 1000 << 10);
         assert_eq!(available("MemTotal:  2000 kB\n"), 2000 << 10);
         assert_eq!(available(""), u64::MAX);
+    }
+
+    #[test]
+    fn threads_are_told_by_name_with_what_they_worked() {
+        use std::{sync::mpsc, thread, time::Instant};
+        let (done, wait) = mpsc::channel::<()>();
+        let (ready, is_ready) = mpsc::channel();
+        let work = move || {
+            let begun = Instant::now();
+            while begun.elapsed().as_millis() < 20 {}
+            ready.send(()).unwrap();
+            let _ = wait.recv();
+        };
+        let thread = thread::Builder::new().name("works/20".into()).spawn(work).unwrap();
+        is_ready.recv().unwrap();
+        let mut times = ThreadTimes::default();
+        for _ in 0..2 {
+            let all = times.read();
+            let (_, ns) = all.iter().find(|(name, _)| name == "works/20").expect("it lives");
+            assert!((1_000_000..10_000_000_000).contains(ns), "{ns}");
+        }
+        drop(done);
+        thread.join().unwrap();
+        assert_eq!(worked(1), 0, "no thread of this process");
+    }
+
+    #[test]
+    fn memory_is_there_once_it_was_touched_ahead_and_unchanged() {
+        let Some(touch) = populate() else { return };
+        let bytes = 64 * page_size() as usize;
+        let region = crate::base::memory::Region::new(bytes, |_, _| ()).unwrap();
+        // SAFETY: the region's first byte, which nobody else uses.
+        unsafe { region.start().write(7) };
+        touch(region.start(), bytes);
+        let mut there = vec![0_u8; 64];
+        // SAFETY: the range is mapped, and `there` has a byte for each of its pages.
+        let done = unsafe { libc::mincore(region.start().cast(), bytes, there.as_mut_ptr()) };
+        // SAFETY: as above.
+        assert_eq!(unsafe { region.start().read() }, 7);
+        assert!(done == 0 && there.iter().all(|page| page & 1 == 1), "{there:?}");
     }
 
     #[test]

@@ -20,11 +20,11 @@ use super::{
     socket::PacketSocket,
 };
 use crate::{
-    base::{ids::IfaceId, time::Nanos},
+    base::{call::Caller, ids::IfaceId, time::Nanos},
     capture::source::{Clock, Progress, Sink, Source, SourceStatus},
     platform::{
         interface::InterfaceError,
-        linux::{clock, interfaces, privileges},
+        linux::{alarm::Alarm, clock, interfaces, privileges},
         live::{Live, LiveConfig, OpenError, RingConfig, Watch},
     },
 };
@@ -200,9 +200,14 @@ pub struct AfPacketSource {
     turn: usize,
     /// Counts of channels that are no more.
     past: Counts,
+    /// Ends a wait; without a descriptor for it, waits are short.
+    alarm: Option<Arc<Alarm>>,
     stopped: bool,
     ended: bool,
 }
+
+/// The longest wait where something has no event.
+const SHORT: Nanos = Nanos::from_millis(100);
 
 /// A closing channel that the kernel does not give the rest of is dropped after this time.
 const PATIENCE: u64 = 200_000_000;
@@ -216,6 +221,7 @@ impl AfPacketSource {
             channels: Vec::new(),
             turn: 0,
             past: Counts::default(),
+            alarm: Alarm::new().ok().map(Arc::new),
             stopped: false,
             ended: false,
         }
@@ -324,27 +330,41 @@ unsafe impl Source for AfPacketSource {
         if self.ended || self.channels.iter().any(Channel::is_ready) {
             return;
         }
+        if self.faces.is_old() {
+            // Another thread was told of a link's change.
+            return self.tend();
+        }
         // On the stack: every interface of a few, or the first of very many, whose frames then
-        // wait for the timeout, which is short.
+        // wait for the timeout. (A negative descriptor is left out.)
+        const FIRST: usize = 2;
         const MOST: usize = 64;
         let mut fds = [libc::pollfd { fd: -1, events: libc::POLLIN, revents: 0 }; MOST];
         fds[0].fd = self.shared.registry.as_raw_fd();
-        for (slot, channel) in fds[1..].iter_mut().zip(&self.channels) {
+        fds[1].fd = self.alarm.as_ref().map_or(-1, |alarm| alarm.as_raw_fd());
+        for (slot, channel) in fds[FIRST..].iter_mut().zip(&self.channels) {
             slot.fd = channel.as_raw_fd();
         }
+        // A closing channel has no event of its own: its rest comes by the kernel's timer.
+        let closing = self.channels.iter().any(|c| c.closing.is_some());
+        let is_short = closing || self.channels.len() > MOST - FIRST;
+        let timeout = if is_short { timeout.min(SHORT) } else { timeout };
         let timeout = libc::timespec {
             tv_sec: (timeout.0 / 1_000_000_000) as libc::time_t,
             tv_nsec: (timeout.0 % 1_000_000_000) as libc::c_long,
         };
-        let used = MOST.min(self.channels.len() + 1);
+        let used = MOST.min(self.channels.len() + FIRST);
         // SAFETY: the first `used` entries of `fds` and the timespec are valid during the call.
         let n = unsafe {
             libc::ppoll(fds.as_mut_ptr(), used as libc::nfds_t, &raw const timeout, std::ptr::null())
         };
-        // A closing channel has no event of its own: its rest comes by the kernel's timer.
-        let closing = self.channels.iter().any(|c| c.closing.is_some());
+        if n > 0
+            && fds[1].revents != 0
+            && let Some(alarm) = &self.alarm
+        {
+            alarm.silence();
+        }
         let trouble = libc::POLLERR | libc::POLLHUP | libc::POLLNVAL;
-        let failed = n > 0 && fds[1..used].iter().any(|p| p.revents & trouble != 0);
+        let failed = n > 0 && fds[FIRST..used].iter().any(|p| p.revents & trouble != 0);
         if failed {
             self.channels.iter().for_each(Channel::clear_error);
             self.shared.registry.look_again();
@@ -352,6 +372,10 @@ unsafe impl Source for AfPacketSource {
         if failed || closing || n > 0 && fds[0].revents != 0 || self.faces.is_old() {
             self.tend();
         }
+    }
+
+    fn caller(&self) -> Option<Caller> {
+        self.alarm.as_ref().map(Alarm::caller)
     }
 
     fn stop(&mut self) {

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     base::{
+        call::Caller,
         ids::IfaceId,
         time::{Nanos, Stamp},
     },
@@ -32,6 +33,7 @@ use crate::{
         interface::InterfaceError,
         linux::{
             af_packet::{face::Faces, registry::Registry, socket::PacketSocket},
+            alarm::Alarm,
             clock, interfaces, link, privileges,
         },
         live::{Live, LiveConfig, Method, OpenError, RingConfig, Watch},
@@ -335,6 +337,8 @@ pub struct BpfSource {
     /// When the rings were looked at, monotonic, and up to which stamp everything was there then.
     looked: u64,
     horizon: u64,
+    /// Ends a wait; without a descriptor for it nobody is called.
+    alarm: Option<Arc<Alarm>>,
     /// When the programs were taken off, monotonic.
     stopped: Option<u64>,
 }
@@ -351,6 +355,7 @@ impl BpfSource {
             nap: SHORTEST_NAP,
             looked: 0,
             horizon: 0,
+            alarm: Alarm::new().ok().map(Arc::new),
             stopped: None,
         }
     }
@@ -438,16 +443,26 @@ impl BpfSource {
         }
     }
 
-    /// Sleeps for so many ns, less than a second, or until the bell rings.
+    /// Sleeps for so many ns, or until the bell rings or somebody calls.
     fn nap_for(&self, nanos: u64, bell: Option<&Doorbell>) -> Woken {
-        let time = libc::timespec { tv_sec: 0, tv_nsec: nanos as libc::c_long };
+        const SECOND: u64 = 1_000_000_000;
+        let time = libc::timespec {
+            tv_sec: (nanos / SECOND) as libc::time_t,
+            tv_nsec: (nanos % SECOND) as libc::c_long,
+        };
         // (A negative descriptor is left out.)
         let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         let [all, own] = bell.map_or([-1; 2], |bell| bell.as_raw_fds(self.thread));
-        let mut fds = [entry(self.shared.registry.as_raw_fd()), entry(all), entry(own)];
-        // SAFETY: three entries and the timespec are valid during the call.
-        unsafe { libc::ppoll(fds.as_mut_ptr(), 3, &raw const time, std::ptr::null()) };
-        let [changed, rang, passed_on] = fds.map(|entry| entry.revents != 0);
+        let called = self.alarm.as_ref().map_or(-1, |alarm| alarm.as_raw_fd());
+        let mut fds = [entry(self.shared.registry.as_raw_fd()), entry(all), entry(own), entry(called)];
+        // SAFETY: four entries and the timespec are valid during the call.
+        unsafe { libc::ppoll(fds.as_mut_ptr(), 4, &raw const time, std::ptr::null()) };
+        let [changed, rang, passed_on, is_called] = fds.map(|entry| entry.revents != 0);
+        if let Some(alarm) = &self.alarm
+            && is_called
+        {
+            alarm.silence();
+        }
         if let Some(bell) = bell {
             bell.get_up(self.thread);
             if rang {
@@ -457,7 +472,7 @@ impl BpfSource {
                 bell.heard(self.thread);
             }
         }
-        Woken { changed, rang: rang || passed_on }
+        Woken { changed, rang: rang || passed_on, is_called }
     }
 
     fn is_drained(&self) -> bool {
@@ -471,6 +486,8 @@ struct Woken {
     changed: bool,
     /// The bell has rung, for this thread or another one.
     rang: bool,
+    /// Somebody has called.
+    is_called: bool,
 }
 
 fn wall_offset() -> u64 {
@@ -506,6 +523,10 @@ unsafe impl Source for BpfSource {
     /// Naps until a look finds something, or until it is woken.
     fn wait(&mut self, timeout: Nanos) {
         self.readers.iter_mut().for_each(Reader::release);
+        if self.faces.is_old() {
+            // Another thread was told of a link's change.
+            return self.tend();
+        }
         let end = clock::monotonic() + timeout.0;
         loop {
             let left = end.saturating_sub(clock::monotonic());
@@ -528,6 +549,9 @@ unsafe impl Source for BpfSource {
             if woken.changed || self.faces.is_old() {
                 return self.tend();
             }
+            if woken.is_called {
+                return;
+            }
             self.look();
             if !self.is_drained() {
                 return;
@@ -537,6 +561,10 @@ unsafe impl Source for BpfSource {
                 self.nap = LONGEST_NAP / 2;
             }
         }
+    }
+
+    fn caller(&self) -> Option<Caller> {
+        self.alarm.as_ref().map(Alarm::caller)
     }
 
     fn can_count(&self) -> bool {

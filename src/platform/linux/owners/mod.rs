@@ -70,7 +70,7 @@ use crate::{
 const DRAIN: Duration = Duration::from_millis(10);
 /// Drains without an event after which the thread lets the programs wake it, and how long it sleeps then.
 const QUIET_ROUNDS: u32 = 5;
-const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+const LONGEST_SLEEP: Duration = Duration::from_secs(10);
 /// How often the kernel is asked what was lost: a dozen calls.
 const LOST: Duration = Duration::from_millis(100);
 /// Pauses between passes are at least this, and so many times what the last one took: by the clock where
