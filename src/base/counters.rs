@@ -26,6 +26,11 @@ macro_rules! drop_reasons {
                 match self { $(DropReason::$name => $title,)+ }
             }
 
+            /// Returns what it is, in a sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(DropReason::$name => concat!($($doc),+).trim_ascii(),)+ }
+            }
+
             /// Returns what a user can do about it.
             pub const fn remedy(self) -> &'static str {
                 match self { $(DropReason::$name => $remedy,)+ }
@@ -36,7 +41,7 @@ macro_rules! drop_reasons {
 
 drop_reasons! {
     /// The ring from rx to its worker was full and the source could not wait.
-    RingFull = "ring_full", "rx to worker ring full", "a worker's core is too slow or shared";
+    RingFull = "ring_full", "rx to worker ring full", "a worker's core is too slow or shared: more or other --cores";
     /// Fewer bytes were captured than the addresses need.
     Snapped = "snapped", "snapped before the addresses", "capture with a larger snap length";
     /// A header contradicts itself (version, header length) before the addresses.

@@ -63,6 +63,7 @@ pub fn depth() -> Depth {
     }
     match std::env::var("COLORTERM") {
         Ok(depth) if depth == "truecolor" || depth == "24bit" => Depth::True,
+        _ if std::env::var("TERM").is_ok_and(|term| term.contains("256color")) => Depth::Many,
         _ => Depth::Sixteen,
     }
 }

@@ -40,8 +40,7 @@ pub struct Json<W> {
     ends: Tally,
     top: BinaryHeap<Reverse<Ranked>>,
     selection: Selection,
-    /// What ended before the first epoch, which tells the names of interfaces, or is open at the stop; `None`
-    /// between them.
+    /// What ended before the first epoch, which tells the names of interfaces; then `None`.
     held: Option<Vec<Ended>>,
     alarms: Alarms,
     events: Vec<Vec<u8>>,
@@ -114,6 +113,13 @@ impl<W: Write + Send> Json<W> {
         }
     }
 
+    /// Selects by this epoch from now on, what has waited for the first one to begin with.
+    fn enter(&mut self, snapshot: &Snapshot) {
+        self.selection.enter(snapshot);
+        let held = self.held.take().unwrap_or_default();
+        self.select(held);
+    }
+
     fn select(&mut self, mut flows: Vec<Ended>) {
         self.selection.keep(&mut flows);
         flows.iter().for_each(|flow| self.rank(flow));
@@ -160,15 +166,15 @@ impl<W: Write + Send> Tap for Json<W> {
         false
     }
 
+    fn stopping(&mut self, snapshot: &Snapshot) {
+        self.enter(snapshot);
+    }
+
     fn ended(&mut self, flows: &[Ended]) -> io::Result<()> {
         flows.iter().for_each(|flow| self.add(flow));
         if self.selection.is_all() {
             flows.iter().for_each(|flow| self.rank(flow));
             return Ok(());
-        }
-        // How old what is open at the stop is, its epoch tells.
-        if flows.iter().any(|flow| flow.record.end == Some(EndReason::Eof)) {
-            self.held.get_or_insert_default();
         }
         match &mut self.held {
             Some(held) if held.len() < MOST_HELD => held.extend_from_slice(flows),
@@ -178,9 +184,7 @@ impl<W: Write + Send> Tap for Json<W> {
     }
 
     fn epoch(&mut self, snapshot: &Snapshot) -> io::Result<()> {
-        self.selection.enter(snapshot);
-        let held = self.held.take().unwrap_or_default();
-        self.select(held);
+        self.enter(snapshot);
         let (events, left_out) = (&mut self.events, &mut self.events_left_out);
         self.alarms.look(snapshot, self.selection.around(), |event| {
             if events.len() < MOST_EVENTS {
@@ -301,7 +305,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{export::fields::fixture, flow::state::FlowState};
+    use crate::{base::time::Stamp, export::fields::fixture, flow::state::FlowState};
 
     fn document(flows: &[FlowRecord]) -> Value {
         let mut tap = Json::new(Vec::new(), &Origin::File { path: "-".into() });
@@ -368,6 +372,26 @@ mod tests {
             record.hot.iface = crate::base::ids::IfaceId(0);
             tap.ended(&[record.into()]).unwrap();
             tap.epoch(&fixture::last_epoch()).unwrap();
+            let report: Value = serde_json::from_slice(&tap.out).unwrap();
+            assert_eq!(report["top_flows"].as_array().unwrap().len(), count, "{text}");
+        }
+    }
+
+    #[test]
+    fn c10_however_many_are_open_at_the_stop_their_age_is_that_of_the_stop() {
+        use crate::query::filter::{eval::Filter, parse};
+        // They began 1.5 s before the stop, and 0.2 s before the epoch before it.
+        for (text, count) in [("age>1s", TOP), ("age<1s", 0)] {
+            let filter = parse(text).unwrap().expr.map(|expr| Filter::new(expr, None));
+            let selection = Selection::new(filter, None, None);
+            let mut tap = Json::new(Vec::new(), &Origin::File { path: "-".into() }).with_selection(selection);
+            let last = fixture::last_epoch();
+            let wall = Stamp(last.wall.0 - 1_300_000_000);
+            tap.epoch(&Snapshot { ended: false, wall, ..fixture::last_epoch() }).unwrap();
+            let open = FlowRecord { end: Some(EndReason::Eof), ..fixture::tcp() };
+            tap.stopping(&last);
+            (0..2).for_each(|_| tap.ended(&vec![open.into(); 40_000]).unwrap());
+            tap.epoch(&last).unwrap();
             let report: Value = serde_json::from_slice(&tap.out).unwrap();
             assert_eq!(report["top_flows"].as_array().unwrap().len(), count, "{text}");
         }

@@ -86,8 +86,9 @@ impl Selection {
     }
 }
 
-/// Returns a flow as filters and sort keys look at it. The rate of an open one is that of its last second,
-/// that of one which has ended is that over its life.
+/// Returns a flow as filters and sort keys look at it. The rate of an open one, in the lines of `--interval`, is that of
+/// its last second; that of one which has ended is that over its life. At the stop all have: a record that is complete
+/// has no second of its own, and the last one of a file says little of the connections in it.
 fn view(flow: &Ended) -> FlowView<'_> {
     let record = &flow.record;
     let seconds = record.hot.last.since(record.facts.first).as_secs_f64();

@@ -577,6 +577,7 @@ impl Collector {
         if self.parts.taps.are_none() {
             return;
         }
+        self.parts.taps.stopping(snapshot);
         let mut open = Vec::with_capacity(snapshot.len());
         snapshot.scan(|at, _, facts| open.push((facts.first, at)));
         if self.parts.taps.want_order() {

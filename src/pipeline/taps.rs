@@ -40,6 +40,14 @@ impl Taps {
         }
     }
 
+    /// Hands the last epoch on before the flows that are open at it.
+    pub fn stopping(&mut self, snapshot: &Snapshot) {
+        self.each(|tap| {
+            tap.stopping(snapshot);
+            Ok(())
+        });
+    }
+
     /// Hands an epoch on.
     pub fn epoch(&mut self, snapshot: &Snapshot) {
         self.each(|tap| tap.epoch(snapshot));

@@ -343,6 +343,17 @@ pub fn end(row: &Row, end: usize, look: &Look, max: usize) -> String {
     text::endpoint_within(row.addresses[end], port(row, end), max, look.signs.ellipsis)
 }
 
+/// Returns both ends of a row with the sign between them, in at most `max` cells: half for each end, and what a short
+/// one leaves for the other.
+pub fn ends(row: &Row, look: &Look, max: usize) -> String {
+    let sign = look.signs.direction(row.direction());
+    let room = max.saturating_sub(" < ".len());
+    let of_remote = text::width(&end(row, row.remote(), look, room));
+    let local = end(row, row.local(), look, room - of_remote.min(room / 2));
+    let remote = end(row, row.remote(), look, room - text::width(&local).min(room));
+    format!("{local} {sign} {remote}")
+}
+
 /// Returns the port of one end, `None` where the protocol has none or none was seen.
 pub fn port(row: &Row, end: usize) -> Option<u16> {
     let has_ports = row.key.kind & kind::ARP == 0 && proto::has_ports(row.key.proto);

@@ -17,8 +17,14 @@ const SHRINK_AFTER: Nanos = Nanos::from_secs(5);
 /// Columns that are shown from this width on are shown on every screen.
 const NARROW: u16 = 40;
 
+/// From this width on all main columns are shown, with their headers in full.
+const ALL_MAIN: u16 = 120;
+
 /// Cells of the longest IPv4 address with its port.
 const IPV4_END: u16 = "255.255.255.255:65535".len() as u16;
+
+/// Cells of the sign before the remote address, with the blank behind it.
+const SIGN: u16 = 2;
 
 /// What each column would like to have, by index in [`COLUMNS`].
 #[derive(Clone, Debug, Default)]
@@ -129,9 +135,14 @@ impl Wishes {
             true => with_arrow(&COLUMNS[*i], header(&COLUMNS[*i])),
             false => 0,
         };
+        // Addresses are cut in their middle, headers would be cut at their end.
+        let first = |column: &Column| match width {
+            ALL_MAIN.. => first_cells(column).max(text::width(header(column)) as u16),
+            _ => first_cells(column),
+        };
         let least = |i: &usize| {
             let column = &COLUMNS[*i];
-            first_cells(column).saturating_add_signed(choice.wider(column.id).max(0)).max(with_arrow(i))
+            first(column).saturating_add_signed(choice.wider(column.id).max(0)).max(with_arrow(i))
         };
         // On the narrowest screens the other end's address gives way before a column goes.
         let give_way = |over: u16, shown: &[usize]| {
@@ -166,11 +177,12 @@ impl Wishes {
         let mut left = width.saturating_sub(widths.iter().map(|cells| cells + 1).sum());
         // What must not be cut, as far as it is there; then what is cut.
         deal(&mut left, &mut widths, &shown, |i| self.0[i].cells.min(COLUMNS[i].min));
-        // An own IPv4 address in full says more than the end of what is spoken, and its share alone is small.
-        let local =
-            |i: usize| if COLUMNS[i].id == ColumnId::Local { self.0[i].cells.min(IPV4_END) } else { 0 };
-        deal(&mut left, &mut widths, &shown, local);
-        let wanted = |i: usize| self.0[i].cells.clamp(first_cells(&COLUMNS[i]), COLUMNS[i].max);
+        // IPv4 addresses in full say more than the end of what is spoken; that of the other end comes first.
+        for (id, most) in [(ColumnId::Remote, IPV4_END + SIGN), (ColumnId::Local, IPV4_END)] {
+            let address = |i: usize| if COLUMNS[i].id == id { self.0[i].cells.min(most) } else { 0 };
+            deal(&mut left, &mut widths, &shown, address);
+        }
+        let wanted = |i: usize| self.0[i].cells.clamp(first(&COLUMNS[i]), COLUMNS[i].max);
         deal(&mut left, &mut widths, &shown, wanted);
         let any = |i: usize| COLUMNS[i].max * u16::from(COLUMNS[i].max == u16::MAX);
         deal(&mut left, &mut widths, &shown, any);
@@ -273,6 +285,19 @@ mod tests {
             left_out(&default_places(&Wishes::default(), 80)).map(|c| c.short).collect::<Vec<_>>(),
             ["Local", "Service"]
         );
+    }
+
+    #[test]
+    fn so6_headers_stand_in_full_from_120_cells_on_however_long_addresses_are() {
+        let wishes = Wishes([Wish { cells: 60, seen: Nanos(0) }; COLUMNS.len()]);
+        for width in 120..260 {
+            let places = default_places(&wishes, width);
+            assert!(places.len() >= 8, "{width}");
+            for place in places {
+                let header = place.column.header;
+                assert!(text::width(header) <= place.width.into(), "{header} at {width}: {}", place.width);
+            }
+        }
     }
 
     #[test]

@@ -38,6 +38,38 @@ pub fn clip_start(text: &str, max: usize, ellipsis: char) -> Cow<'_, str> {
     Cow::Owned(format!("{ellipsis}{}", &text[text.len() - kept..]))
 }
 
+/// Returns `text` on lines of at most `max` cells, broken at blanks, and within a word only where that is longer than
+/// a line. No line is broken at `\u{a0}`, which comes out as a blank.
+pub fn wrap(text: &str, max: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for mut word in text.split(' ') {
+        let cells = width(word);
+        let line = lines.last_mut().expect("there is one from the start");
+        if used > 0 && used + 1 + cells <= max {
+            line.push(' ');
+            used += 1;
+        } else if used > 0 {
+            lines.push(String::new());
+            used = 0;
+        }
+        while width(word) > max {
+            // A sign that is wider than a line stands alone on one.
+            let first = word.chars().next().map_or(0, char::len_utf8);
+            let (part, rest) = word.split_at(head(word, max).len().max(first));
+            if rest.is_empty() {
+                break;
+            }
+            lines.last_mut().expect("there is one from the start").push_str(part);
+            lines.push(String::new());
+            word = rest;
+        }
+        lines.last_mut().expect("there is one from the start").push_str(word);
+        used += width(word);
+    }
+    lines.into_iter().map(|line| line.replace('\u{a0}', " ")).collect()
+}
+
 /// Returns text that came from outside with everything escaped (`\u{1b}`) that could steer a
 /// terminal, change the direction of writing, or take no cell of its own.
 pub fn escape(text: &str) -> Cow<'_, str> {
@@ -83,6 +115,17 @@ pub fn endpoint_within(address: IpAddr, port: Option<u16>, max: usize, ellipsis:
     format!("{}{ellipsis}{}{port}", &address[..room - behind], &address[address.len() - behind..])
 }
 
+/// Returns a name in at most `max` cells: an address shortened in its middle, all else at its end.
+pub fn shorten(name: &str, max: usize, ellipsis: char) -> Cow<'_, str> {
+    if width(name) <= max {
+        return Cow::Borrowed(name);
+    }
+    match name.parse::<IpAddr>() {
+        Ok(address) => endpoint_within(address, None, max, ellipsis).into(),
+        Err(_) => clip(name, max, ellipsis),
+    }
+}
+
 /// Returns the longest beginning of `text` that fits into `max` cells.
 fn head(text: &str, max: usize) -> &str {
     let mut used = 0;
@@ -114,6 +157,23 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_broken_at_blanks_and_lose_nothing() {
+        assert_eq!(wrap("run with --pid=host", 19), ["run with --pid=host"]);
+        assert_eq!(wrap("run with --pid=host", 18), ["run with", "--pid=host"]);
+        assert_eq!(wrap("run with --pid=host", 4), ["run", "with", "--pi", "d=ho", "st"]);
+        assert_eq!(wrap("in 1\u{a0}h 5\u{a0}m", 6), ["in 1 h", "5 m"]);
+        assert_eq!(wrap("網路 介面", 5), ["網路", "介面"]);
+        assert_eq!(wrap("網路", 1), ["網", "路"]);
+        assert_eq!(wrap("", 10), [""]);
+        let text = "a worker's core is too slow or shared with something else";
+        for max in 1..80 {
+            let lines = wrap(text, max);
+            assert!(lines.iter().all(|line| width(line) <= max), "{max}: {lines:?}");
+            assert_eq!(lines.concat().replace(' ', ""), text.replace(' ', ""), "{max}");
+        }
+    }
+
+    #[test]
     fn foreign_text_cannot_steer_the_terminal() {
         assert_eq!(escape("eth0"), "eth0");
         assert_eq!(escape("\x1b[2J"), "\\u{1b}[2J");
@@ -140,5 +200,7 @@ mod tests {
         assert_eq!(endpoint_within(v4, Some(51022), 8, '…'), "2…:51022");
         assert_eq!(endpoint_within(v4, Some(51022), 7, '…'), "…:51022");
         assert_eq!(endpoint_within(v4, Some(51022), 5, '…'), "203.…");
+        assert_eq!(shorten("2a00:1450:4001:82b::200e", 18, '…'), "2a00:1450…2b::200e");
+        assert_eq!(shorten("billing-api", 8, '…'), "billing…");
     }
 }

@@ -34,6 +34,9 @@ pub trait Tap: Send {
         true
     }
 
+    /// Gets the last epoch before the flows that are still open at it, whose age it tells.
+    fn stopping(&mut self, _snapshot: &Snapshot) {}
+
     /// Gets the flows that ended up to this cut, in the order of first packet, then key.
     ///
     /// # Errors

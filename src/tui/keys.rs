@@ -127,7 +127,8 @@ fn enters(app: &App) -> Result<(), &'static str> {
         Tab::Overview if app.group_by().is_none() => with_row(app),
         Tab::Overview => if_so(app.selected_line().is_some(), "no row is selected"),
         Tab::Hosts | Tab::Processes => if_so(app.selected_line().is_some(), "no row is selected"),
-        _ => Err("only in tables"),
+        Tab::Pipeline => Ok(()),
+        _ => Err("only in tables and on Pipeline"),
     }
 }
 
@@ -173,14 +174,21 @@ pub const KEYS: &[Key] = &[
     row(
         &[key(KeyCode::Enter)],
         "Enter",
-        "the selected row in detail; on Hosts and Processes its connections",
+        "the row in detail; on Hosts and Processes its connections; on Pipeline what it means",
         Some(("Enter", "details")),
         Action::Enter,
         enters,
     ),
     row(&[ch('c')], "c", "copies the remote end", Some(("c", "copy")), Action::Copy, row_in_view),
     row(&[ch('Y')], "Y", "copies the row in another form", None, Action::CopyAs, row_in_view),
-    row(&[ch('y')], "y", "copies the field, on Pipeline the diagnosis", None, Action::CopyField, on_details),
+    row(
+        &[ch('y')],
+        "y",
+        "copies the field, on Pipeline the diagnosis",
+        Some(("y", "copy field")),
+        Action::CopyField,
+        on_details,
+    ),
     row(
         &[ch('=')],
         "=",

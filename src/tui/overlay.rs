@@ -175,6 +175,25 @@ impl Overlay {
         })
     }
 
+    /// Returns what the line under the cursor of the tab Pipeline means.
+    pub fn explained(app: &App) -> Self {
+        let all = crate::tui::view::pipeline::about(app);
+        let line = |(name, text): (String, String)| Line { name, text, pick: Pick::Read };
+        Self::list("What this line means", "Esc closes", all.into_iter().map(line).collect())
+    }
+
+    /// Returns the keys that work in it, with what they do.
+    pub fn keys(&self) -> &'static [(&'static str, &'static str)] {
+        let is_read = |line: &Line| matches!(line.pick, Pick::Read);
+        match self {
+            Self::List(list) if list.lines.iter().all(is_read) => &[("Up Down", "line"), ("Esc", "close")],
+            Self::Columns { .. } => &[("Up Down", "line"), ("Enter", "show or hide"), ("Esc", "close")],
+            Self::List(_) | Self::Palette { .. } => {
+                &[("Up Down", "line"), ("Enter", "choose"), ("Esc", "close")]
+            }
+        }
+    }
+
     /// Moves the selection.
     pub fn step(&mut self, by: i32, app_entries: usize) {
         let (selected, len) = match self {
@@ -188,7 +207,7 @@ impl Overlay {
 
 fn degraded_lines(app: &App) -> Vec<Line> {
     let line = |(name, text): (&str, String)| Line { name: name.into(), text, pick: Pick::Read };
-    let mut lines: Vec<Line> = app.degraded().into_iter().map(line).collect();
+    let mut lines: Vec<Line> = app.degraded().into_iter().chain(app.troubled_links()).map(line).collect();
     // The chip of watches has no room for more than their number.
     lines.extend(app.firing().map(|(watch, firing)| {
         let remedy = if matches!(watch.counts, Counted::Lost) { "; 7 Pipeline tells by what" } else { "" };

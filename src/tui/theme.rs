@@ -76,6 +76,8 @@ pub enum Depth {
     /// The sixteen of its own palette.
     #[default]
     Sixteen,
+    /// 256, of which those from 16 on are the same everywhere.
+    Many,
     /// All.
     True,
 }
@@ -89,26 +91,33 @@ pub struct Theme {
     pub depth: Depth,
 }
 
-/// The four colours of a theme: accent, good, warn, bad; with sixteen colours, with all.
-type Colors = ([Color; 4], [Color; 4]);
+/// The four colours of a theme: accent, good, warn, bad.
+type Colors = [Color; 4];
 
-const fn colors(name: ThemeName) -> Colors {
-    use Color::*;
-    match name {
-        ThemeName::Dark => ([Cyan, Green, Yellow, Red], [Cyan, Green, Yellow, Red]),
-        // Contrast to white at least 4.5:1 (WCAG 2.1 section 1.4.3).
-        ThemeName::Light => {
-            ([Blue, Green, Magenta, Red], [Rgb(0, 95, 135), Rgb(0, 100, 0), Rgb(133, 77, 0), Rgb(175, 0, 0)])
+/// Returns the colours of a theme on a terminal that has so many.
+const fn colors(name: ThemeName, depth: Depth) -> Colors {
+    use Color::{
+        Blue, Cyan, Green, Indexed, LightCyan, LightGreen, LightMagenta, LightRed, LightYellow, Magenta, Red,
+    };
+    use Color::{Rgb, Yellow};
+    match (name, depth) {
+        // The terminal's own, which fit its background. Its plain red is too dark on many a black one.
+        (ThemeName::Dark, _) => [Cyan, Green, Yellow, LightRed],
+        // Contrast to white at least 4.5:1 (WCAG 2.1 section 1.4.3), which no green or yellow of sixteen has.
+        (ThemeName::Light, Depth::True) => [Rgb(0, 95, 135), Rgb(0, 100, 0), Rgb(133, 77, 0), Rgb(175, 0, 0)],
+        (ThemeName::Light, Depth::Many) => [Indexed(24), Indexed(22), Indexed(94), Indexed(124)],
+        (ThemeName::Light, _) => [Blue, Blue, Magenta, Red],
+        (ThemeName::HighContrast, Depth::True) => {
+            [Rgb(0, 255, 255), Rgb(0, 255, 0), Rgb(255, 255, 0), Rgb(255, 110, 110)]
         }
-        ThemeName::HighContrast => (
-            [LightCyan, LightGreen, LightYellow, LightRed],
-            [Rgb(0, 255, 255), Rgb(0, 255, 0), Rgb(255, 255, 0), Rgb(255, 110, 110)],
-        ),
+        (ThemeName::HighContrast, Depth::Many) => [Indexed(51), Indexed(46), Indexed(226), Indexed(210)],
+        (ThemeName::HighContrast, _) => [LightCyan, LightGreen, LightYellow, LightRed],
         // After Okabe and Ito: told apart with every common kind of colour blindness.
-        ThemeName::ColourBlind => (
-            [Cyan, LightBlue, Yellow, Magenta],
-            [Rgb(86, 180, 233), Rgb(100, 160, 255), Rgb(240, 228, 66), Rgb(230, 120, 50)],
-        ),
+        (ThemeName::ColourBlind, Depth::True) => {
+            [Rgb(86, 180, 233), Rgb(100, 160, 255), Rgb(240, 228, 66), Rgb(230, 120, 50)]
+        }
+        (ThemeName::ColourBlind, Depth::Many) => [Indexed(74), Indexed(75), Indexed(227), Indexed(208)],
+        (ThemeName::ColourBlind, _) => [Cyan, LightCyan, Yellow, LightMagenta],
     }
 }
 
@@ -126,8 +135,7 @@ impl Theme {
         let style = Style::new();
         let color = |n: usize, otherwise| match self.depth {
             Depth::None => style.add_modifier(otherwise),
-            Depth::Sixteen => style.fg(colors(self.name).0[n]),
-            Depth::True => style.fg(colors(self.name).1[n]),
+            depth => style.fg(colors(self.name, depth)[n]),
         };
         match role {
             Role::Plain => style,
@@ -153,25 +161,59 @@ impl Theme {
 mod tests {
     use super::*;
 
+    /// The sixteen of xterm, which are among the darkest in use.
+    const XTERM: [(Color, [u8; 3]); 11] = {
+        use Color::*;
+        [
+            (Red, [205, 0, 0]),
+            (Green, [0, 205, 0]),
+            (Yellow, [205, 205, 0]),
+            (Blue, [0, 0, 238]),
+            (Magenta, [205, 0, 205]),
+            (Cyan, [0, 205, 205]),
+            (LightRed, [255, 0, 0]),
+            (LightGreen, [0, 255, 0]),
+            (LightYellow, [255, 255, 0]),
+            (LightMagenta, [255, 0, 255]),
+            (LightCyan, [0, 255, 255]),
+        ]
+    };
+
+    fn parts(color: Color) -> [u8; 3] {
+        match color {
+            Color::Rgb(r, g, b) => [r, g, b],
+            // The cube of six steps each.
+            Color::Indexed(n) => {
+                [(n - 16) / 36, (n - 16) / 6 % 6, (n - 16) % 6].map(|s| if s == 0 { 0 } else { 55 + 40 * s })
+            }
+            own => XTERM.iter().find(|(known, _)| *known == own).unwrap().1,
+        }
+    }
+
     /// WCAG 2.1: relative luminance.
     fn luminance(color: Color) -> f64 {
-        let Color::Rgb(r, g, b) = color else { panic!("{color:?} is the terminal's own") };
         let part = |c: u8| {
             let c = f64::from(c) / 255.0;
             if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
         };
-        0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b)
+        let [r, g, b] = parts(color).map(part);
+        0.2126 * r + 0.7152 * g + 0.0722 * b
     }
 
     #[test]
     fn l17_colours_of_themes_have_contrast_to_their_background() {
-        for (theme, background) in
-            [(ThemeName::Light, 1.0), (ThemeName::HighContrast, 0.0), (ThemeName::ColourBlind, 0.0)]
-        {
-            for color in colors(theme).1 {
-                let (a, b) = (luminance(color), background);
-                let contrast = (f64::max(a, b) + 0.05) / (f64::min(a, b) + 0.05);
-                assert!(contrast >= 4.5, "{theme:?} {color:?}: {contrast:.1}");
+        for (theme, background) in [
+            (ThemeName::Dark, 0.0),
+            (ThemeName::Light, 1.0),
+            (ThemeName::HighContrast, 0.0),
+            (ThemeName::ColourBlind, 0.0),
+        ] {
+            for depth in [Depth::Sixteen, Depth::Many, Depth::True] {
+                for color in colors(theme, depth) {
+                    let (a, b) = (luminance(color), background);
+                    let contrast = (f64::max(a, b) + 0.05) / (f64::min(a, b) + 0.05);
+                    assert!(contrast >= 4.5, "{theme:?} {depth:?} {color:?}: {contrast:.1}");
+                }
             }
         }
     }

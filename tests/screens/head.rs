@@ -46,12 +46,12 @@ fn losses_are_red_with_their_reasons() {
     let mut stage = Stage::new(120, 24);
     let line = stage.epoch(&snapshot).line("Lost");
     insta::assert_snapshot!(line);
-    assert_eq!(stage.buffer()[(1, 3)].fg, Color::Red);
+    assert_eq!(stage.buffer()[(1, 3)].fg, Color::LightRed);
     let mut narrow = Stage::new(80, 24);
     insta::assert_snapshot!(narrow.epoch(&snapshot).line("Lost"));
     let mut smallest = Stage::new(40, 10);
     let line = smallest.epoch(&snapshot).line("Lost 35");
-    assert_eq!(smallest.buffer()[(1, 1)].fg, Color::Red, "{line}");
+    assert_eq!(smallest.buffer()[(1, 1)].fg, Color::LightRed, "{line}");
     let mut clean = Stage::new(80, 24);
     let line = clean.epoch(&live(&rows())).line("Lost 0 of 412,662,118 ✓");
     let at = line.chars().position(|c| c == '✓').unwrap();
@@ -111,6 +111,7 @@ fn the_first_line_names_what_is_watched_on_every_screen() {
         let mut stage = Stage::with(width, 24, Setup { file: name, ..Setup::default() });
         let line = stage.epoch(&file).line("1 Overview ");
         assert!(line.contains("toda") && line.contains("4 Hosts"), "{width}: {line}");
+        assert!(line.starts_with(" rustnet "), "{width}: {line}");
         let mut stage = Stage::new(width, 24);
         let line = stage.epoch(&long).line("1 Overview ");
         assert!(line.contains("● enp") && line.contains('!'), "{width}: {line}");
@@ -143,16 +144,81 @@ fn v1_v2_a_loss_is_red_and_takes_nothing_out_of_the_head() {
             assert!(head.contains("0.11 core") || head.contains("0.11c"), "{width}: {head}");
             assert!(head.lines().next().unwrap().contains("7 Pipe"), "{width}: {head}");
             assert!(head.contains("pack") || head.contains("p/s"), "{width}: {head}");
-            assert!(head.contains("0.3 s old") || head.contains("0.3s") || width < 100, "{width}: {head}");
+            assert!(head.contains("0.3 s old") || head.contains("0.3s"), "{width}: {head}");
+            assert!(head.starts_with(" rustnet"), "{width}: {head}");
             if lost > 0 {
                 let line = stage.line("Lost ");
                 assert!(line.contains("7 Pipeline") && line.contains("kernel ring full"), "{width}: {line}");
                 let y = head.lines().position(|l| l.contains("Lost ")).unwrap() as u16;
-                assert_eq!(stage.buffer()[(1, y)].fg, Color::Red);
+                assert_eq!(stage.buffer()[(1, y)].fg, Color::LightRed);
             } else {
                 assert!(head.contains("Top  nginx") && head.contains('✓'), "{width}: {head}");
             }
         }
+    }
+}
+
+#[test]
+fn k14_v1_frozen_says_since_when_beside_the_brand_and_takes_nothing_out_of_the_head() {
+    let mut snapshot = known();
+    for (lost, epoch) in [(0, 2), (34_900, 3)] {
+        snapshot.epoch = Epoch(epoch);
+        snapshot.sources[0].kernel_drops = lost;
+        for (width, height) in [(80, 24), (80, 12), (100, 24), (100, 12), (120, 40), (200, 50)] {
+            let mut stage = Stage::new(width, height);
+            stage.epoch(&snapshot);
+            let before = head(&mut stage);
+            stage.key(KeyCode::Char(' '));
+            stage.app.uptime = Nanos::from_millis(16_100);
+            let head = head(stage.settle(&snapshot));
+            assert!(head.starts_with(" rustnet") && head.contains("FROZEN 14 s"), "{width}x{height}: {head}");
+            assert!(!head.contains("0.3s") && !head.contains(" old"), "{width}x{height}: {head}");
+            let of_methods = if height < 20 { &[][..] } else { &["af-packet", "bpf", "212"] };
+            for what in ["eth0", "7 Pipe", "57 conn", "pack", "p/s", "+1.2K"].iter().chain(of_methods) {
+                assert!(head.contains(what) || !before.contains(what), "{what} at {width}x{height}: {head}");
+            }
+            let (y, line) = head.lines().enumerate().find(|(_, line)| line.contains("FROZEN")).unwrap();
+            let x = line[..line.find("FROZEN").unwrap()].chars().count();
+            assert_eq!(stage.buffer()[(x as u16, y as u16)].fg, Color::Yellow);
+        }
+    }
+}
+
+#[test]
+fn v11_an_interface_that_is_gone_is_listed_with_what_helps() {
+    let mut snapshot = known();
+    let link = |name: &str, state| InterfaceStatus { name: name.into(), state, ..Default::default() };
+    let ago = |seconds: u64| Stamp(WALL.0 - seconds * 1_000_000_000);
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&snapshot).key(KeyCode::Char('!'));
+    assert!(stage.text().contains("nothing is degraded"));
+    snapshot.sources[0].interfaces.push(link("wg0", InterfaceState::Gone(ago(700))));
+    snapshot.sources[0].interfaces.push(link("eth1", InterfaceState::Down(ago(12))));
+    snapshot.epoch = Epoch(2);
+    let text = stage.epoch(&snapshot).text();
+    assert!(text.contains("wg0 is gone for 11 m 40 s: capture resumes by itself"), "{text}");
+    assert!(text.contains("eth1 is down for 12 s: plug it in or set it up"), "{text}");
+    assert!(!text.contains("nothing is degraded"));
+}
+
+#[test]
+fn what_is_degraded_is_told_to_its_end_on_every_screen() {
+    let mut snapshot = known();
+    snapshot.owner_method.reason = Some("the kernel refuses BPF programs to this process".into());
+    snapshot.owner_method.remedy = Some(
+        "start it as root, or give it CAP_BPF and CAP_PERFMON: setcap cap_bpf,cap_perfmon+ep rustnet".into(),
+    );
+    for width in [40, 60, 80, 100, 120] {
+        let mut stage = Stage::new(width, 24);
+        stage.epoch(&snapshot).key(KeyCode::Char('!'));
+        let text = stage.text();
+        let told: Vec<&str> = text.lines().skip(2).take_while(|line| !line.starts_with('─')).collect();
+        let told = told.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+        let all = "the kernel refuses BPF programs to this process: start it as root, or give it CAP_BPF and \
+                   CAP_PERFMON: setcap cap_bpf,cap_perfmon+ep rustnet";
+        assert!(told.replace(' ', "").contains(&all.replace(' ', "")), "{width}: {text}");
+        let last = text.lines().last().unwrap();
+        assert!(last.contains("Esc close") && last.contains("h help  q quit"), "{width}: {last}");
     }
 }
 
@@ -202,7 +268,7 @@ fn v11_what_is_gone_comes_before_what_is_down_and_is_red() {
         };
         assert!(line.contains(told), "{width}: {line}");
         assert!(line.contains("eth1 down") || line.contains("+1 down") || width < 100, "{width}: {line}");
-        assert_eq!(colour(&mut stage, "○ "), Color::Red, "{width}: {line}");
+        assert_eq!(colour(&mut stage, "○ "), Color::LightRed, "{width}: {line}");
     }
     // The worst is named, others are counted apart.
     snapshot.sources[0].interfaces.push(link("wg1", InterfaceState::Gone(ago(900))));
@@ -210,11 +276,11 @@ fn v11_what_is_gone_comes_before_what_is_down_and_is_red() {
     let mut stage = Stage::new(180, 24);
     let line = stage.epoch(&snapshot).line("rustnet ");
     assert!(line.contains("○ wg0 gone 11 m 40 s +1 gone +2 down"), "{line}");
-    assert_eq!(["+1 gone", "+2 down"].map(|what| colour(&mut stage, what)), [Color::Red, Color::Yellow]);
+    assert_eq!(["+1 gone", "+2 down"].map(|what| colour(&mut stage, what)), [Color::LightRed, Color::Yellow]);
     let mut narrow = Stage::new(80, 24);
     let line = narrow.epoch(&snapshot).line("1 Overview ");
     assert!(line.contains("○ 2 gone"), "{line}");
-    assert_eq!(colour(&mut narrow, "○ "), Color::Red);
+    assert_eq!(colour(&mut narrow, "○ "), Color::LightRed);
 }
 
 #[test]

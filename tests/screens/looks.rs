@@ -38,16 +38,38 @@ fn without_unicode_and_colour_signs_tell_all() {
 }
 
 #[test]
+fn without_unicode_names_are_ascii_and_keep_their_cells() {
+    let mut snapshot = known();
+    let mut app = rustnet::snapshot::app::App::of(Service::Http);
+    app.learn(Fact::HttpHost, "網路.example".as_bytes());
+    sample::set_app(&mut snapshot, 0, app);
+    let named = Owner { pid: Some(1211), name: "網路é".into(), ..Owner::default() };
+    sample::set_owner(&mut snapshot, 0, named);
+    for tab in '1'..='7' {
+        let [unicode, ascii] = [Signs::UNICODE, Signs::ASCII].map(|signs| {
+            let mut stage = Stage::with(120, 40, Setup { signs, ..Setup::default() });
+            stage.epoch(&snapshot).key(KeyCode::Char(tab));
+            stage.settle(&snapshot).text()
+        });
+        assert!(ascii.is_ascii(), "{tab}: {ascii}");
+        let line = |text: &str| text.lines().find(|l| l.contains("203.0.113.77:51022")).map(str::to_owned);
+        if let (Some(unicode), Some(ascii)) = (line(&unicode), line(&ascii)) {
+            assert_eq!(unicode_width::UnicodeWidthStr::width(&*unicode), ascii.len(), "{ascii}");
+        }
+    }
+}
+
+#[test]
 fn rows_turn_yellow_at_three_quarters_of_their_lifetime_and_red_over_nine_tenths() {
     let cases = [
         (FlowState::Udp, 44, Color::Reset, " "),
         (FlowState::Udp, 46, Color::Yellow, "!"),
         (FlowState::Udp, 53, Color::Yellow, "!"),
-        (FlowState::Udp, 55, Color::Red, "‼"),
+        (FlowState::Udp, 55, Color::LightRed, "‼"),
         (FlowState::Established, 59, Color::Reset, " "),
         (FlowState::Established, 224, Color::Reset, " "),
         (FlowState::Established, 226, Color::Yellow, "!"),
-        (FlowState::Established, 271, Color::Red, "‼"),
+        (FlowState::Established, 271, Color::LightRed, "‼"),
     ];
     let first = flow(6, "10.0.0.1:1 → 10.0.0.2:2", FlowState::Established, [0.0; 2], 2000, 0);
     for (state, silence, color, sign) in cases {
@@ -80,9 +102,9 @@ fn services_have_names_only_where_they_are_known() {
 #[test]
 fn every_theme_shows_the_same_text() {
     let snapshot = known();
-    let themes = ThemeName::ALL
-        .into_iter()
-        .flat_map(|(name, _)| [Depth::None, Depth::Sixteen, Depth::True].map(|depth| Theme { name, depth }));
+    let themes = ThemeName::ALL.into_iter().flat_map(|(name, _)| {
+        [Depth::None, Depth::Sixteen, Depth::Many, Depth::True].map(|depth| Theme { name, depth })
+    });
     let screens = |theme| -> Vec<String> {
         let mut stage = Stage::with(120, 40, Setup { theme, ..Setup::default() });
         stage.epoch(&snapshot);

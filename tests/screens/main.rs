@@ -6,11 +6,13 @@
 mod engine;
 mod filters;
 mod frames;
+mod groups;
 mod head;
 mod hostile;
 mod keys;
 mod looks;
 mod moves;
+mod pipeline;
 mod promises;
 mod sizes;
 mod sorting;

@@ -80,3 +80,20 @@ fn so8_the_order_outlives_filters() {
         stage.settle(&snapshot);
     }
 }
+
+#[test]
+fn so11_ipv4_ends_are_whole_at_80_and_120() {
+    let snapshot = known();
+    for (width, ends) in [
+        (80, &["← 203.0.113.77:51022", "→ 142.250.185.78:443", "← 198.51.100.20:41000"][..]),
+        (120, &["10.0.3.14:443 ", "← 203.0.113.77:51022", "→ 142.250.185.78:443"]),
+    ] {
+        let mut stage = Stage::new(width, 40);
+        let text = stage.epoch(&snapshot).text();
+        for end in ends {
+            assert!(text.contains(end), "{end} at {width}: {text}");
+        }
+        assert!(text.contains(":200e]:443"), "{width}: {text}");
+        assert!(width < 120 || text.contains(" Application / Host "), "{text}");
+    }
+}

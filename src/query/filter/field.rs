@@ -130,12 +130,26 @@ pub fn keyword_of(name: &str) -> Option<&'static Keyword> {
 const MEANT: &[(&str, &str)] = &[
     ("total", "bytes"),
     ("size", "bytes"),
+    ("length", "bytes"),
+    ("volume", "bytes"),
     ("pkts", "packets"),
     ("frames", "packets"),
     ("retransmits", "retr"),
     ("retrans", "retr"),
     ("latency", "rtt"),
+    ("ping", "rtt"),
     ("bandwidth", "rate"),
+    ("speed", "rate"),
+    ("throughput", "rate"),
+    ("download", "down"),
+    ("rx", "down"),
+    ("upload", "up"),
+    ("tx", "up"),
+    ("left", "age"),
+    ("since", "age"),
+    ("duration", "age"),
+    ("lifetime", "age"),
+    ("ttl", "age"),
     ("protocol", "proto"),
     ("interface", "if"),
     ("iface", "if"),
@@ -152,17 +166,29 @@ const MEANT: &[(&str, &str)] = &[
     ("uid", "user"),
     ("status", "state"),
     ("direction", "dir"),
+    ("domain", "dst"),
+    ("url", "http"),
+    ("method", "http"),
+    ("agent", "http"),
+    ("query", "dns"),
+    ("as", "asn"),
+    ("geo", "country"),
+    ("docker", "container"),
+    ("pod", "container"),
 ];
 
-/// Returns the keyword that was meant by `name`: one that says the same, else one that begins so, else the one
-/// that is most like it (Levenshtein's distance).
-pub fn nearest(name: &str) -> &'static str {
+/// Returns the keyword that was meant by `name` before this operator: one that says the same, else one that begins
+/// so, else the one that is most like it (Levenshtein's distance). Before a comparison only those count whose
+/// numbers can be compared.
+pub fn nearest(name: &str, operator: &str) -> &'static str {
     let name = name.to_ascii_lowercase();
     if let Some((_, meant)) = MEANT.iter().find(|(word, _)| *word == name) {
         return meant;
     }
+    let compares = operator.starts_with(['<', '>']);
     let unlike = |k: &&Keyword| (!k.name.starts_with(&name), distance(&name, k.name), k.name.len());
-    KEYWORDS.iter().min_by_key(unlike).map_or("", |k| k.name)
+    let takes = |k: &&Keyword| !compares || k.unit != Unit::Text;
+    KEYWORDS.iter().filter(takes).min_by_key(unlike).map_or("", |k| k.name)
 }
 
 fn distance(a: &str, b: &str) -> usize {
@@ -205,9 +231,15 @@ mod tests {
             ("Total", "bytes"),
             ("retransmits", "retr"),
         ] {
-            assert_eq!(nearest(typed), meant, "{typed}");
+            assert_eq!(nearest(typed, ":"), meant, "{typed}");
         }
+        // What is text cannot be compared.
+        for (typed, meant) in [("left", "age"), ("Total", "bytes"), ("ratee", "rate"), ("snii", "pid")] {
+            assert_eq!(nearest(typed, ">"), meant, "{typed}>");
+        }
+        let words: std::collections::HashSet<_> = MEANT.iter().map(|(word, _)| word).collect();
+        assert_eq!(words.len(), MEANT.len(), "each word stands for one keyword");
         assert!(MEANT.iter().all(|(word, meant)| keyword_of(word).is_none() && keyword_of(meant).is_some()));
-        assert!(!nearest(&"x".repeat(10_000)).is_empty());
+        assert!(!nearest(&"x".repeat(10_000), ":").is_empty());
     }
 }

@@ -205,7 +205,7 @@ fn term(raw: &RawTerm) -> Result<Term, Wrong> {
         // What has `=` in it may be a part of a URL.
         if raw.operator != "=" {
             let sign = if raw.operator == ":=" { ":" } else { raw.operator };
-            let near = nearest(&raw.head);
+            let near = nearest(&raw.head, sign);
             return Err(Wrong::Term(format!("{}{sign} is no keyword; {near}{sign} is near", raw.head)));
         }
         return Ok(text(Field::Any, &raw.whole));

@@ -23,6 +23,7 @@ impl App {
                 self.go_to(Tab::ALL[place as usize]);
             }
             Action::Close => self.close(),
+            Action::Enter if self.tab == Tab::Pipeline => self.overlay = Some(Overlay::explained(self)),
             Action::Enter => self.enter(),
             Action::Filter => self.filter.open(),
             Action::Palette => self.overlay = Some(Overlay::palette()),

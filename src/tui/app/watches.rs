@@ -1,10 +1,13 @@
 //! What is watched for, and what is degraded.
 
 use super::*;
-use crate::query::{
-    filter::{eval::Filter, parse},
-    format, text,
-    watch::{Counted, Firing},
+use crate::{
+    capture::source::InterfaceState,
+    query::{
+        filter::{eval::Filter, parse},
+        format, text,
+        watch::{Counted, Firing},
+    },
 };
 
 impl App {
@@ -81,5 +84,28 @@ impl App {
             all.push(("table", format!("{count} connections were evicted: --max-flows")));
         }
         all
+    }
+
+    /// Returns the interfaces that deliver nothing, since when and what helps. The first line names or counts them in
+    /// their own colours, so that no chip does.
+    pub fn troubled_links(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let sources = self.view.iter().flat_map(|view| &view.sources);
+        let mut met = HashSet::new();
+        let all = sources.flat_map(|source| &source.interfaces);
+        let once = all.filter(move |interface| met.insert(interface.name.as_str()));
+        once.filter_map(|interface| {
+            let (what, since, remedy) = match interface.state {
+                InterfaceState::Up => return None,
+                InterfaceState::Down(at) => {
+                    ("down", at, "plug it in or set it up; capture resumes by itself")
+                }
+                InterfaceState::Gone(at) => {
+                    ("gone", at, "capture resumes by itself once it is back; I watches another one")
+                }
+                InterfaceState::Unwatched(at) => ("not watched", at, "--capture af-packet can"),
+            };
+            let for_ = format::whole_span(self.clock.since(since));
+            Some(("interface", format!("{} is {what} for {for_}: {remedy}", interface.name)))
+        })
     }
 }

@@ -32,6 +32,16 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
         }
         return strip.draw(buf, area);
     }
+    if let Some(overlay) = &app.overlay {
+        // The way out goes last.
+        for (n, (name, word)) in overlay.keys().iter().enumerate() {
+            strip.left(9 + n as u8, [app.run(Role::Accent, *name), app.run(Role::Dim, format!(" {word}"))]);
+        }
+        for key in KEYS.iter().filter(|k| matches!(k.action, Action::Help | Action::AskQuit)) {
+            add(&mut strip, app, key, 0);
+        }
+        return strip.draw(buf, area);
+    }
     for (n, key) in KEYS.iter().filter(|k| (k.works)(app).is_ok()).enumerate() {
         add(&mut strip, app, key, n);
     }
@@ -45,6 +55,8 @@ fn add(strip: &mut Strip, app: &App, key: &Key, n: usize) {
         Action::Freeze if app.is_frozen() => "live",
         Action::Play if app.plays() => "stop",
         Action::Enter if app.group_by().is_some() => "connections",
+        Action::Enter if app.tab == Tab::Pipeline => "explain",
+        Action::CopyField if app.tab == Tab::Pipeline => "copy diagnosis",
         _ => word,
     };
     let runs = [app.run(Role::Accent, name), app.run(Role::Dim, format!(" {word}"))];

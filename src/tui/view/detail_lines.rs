@@ -10,9 +10,18 @@ use crate::{
     tui::{app::App, theme::Role, view::table, widget::strip::Strip},
 };
 
-/// Draws the lines, as far as there is room and a row.
+/// Draws the selected row, as far as there is room and one.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
-    let Some(row) = app.selected_row().filter(|_| area.height >= 2) else { return };
+    if let Some(row) = app.selected_row() {
+        draw_row(buf, area, app, row);
+    }
+}
+
+/// Draws a row, as far as there is room.
+pub fn draw_row(buf: &mut Buffer, area: Rect, app: &App, row: &Row) {
+    if area.height < 2 {
+        return;
+    }
     let ellipsis = app.setup.signs.ellipsis;
     let [mut first, mut second] = [Strip::new(ellipsis), Strip::new(ellipsis)];
     add_ends(&mut first, &mut second, app, row, area.width);

@@ -66,15 +66,8 @@ pub fn field(app: &App) -> Option<String> {
 fn draw_head(buf: &mut Buffer, area: Rect, app: &App, row: &Row) {
     let look = app.look(area.width);
     let mut strip = Strip::new(app.setup.signs.ellipsis);
-    let sign = app.setup.signs.direction(row.direction());
-    // Of the line without its margins, half for each end; a short one leaves the other more.
-    let room = usize::from(area.width).saturating_sub(2 + " < ".len());
-    let end = |end: usize, room| {
-        text::endpoint_within(row.addresses[end], column::port(row, end), room, look.signs.ellipsis)
-    };
-    let local = end(row.local(), room - text::width(&end(row.remote(), room)).min(room / 2));
-    let remote = end(row.remote(), room - text::width(&local));
-    strip.left(9, [app.run(Role::Strong, format!("{local} {sign} {remote}"))]);
+    let ends = column::ends(row, &look, usize::from(area.width).saturating_sub(2));
+    strip.left(9, [app.run(Role::Strong, ends)]);
     strip.left(8, [app.run(Role::Plain, format!("{} {}", column::protocol(row), row.state_text()))]);
     let facts = row
         .app

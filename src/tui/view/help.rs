@@ -24,7 +24,7 @@ type Line = Vec<(String, Style)>;
 
 /// Draws the page from its line of scroll on.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App) {
-    let lines = lines(app);
+    let lines = lines(app, area.width);
     let last = lines.len().saturating_sub(area.height.into());
     let scroll = &mut app.scroll[Tab::Help.place()];
     *scroll = (*scroll).min(last);
@@ -40,26 +40,31 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App) {
     }
 }
 
-fn lines(app: &App) -> Vec<Line> {
+fn lines(app: &App, width: u16) -> Vec<Line> {
     let signs = &app.setup.signs;
-    let item = |role, name: String, text: String| {
-        vec![app.run(role, format!("  {name:<12} ")), app.run(Role::Plain, text)]
+    let item = |role, name: String, text: &str| {
+        let name = format!("  {name:<12} ");
+        let below = " ".repeat(text::width(&name));
+        let room = usize::from(width).saturating_sub(text::width(&name) + 2).max(8);
+        let names = std::iter::once(name).chain(std::iter::repeat(below));
+        let lines = names.zip(text::wrap(text, room));
+        lines.map(|(name, text)| vec![app.run(role, name), app.run(Role::Plain, text)]).collect::<Vec<_>>()
     };
     let mut lines = vec![vec![app.run(Role::Strong, "Keys")]];
     for key in KEYS {
-        lines.push(item(Role::Accent, key.name.into(), key.text.into()));
+        lines.extend(item(Role::Accent, key.name.into(), key.text));
     }
     lines.push(Vec::new());
     lines.push(vec![app.run(Role::Strong, "Filter")]);
     for (example, text) in FILTERS {
-        lines.push(item(Role::Accent, (*example).into(), (*text).into()));
+        lines.extend(item(Role::Accent, (*example).into(), text));
     }
     for keyword in KEYWORDS {
         let sign = match keyword.unit {
             Unit::Text | Unit::Number => ':',
             _ => '>',
         };
-        lines.push(item(Role::Accent, format!("{}{sign}", keyword.name), keyword.text.into()));
+        lines.extend(item(Role::Accent, format!("{}{sign}", keyword.name), keyword.text));
     }
     lines.push(Vec::new());
     lines.push(vec![app.run(Role::Strong, "Signs")]);
@@ -73,7 +78,7 @@ fn lines(app: &App) -> Vec<Line> {
         (Role::Bad, signs.dying, "silent for more than 90 % of it (red)"),
         (Role::Warn, signs.fading, "nothing came in the last second, the rate fades (yellow)"),
     ] {
-        lines.push(item(role, sign.into(), text.into()));
+        lines.extend(item(role, sign.into(), text));
     }
     lines.push(Vec::new());
     lines.push(vec![app.run(Role::Strong, "Figures")]);
@@ -82,7 +87,7 @@ fn lines(app: &App) -> Vec<Line> {
         ("Lost", "frames that passed and were not counted, of all that passed"),
         ("+ and -", "connections that began and ended in the last second"),
     ] {
-        lines.push(item(Role::Plain, name.into(), text.into()));
+        lines.extend(item(Role::Plain, name.into(), text));
     }
     lines
 }

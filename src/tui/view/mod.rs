@@ -14,9 +14,12 @@ pub mod overview;
 pub mod pipeline;
 pub mod table;
 
-use ratatui::{Frame, layout::Rect};
+use ratatui::{Frame, buffer::Buffer, layout::Rect};
 
-use crate::tui::{action::Tab, app::App};
+use crate::{
+    query::signs::Signs,
+    tui::{action::Tab, app::App},
+};
 
 /// The smallest screen that anything but a message is drawn on.
 pub const SMALLEST: (u16, u16) = (40, 10);
@@ -42,6 +45,16 @@ pub fn draw(frame: &mut Frame, app: &mut App) {
     }
     overlay::draw(buf, areas.below_tabs(), app);
     bottom::draw(buf, areas.bottom, app);
+    if app.setup.signs == Signs::ASCII {
+        leave_ascii(buf);
+    }
+}
+
+/// Puts `?` for each sign that a terminal without Unicode cannot show: names in the traffic have any.
+fn leave_ascii(buf: &mut Buffer) {
+    for cell in buf.content.iter_mut().filter(|cell| !cell.symbol().is_ascii()) {
+        cell.set_char('?');
+    }
 }
 
 fn draw_too_small(frame: &mut Frame, area: Rect) {

@@ -86,6 +86,9 @@ pub fn end_of(row: &Row) -> Option<Stamp> {
     })
 }
 
+/// Cells of a column below which nothing stands in what another one has left of it.
+const LEAST_REST: u16 = 4;
+
 struct Line<'a> {
     app: &'a App,
     look: &'a Look,
@@ -105,7 +108,10 @@ impl Line<'_> {
         for place in places {
             let (x, width) = (place.x + taken, place.width.saturating_sub(taken));
             let place = &Place { x, width, ..*place };
-            taken = 0;
+            // The rest of a cell has room for a sign that something is missing, and that is not said of it.
+            if std::mem::take(&mut taken) > 0 && width < LEAST_REST {
+                continue;
+            }
             let is_rate = place.column.id == ColumnId::Bandwidth;
             let clock = |at: Stamp| format::clock(at, (app.setup.utc_offset)(at));
             let cell = match (place.column.id, self.kept, end_of(row)) {
