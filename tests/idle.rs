@@ -156,7 +156,9 @@ fn a_frame_after_silence_is_taken_at_once_and_so_is_a_stop() {
         engine.stop();
         let publication = Arc::clone(engine.publication());
         let (ended, is_told) = std::sync::mpsc::channel();
-        publication.call_at_end(Caller::new(move || drop(ended.send(()))));
+        publication.call_at_end(Caller::new(move || {
+            let _ = ended.send(());
+        }));
         within(LONG, move || engine.join()).unwrap();
         assert!(stopped.elapsed() < Duration::from_millis(400), "{:?}", stopped.elapsed());
         is_told.recv_timeout(LONG).unwrap();

@@ -196,7 +196,7 @@ pub struct AddressWatch(());
 
 impl AddressWatch {
     /// Nothing is begun.
-    pub fn new() -> Self {
+    pub fn start() -> Self {
         Self(())
     }
 
