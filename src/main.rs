@@ -649,7 +649,7 @@ fn follow_addresses(cli: &Cli, engine: &mut Engine) {
     let (shared, publication, given) =
         (engine.take_locals(), Arc::clone(engine.publication()), cli.local.clone());
     let follow = move || {
-        let watch = AddressWatch::listen();
+        let watch = AddressWatch::start();
         if let Some(caller) = watch.caller() {
             publication.call_at_end(caller);
         }

@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::{Read, Write},
     net::{TcpListener, TcpStream, UdpSocket},
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::AsRawFd,
     process::Command,
     sync::{
         Arc,
@@ -25,19 +25,15 @@ use std::{
 mod links;
 
 use links::{
-    Kind, MS, Seen, Sender, config, enter_namespace, ethernet, finish, flow, in_namespace, ip, named,
-    numbered, open, open_one, status, take, two_hosts, veth,
+    Kind, MS, Seen, Sender, config, ethernet, finish, flow, in_namespace, ip, named, numbered, open,
+    open_one, status, take, two_hosts, veth,
 };
 
 use rustnet::{
-    base::{
-        ids::{Epoch, IfaceId},
-        time::Nanos,
-    },
-    capture::source::{InterfaceState, Progress, Source, SourceStatus},
-    packet::{link::LinkType, parse::FrameMeta},
-    pipeline::launch::EngineConfig,
-    platform::live::{self, Live, LiveConfig, LiveSource, Method, RingConfig, Tally, Watch},
+    base::{ids::IfaceId, time::Nanos},
+    capture::source::{InterfaceState, Progress, Source},
+    packet::link::LinkType,
+    platform::live::{self, Live, LiveConfig, LiveSource, Method, RingConfig, Watch},
 };
 
 /// Waits until the state of the first interface is as wanted, taking (and counting) frames meanwhile.

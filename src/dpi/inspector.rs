@@ -490,8 +490,13 @@ impl Inspector {
     /// Forgets a flow: it ended.
     #[inline]
     pub fn forget(&mut self, slot: u32) {
-        let entry = std::mem::take(&mut self.of_slot[slot as usize]);
-        if entry != 0 && entry & (TRIES | FOLLOWED) == 0 {
+        let entry = self.of_slot[slot as usize];
+        if entry == 0 {
+            // NB: not written to, either: a page that nobody has touched is 2 MB to be cleared.
+            return;
+        }
+        self.of_slot[slot as usize] = 0;
+        if entry & (TRIES | FOLLOWED) == 0 {
             self.give_back(entry as usize - 1);
         }
     }

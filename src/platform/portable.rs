@@ -196,7 +196,7 @@ pub struct AddressWatch(());
 
 impl AddressWatch {
     /// Nothing is begun.
-    pub fn listen() -> Self {
+    pub fn start() -> Self {
         Self(())
     }
 

@@ -63,7 +63,7 @@ pub struct AddressWatch {
 
 impl AddressWatch {
     /// Begins to listen.
-    pub fn listen() -> Self {
+    pub fn start() -> Self {
         Self { changes: LinkWatch::of_addresses().ok(), alarm: Alarm::new().ok().map(Arc::new) }
     }
 
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_wait_for_addresses_is_ended_by_a_call() {
-        let (begun, watch) = (Instant::now(), AddressWatch::listen());
+        let (begun, watch) = (Instant::now(), AddressWatch::start());
         watch.caller().unwrap().call();
         watch.wait();
         assert!(begun.elapsed() < ADDRESSES_FRESH);
