@@ -325,6 +325,48 @@ fn the_same_question_at_the_next_epoch_gives_what_a_new_one_would() {
 }
 
 #[test]
+fn another_question_about_the_same_rows_gives_what_a_new_finder_would() {
+    let mut rows = records(3000);
+    let filter = |text: &str| Some(Arc::new(Filter::new(parse(text).unwrap().expr.unwrap(), None)));
+    let (narrow, moving) = (filter("port:443"), filter("up>20"));
+    // With and without a filter, in other orders, with and without this host's own connections.
+    let shows = [None, narrow.clone(), None, moving.clone(), narrow, moving, None];
+    let sorts = [SortBy::Created, SortBy::Created, SortBy::Up, SortBy::Total, SortBy::Remote, SortBy::Up];
+    let (mut kept, mut serial) = (Finder::default(), 0);
+    for round in 0..40_usize {
+        // Samples know two versions: every other epoch is the first one.
+        let changed = if round % 2 == 0 { 0 } else { rows.len() - 200 * (round % 5) };
+        if changed == 0 {
+            kept = Finder::default();
+        }
+        for (n, row) in rows.iter_mut().enumerate().skip(changed) {
+            row.1 = [(n * round % 17) as f32, (n + round) as f32];
+            row.0.hot.bytes[0] += (n % 5) as u64;
+            if (n + round).is_multiple_of(7) {
+                row.0 = FlowRecord::default();
+            }
+        }
+        let snapshot = sample::of_rows_changed(&rows, changed, Nanos(0), Stamp(1_000_000_000));
+        for turn in 0..4 {
+            serial += 1;
+            let request = Request {
+                around: 5000,
+                filter: shows[(round + turn) % shows.len()].clone(),
+                sort: Sort::by(sorts[(round / 3 + turn / 3) % sorts.len()]),
+                localhost: if round % 5 == 4 { Localhost::Hide } else { Localhost::Show },
+                exact: true,
+                serial,
+                ..Request::default()
+            };
+            let (new, old) = (Finder::default().find(&snapshot, &request), kept.find(&snapshot, &request));
+            assert_eq!(ids(&old), ids(&new), "{round} {turn}");
+            let counts = |view: &View| (view.all, view.len, view.hidden, view.selected);
+            assert_eq!(counts(&old), counts(&new), "{round} {turn}");
+        }
+    }
+}
+
+#[test]
 fn ended_flows_are_rows_when_asked_for() {
     let records = records(100);
     let all = in_order(&records);

@@ -512,6 +512,10 @@ struct Look<'a> {
     keyer: &'a Keyer,
     /// Rows that are not shown get their keys, too.
     all_keys: bool,
+    /// All rows are asked for.
+    is_open: bool,
+    /// Keys are rates.
+    by_rate: bool,
     rates: bool,
     tenants: bool,
     /// Answers may change with time alone.
@@ -531,6 +535,8 @@ impl<'a> Look<'a> {
             asked,
             keyer,
             all_keys: has_plain_keys(by) && question.filter.is_none_or(|f| f.fuzzy().is_none()),
+            is_open: question.filter.is_none() && question.only.is_none(),
+            by_rate: by.is_rate(),
             rates: needs.rates || by.is_rate(),
             tenants: needs.tenants || matches!(by, SortBy::Application | SortBy::Process),
             ages: question.filter.is_some_and(Filter::ages),
@@ -546,16 +552,16 @@ impl<'a> Look<'a> {
         for (n, (chunk, keys)) in chunks.iter_mut().zip(keys.chunks_mut(ROWS_A_CHUNK)).enumerate() {
             let place = (worker, first + n);
             let seen = self.version(place);
-            if chunk.asked != self.asked && self.is_answered(chunk, seen) {
-                let (seen, until, shown) = (Some(seen), self.far, chunk.all);
-                *chunk = Chunk { seen, until, shown, asked: self.asked, ..*chunk };
-            } else if chunk.asked != self.asked
-                || chunk.seen != Some(seen)
-                || chunk.until.since(self.now) == 0
-            {
-                let (seen, until) = (Some(seen), self.far);
-                *chunk = Chunk { seen, until, asked: self.asked, ..Chunk::UNSEEN };
-                self.renew(place, chunk, keys, hand);
+            let is_asked_anew = chunk.asked != self.asked;
+            let knows_keys = is_asked_anew && self.has_keys(chunk, seen);
+            let (asked, until) = (self.asked, self.far);
+            if knows_keys && self.is_open {
+                let shown = chunk.all;
+                *chunk = Chunk { seen: Some(seen), asked, until, shown, ..*chunk };
+            } else if is_asked_anew || chunk.seen != Some(seen) || chunk.until.since(self.now) == 0 {
+                let all = if knows_keys { chunk.all } else { Rows::NONE };
+                *chunk = Chunk { seen: Some(seen), asked, until, all, ..Chunk::UNSEEN };
+                self.renew(place, chunk, (keys, knows_keys), hand);
             }
             counts.matched += chunk.shown.count();
             counts.all += chunk.all.count();
@@ -564,12 +570,11 @@ impl<'a> Look<'a> {
         counts
     }
 
-    /// Returns whether all rows are asked for, and what was found out for another question tells their keys.
-    fn is_answered(&self, chunk: &Chunk, [records, rates, _]: [u64; 3]) -> bool {
-        self.question.filter.is_none()
-            && self.question.only.is_none()
+    /// Returns whether what was found out for another question tells the keys of all rows.
+    fn has_keys(&self, chunk: &Chunk, [records, rates, _]: [u64; 3]) -> bool {
+        self.all_keys
             && chunk.has_all_keys
-            && chunk.seen.is_some_and(|[r, s, _]| r == records && (!self.rates || s == rates))
+            && chunk.seen.is_some_and(|[r, s, _]| r == records && (!self.by_rate || s == rates))
     }
 
     /// Returns numbers that change with what answers for a chunk depend on.
@@ -583,7 +588,13 @@ impl<'a> Look<'a> {
         ]
     }
 
-    fn renew(&self, (worker, at): (usize, usize), chunk: &mut Chunk, keys: &mut [Key], hand: &mut Hand) {
+    fn renew(
+        &self,
+        (worker, at): (usize, usize),
+        chunk: &mut Chunk,
+        (keys, knows_keys): (&mut [Key], bool),
+        hand: &mut Hand,
+    ) {
         let Self { question, keyer, .. } = self;
         let tenants = if self.tenants { Tenants::With } else { Tenants::Without };
         let catalog = &question.around.catalog;
@@ -596,13 +607,14 @@ impl<'a> Look<'a> {
                 chunk.hidden += 1;
                 return;
             }
-            let key_of_all = self.all_keys.then(|| keyer.key(question.sort, &flow, &mut hand.namer));
-            match key_of_all {
-                Some(key) => {
-                    chunk.all.add(bit, key);
+            match self.all_keys {
+                _ if knows_keys => {}
+                true => {
+                    let key = keyer.key(question.sort, &flow, &mut hand.namer);
                     keys[bit as usize] = key;
+                    chunk.all.add(bit, key);
                 }
-                None => chunk.all.bits |= 1 << bit,
+                false => chunk.all.bits |= 1 << bit,
             }
             if let Some(filter) = question.filter.filter(|_| self.ages) {
                 chunk.until = filter.valid_until(&flow, question.around, chunk.until);
@@ -613,9 +625,10 @@ impl<'a> Look<'a> {
             if !is_shown(&flow, question, &mut hand.scratch) {
                 return;
             }
-            let key = key_of_all.unwrap_or_else(|| key(keyer, hand, &flow, question));
-            chunk.shown.add(bit, key);
-            keys[bit as usize] = key;
+            if !self.all_keys {
+                keys[bit as usize] = key(keyer, hand, &flow, question);
+            }
+            chunk.shown.add(bit, keys[bit as usize]);
         });
         chunk.has_all_keys = self.all_keys;
     }
