@@ -130,6 +130,14 @@ pub struct CollectorParts {
     pub failed: Arc<AtomicBool>,
 }
 
+impl CollectorParts {
+    /// Returns what others ask for without a queue: that a thread has failed, a stop, the time between two cuts.
+    fn orders(&self) -> (bool, bool, u64) {
+        let interval = self.interval.load(Ordering::Relaxed);
+        (self.failed.load(Ordering::Relaxed), self.control.is_stopping(), interval)
+    }
+}
+
 /// Merges epochs.
 pub struct Collector {
     parts: CollectorParts,
@@ -207,6 +215,7 @@ impl Collector {
     pub fn run(mut self) -> std::io::Result<()> {
         self.parts.bell.adopt();
         loop {
+            let orders = self.parts.orders();
             let mut any = self.read_ended();
             let mut last = false;
             while !last && let Some(cut) = self.read_reports() {
@@ -230,7 +239,8 @@ impl Collector {
                 let links = &self.parts;
                 let (rx, workers) = (&self.rx_reports, &self.worker_reports);
                 links.bell.wait(wait, || {
-                    rx.iter().zip(&links.rx).any(|(place, l)| place.is_none() && !l.reports.is_empty())
+                    links.orders() != orders
+                        || rx.iter().zip(&links.rx).any(|(place, l)| place.is_none() && !l.reports.is_empty())
                         || workers.iter().zip(&links.workers).any(|(place, l)| place.is_none() && l.calls())
                 });
             }

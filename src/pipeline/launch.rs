@@ -557,6 +557,7 @@ impl Launch {
             .map_err(|source| {
                 failed.store(true, Ordering::Relaxed);
                 control.wake();
+                publication.end();
                 EngineError::Spawn { name: "collector".into(), source }
             })?;
         let (locals, stages) = (self.locals, self.stages);

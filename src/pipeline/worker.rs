@@ -326,10 +326,10 @@ impl WorkerThread {
                 std::hint::spin_loop();
                 continue;
             }
-            let (rings, epoch) = (&self.rings, self.epoch);
+            let (rings, epoch, failed) = (&self.rings, self.epoch, &self.shares.failed);
             self.shares.bell.wait(LONGEST_SLEEP, || {
                 let has_news = |i: &Inlet| !i.ring.is_empty() || i.part.is_left_out(epoch);
-                rings.iter().any(|i| i.cut.is_none() && has_news(i))
+                failed.load(Ordering::Relaxed) || rings.iter().any(|i| i.cut.is_none() && has_news(i))
             });
         }
     }

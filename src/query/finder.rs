@@ -75,7 +75,7 @@ impl Finder {
     pub fn find_unless(&mut self, live: &Snapshot, request: &Request, over: GivenUp) -> Option<View> {
         self.freeze(live, request.frozen);
         // Who waits for rows is not kept waiting for the head, which follows.
-        if self.top.0 != live.epoch && (!request.exact || self.top.0 == Epoch::default()) {
+        if self.top.0 != live.epoch && !may_wait(request, self.top.0, live.epoch) {
             self.top = (live.epoch, shares(live), Spread::sampled(live));
         }
         let ended_now = self.ended.as_ref().map(|ended| ended.list()).unwrap_or_default();
@@ -119,7 +119,7 @@ impl Finder {
         view.round_trips = self.top.2;
         view.census = request.census.then(|| Census::of(snapshot));
         let others = !Arc::ptr_eq(&self.firing.1, &request.watches);
-        if others || self.firing.0 != live.epoch && !request.exact {
+        if others || self.firing.0 != live.epoch && !may_wait(request, self.firing.0, live.epoch) {
             // Watches look at what is, also while the rows are frozen.
             let now = Surroundings { wall: live.wall, now: live.now.tick(), ..around.clone() };
             let firing = self.watcher.look(live, &request.watches, &now);
@@ -363,6 +363,12 @@ impl Finder {
         sums.add_gone(gone);
         GroupView::of(&sums, members, &rows, request)
     }
+}
+
+/// Returns whether sums of an epoch before are to be shown with rows that somebody waits for: of one that was before
+/// the last, they would grow old while somebody keeps a key down.
+fn may_wait(request: &Request, of: Epoch, now: Epoch) -> bool {
+    request.exact && of != Epoch::default() && of.next() == now
 }
 
 #[cfg(test)]

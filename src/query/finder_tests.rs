@@ -331,8 +331,8 @@ fn another_question_about_the_same_rows_gives_what_a_new_finder_would() {
     let (narrow, moving) = (filter("port:443"), filter("up>20"));
     // With and without a filter, in other orders, with and without this host's own connections.
     let shows = [None, narrow.clone(), None, moving.clone(), narrow, moving, None];
-    let sorts = [SortBy::Created, SortBy::Created, SortBy::Up, SortBy::Total, SortBy::Remote, SortBy::Up];
-    let (mut kept, mut serial) = (Finder::default(), 0);
+    let sorts = [SortBy::Created, SortBy::Service, SortBy::Up, SortBy::Total, SortBy::Remote, SortBy::Up];
+    let (mut kept, mut serial) = (Finder::default(), 0_u64);
     for round in 0..40_usize {
         // Samples know two versions: every other epoch is the first one.
         let changed = if round % 2 == 0 { 0 } else { rows.len() - 200 * (round % 5) };
@@ -354,6 +354,7 @@ fn another_question_about_the_same_rows_gives_what_a_new_finder_would() {
                 filter: shows[(round + turn) % shows.len()].clone(),
                 sort: Sort::by(sorts[(round / 3 + turn / 3) % sorts.len()]),
                 localhost: if round % 5 == 4 { Localhost::Hide } else { Localhost::Show },
+                services: if serial.is_multiple_of(3) { Some(name) } else { None },
                 exact: true,
                 serial,
                 ..Request::default()

@@ -130,13 +130,13 @@ impl Asked {
     }
 }
 
-/// Returns whether keys cost next to nothing, so that rows which are not shown are given one too: without the filter
+/// Returns whether keys cost next to nothing and depend on the flow alone (those of services also on whether these have
+/// names), so that rows which are not shown are given one too: without the filter
 /// they are shown at once.
 fn has_plain_keys(by: SortBy) -> bool {
     match by {
         SortBy::Created
         | SortBy::Protocol
-        | SortBy::Service
         | SortBy::Down
         | SortBy::Up
         | SortBy::Rtt
@@ -146,6 +146,7 @@ fn has_plain_keys(by: SortBy) -> bool {
         SortBy::Local
         | SortBy::Remote
         | SortBy::State
+        | SortBy::Service
         | SortBy::Application
         | SortBy::Process
         | SortBy::Left => false,

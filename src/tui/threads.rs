@@ -306,7 +306,7 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
             },
             Err(TryRecvError::Disconnected) => return,
         };
-        is_behind = false;
+        due |= std::mem::take(&mut is_behind);
         if matches!(first, Ask::Rows(_, true)) {
             thread::sleep(FRAME_FIRST);
         }
