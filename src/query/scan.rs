@@ -69,6 +69,13 @@ pub struct Question<'a> {
     pub is_frozen: bool,
 }
 
+impl Question<'_> {
+    /// Returns whether all rows are asked for, but for those that are hidden by where they are.
+    fn is_open(&self) -> bool {
+        self.filter.is_none() && self.only.is_none()
+    }
+}
+
 /// Says whether nobody waits for an answer any more, as another question has been asked.
 pub type GivenUp<'a> = &'a (dyn Fn() -> bool + Sync);
 
@@ -119,37 +126,14 @@ impl Asked {
             sort: question.sort,
             localhost: question.localhost,
             is_frozen: question.is_frozen,
-            is_open: question.filter.is_none() && question.only.is_none(),
+            is_open: question.is_open(),
         }
     }
 
     /// Returns whether what another question's look found out of all rows holds for this one too.
     fn agrees_with(&self, other: &Self) -> bool {
         let Self { serial, is_open, .. } = *other;
-        Self { serial, is_open, ..*self } == *other && has_plain_keys(self.sort.by)
-    }
-}
-
-/// Returns whether keys cost next to nothing and depend on the flow alone (those of services also on whether these have
-/// names), so that rows which are not shown are given one too: without the filter
-/// they are shown at once.
-fn has_plain_keys(by: SortBy) -> bool {
-    match by {
-        SortBy::Created
-        | SortBy::Protocol
-        | SortBy::Down
-        | SortBy::Up
-        | SortBy::Rtt
-        | SortBy::Age
-        | SortBy::Total
-        | SortBy::Retransmits => true,
-        SortBy::Local
-        | SortBy::Remote
-        | SortBy::State
-        | SortBy::Service
-        | SortBy::Application
-        | SortBy::Process
-        | SortBy::Left => false,
+        Self { serial, is_open, ..*self } == *other && self.sort.by.has_plain_keys()
     }
 }
 
@@ -535,8 +519,8 @@ impl<'a> Look<'a> {
             question,
             asked,
             keyer,
-            all_keys: has_plain_keys(by) && question.filter.is_none_or(|f| f.fuzzy().is_none()),
-            is_open: question.filter.is_none() && question.only.is_none(),
+            all_keys: by.has_plain_keys() && question.filter.is_none_or(|f| f.fuzzy().is_none()),
+            is_open: question.is_open(),
             by_rate: by.is_rate(),
             rates: needs.rates || by.is_rate(),
             tenants: needs.tenants || matches!(by, SortBy::Application | SortBy::Process),

@@ -116,6 +116,29 @@ impl SortBy {
         SORTS.iter().find(|row| row.by == self).unwrap_or(&SORTS[0])
     }
 
+    /// Returns whether [`Keyer::key`] costs next to nothing and depends on the flow alone: then rows that are not shown
+    /// are given one too, and without the filter they are shown at once.
+    pub fn has_plain_keys(self) -> bool {
+        match self {
+            Self::Created
+            | Self::Protocol
+            | Self::Down
+            | Self::Up
+            | Self::Rtt
+            | Self::Age
+            | Self::Total
+            | Self::Retransmits => true,
+            // Texts have numbers, services names or not; states and times left change with time.
+            Self::Local
+            | Self::Remote
+            | Self::State
+            | Self::Service
+            | Self::Application
+            | Self::Process
+            | Self::Left => false,
+        }
+    }
+
     /// Returns whether it is a rate.
     pub fn is_rate(self) -> bool {
         matches!(self, Self::Down | Self::Up)

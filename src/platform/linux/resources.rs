@@ -16,13 +16,12 @@ pub fn advise_huge_pages(start: *mut u8, bytes: usize) {
 
 /// Returns what touches memory ahead of its use, if this kernel has it (5.14).
 pub fn populate() -> Option<Populate> {
-    const MADV_POPULATE_WRITE: libc::c_int = 23;
     fn touch(start: *mut u8, bytes: usize) {
         // SAFETY: no memory is changed; a range that is not all ours is refused.
-        unsafe { libc::madvise(start.cast(), bytes, MADV_POPULATE_WRITE) };
+        unsafe { libc::madvise(start.cast(), bytes, libc::MADV_POPULATE_WRITE) };
     }
     // SAFETY: no memory at all: refused only if the advice is not known.
-    let is_known = unsafe { libc::madvise(std::ptr::null_mut(), 0, MADV_POPULATE_WRITE) } == 0;
+    let is_known = unsafe { libc::madvise(std::ptr::null_mut(), 0, libc::MADV_POPULATE_WRITE) } == 0;
     is_known.then_some(touch)
 }
 
