@@ -101,6 +101,7 @@ impl Finder {
             ended: request.ended.map(|from| (list, from)),
             around: &around,
             is_frozen: request.frozen,
+            is_urgent: request.exact,
         };
         let Some(mut view) = self.answer(live, snapshot, list, request, &question, over) else {
             (self.frozen, self.around) = (frozen, around);

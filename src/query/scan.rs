@@ -33,7 +33,7 @@ use crate::{
     snapshot::{
         ended::EndedList,
         flow_view::FlowView,
-        view::{ROWS_A_CHUNK, RowRef, Snapshot, Tenants},
+        view::{ROWS_A_CHUNK, RowRef, Snapshot, Wanted},
     },
 };
 
@@ -67,6 +67,8 @@ pub struct Question<'a> {
     pub around: &'a Surroundings,
     /// The snapshot is one that does not change.
     pub is_frozen: bool,
+    /// Somebody waits for the answer.
+    pub is_urgent: bool,
 }
 
 impl Question<'_> {
@@ -495,7 +497,10 @@ struct Look<'a> {
     question: &'a Question<'a>,
     asked: u32,
     keyer: &'a Keyer,
-    /// Rows that are not shown get their keys, too.
+    /// Keys that another question's look made hold for this one too.
+    has_plain_keys: bool,
+    /// Rows that are not shown get their keys, too: whoever clears the filter has all rows at once. That is done when
+    /// nobody waits.
     all_keys: bool,
     /// All rows are asked for.
     is_open: bool,
@@ -514,13 +519,16 @@ impl<'a> Look<'a> {
         let needs = question.filter.map(Filter::needs).unwrap_or_default();
         let by = question.sort.by;
         let now = snapshot.now.tick();
+        let has_plain_keys = by.has_plain_keys() && question.filter.is_none_or(|f| f.fuzzy().is_none());
+        let is_open = question.is_open();
         Self {
             snapshot,
             question,
             asked,
             keyer,
-            all_keys: by.has_plain_keys() && question.filter.is_none_or(|f| f.fuzzy().is_none()),
-            is_open: question.is_open(),
+            has_plain_keys,
+            all_keys: has_plain_keys && (is_open || !question.is_urgent),
+            is_open,
             by_rate: by.is_rate(),
             rates: needs.rates || by.is_rate(),
             tenants: needs.tenants || matches!(by, SortBy::Application | SortBy::Process),
@@ -557,7 +565,7 @@ impl<'a> Look<'a> {
 
     /// Returns whether what was found out for another question tells the keys of all rows.
     fn has_keys(&self, chunk: &Chunk, [records, rates, _]: [u64; 3]) -> bool {
-        self.all_keys
+        self.has_plain_keys
             && chunk.has_all_keys
             && chunk.seen.is_some_and(|[r, s, _]| r == records && (!self.by_rate || s == rates))
     }
@@ -581,10 +589,10 @@ impl<'a> Look<'a> {
         hand: &mut Hand,
     ) {
         let Self { question, keyer, .. } = self;
-        let tenants = if self.tenants { Tenants::With } else { Tenants::Without };
+        let wanted = Wanted { tenants: self.tenants, rates: self.rates };
         let catalog = &question.around.catalog;
-        self.snapshot.look_at_some(worker, at, tenants, |bit, mut flow| {
-            if self.tenants {
+        self.snapshot.look_at_some(worker, at, wanted, |bit, mut flow| {
+            if flow.app.is_some() || flow.owner.is_some() {
                 let slot = at * ROWS_A_CHUNK + bit as usize;
                 flow.numbers = catalog.numbers(worker, slot, flow.facts.generation);
             }
@@ -610,12 +618,12 @@ impl<'a> Look<'a> {
             if !is_shown(&flow, question, &mut hand.scratch) {
                 return;
             }
-            if !self.all_keys {
+            if !self.all_keys && !knows_keys {
                 keys[bit as usize] = key(keyer, hand, &flow, question);
             }
             chunk.shown.add(bit, keys[bit as usize]);
         });
-        chunk.has_all_keys = self.all_keys;
+        chunk.has_all_keys = self.all_keys || knows_keys;
     }
 }
 

@@ -73,13 +73,18 @@ pub struct RateList {
     pub versions: Vec<u32>,
 }
 
-/// Whether what flows speak and who owns them is wanted.
+/// What of flows is wanted beside their records: each is memory of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tenants {
-    /// It is.
-    With,
-    /// Only records are.
-    Without,
+pub struct Wanted {
+    /// What they speak and who owns them.
+    pub tenants: bool,
+    /// Their rates.
+    pub rates: bool,
+}
+
+impl Wanted {
+    /// All of it.
+    pub const ALL: Self = Self { tenants: true, rates: true };
 }
 
 /// One epoch.
@@ -319,27 +324,30 @@ impl Snapshot {
 
     /// Calls `each` with the place and the view of every row of a chunk.
     pub fn look_at(&self, worker: usize, chunk: usize, each: impl FnMut(u32, FlowView)) {
-        self.look_at_some(worker, chunk, Tenants::With, each);
+        self.look_at_some(worker, chunk, Wanted::ALL, each);
     }
 
-    /// As [`Snapshot::look_at`]; what flows speak and who owns them is looked up only if that is wanted.
+    /// As [`Snapshot::look_at`]; what is not wanted is looked up for none, and absent or zero.
     #[inline]
     pub fn look_at_some(
         &self,
         worker: usize,
         chunk: usize,
-        tenants: Tenants,
+        wanted: Wanted,
         mut each: impl FnMut(u32, FlowView),
     ) {
         let WorkerView { flows, rates, apps, owners } = &self.workers[worker];
         let now = self.now.tick();
         let start = chunk * CHUNK;
-        let of = |list: &[[f32; 2]], i: usize| list.get(start + i).copied().unwrap_or_default();
+        let of = |list: &[[f32; 2]], i: usize| match wanted.rates {
+            true => list.get(start + i).copied().unwrap_or_default(),
+            false => [0.0; 2],
+        };
         let facts = flows.facts_of_chunk(chunk);
         for (i, hot) in flows.hot.chunk(chunk).iter().enumerate().filter(|(_, hot)| hot.is_live()) {
             let facts = facts(i);
             let (slot, generation) = ((start + i) as u32, facts.generation);
-            let with = tenants == Tenants::With;
+            let with = wanted.tenants;
             let flow = FlowView {
                 hot,
                 facts,

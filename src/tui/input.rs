@@ -27,14 +27,34 @@ pub fn take(app: &mut App, event: &Event) -> Next {
             Next::Draw
         }
         Event::Mouse(mouse) => match mouse.kind {
-            MouseEventKind::ScrollUp => app.act(Action::Move(-3)),
-            MouseEventKind::ScrollDown => app.act(Action::Move(3)),
+            MouseEventKind::ScrollUp => scrolled(app, -3),
+            MouseEventKind::ScrollDown => scrolled(app, 3),
             MouseEventKind::Down(MouseButton::Left) => {
                 app.clicked(mouse.column, mouse.row).map_or(Next::Draw, |action| app.act(action))
             }
             _ => Next::Draw,
         },
         _ => Next::Draw,
+    }
+}
+
+/// Moves in what lies on top by so many lines.
+fn scrolled(app: &mut App, lines: i32) -> Next {
+    if app.overlay.is_none() {
+        return app.act(Action::Move(lines));
+    }
+    let len = palette_len(app);
+    if let Some(overlay) = &mut app.overlay {
+        overlay.step(lines, len);
+    }
+    Next::Draw
+}
+
+/// Returns how many entries the palette has now; 0 if it is not open.
+fn palette_len(app: &App) -> usize {
+    match &app.overlay {
+        Some(Overlay::Palette { field, .. }) => entries(app, field.text()).len(),
+        _ => 0,
     }
 }
 
@@ -108,12 +128,8 @@ fn in_filter(app: &mut App, key: (KeyModifiers, KeyCode)) -> Next {
 }
 
 fn in_overlay(app: &mut App, key: (KeyModifiers, KeyCode)) -> Next {
-    let typed = match &app.overlay {
-        Some(Overlay::Palette { field, .. }) => Some(field.text().to_owned()),
-        _ => None,
-    };
-    let len = typed.as_ref().map_or(0, |typed| entries(app, typed).len());
-    let typing = typed.is_some();
+    let len = palette_len(app);
+    let typing = matches!(app.overlay, Some(Overlay::Palette { .. }));
     match key {
         (_, KeyCode::Esc) => return app.act(Action::Close),
         (_, KeyCode::Enter) => return app.choose(),

@@ -248,7 +248,7 @@ pub const KEYS: &[Key] = &[
         "writes the rows of the view to a file, as JSON or CSV",
         None,
         Action::Export,
-        always,
+        in_table,
     ),
     row(
         &[ch('P')],

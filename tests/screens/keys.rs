@@ -230,12 +230,12 @@ fn k20_the_mouse_reaches_tabs_headers_and_rows() {
         let x = line.windows(wanted.len()).position(|w| w == wanted).unwrap();
         (x as u16, y as u16)
     };
-    let click = |stage: &mut Stage, (column, row): (u16, u16)| {
-        let kind = crossterm::event::MouseEventKind::Down(crossterm::event::MouseButton::Left);
-        let mouse = crossterm::event::MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
-        input::take(&mut stage.app, &crossterm::event::Event::Mouse(mouse));
+    let mouse = |stage: &mut Stage, kind, (column, row): (u16, u16)| {
+        let mouse = MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
+        input::take(&mut stage.app, &Event::Mouse(mouse));
         stage.settle(&snapshot);
     };
+    let click = |stage: &mut Stage, at| mouse(stage, MouseEventKind::Down(MouseButton::Left), at);
     let at = find(&mut stage, "Remote Address");
     click(&mut stage, at);
     assert!(stage.text().contains("(Sort: Remote Addr ↑)"));
@@ -249,6 +249,14 @@ fn k20_the_mouse_reaches_tabs_headers_and_rows() {
     let at = find(&mut stage, "7 Pipeline");
     click(&mut stage, at);
     assert_eq!(stage.app.tab, Tab::Pipeline);
+    stage.key(KeyCode::Char('1'));
+    let row = selected_remote(&mut stage);
+    stage.key(KeyCode::Char('C'));
+    mouse(&mut stage, MouseEventKind::ScrollDown, (5, 10));
+    let Some(Overlay::Columns { selected }) = &stage.app.overlay else { panic!("the chooser is open") };
+    assert_eq!(*selected, 3, "the wheel moves in what lies on top");
+    stage.key(KeyCode::Esc);
+    assert_eq!(selected_remote(&mut stage), row);
 }
 
 #[test]

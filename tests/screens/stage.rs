@@ -2,7 +2,7 @@
 
 pub use std::{net::IpAddr, sync::Arc};
 
-pub use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+pub use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 pub use ratatui::{
     Terminal,
     backend::TestBackend,
@@ -36,6 +36,7 @@ pub use rustnet::{
         action::Tab,
         app::{Again, App, Effect, Form, Next, SelfUsage, Setup},
         input,
+        overlay::Overlay,
         theme::{Depth, Theme, ThemeName},
         view,
     },

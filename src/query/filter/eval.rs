@@ -1,6 +1,6 @@
 //! Whether a flow is in a filter, and how long the answer holds.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::{
     base::time::{Nanos, Stamp, Tick},
@@ -47,7 +47,7 @@ pub struct Needs {
 
 /// A filter that is ready to be asked.
 pub struct Filter {
-    plan: Node,
+    plan: LazyLock<Node, Box<dyn FnOnce() -> Node + Send>>,
     fuzzy: Option<Box<str>>,
     needs: Needs,
     /// Ages in seconds at which an answer may change.
@@ -61,7 +61,8 @@ impl std::fmt::Debug for Filter {
 }
 
 impl Filter {
-    /// Makes a filter ready. Costs some milliseconds for words that may be ports or services.
+    /// Makes a filter. The first who asks it makes its tables: that costs some milliseconds for words that may be ports
+    /// or services, and of what is typed fast few filters are ever asked.
     pub fn new(expr: Expr, services: Option<ServiceName>) -> Self {
         let (mut ages, mut needs) = (Vec::new(), Needs::default());
         expr.terms(&mut |term| {
@@ -83,7 +84,9 @@ impl Filter {
                 _ => {}
             }
         });
-        Self { fuzzy: expr.fuzzy().map(Into::into), plan: Node::of(expr, services), needs, ages }
+        let fuzzy = expr.fuzzy().map(Into::into);
+        let plan: Box<dyn FnOnce() -> Node + Send> = Box::new(move || Node::of(expr, services));
+        Self { fuzzy, plan: LazyLock::new(plan), needs, ages }
     }
 
     /// Returns what answers depend on beside the records.
@@ -142,21 +145,17 @@ pub fn earlier(a: Tick, b: Tick, now: Tick) -> Tick {
     if a.since(now) <= b.since(now) { a } else { b }
 }
 
-/// Returns when the text of the State column changes by silence alone, if that is before `until`.
+/// Returns when the text of the State column may change by silence alone, if that is before `until`.
 #[inline]
 pub fn next_state(flow: &FlowView, now: Tick, until: Tick) -> Tick {
     if states::moving() & flow.hot.state.bit() == 0 {
         return until;
     }
-    let mut until = until;
-    for seconds in [15, 45] {
-        let step = Nanos::from_secs(seconds);
-        if flow.silence <= step && flow.hot.state.text(Nanos(step.0 + 1)) != flow.state_text() {
-            let at = Tick(flow.hot.tick.0.wrapping_add(Tick::span(step)));
-            until = earlier(until, at, now);
-        }
+    // A look too many does no harm: some texts change at the first step only.
+    match [15, 45].map(Nanos::from_secs).into_iter().find(|step| flow.silence <= *step) {
+        Some(step) => earlier(until, Tick(flow.hot.tick.0.wrapping_add(Tick::span(step))), now),
+        None => until,
     }
-    until
 }
 
 #[cfg(test)]
