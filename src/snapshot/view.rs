@@ -344,7 +344,14 @@ impl Snapshot {
             false => [0.0; 2],
         };
         let facts = flows.facts_of_chunk(chunk);
-        for (i, hot) in flows.hot.chunk(chunk).iter().enumerate().filter(|(_, hot)| hot.is_live()) {
+        let approach = (chunk + 1 < flows.hot.chunks()).then(|| flows.approach_chunk(chunk + 1));
+        for (i, hot) in flows.hot.chunk(chunk).iter().enumerate() {
+            if let Some(approach) = &approach {
+                approach(i);
+            }
+            if !hot.is_live() {
+                continue;
+            }
             let facts = facts(i);
             let (slot, generation) = ((start + i) as u32, facts.generation);
             let with = wanted.tenants;

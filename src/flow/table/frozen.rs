@@ -2,6 +2,7 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::{
+    base::memory::prefetch,
     flow::{
         entry::{Facts, Hot, Origin, RoundTrip, Tally, WideEnds},
         slab::{CHUNK, Frozen},
@@ -55,6 +56,24 @@ impl FrozenFlows {
             (self.origins.chunk(chunk), self.tallies.chunk(chunk));
         let round_trips: &[_; CHUNK] = self.round_trips.chunk(chunk);
         move |i| Facts::new(&origins[i], round_trips[i], &tallies[i])
+    }
+
+    /// Returns what starts loading a row of a chunk, by its number in the chunk. Chunks lie in no order, so that nothing
+    /// foresees where the next one is (60 ns a row of a million without this).
+    ///
+    /// # Panics
+    /// If there is no such chunk.
+    #[inline]
+    pub fn approach_chunk(&self, chunk: usize) -> impl Fn(usize) {
+        let (hot, origins): (&[_; CHUNK], &[_; CHUNK]) = (self.hot.chunk(chunk), self.origins.chunk(chunk));
+        let (round_trips, tallies): (&[_; CHUNK], &[_; CHUNK]) =
+            (self.round_trips.chunk(chunk), self.tallies.chunk(chunk));
+        move |i| {
+            prefetch(&raw const hot[i]);
+            prefetch(&raw const origins[i]);
+            prefetch(&raw const round_trips[i]);
+            prefetch(&raw const tallies[i]);
+        }
     }
 
     /// Returns the rest of the key of the flow in a slot.
