@@ -55,6 +55,8 @@ pub struct Row {
     pub is_sampled: bool,
     /// Bytes per second by sender; 0 for an ended row.
     pub rate: [f32; 2],
+    /// Bytes per second by sender that came within the last second.
+    pub seen: [f32; 2],
     /// Time since the last packet, or since a final state was entered.
     pub silence: Nanos,
     /// Home interface.
@@ -94,6 +96,7 @@ impl Row {
             rtt_data: rtt(facts.rtt_data_us),
             is_sampled: facts.is_sampled,
             rate,
+            seen: rate,
             silence: hot.silence(now),
             iface: hot.iface,
             vlan: facts.vlan.checked_sub(1),
@@ -160,6 +163,11 @@ impl Row {
     /// Returns bytes per second towards Local and towards Remote.
     pub fn down_up(&self) -> (f32, f32) {
         (self.rate[self.remote()], self.rate[self.local()])
+    }
+
+    /// Returns the bytes per second towards Local and towards Remote that came within the last second.
+    pub fn seen_down_up(&self) -> (f32, f32) {
+        (self.seen[self.remote()], self.seen[self.local()])
     }
 
     /// Returns the text of the State column.

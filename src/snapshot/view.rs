@@ -238,6 +238,7 @@ impl Snapshot {
         let id = FlowId::new(w as u8, slot, facts.generation);
         let rate = view.rates.shown.get(slot as usize).copied().unwrap_or_default();
         let mut row = Row::new(id, hot, &facts, &wide, rate, self.now.tick());
+        row.seen = view.rates.seen.get(slot as usize).copied().unwrap_or_default();
         row.app = self.app(at).cloned();
         row.owner = self.owner(at).cloned();
         row

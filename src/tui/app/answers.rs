@@ -122,11 +122,11 @@ impl App {
         count(self.drops.back()).unwrap_or(0).saturating_sub(before)
     }
 
-    /// Adds the rate of the selected row. Of a file, only where it stands: how often it was drawn on the
+    /// Adds what the selected row moved in the last second. Of a file, only where it stands: how often it was drawn on the
     /// way there says nothing.
     pub(super) fn trace_selected(&mut self) {
         let Some(row) = self.selected_row() else { return };
-        let (id, (down, up)) = (row.id, row.down_up());
+        let (id, (down, up)) = (row.id, row.seen_down_up());
         let Some(view) = &self.view else { return };
         // What comes through a pipe comes at its own pace.
         let is_whole = view.sources.iter().any(|s| s.read.is_some_and(|(_, size)| size.is_some()));
