@@ -23,6 +23,7 @@ use anyhow::{Context as _, anyhow};
 use rustnet::{
     base::{
         shown::Shown,
+        stop::stop_flag,
         time::{Nanos, Stamp},
     },
     capture::{source::Source, up_to::UpTo},
@@ -164,15 +165,15 @@ fn run(cli: &Cli, started: Instant) -> Result<ExitCode, Failure> {
     if cli.check {
         return checked();
     }
-    // A wrong entry is told without a screen, too; exports depend on flags alone.
+    // A wrong entry is told without a screen, too.
     let file = config::file::read().map_err(wrong_usage)?;
     if let Some(why) = &file.unreadable {
         tracing::warn!("{why}");
         eprintln!("warning: {why}: what is usual holds");
     }
-    // Without a screen only what is watched for counts.
+    // What an export looks like depends on flags alone: without a screen only what is watched, and watched for, counts.
     let file = match cli.headless {
-        true => FileConfig { watches: file.watches, ..FileConfig::default() },
+        true => FileConfig { interfaces: file.interfaces, watches: file.watches, ..FileConfig::default() },
         false => file,
     };
     if !cli.headless && !io::stdout().is_terminal() {
@@ -707,18 +708,8 @@ fn print(what: impl Display) -> Result<ExitCode, Failure> {
 
 /// Returns what ends a run without a screen; the screen has keys, and asks the terminal for them.
 fn stop_flag_of(cli: &Cli) -> Result<Option<Arc<AtomicBool>>, Failure> {
-    let flag = cli.headless.then(stop_flag).transpose();
+    let flag = cli.headless.then(|| stop_flag(&SIGNALS, FAILED.into())).transpose();
     Ok(flag.context("cannot catch signals")?)
-}
-
-/// Returns a flag that SIGINT, SIGTERM and SIGHUP set; a second one ends the program at once.
-fn stop_flag() -> io::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    for signal in SIGNALS {
-        signal_hook::flag::register_conditional_shutdown(signal, FAILED.into(), Arc::clone(&flag))?;
-        signal_hook::flag::register(signal, Arc::clone(&flag))?;
-    }
-    Ok(flag)
 }
 
 fn setup(cli: &Cli, file: &FileConfig) -> Setup {

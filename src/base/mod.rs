@@ -6,5 +6,6 @@ pub mod counters;
 pub mod ids;
 pub mod memory;
 pub mod shown;
+pub mod stop;
 pub mod sync;
 pub mod time;

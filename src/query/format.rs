@@ -73,6 +73,7 @@ pub fn percent(part: u64, whole: u64) -> String {
 pub fn span(span: Nanos) -> String {
     let ms = span.0 as f64 / 1e6;
     match span.0 / 1_000_000_000 {
+        0..10 if span.0 > 0 && ms < 0.005 => "<0.01 ms".into(),
         0..10 if ms < 9.995 => format!("{ms:.2} ms"),
         0..10 if ms < 99.95 => format!("{ms:.1} ms"),
         0..10 => format!("{} ms", span.0 / 1_000_000),
@@ -84,6 +85,7 @@ pub fn span(span: Nanos) -> String {
 pub fn short_span(span: Nanos) -> String {
     let ms = span.0 as f64 / 1e6;
     match ms {
+        ms if ms > 0.0 && ms < 0.005 => "<0.01 ms".into(),
         ms if ms < 0.995 => format!("{ms:.2} ms"),
         ms if ms < 9.95 => format!("{ms:.1} ms"),
         ms if ms < 10_000.0 => format!("{ms:.0} ms"),
@@ -225,7 +227,7 @@ mod tests {
         ] {
             assert_eq!(span(Nanos::from_millis(ms)), text);
         }
-        assert_eq!(span(Nanos(412_345)), "0.41 ms");
+        assert_eq!([4_200, 412_345].map(|ns| span(Nanos(ns))), ["<0.01 ms", "0.41 ms"]);
         let short =
             [120_000, 1_249_000, 11_800_000, 240_000_000, 12_000_000_000].map(|ns| short_span(Nanos(ns)));
         assert_eq!(short, ["0.12 ms", "1.2 ms", "12 ms", "240 ms", "12 s"]);

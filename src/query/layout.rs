@@ -77,7 +77,8 @@ impl Choice {
         }
     }
 
-    fn wider(&self, column: ColumnId) -> i16 {
+    /// Returns by how many cells a column was made wider.
+    pub fn wider(&self, column: ColumnId) -> i16 {
         self.wider.iter().find(|(id, _)| *id == column).map_or(0, |(_, cells)| *cells)
     }
 }

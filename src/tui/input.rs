@@ -15,6 +15,25 @@ use crate::tui::{
 const NONE: KeyModifiers = KeyModifiers::NONE;
 const CTRL: KeyModifiers = KeyModifiers::CONTROL;
 
+/// Returns whether an event has to wait for rows that were asked for.
+pub fn waits(app: &App, event: &Event) -> bool {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => {
+            app.overlay.is_none() && app.filter.editing.is_none() && keys::waits_for_rows(*key, app)
+        }
+        _ => false,
+    }
+}
+
+/// Returns whether an event never waits: Ctrl+C, and what is no key.
+pub fn is_pressing(event: &Event) -> bool {
+    match event {
+        Event::Key(key) => keys::plain(*key) == (CTRL, KeyCode::Char('c')),
+        Event::Paste(_) => false,
+        _ => true,
+    }
+}
+
 /// Takes an event of the terminal.
 pub fn take(app: &mut App, event: &Event) -> Next {
     match event {
@@ -29,6 +48,9 @@ pub fn take(app: &mut App, event: &Event) -> Next {
         Event::Mouse(mouse) => match mouse.kind {
             MouseEventKind::ScrollUp => scrolled(app, -3),
             MouseEventKind::ScrollDown => scrolled(app, 3),
+            MouseEventKind::Down(MouseButton::Left) if app.overlay.is_some() && mouse.row > 0 => {
+                clicked_entry(app, mouse.row)
+            }
             MouseEventKind::Down(MouseButton::Left) => {
                 app.clicked(mouse.column, mouse.row).map_or(Next::Draw, |action| app.act(action))
             }
@@ -36,6 +58,13 @@ pub fn take(app: &mut App, event: &Event) -> Next {
         },
         _ => Next::Draw,
     }
+}
+
+/// Selects the entry on a line of what lies on top; chooses one that is selected.
+fn clicked_entry(app: &mut App, y: u16) -> Next {
+    let hit = app.hits.entries.iter().find(|(line, _)| *line == y).map(|(_, entry)| *entry);
+    let was_selected = hit.zip(app.overlay.as_mut()).is_some_and(|(entry, overlay)| overlay.select(entry));
+    if was_selected { app.choose() } else { Next::Draw }
 }
 
 /// Moves in what lies on top by so many lines.

@@ -318,9 +318,25 @@ pub fn plain(event: KeyEvent) -> (KeyModifiers, KeyCode) {
         _ => event.modifiers,
     };
     match event.code {
+        // Enter that was typed before the terminal was ours: it is a line feed by then.
+        KeyCode::Char('j' | 'J') if modifiers == CTRL => (KeyModifiers::NONE, KeyCode::Enter),
         KeyCode::Char(c) if modifiers == CTRL => (modifiers, KeyCode::Char(c.to_ascii_lowercase())),
         code => (modifiers, code),
     }
+}
+
+/// Returns whether a key acts on rows that are asked for and not here yet: it would act on those before.
+pub fn waits_for_rows(event: KeyEvent, app: &App) -> bool {
+    use Action::*;
+    let pressed = plain(event);
+    let mut actions = KEYS.iter().filter(|k| k.keys.contains(&pressed)).map(|k| k.action);
+    actions.any(|action| match action {
+        Move(_) | HalfScreens(_) | First | Last => app.awaits_rows(),
+        Enter | Mark | Include | Exclude | Copy | CopyAs | CopyField | Record | Unfold | Fold => {
+            app.awaits_rows() || app.awaits_selection()
+        }
+        _ => false,
+    })
 }
 
 /// Returns what a key asks for, `None` for one without meaning here.

@@ -8,6 +8,7 @@ pub mod app;
 pub mod clipboard;
 pub mod field;
 pub mod filter_bar;
+pub mod held;
 pub mod input;
 pub mod keys;
 pub mod overlay;
@@ -37,6 +38,7 @@ use crate::{
     tui::{
         app::{Again, App, Effect, Next, SelfUsage, Setup},
         clipboard::Wrapper,
+        held::Held,
         terminal::Screen,
         theme::Role,
         theme::ThemeName,
@@ -163,7 +165,9 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
     (options.come_first)();
     let stopped = move || stop.load(Ordering::SeqCst);
     let (stop_recording, stop_tracing) = Default::default();
-    Loop { app, screen, asks, sender, events, options, run: 0, stop_recording, stop_tracing }.run(stopped)
+    let held = Held::default();
+    Loop { app, screen, asks, sender, events, options, run: 0, held, stop_recording, stop_tracing }
+        .run(stopped)
 }
 
 fn answers(running: Running, app: &App, options: &ScreenOptions<'_>) -> Answers {
@@ -181,6 +185,7 @@ struct Loop<'a> {
     events: Receiver<Event>,
     options: ScreenOptions<'a>,
     run: Run,
+    held: Held,
     /// Ends the thread that writes frames.
     stop_recording: Arc<AtomicBool>,
     /// Ends the thread that finds out what a row moved.
@@ -234,6 +239,7 @@ impl Loop<'_> {
             if stopped() {
                 return Ok(());
             }
+            patience = self.held.left(Instant::now()).map_or(patience, |left| left.min(patience));
             let mut next = match self.events.recv_timeout(patience) {
                 Ok(event) => Some(event),
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -248,6 +254,12 @@ impl Loop<'_> {
                     return Ok(());
                 }
                 next = self.events.try_recv().ok();
+            }
+            while let Some(event) = self.held.next(&self.app, Instant::now()) {
+                let next = input::take(&mut self.app, &event);
+                if self.finish(next) == Next::Quit {
+                    return Ok(());
+                }
             }
         }
     }
@@ -270,7 +282,10 @@ impl Loop<'_> {
                 self.app.setup.theme.name = ThemeName::Light;
                 Next::Draw
             }
-            Event::Terminal(event) => input::take(&mut self.app, &event),
+            Event::Terminal(event) => match self.held.pass(&self.app, event, Instant::now()) {
+                Some(event) => input::take(&mut self.app, &event),
+                None => Next::Draw,
+            },
             Event::Exported(done) => {
                 let role = if done.is_ok() { Role::Good } else { Role::Bad };
                 self.app.say(done.unwrap_or_else(|why| why), role);
@@ -287,6 +302,11 @@ impl Loop<'_> {
                 Next::Draw
             }
         };
+        self.finish(next)
+    }
+
+    /// Does what an event asked for.
+    fn finish(&mut self, next: Next) -> Next {
         let done = match next {
             Next::Redraw => self.screen.forget(),
             Next::Suspend => self.screen.suspend(),

@@ -140,8 +140,20 @@ impl Overlay {
     /// Returns the interfaces of this host.
     pub fn interfaces(app: &App) -> Self {
         let all = app.setup.interfaces.map(|list| list()).unwrap_or_default();
-        let line = |(name, text): (String, String)| Line { pick: Pick::Interface(name.clone()), name, text };
-        Self::list("Interfaces", "Enter watches it instead, Esc closes", all.into_iter().map(line).collect())
+        let watched: Vec<&str> = app
+            .view
+            .iter()
+            .flat_map(|view| &view.sources)
+            .flat_map(|s| &s.interfaces)
+            .map(|i| &*i.name)
+            .collect();
+        let selected = all.iter().position(|(name, _)| watched.contains(&name.as_str())).unwrap_or(0);
+        let line = |(name, text): (String, String)| {
+            let now = if watched.contains(&name.as_str()) { "  (watched now)" } else { "" };
+            Line { text: format!("{text}{now}"), pick: Pick::Interface(name.clone()), name }
+        };
+        let (title, hint) = ("Interfaces", "Enter watches it instead, Esc closes");
+        Self::List(List { title, hint, lines: all.into_iter().map(line).collect(), selected, renew: None })
     }
 
     /// Returns the sockets that wait for others.
@@ -202,6 +214,13 @@ impl Overlay {
             Self::List(list) => (&mut list.selected, list.lines.len()),
         };
         *selected = selected.saturating_add_signed(by as isize).min(len.saturating_sub(1));
+    }
+
+    /// Selects an entry; returns whether it was selected before.
+    pub fn select(&mut self, entry: usize) -> bool {
+        let (Self::Palette { selected, .. } | Self::Columns { selected } | Self::List(List { selected, .. })) =
+            self;
+        std::mem::replace(selected, entry) == entry
     }
 }
 

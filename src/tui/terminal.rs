@@ -19,9 +19,12 @@ use std::{
 
 use crossterm::{cursor, event, execute, queue, terminal as term};
 use ratatui::{Terminal, backend::CrosstermBackend, layout::Rect};
-use signal_hook::{consts, flag, low_level};
+use signal_hook::{consts, low_level};
 
-use crate::tui::{app::App, view};
+use crate::{
+    base::stop,
+    tui::{app::App, view},
+};
 
 /// Whether the terminal is ours now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -170,17 +173,11 @@ fn restore_on_panic() {
 /// Hangup of the terminal: number 1 on every system that has it (POSIX, `kill`).
 const SIGHUP: i32 = 1;
 
-/// Returns a flag that SIGINT, SIGTERM and SIGHUP set. A second SIGTERM ends the program at once,
-/// should the terminal block.
+/// Returns a flag that SIGINT, SIGTERM and SIGHUP set; a further one later ends the program at once, should the
+/// terminal block.
 ///
 /// # Errors
-/// When a signal that the system has cannot be caught.
+/// When a signal cannot be caught.
 pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    flag::register_conditional_shutdown(consts::SIGTERM, 1, Arc::clone(&stop))?;
-    flag::register(consts::SIGTERM, Arc::clone(&stop))?;
-    flag::register(consts::SIGINT, Arc::clone(&stop))?;
-    // Systems without hangups refuse the number.
-    let _ = flag::register(SIGHUP, Arc::clone(&stop));
-    Ok(stop)
+    stop::stop_flag(&[consts::SIGTERM, consts::SIGINT, SIGHUP], 1)
 }

@@ -119,11 +119,12 @@ pub fn copies(row: &Row, jsonl: Option<String>) -> Vec<(&'static str, String)> {
         let filter = format!("src {}:{a} and dst {}:{b}", bracketed(addresses[0]), bracketed(addresses[1]));
         all.push(("ss filter", filter));
     }
+    let shown = column::protocol(row).to_ascii_lowercase();
     let filter = match ports {
         [Some(a), Some(b)] => {
-            format!("src:={} sport:={a} dst:={} dport:={b}", addresses[0], addresses[1])
+            format!("proto:={shown} src:={} sport:={a} dst:={} dport:={b}", addresses[0], addresses[1])
         }
-        _ => format!("src:={} dst:={}", addresses[0], addresses[1]),
+        _ => format!("proto:={shown} src:={} dst:={}", addresses[0], addresses[1]),
     };
     all.push(("rustnet filter", filter));
     all.extend(jsonl.map(|line| ("JSON line", line)));

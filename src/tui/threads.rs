@@ -233,7 +233,7 @@ impl LateAnswer {
 /// Returns the key that a byte stands for.
 fn key_of(byte: u8) -> Option<KeyEvent> {
     let code = match byte {
-        b'\r' => KeyCode::Enter,
+        b'\r' | b'\n' => KeyCode::Enter,
         b'\t' => KeyCode::Tab,
         0x20..=0x7e => KeyCode::Char(byte.into()),
         0x03 => return Some(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)),

@@ -7,6 +7,10 @@ impl App {
     /// Does what was asked for.
     pub fn act(&mut self, action: Action) -> Next {
         let pending = self.pending.take();
+        if pending.is_some() {
+            // What it asked is answered.
+            self.message = None;
+        }
         match action {
             Action::Quit => return Next::Quit,
             Action::AskQuit if self.asks_to_quit => return Next::Quit,
@@ -63,7 +67,7 @@ impl App {
             }
             Action::Reset if pending == Some(Action::Reset) => {
                 self.history_from = self.view.as_ref().map_or(Nanos(0), |view| view.now);
-                (self.history, self.trace) = Default::default();
+                (self.history, self.charts, self.trace) = Default::default();
                 self.stage_peaks.clear();
                 self.drops.clear();
                 self.reset_counts();

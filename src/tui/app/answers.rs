@@ -15,6 +15,9 @@ impl App {
             Nanos(0) => Arc::clone(&view.history),
             from => Arc::new(view.history.after(from)),
         };
+        if view.frozen.is_none() {
+            self.charts = Arc::clone(&self.history);
+        }
         if view.ended && self.read_in.is_none() {
             self.read_in = Some(self.uptime);
         }
@@ -227,6 +230,24 @@ impl App {
             // Another value than any that is asked for, and the rest the same: not urgent.
             asked.around = usize::MAX;
         }
+    }
+
+    /// Returns whether other rows were asked for than those that are here, on a page that has rows.
+    pub fn awaits_rows(&self) -> bool {
+        if !matches!(self.tab, Tab::Overview | Tab::Details | Tab::Hosts | Tab::Processes) {
+            return false;
+        }
+        self.view.as_ref().is_none_or(|view| {
+            view.serial != self.serial
+                || view.frozen.is_some() != self.is_frozen()
+                || self.group_by() != view.groups.as_ref().map(|groups| groups.by)
+        })
+    }
+
+    /// Returns whether the selection is on a row that is not here yet.
+    pub fn awaits_selection(&self) -> bool {
+        self.group_by().is_none()
+            && self.view.as_ref().is_some_and(|view| view.places() > 0 && view.at(self.selected).is_none())
     }
 
     /// Returns whether the rows of a screen on either side of the selection are there.

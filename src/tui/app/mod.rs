@@ -80,6 +80,8 @@ pub struct Hits {
     pub columns: Vec<(u16, u16, ColumnId)>,
     /// The line of the headers.
     pub header_y: u16,
+    /// Lines of what lies over the page, each with its entry.
+    pub entries: Vec<(u16, usize)>,
 }
 
 /// Frames of each stage at a cut.
@@ -93,6 +95,8 @@ pub struct App {
     pub view: Option<View>,
     /// The last hour, by the packets' seconds.
     pub history: Arc<History>,
+    /// The same for Graph, which stands still with the rows.
+    pub charts: Arc<History>,
     /// Engine time before which nothing of it is shown any more.
     history_from: Nanos,
     /// All that has been counted, and what had been when the counts were reset.
@@ -204,6 +208,7 @@ impl App {
         Self {
             view: None,
             history: Arc::default(),
+            charts: Arc::default(),
             history_from: Nanos(0),
             counted: Counts::default(),
             counted_before: Counts::default(),

@@ -126,7 +126,7 @@ impl App {
 
     /// Forgets what belongs to what was looked at before: another source comes, or the same again.
     pub fn begin_again(&mut self) {
-        (self.history, self.history_from) = Default::default();
+        (self.history, self.charts, self.history_from) = Default::default();
         self.cleared = 0;
         self.frozen_at = None;
         self.stage_frames = None;

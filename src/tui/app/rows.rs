@@ -46,7 +46,8 @@ impl App {
         let before = self.width_of(column);
         let columns = self.columns.clone();
         self.columns.widen(column, by);
-        if by < 0 && before.is_some() && self.width_of(column) == before {
+        let is_narrower = self.columns.wider(column) < 0;
+        if by < 0 && is_narrower && before.is_some() && self.width_of(column) == before {
             self.columns = columns;
             return self.say("this column cannot be narrower", Role::Warn);
         }

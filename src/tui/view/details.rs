@@ -285,7 +285,8 @@ fn connection(app: &App, row: &Row) -> Card {
         .filter(|k| k.row.id == row.id)
         .and_then(|k| k.ended)
         .or_else(|| Some((table::end_of(row)?, row.end)));
-    let life = row.lifetime();
+    // What leaves the list in silence leaves it then: an active row gets no longer.
+    let life = row.state.expires_after();
     let left = match ended {
         Some((at, reason)) => format!("ended {}{}", clock(at), table::why(reason)),
         None => {

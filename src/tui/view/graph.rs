@@ -141,13 +141,16 @@ fn draw_chart(
     more: Option<String>,
 ) {
     let cells = usize::from(area.width.saturating_sub(10));
-    let parts = app.history.over(which, seconds, cells);
-    let (mean, peak) = app.history.mean_and_peak(which, seconds);
+    let parts = app.charts.over(which, seconds, cells);
+    let (mean, peak) = app.charts.mean_and_peak(which, seconds);
     // That of the last second, as the head has it, whatever the parts of the chart are.
-    let now = app.view.as_ref().map_or(0.0, |view| {
-        let totals = &view.totals;
-        [totals.down, totals.up, totals.packets_per_second][which]
-    });
+    let now = match &app.view {
+        Some(view) if !app.is_frozen() => {
+            let totals = &view.totals;
+            [totals.down, totals.up, totals.packets_per_second][which]
+        }
+        _ => app.charts.now(which),
+    };
     let amount = |value: f64| match which {
         2 => format!("{}/s", format::count(value)),
         _ => app.rate(value),

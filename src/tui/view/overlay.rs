@@ -20,9 +20,14 @@ struct Shown {
     selected: usize,
 }
 
-/// Draws the overlay over the upper part of the page.
-pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
-    let Some(overlay) = &app.overlay else { return };
+/// Draws the overlay over the upper part of the page; notes where its entries are.
+pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App) {
+    app.hits.entries = draw_entries(buf, area, app);
+}
+
+/// Returns lines with the entries that are drawn on them.
+fn draw_entries(buf: &mut Buffer, area: Rect, app: &App) -> Vec<(u16, usize)> {
+    let Some(overlay) = &app.overlay else { return Vec::new() };
     let shown = match overlay {
         Overlay::Palette { field, selected } => palette(app, field.text(), *selected, area.width),
         Overlay::Columns { selected } => columns(app, *selected),
@@ -46,13 +51,16 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
     let room = usize::from(height.saturating_sub(2));
     let last = lines.iter().rposition(|(n, _)| *n == shown.selected).unwrap_or(0);
     let top = (last + 1).saturating_sub(room);
+    let mut drawn = Vec::new();
     for (y, (n, line)) in (frame.y + 1..).zip(lines.into_iter().skip(top).take(room)) {
         let area = Rect { y, height: 1, ..frame };
         put(buf, app, area, line);
+        drawn.push((y, n));
         if n == shown.selected {
             buf.set_style(area, app.setup.theme.band());
         }
     }
+    drawn
 }
 
 fn palette(app: &App, typed: &str, selected: usize, width: u16) -> Shown {
@@ -69,18 +77,18 @@ fn palette(app: &App, typed: &str, selected: usize, width: u16) -> Shown {
         };
         texts.map(line).collect()
     };
-    Shown {
-        title: vec![app.run(Role::Accent, ":"), app.run(Role::Plain, typed), cursor],
-        entries: entries(app, typed).into_iter().map(line).collect(),
-        selected,
+    let mut entries: Vec<_> = entries(app, typed).into_iter().map(line).collect();
+    if entries.is_empty() {
+        entries.push(vec![vec![app.run(Role::Dim, "              nothing by this name")]]);
     }
+    Shown { title: vec![app.run(Role::Accent, ":"), app.run(Role::Plain, typed), cursor], entries, selected }
 }
 
 fn columns(app: &App, selected: usize) -> Shown {
     let width = app.screen_width;
     let line = |c: &crate::query::column::Column| {
-        let sign = if app.columns.shows(c, width, None) { app.setup.signs.selected } else { ' ' };
-        vec![vec![app.run(Role::Accent, format!(" {sign} ")), app.run(Role::Plain, c.header)]]
+        let sign = if app.columns.shows(c, width, None) { "x" } else { " " };
+        vec![vec![app.run(Role::Accent, format!("[{sign}] ")), app.run(Role::Plain, c.header)]]
     };
     Shown {
         title: vec![
