@@ -64,6 +64,21 @@ fn c11_signals_give_the_terminal_back() {
 }
 
 #[test]
+fn c11_two_signals_at_once_are_one() {
+    let (program, file) = (env!("CARGO_BIN_EXE_rustnet"), capture());
+    // As timeout(1) without --foreground: one to the process, one to its group.
+    let line = format!(
+        "{program} --read {} & sleep 1; kill -TERM $!; kill -TERM $!; kill -INT $!; wait $!",
+        file.display()
+    );
+    for _ in 0..3 {
+        let Some(got) = in_terminal(&line) else { return };
+        is_given_back(&got);
+        assert!(got.contains("code 0"), "{got:?}");
+    }
+}
+
+#[test]
 fn c11_a_panic_gives_the_terminal_back_before_it_speaks() {
     for helper in ["panics_in_the_thread_of_the_screen", "panics_in_another_thread"] {
         let line = format!(

@@ -277,3 +277,70 @@ fn k8_esc_goes_back_by_the_tabs_that_one_came_by() {
     stage.key(KeyCode::Char('h'));
     assert_eq!(stage.app.tab, Tab::Graph);
 }
+
+#[test]
+fn keys_wait_for_the_rows_that_they_are_meant_for() {
+    use std::time::{Duration, Instant};
+    let snapshot = known();
+    let mut stage = Stage::new(120, 40);
+    stage.epoch(&snapshot);
+    let mut held = Held::default();
+    let start = Instant::now();
+    let at = |ms| start + Duration::from_millis(ms);
+    let event = |code| Event::Key(KeyEvent::new(code, KeyModifiers::NONE));
+    // Filter, Enter and `=` in one go: `=` means the row that the filter finds.
+    for code in "/203.0.113.77".chars().map(KeyCode::Char).chain([KeyCode::Enter]) {
+        let event = held.pass(&stage.app, event(code), at(0)).expect("what is typed does not wait");
+        input::take(&mut stage.app, &event);
+    }
+    let equals = event(KeyCode::Char('='));
+    assert_eq!(held.pass(&stage.app, equals.clone(), at(1)), None);
+    // What comes behind keeps its place, but for Ctrl+C.
+    let ctrl_c = Event::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
+    assert_eq!(held.pass(&stage.app, event(KeyCode::Char('h')), at(2)), None);
+    assert_eq!(held.pass(&stage.app, ctrl_c.clone(), at(2)), Some(ctrl_c));
+    assert_eq!(held.next(&stage.app, at(3)), None);
+    stage.settle(&snapshot);
+    assert_eq!(held.next(&stage.app, at(4)), Some(equals.clone()));
+    assert_eq!(held.next(&stage.app, at(4)), Some(event(KeyCode::Char('h'))));
+    assert_eq!((held.next(&stage.app, at(4)), held.left(at(4))), (None, None));
+    // Rows that never come are not waited for for ever.
+    stage.key(KeyCode::Char('5'));
+    let right = event(KeyCode::Right);
+    assert_eq!(held.pass(&stage.app, right.clone(), at(10)), None);
+    assert_eq!(held.left(at(110)), Some(Duration::from_millis(200)));
+    assert_eq!((held.next(&stage.app, at(309)), held.next(&stage.app, at(310))), (None, Some(right)));
+}
+
+#[test]
+fn enter_that_came_before_the_terminal_was_ours_is_enter() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 40);
+    stage.epoch(&snapshot);
+    for c in "/tcp".chars() {
+        stage.key(KeyCode::Char(c));
+    }
+    stage.press(KeyEvent::new(KeyCode::Char('j'), KeyModifiers::CONTROL));
+    assert!(stage.app.filter.editing.is_none());
+    assert_eq!(stage.app.filter.text(), "tcp");
+}
+
+#[test]
+fn k14_a_frozen_view_is_named_on_every_page_and_its_charts_stand_still() {
+    let mut stage = Stage::new(120, 40);
+    stage.epoch(&live(&numbered(5)));
+    stage.key(KeyCode::Char(' '));
+    stage.settle(&live(&numbered(5)));
+    for tab in ['1', '2', '3', '4', '5', '6', '7'] {
+        stage.key(KeyCode::Char(tab));
+        stage.settle(&live(&numbered(5)));
+        assert!(stage.line("FROZEN").contains("FROZEN"), "{tab}");
+    }
+    stage.key(KeyCode::Char('6'));
+    let charts =
+        |stage: &mut Stage| stage.text().lines().filter(|l| l.contains("now")).collect::<Vec<_>>().join("\n");
+    let before = charts(&mut stage);
+    stage.app.uptime = Nanos(stage.app.uptime.0 + 3_000_000_000);
+    stage.epoch(&live(&numbered(50)));
+    assert_eq!(charts(&mut stage), before);
+}

@@ -35,6 +35,7 @@ pub use rustnet::{
     tui::{
         action::Tab,
         app::{Again, App, Effect, Form, Next, SelfUsage, Setup},
+        held::Held,
         input,
         overlay::Overlay,
         theme::{Depth, Theme, ThemeName},

@@ -144,7 +144,7 @@ fn k18_seven_forms_can_be_copied() {
         "tcp 10.0.3.14:443 203.0.113.77:51022",
         "tcp and host 10.0.3.14 and host 203.0.113.77 and port 443 and port 51022",
         "src 10.0.3.14:443 and dst 203.0.113.77:51022",
-        "src:=10.0.3.14 sport:=443 dst:=203.0.113.77 dport:=51022",
+        "proto:=tcp src:=10.0.3.14 sport:=443 dst:=203.0.113.77 dport:=51022",
         "{\"type\":\"update\"}",
     ]
     .into_iter()

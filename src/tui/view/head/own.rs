@@ -21,11 +21,13 @@ pub enum Age {
 pub fn add(strip: &mut Strip, app: &App, view: &View, width: u16, age: Age) {
     if width < 100 {
         let (role, method) = owner_method(view);
-        let mut methods = vec![app.run(Role::Dim, capture_method(view))];
-        if !view.owner_method.is_off() {
-            methods.push(app.run(role, format!(" {method}")));
-        }
-        strip.right(7, methods);
+        let capture = capture_method(view);
+        // Where both have the same name, which is which is told as long as there is room.
+        let forms = [format!("  owners {method}"), format!(" {method}")].map(|owners| -> Runs {
+            let owners = (!view.owner_method.is_off()).then(|| app.run(role, owners));
+            std::iter::once(app.run(Role::Dim, capture.as_str())).chain(owners).collect()
+        });
+        strip.right_in_forms(7, forms);
     }
     let is_short = width < 100;
     let age_run = age_of(app, view, width).filter(|_| age == Age::Here);
