@@ -190,9 +190,9 @@ pub const COLUMNS: &[Column] = &[
         header: "RTT",
         short: "RTT",
         shown_from: 160,
-        min: 7,
-        least: 7,
-        max: 7,
+        min: 8,
+        least: 8,
+        max: 8,
         share: 0,
         align: Align::Right,
         cell: |row, _, _| {
