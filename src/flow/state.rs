@@ -213,16 +213,19 @@ impl FlowState {
         if self.is_established() { Self::Established } else { self }
     }
 
+    /// Returns which of its texts a state has after `silence`: 0 for those that have one only.
+    pub const fn stage(self, silence: Nanos) -> usize {
+        match self {
+            Self::Active | Self::Icmp | Self::Sctp => (silence.0 > 15 * SECOND) as usize,
+            Self::Udp => (silence.0 >= 15 * SECOND) as usize + (silence.0 >= 45 * SECOND) as usize,
+            _ => 0,
+        }
+    }
+
     /// Returns the text in the State column after `silence` without a packet.
     pub const fn text(self, silence: Nanos) -> &'static str {
         match self {
-            Self::Active | Self::Icmp | Self::Sctp => {
-                if silence.0 <= 15 * SECOND {
-                    "ACTIVE"
-                } else {
-                    "IDLE"
-                }
-            }
+            Self::Active | Self::Icmp | Self::Sctp => ["ACTIVE", "IDLE"][self.stage(silence)],
             Self::SynSent => "SYN_SENT",
             Self::SynRecv => "SYN_RECV",
             Self::Established | Self::EstablishedWeb | Self::SshEstablished => "ESTABLISHED",
@@ -243,11 +246,7 @@ impl FlowState {
             Self::LastAck => "LAST_ACK",
             Self::Closing => "CLOSING",
             Self::Closed | Self::Reset => "CLOSED",
-            Self::Udp => match silence.0 / SECOND {
-                0..15 => "UDP_ACTIVE",
-                15..45 => "UDP_IDLE",
-                _ => "UDP_STALE",
-            },
+            Self::Udp => ["UDP_ACTIVE", "UDP_IDLE", "UDP_STALE"][self.stage(silence)],
             Self::EchoRequest => "ECHO_REQUEST",
             Self::EchoReply => "ECHO_REPLY",
             Self::DestUnreach => "DEST_UNREACH",

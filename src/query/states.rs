@@ -20,43 +20,28 @@ pub fn moving() -> u64 {
     *MOVING
 }
 
-/// A value for each text of the column.
+/// A silence for each stage of a state ([`FlowState::stage`]).
+const STAGES: [Nanos; 3] = [Nanos(0), Nanos::from_secs(20), Nanos::from_secs(60)];
+
+/// A value for each text of the column: by state and stage.
 #[derive(Clone, Debug)]
-pub struct StateTable<T> {
-    fixed: [T; FlowState::ALL.len()],
-    texts: Vec<(&'static str, T)>,
-    moving: u64,
-}
+pub struct StateTable<T>([[T; STAGES.len()]; FlowState::ALL.len()]);
 
 impl<T: Copy + Default> StateTable<T> {
-    /// Asks for the value of every text.
+    /// Asks for the value of every text, of some more than once.
     pub fn new(mut value: impl FnMut(&'static str) -> T) -> Self {
-        let mut table =
-            Self { fixed: [T::default(); FlowState::ALL.len()], texts: Vec::new(), moving: moving() };
+        let mut table = [[T::default(); STAGES.len()]; FlowState::ALL.len()];
         for state in FlowState::ALL {
-            if table.moving & state.bit() == 0 {
-                table.fixed[state as usize] = value(state.text(Nanos(0)));
-                continue;
-            }
-            for silence in [0, 20, 60] {
-                let text = state.text(Nanos::from_secs(silence));
-                if table.texts.iter().all(|(known, _)| *known != text) {
-                    table.texts.push((text, value(text)));
-                }
-            }
+            table[state as usize] = STAGES.map(|silence| value(state.text(silence)));
         }
-        table
+        Self(table)
     }
 
     /// Returns the value of the flow's text.
     #[inline]
     pub fn of(&self, flow: &FlowView) -> T {
         let state = flow.hot.state;
-        if self.moving & state.bit() == 0 {
-            return self.fixed[state as usize];
-        }
-        let text = flow.state_text();
-        self.texts.iter().find(|(known, _)| *known == text).map_or_else(T::default, |(_, value)| *value)
+        self.0[state as usize][state.stage(flow.silence)]
     }
 }
 
@@ -69,7 +54,7 @@ impl StateTable<bool> {
     }
 
     fn beside(&self, flow: &FlowView) -> bool {
-        let value = |state: FlowState| self.fixed[state as usize];
+        let value = |state: FlowState| self.0[state as usize][0];
         if value(FlowState::Established) {
             return true;
         }

@@ -59,6 +59,16 @@ impl AddressWord {
         self.v4.is_some() || !matches!(self.v6, V6::Never)
     }
 
+    /// Returns whether it is a part of some end.
+    #[inline]
+    pub fn is_in_any(&self, flow: &FlowView, room: &mut String) -> bool {
+        match (flow.v4(), &self.v4) {
+            (Some(_), None) => false,
+            (Some(ends), Some(v4)) => [0, 1].iter().any(|&end| v4.is_in(ends[end], || flow.port(end))),
+            (None, _) => self.is_in(flow, 0, room) || self.is_in(flow, 1, room),
+        }
+    }
+
     /// Returns whether it is a part of this end.
     #[inline]
     pub fn is_in(&self, flow: &FlowView, end: usize, room: &mut String) -> bool {
@@ -253,6 +263,8 @@ mod tests {
                     assert_eq!(pattern.is_in(&view, end, &mut room), expected, "{word} in {text}");
                     found += usize::from(expected);
                 }
+                let one_by_one = [0, 1].iter().any(|end| pattern.is_in(&view, *end, &mut room));
+                assert_eq!(pattern.is_in_any(&view, &mut room), one_by_one, "{word}");
             }
         }
         assert!(found > 1000);

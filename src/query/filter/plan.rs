@@ -160,6 +160,7 @@ impl Scratch {
         }
     }
 
+    #[inline(always)]
     fn memo(&mut self, number: usize) -> (&mut Memo, &mut String) {
         if number >= self.memos.len() {
             self.memos.resize_with(number + 1, Memo::default);
@@ -185,6 +186,7 @@ fn once(answers: &mut Vec<u8>, number: u32, end: usize, ask: impl FnOnce() -> bo
 }
 
 impl Memo {
+    #[inline(always)]
     fn owner(&mut self, flow: &FlowView, around: &Surroundings, ask: impl FnOnce(&Owner) -> bool) -> bool {
         let Some(owner) = flow.owner else { return false };
         if flow.numbers.owner != 0 {
@@ -205,6 +207,7 @@ impl Memo {
         once(&mut self.apps, flow.numbers.app, around.catalog.ends()[0], || ask(app))
     }
 
+    #[inline(always)]
     fn interface(&mut self, number: u16, ask: impl FnOnce() -> bool) -> bool {
         let number = usize::from(number);
         if number >= self.interfaces.len() {
@@ -442,9 +445,7 @@ impl Word {
         if self.services.as_ref().is_some_and(|sets| has_service(sets, flow)) {
             return true;
         }
-        if let Some(address) = &self.address
-            && (address.is_in(flow, 0, &mut scratch.text) || address.is_in(flow, 1, &mut scratch.text))
-        {
+        if self.address.as_ref().is_some_and(|address| address.is_in_any(flow, &mut scratch.text)) {
             return true;
         }
         if flow.owner.is_none() && self.unowned[unowned(flow, around) as usize] {
