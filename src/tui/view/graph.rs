@@ -161,18 +161,13 @@ fn draw_chart(
     if let Some(more) = more {
         rule.left(7, [app.run(Role::Dim, more)]);
     }
-    rule.right(
-        8,
-        [app.run(
-            Role::Plain,
-            format!(
-                "now {} {dot} mean {} {dot} peak {} {dot} {span}",
-                amount(now),
-                amount(mean),
-                amount(peak)
-            ),
-        )],
-    );
+    // That there is more stays told; its mean can be seen.
+    let (now, mean, peak) = (amount(now), amount(mean), amount(peak));
+    let forms = [
+        format!("now {now} {dot} mean {mean} {dot} peak {peak} {dot} {span}"),
+        format!("now {now} {dot} peak {peak} {dot} {span}"),
+    ];
+    rule.right_in_forms(8, forms.map(|text| vec![app.run(Role::Plain, text)]));
     rule.draw(buf, Rect { height: 1, ..area });
     let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let scale =
