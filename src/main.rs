@@ -614,7 +614,13 @@ fn show<S: Source + 'static>(
         started,
         again: Box::new(again),
         background: terminal::asks_for_background(cli, file).then_some(platform::terminal_background),
-        files: Files { json: export::line, csv: export::csv::line, create: platform::private_file },
+        files: Files {
+            json: export::line,
+            csv: export::csv::line,
+            sum_json: export::sums::json,
+            sum_csv: export::sums::csv,
+            create: platform::private_file,
+        },
         refresh: Box::new(move |ms| {
             pace.set(Some(ms));
             set_pace();

@@ -35,7 +35,7 @@ use crate::{
     query::{format, layout::Choice},
     snapshot::{ended::EndedFlows, history::History, publication::Publication, row::Row},
     tui::{
-        app::{Again, App, Effect, Next, SelfUsage, Setup},
+        app::{Again, App, Effect, Form, Next, SelfUsage, Setup},
         clipboard::Wrapper,
         terminal::Screen,
         theme::Role,
@@ -307,13 +307,16 @@ impl Loop<'_> {
                     None => self.app.say("too long for the clipboard", Role::Bad),
                 },
                 Effect::Export(form) => {
-                    let offset = (self.app.setup.utc_offset)(self.app.clock);
-                    let name = export_name(self.app.clock, offset, form.ending());
+                    let name = self.export_name(form.ending());
                     let request = self.app.request();
                     // The thread that answers has ended only if the program is about to.
                     let _ = self.asks.send(Ask::Export(Box::new(request), name));
                 }
                 Effect::Refresh(ms) => (self.options.refresh)(ms),
+                Effect::Write(text) => {
+                    let name = self.export_name(Form::Text.ending());
+                    let _ = self.asks.send(Ask::Write(text, name));
+                }
                 Effect::Remember(filters) => (self.options.remember)(&filters),
                 Effect::KeepColumns(columns) => {
                     if let Err(why) = (self.options.keep_columns)(&columns) {
@@ -330,10 +333,17 @@ impl Loop<'_> {
     }
 
     /// Writes the frames of a row in a thread of its own.
+    /// `rustnet_2026-11-22_13-58-04.jsonl`
+    fn export_name(&self, ending: &str) -> PathBuf {
+        let now = self.app.clock;
+        let time =
+            format::date_time(now, (self.app.setup.utc_offset)(now)).replace(' ', "_").replace(':', "-");
+        PathBuf::from(format!("rustnet_{time}.{ending}"))
+    }
+
     fn record(&mut self) {
         let Some(row) = self.app.selected_row().cloned() else { return };
-        let offset = (self.app.setup.utc_offset)(self.app.clock);
-        let path = export_name(self.app.clock, offset, "pcapng");
+        let path = self.export_name("pcapng");
         let interfaces = self.app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces);
         let interface = interfaces.into_iter().nth(row.iface.0.into()).map(|i| i.name.clone());
         let (record, events) = (Arc::clone(&self.options.record), self.sender.clone());
@@ -391,12 +401,6 @@ impl Loop<'_> {
         self.asks = threads::start(self.run, answers, &self.sender)?;
         Ok(())
     }
-}
-
-/// `rustnet_2026-11-22_13-58-04.jsonl`
-fn export_name(now: Stamp, utc_offset: i32, ending: &str) -> PathBuf {
-    let time = format::date_time(now, utc_offset).replace(' ', "_").replace(':', "-");
-    PathBuf::from(format!("rustnet_{time}.{ending}"))
 }
 
 fn wall() -> Stamp {

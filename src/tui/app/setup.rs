@@ -128,8 +128,10 @@ pub enum Next {
 pub enum Effect {
     /// Text for the clipboard.
     Copy(String),
-    /// The rows of the view, into a file.
+    /// The rows or the sums of the view, into a file.
     Export(Form),
+    /// A text, into a file.
+    Write(String),
     /// Milliseconds between two refreshes.
     Refresh(u32),
     /// The filters that were entered, for the next run.
@@ -153,6 +155,8 @@ pub enum Form {
     Jsonl,
     /// Comma-separated values.
     Csv,
+    /// Lines to read.
+    Text,
 }
 
 impl Form {
@@ -161,15 +165,14 @@ impl Form {
         match self {
             Self::Jsonl => "jsonl",
             Self::Csv => "csv",
+            Self::Text => "txt",
         }
     }
 
     /// Returns the form that a file's name asks for.
     pub fn of(path: &Path) -> Self {
-        match path.extension().is_some_and(|ending| ending == "csv") {
-            true => Self::Csv,
-            false => Self::Jsonl,
-        }
+        let is = |form: &Self| path.extension().is_some_and(|ending| ending == form.ending());
+        [Self::Csv, Self::Text].into_iter().find(is).unwrap_or(Self::Jsonl)
     }
 }
 

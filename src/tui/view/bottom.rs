@@ -15,6 +15,9 @@ use crate::{
 };
 
 /// Draws the line. Help and quit stand on its right and go last.
+/// Cells that a message has at least beside the keys.
+const MESSAGE_CELLS: usize = 52;
+
 pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
     let mut strip = Strip::new(app.setup.signs.ellipsis);
     if app.asks_to_quit {
@@ -25,12 +28,19 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
         return draw_filter(buf, area, app, field);
     }
     if let Some((message, role)) = app.message() {
-        let message = text::escape(message).into_owned();
-        strip.left(9, [app.run(role, message)]);
         for key in KEYS.iter().filter(|k| matches!(k.action, Action::Help | Action::AskQuit)) {
             add(&mut strip, app, key, 0);
         }
         return strip.draw(buf, area);
+        let message = text::escape(message);
+        let beside = usize::from(area.width).saturating_sub(strip.width() + 4);
+        if beside >= MESSAGE_CELLS {
+            let cut = text::clip(&message, beside, app.setup.signs.ellipsis).into_owned();
+            strip.left_in_forms(9, [message.into_owned(), cut].map(|text| vec![app.run(role, text)]));
+        } else {
+            // It is there for three seconds, the keys are there again after them.
+            strip.left(100, [app.run(role, message)]);
+        }
     }
     if let Some(overlay) = &app.overlay {
         // The way out goes last.
