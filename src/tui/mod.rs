@@ -6,6 +6,7 @@
 pub mod action;
 pub mod app;
 pub mod clipboard;
+pub mod completion;
 pub mod field;
 pub mod filter_bar;
 pub mod input;

@@ -197,6 +197,9 @@ const SHOWN: &[(&str, &[&str])] = &[
             "f1_lines_are_edited_by_characters_and_words",
             "f1_what_was_entered_comes_back",
             "f1_tab_completes_keywords_and_values",
+            "f1_tab_completes_values_of_rows_quoted_where_they_must_be",
+            "f1_tab_completes_what_the_rows_hold_and_shows_the_candidates",
+            "f1_further_tabs_go_through_the_candidates",
         ],
     ),
     (

@@ -12,6 +12,7 @@
 //! | `moves` | where the selection goes, what lies under the mouse |
 //! | `answers` | what is asked for, and what becomes of answers |
 //! | `counts` | counts since they were reset |
+//! | `values` | what the filter's words can become |
 //! | `watches` | what is watched for, what is degraded |
 //! | `playback` | the time up to which a file is read |
 
@@ -23,6 +24,7 @@ mod moves;
 mod playback;
 mod rows;
 pub mod setup;
+mod values;
 mod watches;
 
 use std::{
