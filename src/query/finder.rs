@@ -287,6 +287,7 @@ impl Finder {
             firing: Vec::new(),
             watched: HashSet::new(),
             listening: Arc::default(),
+            took: Nanos(0),
             ended_end: 0,
             all: counts.all,
             len: counts.matched,

@@ -250,7 +250,7 @@ pub const KEYS: &[Key] = &[
         &[ch('e')],
         "e",
         "writes the rows or the sums of the view to a file, on Pipeline its text",
-        None,
+        Some(("e", "export this page")),
         Action::Export,
         written,
     ),

@@ -12,6 +12,7 @@ pub mod filter_bar;
 pub mod input;
 pub mod keys;
 pub mod overlay;
+mod pace;
 pub mod terminal;
 pub mod terms;
 pub mod theme;
@@ -38,6 +39,7 @@ use crate::{
     tui::{
         app::{Again, App, Effect, Form, Next, SelfUsage, Setup},
         clipboard::Wrapper,
+        pace::Pace,
         terminal::Screen,
         theme::Role,
         theme::ThemeName,
@@ -140,6 +142,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// a frame just before it would be drawn for nothing.
 const NEXT_VIEW: Duration = Duration::from_millis(1100);
 
+/// What is waited for no longer than this was there before.
+const AT_ONCE: Duration = Duration::from_micros(20);
+
 /// Shows the epochs of an engine until the user quits, a signal asks to end, the terminal
 /// goes away, or a live engine ends.
 ///
@@ -164,7 +169,19 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
     (options.come_first)();
     let stopped = move || stop.load(Ordering::SeqCst);
     let (stop_recording, stop_tracing) = Default::default();
-    Loop { app, screen, asks, sender, events, options, run: 0, stop_recording, stop_tracing }.run(stopped)
+    Loop {
+        app,
+        screen,
+        asks,
+        sender,
+        events,
+        options,
+        run: 0,
+        stop_recording,
+        stop_tracing,
+        pace: Pace::new(),
+    }
+    .run(stopped)
 }
 
 fn answers(running: Running, app: &App, options: &ScreenOptions<'_>) -> Answers {
@@ -186,6 +203,7 @@ struct Loop<'a> {
     stop_recording: Arc<AtomicBool>,
     /// Ends the thread that finds out what a row moved.
     stop_tracing: Arc<AtomicBool>,
+    pace: Pace,
 }
 
 impl Loop<'_> {
@@ -218,13 +236,15 @@ impl Loop<'_> {
             if self.affect().is_err() {
                 return Ok(());
             }
-            if self.screen.draw(&mut self.app).is_err() {
-                return Ok(());
-            }
+            let begun = Instant::now();
+            let Ok(bytes) = self.screen.draw(&mut self.app) else { return Ok(()) };
+            self.pace.drawn(begun, bytes);
             // Behind the frame, which a key may wait for.
             if measured.is_none_or(|at| at.elapsed() >= SECOND) {
                 measured = Some(Instant::now());
                 self.app.usage = (self.options.usage)();
+                self.app.pace = Some(self.pace.take());
+                self.app.read_nics();
             }
             if let Some((request, urgent)) = self.app.ask()
                 && self.asks.send(Ask::Rows(Box::new(request), urgent)).is_err()
@@ -235,13 +255,19 @@ impl Loop<'_> {
             if stopped() {
                 return Ok(());
             }
+            let waits = Instant::now();
             let mut next = match self.events.recv_timeout(patience) {
                 Ok(event) => Some(event),
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 Err(RecvTimeoutError::Timeout) => None,
             };
             patience = SECOND;
+            // One that was there already may have come as soon as the last frame was begun.
+            let came = if waits.elapsed() < AT_ONCE { begun } else { Instant::now() };
             while let Some(event) = next {
+                if matches!(&event, Event::Terminal(terminal_event) if terminal_event.is_key()) {
+                    self.pace.key(came);
+                }
                 if matches!(event, Event::View(..)) {
                     patience = NEXT_VIEW;
                 }
@@ -313,11 +339,11 @@ impl Loop<'_> {
                     // The thread that answers has ended only if the program is about to.
                     let _ = self.asks.send(Ask::Export(Box::new(request), name));
                 }
-                Effect::Refresh(ms) => (self.options.refresh)(ms),
                 Effect::Write(text) => {
                     let name = self.export_name(Form::Text.ending());
                     let _ = self.asks.send(Ask::Write(text, name));
                 }
+                Effect::Refresh(ms) => (self.options.refresh)(ms),
                 Effect::Remember(filters) => (self.options.remember)(&filters),
                 Effect::KeepColumns(columns) => {
                     if let Err(why) = (self.options.keep_columns)(&columns) {
@@ -333,7 +359,6 @@ impl Loop<'_> {
         Ok(())
     }
 
-    /// Writes the frames of a row in a thread of its own.
     /// `rustnet_2026-11-22_13-58-04.jsonl`
     fn export_name(&self, ending: &str) -> PathBuf {
         let now = self.app.clock;
@@ -342,6 +367,7 @@ impl Loop<'_> {
         PathBuf::from(format!("rustnet_{time}.{ending}"))
     }
 
+    /// Writes the frames of a row in a thread of its own.
     fn record(&mut self) {
         let Some(row) = self.app.selected_row().cloned() else { return };
         let path = self.export_name("pcapng");

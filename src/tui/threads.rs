@@ -27,7 +27,7 @@ use crossterm::event::{self as terminal_event, KeyCode, KeyEvent, KeyModifiers};
 use crate::{
     base::{
         ids::{Epoch, FlowId},
-        time::Stamp,
+        time::{Nanos, Stamp},
     },
     process::listening::Listening,
     query::{
@@ -370,7 +370,9 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
             newest.load(Ordering::Relaxed) > serial
                 && waiting.is_none_or(|since| since.elapsed() < LONGEST_WITHOUT_ROWS)
         };
+        let begun = Instant::now();
         let Some(mut view) = finder.find_unless(&snapshot, &request, &over) else { continue };
+        view.took = Nanos(begun.elapsed().as_nanos() as u64);
         waiting = None;
         request.exact = false;
         is_behind = finder.is_behind(&snapshot);

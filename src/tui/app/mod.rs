@@ -14,12 +14,14 @@
 //! | `counts` | counts since they were reset |
 //! | `values` | what the filter's words can become |
 //! | `watches` | what is watched for, what is degraded |
+//! | `losses` | what cards lost, and what was lost each second |
 //! | `playback` | the time up to which a file is read |
 
 mod act;
 mod answers;
 mod counts;
 mod groups;
+mod losses;
 mod moves;
 mod playback;
 mod rows;
@@ -35,7 +37,7 @@ use std::{
 use ratatui::style::Style;
 
 use counts::Counts;
-pub use setup::{Again, Effect, Form, Next, SelfUsage, Setup};
+pub use setup::{Again, Effect, Form, Next, Nic, ScreenPace, SelfUsage, Setup};
 
 use crate::{
     base::{
@@ -103,6 +105,10 @@ pub struct App {
     pub counted_before: Counts,
     /// Own cost, as last measured.
     pub usage: Option<SelfUsage>,
+    /// How fast the screen is, as last measured.
+    pub pace: Option<ScreenPace>,
+    /// What the watched interfaces count.
+    pub nics: Vec<Nic>,
     /// Wall time, as the loop last said.
     pub clock: Stamp,
     /// Time since the start, as the loop last said.
@@ -210,6 +216,8 @@ impl App {
             counted: Counts::default(),
             counted_before: Counts::default(),
             usage: None,
+            pace: None,
+            nics: Vec::new(),
             clock: Stamp(0),
             uptime: Nanos(0),
             read_in: None,

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::{
-    base::time::Stamp,
+    base::time::{Nanos, Stamp},
+    capture::source::NicCounters,
     process::listening::Listening,
     query::{
         column::ServiceName,
@@ -63,6 +64,14 @@ pub struct Setup {
     pub interfaces: Option<ListInterfaces>,
     /// Names the sockets that wait for others.
     pub listening: Option<fn() -> Vec<Listening>>,
+    /// Returns what an interface of this name counts.
+    pub nic_counters: Option<fn(&str) -> Option<NicCounters>>,
+    /// Where cores and interfaces stand to each other, in words.
+    pub placement: Vec<String>,
+    /// What of that costs speed.
+    pub placement_warnings: Vec<String>,
+    /// What this process may do, in words.
+    pub privileges: Option<String>,
 }
 
 impl Default for Setup {
@@ -88,6 +97,10 @@ impl Default for Setup {
             row_line: None,
             interfaces: None,
             listening: None,
+            nic_counters: None,
+            placement: Vec::new(),
+            placement_warnings: Vec::new(),
+            privileges: None,
         }
     }
 }
@@ -108,6 +121,28 @@ impl SelfUsage {
     pub fn of_thread(&self, name: &str) -> Option<f64> {
         self.threads.iter().find(|(known, _)| known == name).map(|(_, part)| *part)
     }
+}
+
+/// How fast the screen was over the last second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ScreenPace {
+    /// The longest that a frame took, until it was handed to the terminal.
+    pub draw: Nanos,
+    /// How long 99 of 100 keys waited for a frame, of the last 200; `None` before the first.
+    pub key_to_paint: Option<Nanos>,
+    /// Bytes that went to the terminal.
+    pub bytes_per_second: f64,
+}
+
+/// What an interface counted at the first look and counts now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nic {
+    /// Its name; escape it where it is shown.
+    pub name: String,
+    /// At the first look.
+    pub first: NicCounters,
+    /// Now.
+    pub now: NicCounters,
 }
 
 /// What the loop has to do after an action.

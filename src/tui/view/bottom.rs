@@ -62,6 +62,8 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
 fn add(strip: &mut Strip, app: &App, key: &Key, n: usize) {
     let Some((name, word)) = key.bar else { return };
     let word = match key.action {
+        // Elsewhere others have its room.
+        Action::Export if app.tab != Tab::Pipeline => return,
         Action::Help if app.tab == Tab::Help => "back",
         Action::Freeze if app.is_frozen() => "live",
         Action::Play if app.plays() => "stop",
