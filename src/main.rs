@@ -256,7 +256,14 @@ fn watch_file(
     let origin = Origin::File { path: path.display().to_string() };
     let locals = Locals::new(cli.local.iter().copied());
     let setup = Setup { file: Some(name), rereads: !is_stdin && path.is_file(), ..setup(cli, file) };
-    let setup = Setup { interfaces: None, listening: None, nic_counters: None, privileges: None, ..setup };
+    let setup = Setup {
+        interfaces: None,
+        listening: None,
+        neighbour: None,
+        nic_counters: None,
+        privileges: None,
+        ..setup
+    };
     // The time of a file is its packets'; only a stream may be silent for longer than one waits.
     let deadline = span.filter(|_| is_stream).map(|span| started + span);
     let (name, parser) = (path.to_owned(), cli.parse_config());
@@ -763,6 +770,7 @@ fn setup(cli: &Cli, file: &FileConfig) -> Setup {
         watches: file.watches.clone(),
         interfaces: Some(named_interfaces),
         listening: Some(platform::listening),
+        neighbour: Some(platform::neighbour),
         nic_counters: Some(platform::nic_counters),
         placement: Vec::new(),
         placement_warnings: Vec::new(),

@@ -237,6 +237,11 @@ pub fn nic_counters(_name: &str) -> Option<NicCounters> {
 }
 
 /// Nobody tells.
+pub fn neighbour(_address: std::net::IpAddr) -> Option<String> {
+    None
+}
+
+/// Nobody tells.
 pub fn held_privileges() -> Option<String> {
     None
 }

@@ -1,6 +1,7 @@
-//! What the kernel says of a network card beside its frames: what the card lost. Small files that anybody may read.
+//! What the kernel says of a network card beside its frames: what the card lost, and whose hardware addresses it
+//! knows. Both are small files that anybody may read.
 
-use std::{fs, path::Path};
+use std::{fs, net::IpAddr, path::Path};
 
 use crate::capture::source::NicCounters;
 
@@ -20,9 +21,42 @@ fn counters(root: &Path, name: &str) -> Option<NicCounters> {
     Some(NicCounters { dropped: read("rx_dropped")?, missed: read("rx_missed_errors")? })
 }
 
+/// Returns the hardware address of a neighbour that this host has spoken to over IPv4.
+pub fn neighbour(address: IpAddr) -> Option<String> {
+    find(&fs::read_to_string("/proc/thread-self/net/arp").ok()?, address)
+}
+
+/// `10.0.0.1  0x1  0x2  00:11:22:33:44:55  *  eth0` (proc_pid_net(5)); the third field says whether it is complete.
+fn find(table: &str, address: IpAddr) -> Option<String> {
+    table.lines().skip(1).find_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        if fields.next()?.parse::<IpAddr>().ok()? != address {
+            return None;
+        }
+        let flags = u32::from_str_radix(fields.nth(1)?.strip_prefix("0x")?, 16).ok()?;
+        (flags & COMPLETE != 0).then_some(fields.next()?.to_owned())
+    })
+}
+
+/// ATF_COM of include/uapi/linux/if_arp.h.
+const COMPLETE: u32 = 2;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn neighbours_are_told_when_they_have_answered() {
+        let table = "IP address       HW type     Flags       HW address            Mask     Device\n\
+                     10.0.0.1         0x1         0x2         00:1b:21:3c:9d:f8     *        eth0\n\
+                     10.0.0.2         0x1         0x0         00:00:00:00:00:00     *        eth0\n\
+                     10.0.0.3         0x1\n";
+        let of = |address: &str| find(table, address.parse().unwrap());
+        assert_eq!(of("10.0.0.1").as_deref(), Some("00:1b:21:3c:9d:f8"));
+        for address in ["10.0.0.2", "10.0.0.3", "10.0.0.4", "::1"] {
+            assert_eq!(of(address), None, "{address}");
+        }
+    }
 
     #[test]
     fn counters_are_those_of_the_interface() {

@@ -12,6 +12,7 @@
 //! | `moves` | where the selection goes, what lies under the mouse |
 //! | `answers` | what is asked for, and what becomes of answers |
 //! | `counts` | counts since they were reset |
+//! | `story` | what changes of the selected row, what this host knows beside it |
 //! | `values` | what the filter's words can become |
 //! | `watches` | what is watched for, what is degraded |
 //! | `losses` | what cards lost, and what was lost each second |
@@ -26,11 +27,13 @@ mod moves;
 mod playback;
 mod rows;
 pub mod setup;
+mod story;
 mod values;
 mod watches;
 
 use std::{
     collections::{HashSet, VecDeque},
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -38,6 +41,7 @@ use ratatui::style::Style;
 
 use counts::Counts;
 pub use setup::{Again, Effect, Form, Next, Nic, ScreenPace, SelfUsage, Setup};
+use story::Story;
 
 use crate::{
     base::{
@@ -160,6 +164,9 @@ pub struct App {
     /// Frames dropped by the kernel and by each reason, about once a second for a minute.
     drops: VecDeque<(Nanos, Vec<u64>)>,
     trace_of: Option<FlowId>,
+    story: Story,
+    /// The hardware address of the selected row's other end, and when it was found out.
+    neighbour: Option<(IpAddr, Nanos, Option<String>)>,
     /// Of which row of a file, up to when, the trace was asked for.
     retraced: Option<(FlowId, Stamp)>,
     stage_frames: Option<StageFrames>,
@@ -244,6 +251,8 @@ impl App {
             stage_peaks: Vec::new(),
             drops: VecDeque::new(),
             trace_of: None,
+            story: Story::default(),
+            neighbour: None,
             retraced: None,
             stage_frames: None,
             trail: Vec::new(),

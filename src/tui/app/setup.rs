@@ -1,6 +1,6 @@
 //! What the screen is told once, and what it asks of the loop and of those who started it.
 
-use std::path::Path;
+use std::{net::IpAddr, path::Path};
 
 use crate::{
     base::time::{Nanos, Stamp},
@@ -64,6 +64,8 @@ pub struct Setup {
     pub interfaces: Option<ListInterfaces>,
     /// Names the sockets that wait for others.
     pub listening: Option<fn() -> Vec<Listening>>,
+    /// Returns the hardware address of a neighbour.
+    pub neighbour: Option<fn(IpAddr) -> Option<String>>,
     /// Returns what an interface of this name counts.
     pub nic_counters: Option<fn(&str) -> Option<NicCounters>>,
     /// Where cores and interfaces stand to each other, in words.
@@ -97,6 +99,7 @@ impl Default for Setup {
             row_line: None,
             interfaces: None,
             listening: None,
+            neighbour: None,
             nic_counters: None,
             placement: Vec::new(),
             placement_warnings: Vec::new(),
