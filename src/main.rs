@@ -257,7 +257,14 @@ fn watch_file(
     let origin = Origin::File { path: path.display().to_string() };
     let locals = Locals::new(cli.local.iter().copied());
     let setup = Setup { file: Some(name), rereads: !is_stdin && path.is_file(), ..setup(cli, file) };
-    let setup = Setup { interfaces: None, listening: None, ..setup };
+    let setup = Setup {
+        interfaces: None,
+        listening: None,
+        neighbour: None,
+        nic_counters: None,
+        privileges: None,
+        ..setup
+    };
     // The time of a file is its packets'; only a stream may be silent for longer than one waits.
     let deadline = span.filter(|_| is_stream).map(|span| started + span);
     let (name, parser) = (path.to_owned(), cli.parse_config());
@@ -350,8 +357,16 @@ fn watch_live(
     }
     tracing::info!("watches {}", interfaces.join(", ").escape_debug());
     let locals = own_and_given(&cli.local);
+    let placement = platform::placement_of(&plan.cores, &interfaces);
     let origin = Origin::Live { interfaces, start };
-    let setup = Setup { promiscuous, notes: live.notes, reason: live.reason, ..setup(cli, file) };
+    let setup = Setup {
+        promiscuous,
+        notes: live.notes,
+        reason: live.reason,
+        placement: placement.places(),
+        placement_warnings: placement.warnings(),
+        ..setup(cli, file)
+    };
     let reopen = |again: &Again| match again {
         Again::Interface(name) => {
             let watch = if name == "any" { Watch::Any } else { Watch::Named(vec![name.clone()]) };
@@ -615,7 +630,13 @@ fn show<S: Source + 'static>(
         started,
         again: Box::new(again),
         background: terminal::asks_for_background(cli, file).then_some(platform::terminal_background),
-        files: Files { json: export::line, csv: export::csv::line, create: platform::private_file },
+        files: Files {
+            json: export::line,
+            csv: export::csv::line,
+            sum_json: export::sums::json,
+            sum_csv: export::sums::csv,
+            create: platform::private_file,
+        },
         refresh: Box::new(move |ms| {
             pace.set(Some(ms));
             set_pace();
@@ -740,6 +761,11 @@ fn setup(cli: &Cli, file: &FileConfig) -> Setup {
         watches: file.watches.clone(),
         interfaces: Some(named_interfaces),
         listening: Some(platform::listening),
+        neighbour: Some(platform::neighbour),
+        nic_counters: Some(platform::nic_counters),
+        placement: Vec::new(),
+        placement_warnings: Vec::new(),
+        privileges: platform::held_privileges(),
         row_line: Some(|record| {
             let mut line = Vec::new();
             export::line(&mut line, record);

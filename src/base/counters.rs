@@ -56,6 +56,13 @@ drop_reasons! {
     LoopbackCopy = "loopback_copy", "sender's copy on loopback", "nothing: every frame is counted once";
 }
 
+impl DropReason {
+    /// Returns whether data is lost; a second copy of a frame is none.
+    pub const fn loses(self) -> bool {
+        !matches!(self, Self::SeenElsewhere | Self::LoopbackCopy)
+    }
+}
+
 /// The number of drop reasons.
 pub const REASONS: usize = DropReason::ALL.len();
 
@@ -71,7 +78,7 @@ impl Drops {
 
     /// Returns the sum over the reasons that lose data, which leaves out what is a second copy.
     pub fn lost(&self) -> u64 {
-        self.total() - self[DropReason::SeenElsewhere] - self[DropReason::LoopbackCopy]
+        DropReason::ALL.iter().filter(|reason| reason.loses()).map(|reason| self[*reason]).sum()
     }
 }
 

@@ -76,14 +76,15 @@ fn stamp(at: Stamp) -> String {
     String::from_utf8_lossy(&out).trim_matches('"').to_owned()
 }
 
-fn number(out: &mut String, value: impl std::fmt::Display) {
+/// Appends a number and a comma.
+pub(super) fn number(out: &mut String, value: impl std::fmt::Display) {
     // Writing to a string cannot fail.
     let _ = write!(out, "{value},");
 }
 
-/// Quoted where it must be. Spreadsheets take what begins with these signs for a formula: a quote mark
+/// Appends a text and a comma. Quoted where it must be. Spreadsheets take what begins with these signs for a formula: a quote mark
 /// before it makes it text. What could steer a terminal is escaped as it is on the screen (`\u{1b}`).
-fn text_field(out: &mut String, value: &str) {
+pub(super) fn text_field(out: &mut String, value: &str) {
     let is_formula = value.starts_with(['=', '+', '-', '@']);
     let needs_quotes = is_formula || value.contains(['"', ',']);
     if needs_quotes {

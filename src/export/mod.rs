@@ -12,6 +12,7 @@ pub mod links;
 pub mod pcapng;
 pub mod reread;
 pub mod selection;
+pub mod sums;
 
 mod alarms;
 mod app;

@@ -15,12 +15,19 @@ pub fn fields(out: &mut Vec<u8>, owner: &Owner) {
     string("command", owner.command.as_deref());
     string("user", owner.user.as_deref());
     string("container", owner.container.as_deref());
+    string("cgroup", owner.cgroup.as_deref());
     string("owner_quality", Some(owner.quality.key()));
-    for (name, value) in [("pid", owner.pid), ("uid", owner.uid)] {
+    for (name, value) in [("pid", owner.pid), ("uid", owner.uid), ("netns", owner.netns)] {
         if let Some(value) = value {
             begin(out, name);
             text::number(out, value);
         }
+    }
+    if let Some(started) = owner.started {
+        begin(out, "process_started");
+        out.push(b'"');
+        text::rfc3339(out, started);
+        out.push(b'"');
     }
     for (name, is_set) in [("kernel", owner.is_kernel), ("process_is_comm", owner.name_is_comm)] {
         if is_set {
@@ -39,7 +46,7 @@ fn begin(out: &mut Vec<u8>, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::owner::Quality;
+    use crate::{base::time::Stamp, process::owner::Quality};
 
     fn line(owner: &Owner) -> serde_json::Value {
         let mut out = b"{\"a\":1".to_vec();
@@ -57,11 +64,15 @@ mod tests {
             exe: Some("/tmp/a\nb".into()),
             uid: Some(1000),
             container: Some("docker 0123456789ab".into()),
+            cgroup: Some("/system.slice/a".into()),
+            netns: Some(4_026_532_281),
+            started: Some(Stamp(1_700_000_000_120_000_000)),
             quality: Quality::Listener,
             ..Owner::default()
         };
         let want = serde_json::json!({"a": 1, "process": "a\u{1b}[2J\"b", "exe": "/tmp/a\nb",
-            "container": "docker 0123456789ab", "owner_quality": "listener", "pid": 77, "uid": 1000,
+            "container": "docker 0123456789ab", "cgroup": "/system.slice/a", "netns": 4_026_532_281_u32,
+            "process_started": "2023-11-14T22:13:20.120000000Z", "owner_quality": "listener", "pid": 77, "uid": 1000,
             "process_is_comm": true});
         assert_eq!(line(&owner), want);
         let mut out = Vec::new();

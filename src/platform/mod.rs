@@ -10,6 +10,8 @@
 //! | [`interfaces()`], [`addresses`], [`check_capture`] | which there are; whether we may capture on them |
 //! | [`allowed_cores`], [`check_cores`], [`host`], [`use_realtime`] | where threads run |
 //! | [`placement_of`] | where cores and cards stand to each other |
+//! | [`nic_counters`], [`neighbour`] | what cards lost; hardware addresses of neighbours |
+//! | [`held_privileges`] | what this process may do |
 //! | [`Lookout`], [`AddressWatch`] | what happens outside: a signal, a reader that goes, other addresses |
 //! | [`standard_output`], [`reader_gone`], [`reader_keeps_up`] | where exports go; whether somebody reads them |
 //! | [`private_file`], [`private_folder`] | files for their owner only |
@@ -39,8 +41,8 @@ use portable as system;
 
 pub use system::{
     AddressWatch, Lookout, ThreadTimes, addresses, allowed_cores, check_capture, check_cores, check_realtime,
-    come_first, give_way, interfaces, listening, map_large_memory, placement_of, reader_gone,
-    reader_keeps_up, self_usage, terminal_background, usable_memory, utc_offset,
+    come_first, give_way, held_privileges, interfaces, listening, map_large_memory, neighbour, nic_counters,
+    placement_of, reader_gone, reader_keeps_up, self_usage, terminal_background, usable_memory, utc_offset,
 };
 
 use crate::{

@@ -36,6 +36,27 @@ pub struct Placement {
 }
 
 impl Placement {
+    /// Returns where interfaces and cores are, in words: each interface, then the cores node by node.
+    pub fn places(&self) -> Vec<String> {
+        let interrupts = |nic: &NicPlace| match &nic.interrupts[..] {
+            [] => String::new(),
+            cores => format!(", interrupts on core {}", super::ranges(cores)),
+        };
+        let nics = self.nics.iter().map(|nic| {
+            let node = nic.node.map_or_else(|| "no NUMA node".to_owned(), |n| format!("NUMA node {n}"));
+            format!("{}: {node}{}", nic.name, interrupts(nic))
+        });
+        let mut nodes: Vec<Option<u16>> = self.cores.iter().map(|core| core.node).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let cores = nodes.into_iter().map(|node| {
+            let here: Vec<_> = self.cores.iter().filter(|c| c.node == node).map(|c| c.core).collect();
+            let name = node.map_or_else(|| "unknown node".to_owned(), |n| format!("NUMA node {n}"));
+            format!("core {}: {name}", super::ranges(&here))
+        });
+        nics.chain(cores).collect()
+    }
+
     /// Returns what costs speed in this plan, and what would be better.
     pub fn warnings(&self) -> Vec<String> {
         let mut all = Vec::new();
@@ -119,6 +140,10 @@ mod tests {
         let nic = NicPlace { name: "eth0".into(), node: Some(0), interrupts: vec![CoreId(0), CoreId(1)] };
         let placement = Placement { cores: vec![core(2, 0, &[10]), core(3, 0, &[11])], nics: vec![nic] };
         assert_eq!(placement.warnings(), [""; 0]);
+        assert_eq!(
+            placement.places(),
+            ["eth0: NUMA node 0, interrupts on core 0-1", "core 2-3: NUMA node 0"]
+        );
         assert_eq!(
             placement.to_string(),
             "core 2: NUMA node 0, shares its physical core with 10\n\

@@ -21,7 +21,7 @@ use crate::{
         ids::CoreId,
         time::{Nanos, Stamp},
     },
-    capture::source::{Clock, Progress, Sink, Source, SourceStatus},
+    capture::source::{Clock, NicCounters, Progress, Sink, Source, SourceStatus},
 };
 
 /// There is no own way of capture here.
@@ -230,4 +230,18 @@ pub fn owners(_method: super::OwnerMethod) -> Option<Box<dyn crate::process::loo
 pub fn checks() -> Vec<super::check::Check> {
     let (reason, remedy) = ("live capture needs Linux in this build", "rustnet --read FILE");
     vec![super::check::Check::degraded("capture", reason, remedy)]
+}
+/// Nobody tells.
+pub fn nic_counters(_name: &str) -> Option<NicCounters> {
+    None
+}
+
+/// Nobody tells.
+pub fn neighbour(_address: std::net::IpAddr) -> Option<String> {
+    None
+}
+
+/// Nobody tells.
+pub fn held_privileges() -> Option<String> {
+    None
 }

@@ -9,6 +9,16 @@ pub fn container(paths: &str) -> Option<Box<str>> {
     paths.lines().find_map(|line| of_path(line.rsplit_once(':').map_or(line, |(_, path)| path)))
 }
 
+/// Returns the path of the control group, that of the unified hierarchy where it is in use; `None` for the root.
+pub fn group(paths: &str) -> Option<Box<str>> {
+    let below_root = paths.lines().filter_map(|line| {
+        let (hierarchy, path) = line.split_once(':')?;
+        let path = path.split_once(':')?.1;
+        (path.len() > 1).then_some((hierarchy == "0", path))
+    });
+    below_root.max_by_key(|(is_unified, path)| (*is_unified, path.len())).map(|(_, path)| path.into())
+}
+
 fn of_path(path: &str) -> Option<Box<str>> {
     let parts: Vec<&str> = path.split('/').filter(|p| !p.is_empty()).collect();
     let pod = parts.iter().find_map(|part| pod(part));
@@ -65,6 +75,20 @@ fn pod(part: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_group_is_that_of_the_unified_hierarchy() {
+        for (paths, want) in [
+            ("0::/system.slice/nginx.service\n", Some("/system.slice/nginx.service")),
+            ("12:pids:/a/long/way\n1:name=systemd:/b\n0::/user.slice\n", Some("/user.slice")),
+            ("12:pids:/a/b:c\n1:name=systemd:/b\n0::/\n", Some("/a/b:c")),
+            ("0::/\n", None),
+            ("", None),
+            ("x", None),
+        ] {
+            assert_eq!(group(paths).as_deref(), want, "{paths}");
+        }
+    }
 
     const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 

@@ -8,9 +8,12 @@ use std::{
     },
 };
 
-use crate::process::{
-    hash::Keyed,
-    owner::{Owner, Quality},
+use crate::{
+    base::time::Stamp,
+    process::{
+        hash::Keyed,
+        owner::{Owner, Quality},
+    },
 };
 
 /// Arguments kept, in bytes: a command line may have megabytes.
@@ -48,6 +51,12 @@ pub struct ProcessFacts {
     pub parents: Box<[(u32, Box<str>)]>,
     /// Container.
     pub container: Option<Box<str>>,
+    /// Path of its control group, if that is not the root.
+    pub cgroup: Option<Box<str>>,
+    /// Its network namespace, if that is not ours.
+    pub netns: Option<u32>,
+    /// Wall time of its start, in steps of 10 ms.
+    pub started: Option<Stamp>,
 }
 
 impl ProcessFacts {
@@ -113,6 +122,9 @@ impl Process {
                 user: self.facts.user.clone(),
                 parents: self.facts.parents.clone(),
                 container: self.facts.container.clone(),
+                cgroup: self.facts.cgroup.clone(),
+                netns: self.facts.netns,
+                started: self.facts.started,
                 quality,
                 has_ended,
             })

@@ -1,5 +1,7 @@
 //! The owner of a flow, as readers see it.
 
+use crate::base::time::Stamp;
+
 /// How sure an owner is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Quality {
@@ -78,6 +80,12 @@ pub struct Owner {
     pub parents: Box<[(u32, Box<str>)]>,
     /// Container: runtime and short id, or the pod's.
     pub container: Option<Box<str>>,
+    /// Path of the control group, if that is not the root.
+    pub cgroup: Option<Box<str>>,
+    /// The network namespace of the process, if that is not ours.
+    pub netns: Option<u32>,
+    /// Wall time at which the process started, in steps of 10 ms.
+    pub started: Option<Stamp>,
     /// How sure it is.
     pub quality: Quality,
     /// The process has ended.

@@ -16,7 +16,7 @@ use crate::{
         census::{Census, Spread},
         damping::Damper,
         filter::{eval::Surroundings, plan::Scratch},
-        group::{GroupRequest, GroupView, Members, Rows, Sums},
+        group::{Group, GroupLine, GroupRequest, GroupView, Members, Rows, Sums},
         kept::{ended_spot, of_row},
         rest::Rest,
         scan::{GivenUp, Question, Scan, Spot},
@@ -157,6 +157,30 @@ impl Finder {
         Ok(view.rows.len())
     }
 
+    /// Calls `each` with every sum that the request asks for, in its order; without such a wish with none.
+    pub fn export_sums(&mut self, live: &Snapshot, request: &Request, mut each: impl FnMut(&Group)) -> usize {
+        let all = Request {
+            around: 0,
+            keep: None,
+            exact: true,
+            group: request.group.as_ref().map(|group| GroupRequest {
+                open: Vec::new(),
+                name: None,
+                place: 0,
+                around: usize::MAX / 2,
+                ..group.clone()
+            }),
+            ..request.clone()
+        };
+        let Some(groups) = self.find(live, &all).groups else { return 0 };
+        for line in &groups.lines {
+            if let GroupLine::Group { group, .. } = line {
+                each(group);
+            }
+        }
+        groups.groups
+    }
+
     fn freeze(&mut self, live: &Snapshot, frozen: bool) {
         if !frozen {
             self.frozen = None;
@@ -263,6 +287,7 @@ impl Finder {
             firing: Vec::new(),
             watched: HashSet::new(),
             listening: Arc::default(),
+            took: Nanos(0),
             ended_end: 0,
             all: counts.all,
             len: counts.matched,

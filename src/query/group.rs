@@ -12,7 +12,10 @@ use crate::{
         time::{Nanos, Stamp},
     },
     dpi::fact::Fact,
-    process::owner::{Owner, Quality},
+    process::{
+        listening::Listening,
+        owner::{Owner, Quality},
+    },
     query::{
         rest::Rest,
         scan::Spot,
@@ -158,6 +161,15 @@ impl Group {
         let mut all = self.rtts.clone();
         all.sort_unstable();
         all.get(all.len() / 2).map(|us| Nanos(u64::from(*us) * 1000))
+    }
+
+    /// Returns the ports that its processes wait at, in order, each once.
+    pub fn listening_ports(&self, all: &[Listening]) -> Vec<u16> {
+        let own = all.iter().filter(|l| l.pid.is_some_and(|pid| self.pids.contains(&pid)));
+        let mut ports: Vec<u16> = own.map(|l| l.port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
     }
 
     /// Returns both rates together.

@@ -150,6 +150,8 @@ pub struct View {
     pub watched: HashSet<FlowId>,
     /// Sockets that wait for others; whoever asks for groups fills it in.
     pub listening: Arc<Vec<Listening>>,
+    /// How long the answer took; whoever asks fills it in.
+    pub took: Nanos,
     /// Number of the next flow that ends.
     pub ended_end: u64,
     /// Rows without a filter.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::{
-    dpi::service::Service,
     query::{
         column::ServiceName,
-        filter::{Problem, eval::Filter, field::KEYWORDS, parse},
-        states::StateTable,
+        filter::{Problem, eval::Filter, field::Keyword, parse},
     },
-    tui::field::Field,
+    tui::{
+        completion::{self, Completion},
+        field::Field,
+    },
 };
 
 /// Filters that are remembered.
@@ -27,6 +28,7 @@ pub struct FilterBar {
     /// What was entered, oldest first.
     pub history: Vec<String>,
     recalled: Option<usize>,
+    completion: Option<Completion>,
     in_force: Option<Arc<Filter>>,
     /// The text of the filter in force.
     text: String,
@@ -41,7 +43,7 @@ impl FilterBar {
     /// Opens the line with the filter that is in force.
     pub fn open(&mut self) {
         self.editing = Some(Field::new(self.text.clone()));
-        self.recalled = None;
+        (self.recalled, self.completion) = (None, None);
     }
 
     /// Closes the line, keeps the filter and remembers it; returns whether it did. A text that is
@@ -107,35 +109,20 @@ impl FilterBar {
         }
     }
 
-    /// Completes the keyword or value before the cursor as far as it is certain.
-    pub fn complete(&mut self) {
-        let Some(field) = &mut self.editing else { return };
-        let before = field.before();
-        let start = before
-            .char_indices()
-            .rfind(|(_, c)| c.is_whitespace() || matches!(c, '(' | '!'))
-            .map_or(0, |(at, c)| at + c.len_utf8());
-        let word = &before[start..];
-        let (offset, candidates): (usize, Vec<String>) = match word.split_once(':') {
-            Some((keyword, value)) => {
-                let fits = |v: &String| v.starts_with(&value.to_lowercase());
-                (start + keyword.len() + 1, values_of(keyword).into_iter().filter(fits).collect())
-            }
-            None if word.is_empty() => return,
-            None => {
-                let keywords = KEYWORDS.iter().filter(|k| k.name.starts_with(&word.to_lowercase()));
-                let sign = |k: &crate::query::filter::field::Keyword| match k.unit {
-                    crate::query::filter::field::Unit::Text | crate::query::filter::field::Unit::Number => {
-                        ':'
-                    }
-                    _ => '>',
-                };
-                (start, keywords.map(|k| format!("{}{}", k.name, sign(k))).collect())
-            }
-        };
-        if let Some(common) = common_start(&candidates) {
-            field.complete(offset, common);
+    /// Completes the keyword or value before the cursor as far as it is certain; where that is not far enough,
+    /// puts one candidate after the other there. `values` tells those of a keyword that begin with a text.
+    pub fn complete(&mut self, values: impl FnOnce(&'static Keyword, &str) -> Vec<String>, back: bool) {
+        let Some(line) = &mut self.editing else { return };
+        match &mut self.completion {
+            Some(open) if open.is_of(line) => open.step(line, back),
+            completion => *completion = completion::complete(line, values),
         }
+    }
+
+    /// Returns what the word before the cursor can become, while Tab asks for that.
+    pub fn candidates(&self) -> Option<&Completion> {
+        let line = self.editing.as_ref()?;
+        self.completion.as_ref().filter(|open| open.is_of(line))
     }
 
     /// Returns the filter in force.
@@ -158,34 +145,6 @@ fn unfinished(text: &str, start: usize) -> Problem {
         false => "something is missing behind this",
     };
     Problem { start, end: text.len(), reason: reason.into() }
-}
-
-/// Returns the values that a keyword can have, in lower case; none for one that takes what comes.
-fn values_of(keyword: &str) -> Vec<String> {
-    let mut values: Vec<String> = Vec::new();
-    let mut add = |text: &str| {
-        let text = text.to_lowercase();
-        if !values.contains(&text) {
-            values.push(text);
-        }
-    };
-    match keyword.to_ascii_lowercase().as_str() {
-        "proto" => {
-            ["tcp", "udp", "icmp", "icmp6", "arp", "sctp", "igmp", "gre", "esp"].into_iter().for_each(add);
-        }
-        "dir" => ["in", "out", "fwd"].into_iter().for_each(add),
-        "state" => drop(StateTable::new(add)),
-        "app" => Service::ALL.iter().for_each(|service| add(service.text())),
-        _ => {}
-    }
-    values
-}
-
-fn common_start(candidates: &[String]) -> Option<&str> {
-    let first = candidates.first()?;
-    let same = |other: &String| first.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-    let len = candidates.iter().map(same).min()?;
-    first.get(..len)
 }
 
 #[cfg(test)]
@@ -230,28 +189,6 @@ mod tests {
             bar.editing = Some(Field::new("tcp"));
             bar.typed(None);
             assert!(bar.keep() && bar.editing.is_none() && bar.history == ["tcp"], "{text}");
-        }
-    }
-
-    #[test]
-    fn f1_tab_completes_keywords_and_values() {
-        for (before, after) in [
-            ("proc", "process:"),
-            ("tcp dpo", "tcp dport:"),
-            ("state:est", "state:established"),
-            ("state:fin", "state:fin_wait"),
-            ("state:ND_A", "state:nd_advert"),
-            ("state:auth", "state:authentication"),
-            ("app:postg", "app:postgresql"),
-            ("!pro", "!pro"),
-            ("\u{3000}dpo", "\u{3000}dport:"),
-            ("xyz", "xyz"),
-            ("rat", "rate>"),
-            ("", ""),
-        ] {
-            let mut bar = typed(before);
-            bar.complete();
-            assert_eq!(bar.editing.unwrap().text(), after, "{before}");
         }
     }
 

@@ -145,7 +145,8 @@ fn in_filter(app: &mut App, key: (KeyModifiers, KeyCode)) -> Next {
         (_, KeyCode::PageDown) => return app.act(Action::Move(10)),
         (CTRL, KeyCode::Char('p')) => app.filter.recall(true),
         (CTRL, KeyCode::Char('n')) => app.filter.recall(false),
-        (_, KeyCode::Tab) => app.filter.complete(),
+        (_, KeyCode::Tab) => app.complete_filter(false),
+        (_, KeyCode::BackTab) => app.complete_filter(true),
         key => {
             if let Some(field) = &mut app.filter.editing {
                 edit(field, key);

@@ -69,6 +69,10 @@ fn in_table(app: &App) -> Result<(), &'static str> {
     if_so(matches!(app.tab, Tab::Overview | Tab::Hosts | Tab::Processes), "only in tables")
 }
 
+fn written(app: &App) -> Result<(), &'static str> {
+    if_so(app.tab == Tab::Pipeline || in_table(app).is_ok(), "only in tables and on Pipeline")
+}
+
 fn in_overview(app: &App) -> Result<(), &'static str> {
     if_so(app.tab == Tab::Overview, "only on Overview")
 }
@@ -245,10 +249,10 @@ pub const KEYS: &[Key] = &[
     row(
         &[ch('e')],
         "e",
-        "writes the rows of the view to a file, as JSON or CSV",
-        None,
+        "writes the rows or the sums of the view to a file, on Pipeline its text",
+        Some(("e", "export this page")),
         Action::Export,
-        in_table,
+        written,
     ),
     row(
         &[ch('P')],

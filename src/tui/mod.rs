@@ -6,12 +6,14 @@
 pub mod action;
 pub mod app;
 pub mod clipboard;
+pub mod completion;
 pub mod field;
 pub mod filter_bar;
 pub mod held;
 pub mod input;
 pub mod keys;
 pub mod overlay;
+mod pace;
 pub mod terminal;
 pub mod terms;
 pub mod theme;
@@ -36,9 +38,10 @@ use crate::{
     query::{format, layout::Choice},
     snapshot::{ended::EndedFlows, history::History, publication::Publication, row::Row},
     tui::{
-        app::{Again, App, Effect, Next, SelfUsage, Setup},
+        app::{Again, App, Effect, Form, Next, SelfUsage, Setup},
         clipboard::Wrapper,
         held::Held,
+        pace::Pace,
         terminal::Screen,
         theme::Role,
         theme::ThemeName,
@@ -141,6 +144,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// a frame just before it would be drawn for nothing.
 const NEXT_VIEW: Duration = Duration::from_millis(1100);
 
+/// What is waited for no longer than this was there before.
+const AT_ONCE: Duration = Duration::from_micros(20);
+
 /// Shows the epochs of an engine until the user quits, a signal asks to end, the terminal
 /// goes away, or a live engine ends.
 ///
@@ -165,9 +171,20 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
     (options.come_first)();
     let stopped = move || stop.load(Ordering::SeqCst);
     let (stop_recording, stop_tracing) = Default::default();
-    let held = Held::default();
-    Loop { app, screen, asks, sender, events, options, run: 0, held, stop_recording, stop_tracing }
-        .run(stopped)
+    Loop {
+        app,
+        screen,
+        asks,
+        sender,
+        events,
+        options,
+        run: 0,
+        held: Held::default(),
+        stop_recording,
+        stop_tracing,
+        pace: Pace::new(),
+    }
+    .run(stopped)
 }
 
 fn answers(running: Running, app: &App, options: &ScreenOptions<'_>) -> Answers {
@@ -190,6 +207,7 @@ struct Loop<'a> {
     stop_recording: Arc<AtomicBool>,
     /// Ends the thread that finds out what a row moved.
     stop_tracing: Arc<AtomicBool>,
+    pace: Pace,
 }
 
 impl Loop<'_> {
@@ -222,13 +240,15 @@ impl Loop<'_> {
             if self.affect().is_err() {
                 return Ok(());
             }
-            if self.screen.draw(&mut self.app).is_err() {
-                return Ok(());
-            }
+            let begun = Instant::now();
+            let Ok(bytes) = self.screen.draw(&mut self.app) else { return Ok(()) };
+            self.pace.drawn(begun, bytes);
             // Behind the frame, which a key may wait for.
             if measured.is_none_or(|at| at.elapsed() >= SECOND) {
                 measured = Some(Instant::now());
                 self.app.usage = (self.options.usage)();
+                self.app.pace = Some(self.pace.take());
+                self.app.read_nics();
             }
             if let Some((request, urgent)) = self.app.ask()
                 && self.asks.send(Ask::Rows(Box::new(request), urgent)).is_err()
@@ -240,13 +260,19 @@ impl Loop<'_> {
                 return Ok(());
             }
             patience = self.held.left(Instant::now()).map_or(patience, |left| left.min(patience));
+            let waits = Instant::now();
             let mut next = match self.events.recv_timeout(patience) {
                 Ok(event) => Some(event),
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 Err(RecvTimeoutError::Timeout) => None,
             };
             patience = SECOND;
+            // One that was there already may have come as soon as the last frame was begun.
+            let came = if waits.elapsed() < AT_ONCE { begun } else { Instant::now() };
             while let Some(event) = next {
+                if matches!(&event, Event::Terminal(terminal_event) if terminal_event.is_key()) {
+                    self.pace.key(came);
+                }
                 if matches!(event, Event::View(..)) {
                     patience = NEXT_VIEW;
                 }
@@ -327,11 +353,14 @@ impl Loop<'_> {
                     None => self.app.say("too long for the clipboard", Role::Bad),
                 },
                 Effect::Export(form) => {
-                    let offset = (self.app.setup.utc_offset)(self.app.clock);
-                    let name = export_name(self.app.clock, offset, form.ending());
+                    let name = self.export_name(form.ending());
                     let request = self.app.request();
                     // The thread that answers has ended only if the program is about to.
                     let _ = self.asks.send(Ask::Export(Box::new(request), name));
+                }
+                Effect::Write(text) => {
+                    let name = self.export_name(Form::Text.ending());
+                    let _ = self.asks.send(Ask::Write(text, name));
                 }
                 Effect::Refresh(ms) => (self.options.refresh)(ms),
                 Effect::Remember(filters) => (self.options.remember)(&filters),
@@ -349,11 +378,18 @@ impl Loop<'_> {
         Ok(())
     }
 
+    /// `rustnet_2026-11-22_13-58-04.jsonl`
+    fn export_name(&self, ending: &str) -> PathBuf {
+        let now = self.app.clock;
+        let time =
+            format::date_time(now, (self.app.setup.utc_offset)(now)).replace(' ', "_").replace(':', "-");
+        PathBuf::from(format!("rustnet_{time}.{ending}"))
+    }
+
     /// Writes the frames of a row in a thread of its own.
     fn record(&mut self) {
         let Some(row) = self.app.selected_row().cloned() else { return };
-        let offset = (self.app.setup.utc_offset)(self.app.clock);
-        let path = export_name(self.app.clock, offset, "pcapng");
+        let path = self.export_name("pcapng");
         let interfaces = self.app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces);
         let interface = interfaces.into_iter().nth(row.iface.0.into()).map(|i| i.name.clone());
         let (record, events) = (Arc::clone(&self.options.record), self.sender.clone());
@@ -411,12 +447,6 @@ impl Loop<'_> {
         self.asks = threads::start(self.run, answers, &self.sender)?;
         Ok(())
     }
-}
-
-/// `rustnet_2026-11-22_13-58-04.jsonl`
-fn export_name(now: Stamp, utc_offset: i32, ending: &str) -> PathBuf {
-    let time = format::date_time(now, utc_offset).replace(' ', "_").replace(':', "-");
-    PathBuf::from(format!("rustnet_{time}.{ending}"))
 }
 
 fn wall() -> Stamp {

@@ -1,7 +1,9 @@
 //! What lies over the page: the palette, the chooser of columns, and lists to choose from or to read.
 
 use crate::{
-    query::{column::COLUMNS, filter::matching, format, kept::of_row, sort::SORTS, watch::Counted},
+    query::{
+        column::COLUMNS, filter::matching, format, group::GroupBy, kept::of_row, sort::SORTS, watch::Counted,
+    },
     tui::{
         action::Action,
         app::{Again, App, Effect, Form, Next},
@@ -123,18 +125,32 @@ impl Overlay {
         Self::list("Copy", "Enter copies, Esc closes", lines)
     }
 
-    /// Returns the forms in which the rows of the view can be written.
-    pub fn export() -> Self {
+    /// Returns the forms in which the rows or the sums of the view can be written.
+    pub fn export(app: &App) -> Self {
         let line = |form: Form, text: &str| Line {
             name: form.ending().into(),
             text: text.into(),
             pick: Pick::Export(form),
         };
-        let lines = vec![
-            line(Form::Jsonl, "one JSON object a line, every field, as --output jsonl"),
-            line(Form::Csv, "a table for spreadsheets: names, then one line a row"),
-        ];
-        Self::list("Write the rows of this view", "Enter writes a new file here, Esc closes", lines)
+        let (title, object, table) = match app.group_by() {
+            None => (
+                "Write the rows of this view",
+                "one JSON object a line, every field, as --output jsonl",
+                "a table for spreadsheets: names, then one line a row",
+            ),
+            Some(GroupBy::Host) => (
+                "Write the sums by host",
+                "one JSON object for each host, all columns, exact numbers",
+                "a table for spreadsheets: names, then one line a host",
+            ),
+            Some(GroupBy::Process) => (
+                "Write the sums by process",
+                "one JSON object for each process, all columns, exact numbers",
+                "a table for spreadsheets: names, then one line a process",
+            ),
+        };
+        let lines = vec![line(Form::Jsonl, object), line(Form::Csv, table)];
+        Self::list(title, "Enter writes a new file here, Esc closes", lines)
     }
 
     /// Returns the interfaces of this host.

@@ -78,18 +78,20 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Draws a frame: what differs from the last one.
+    /// Draws a frame: what differs from the last one; returns its size in bytes.
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub fn draw(&mut self, app: &mut App) -> io::Result<()> {
+    pub fn draw(&mut self, app: &mut App) -> io::Result<usize> {
         self.frame.borrow_mut().clear();
         queue!(self.terminal.backend_mut(), term::BeginSynchronizedUpdate)?;
         self.terminal.draw(|frame| view::draw(frame, app))?;
         queue!(self.terminal.backend_mut(), term::EndSynchronizedUpdate)?;
         let mut out = io::stdout().lock();
-        out.write_all(&self.frame.borrow())?;
-        out.flush()
+        let frame = self.frame.borrow();
+        out.write_all(&frame)?;
+        out.flush()?;
+        Ok(frame.len())
     }
 
     /// Sends bytes that are no part of a frame.

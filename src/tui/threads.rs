@@ -27,12 +27,12 @@ use crossterm::event::{self as terminal_event, KeyCode, KeyEvent, KeyModifiers};
 use crate::{
     base::{
         ids::{Epoch, FlowId},
-        time::Stamp,
+        time::{Nanos, Stamp},
     },
     process::listening::Listening,
     query::{
         finder::Finder,
-        group::GroupBy,
+        group::{Group, GroupBy},
         kept::of_row,
         window::{Request, View},
     },
@@ -91,9 +91,14 @@ pub enum Ask {
     Epoch,
     /// What to show from now on, and whether the rows are needed before the next epoch.
     Rows(Box<Request>, bool),
-    /// Write the rows of this request to this file; its name says in which form.
+    /// Write the rows of this request, or its sums, to this file; its name says in which form.
     Export(Box<Request>, PathBuf),
+    /// Write this text to this file.
+    Write(String, PathBuf),
 }
+
+/// Appends the line of a sum by host or process.
+pub type WriteSum = fn(&mut Vec<u8>, GroupBy, &Group, &[Listening]);
 
 /// What files are written with.
 #[derive(Clone, Copy)]
@@ -102,6 +107,10 @@ pub struct Files {
     pub json: fn(&mut Vec<u8>, &Ended),
     /// Appends a row's comma-separated values.
     pub csv: fn(&mut Vec<u8>, &Row),
+    /// Appends a sum's line of JSON.
+    pub sum_json: WriteSum,
+    /// Appends a sum's comma-separated values.
+    pub sum_csv: WriteSum,
     /// Makes a file that was not there, readable by its owner only.
     pub create: fn(&Path) -> io::Result<fs::File>,
 }
@@ -310,7 +319,7 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
         if matches!(first, Ask::Rows(_, true)) {
             thread::sleep(FRAME_FIRST);
         }
-        let mut exports = Vec::new();
+        let (mut exports, mut texts) = (Vec::new(), Vec::new());
         for ask in std::iter::once(first).chain(asked.try_iter()) {
             match ask {
                 Ask::Epoch => due = true,
@@ -324,15 +333,30 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
                     }
                 }
                 Ask::Export(rows, path) => exports.push((rows, path)),
+                Ask::Write(text, path) => texts.push((text, path)),
             }
         }
+        let mut done = Vec::new();
         for (rows, path) in exports {
-            let done = match wait_for(&publication) {
-                Some(snapshot) => write_rows(&mut finder, &snapshot, &rows, &path, files)
-                    .map(|count| format!("{count} rows written to {}", path.display()))
-                    .map_err(|error| format!("cannot write {}: {error}", path.display())),
-                None => Err("there are no rows yet".into()),
+            let Some(snapshot) = wait_for(&publication) else {
+                done.push(Err("there are no rows yet".into()));
+                continue;
             };
+            let written = match &rows.group {
+                Some(group) => {
+                    let listening = if group.by == GroupBy::Process { sockets.now() } else { Arc::default() };
+                    write_sums(&mut finder, &snapshot, (&rows, group.by), &listening, &path, files)
+                }
+                None => write_rows(&mut finder, &snapshot, &rows, &path, files),
+            };
+            done.push(told(written, &path));
+        }
+        for (text, path) in texts {
+            let lines = text.lines().count();
+            let written = write_new(&path, format!("{text}\n").as_bytes(), files);
+            done.push(told(written.map(|()| format!("{lines} lines")), &path));
+        }
+        for done in done {
             if events.send(Event::Exported(done)).is_err() {
                 return;
             }
@@ -346,7 +370,9 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
             newest.load(Ordering::Relaxed) > serial
                 && waiting.is_none_or(|since| since.elapsed() < LONGEST_WITHOUT_ROWS)
         };
+        let begun = Instant::now();
         let Some(mut view) = finder.find_unless(&snapshot, &request, &over) else { continue };
+        view.took = Nanos(begun.elapsed().as_nanos() as u64);
         waiting = None;
         request.exact = false;
         is_behind = finder.is_behind(&snapshot);
@@ -390,18 +416,50 @@ fn write_rows(
     request: &Request,
     path: &Path,
     files: Files,
-) -> io::Result<usize> {
+) -> io::Result<String> {
     let mut lines = Vec::new();
     let form = Form::of(path);
     let count = finder.export::<io::Error>(snapshot, request, |row| {
         match form {
-            Form::Jsonl => (files.json)(&mut lines, &of_row(row)),
+            Form::Jsonl | Form::Text => (files.json)(&mut lines, &of_row(row)),
             Form::Csv => (files.csv)(&mut lines, row),
         }
         Ok(())
     })?;
-    (files.create)(path)?.write_all(&lines)?;
-    Ok(count)
+    write_new(path, &lines, files)?;
+    Ok(format!("{count} rows"))
+}
+
+/// Writes sums into a file of their own.
+fn write_sums(
+    finder: &mut Finder,
+    snapshot: &Snapshot,
+    (request, by): (&Request, GroupBy),
+    listening: &[Listening],
+    path: &Path,
+    files: Files,
+) -> io::Result<String> {
+    let mut lines = Vec::new();
+    let write = match Form::of(path) {
+        Form::Csv => files.sum_csv,
+        Form::Jsonl | Form::Text => files.sum_json,
+    };
+    let count = finder.export_sums(snapshot, request, |group| write(&mut lines, by, group, listening));
+    write_new(path, &lines, files)?;
+    Ok(format!("{count} {}", if by == GroupBy::Host { "hosts" } else { "processes" }))
+}
+
+/// Writes a file that was not there, which only its owner can read.
+fn write_new(path: &Path, bytes: &[u8], files: Files) -> io::Result<()> {
+    (files.create)(path)?.write_all(bytes)
+}
+
+/// Says what became of a file.
+fn told(written: io::Result<String>, path: &Path) -> Result<String, String> {
+    let name = path.display();
+    written
+        .map(|what| format!("{what} written to {name}"))
+        .map_err(|error| format!("cannot write {name}: {error}"))
 }
 
 #[cfg(test)]

@@ -88,3 +88,67 @@ fn f14_what_is_no_filter_stays_in_its_line_with_the_reason() {
         assert_eq!(stage.app.effects.drain(..).next(), Some(entered), "{wrong}");
     }
 }
+
+#[test]
+fn f1_tab_completes_what_the_rows_hold_and_shows_the_candidates() {
+    let snapshot = known();
+    let open = |width: u16, filter: &str| {
+        let mut stage = Stage::new(width, 24);
+        stage.epoch(&snapshot);
+        stage.key(KeyCode::Char('/'));
+        typed(&mut stage, filter);
+        stage.settle(&snapshot).key(KeyCode::Tab);
+        stage
+    };
+    let last = |stage: &mut Stage| stage.text().lines().last().unwrap().to_owned();
+    for (before, after) in [
+        ("process:ng", " /process:nginx"),
+        ("process:BILL", " /process:billing-api-with-a-long-name"),
+        ("user:an", " /user:anna"),
+        ("user:10", " /user:1001"),
+        ("if:e", " /if:eth0"),
+        ("container:w", " /container:web-7f9c"),
+        ("sni:a", " /sni:api.example.org"),
+        ("host:www", " /host:www.google.com"),
+        ("dst:142", " /dst:142.250.185.78"),
+        ("src:17", " /src:172.17.0.5"),
+        ("tcp dir:o", " /tcp dir:out"),
+    ] {
+        let mut stage = open(80, before);
+        assert_eq!(last(&mut stage).trim_end(), after);
+        assert!(stage.app.filter.candidates().is_none(), "{before}");
+    }
+    // Where it cannot go on, what it can become stands on the right, and further Tabs write it.
+    let mut stage = open(80, "user:");
+    assert!(last(&mut stage).ends_with(" anna  billing  root  www-data"), "{}", last(&mut stage));
+    for (key, line) in [
+        (KeyCode::Tab, " /user:anna "),
+        (KeyCode::Tab, " /user:billing "),
+        (KeyCode::Tab, " /user:root "),
+        (KeyCode::Tab, " /user:www-data "),
+        (KeyCode::Tab, " /user:anna "),
+        (KeyCode::BackTab, " /user:www-data "),
+    ] {
+        stage.key(key);
+        stage.settle(&snapshot);
+        assert!(last(&mut stage).starts_with(line), "{}", last(&mut stage));
+        assert!(last(&mut stage).ends_with("www-data"), "{}", last(&mut stage));
+    }
+    assert_eq!(stage.app.view.as_ref().unwrap().len, 3, "the table follows");
+    typed(&mut stage, "x");
+    assert_eq!(last(&mut stage).trim_end(), " /user:www-datax");
+    // As many as there is room for.
+    for width in [40, 80, 120] {
+        let mut stage = open(width, "dst:198.51.100.");
+        let line = last(&mut stage);
+        assert!(line.starts_with(" /dst:198.51.100. ") && line.contains("  +"), "{line}");
+        for _ in 0..30 {
+            stage.key(KeyCode::Tab);
+            let chosen = stage.app.filter.candidates().unwrap();
+            let chosen = chosen.candidates[chosen.chosen.unwrap()].clone();
+            let line = last(&mut stage);
+            assert!(line.starts_with(&format!(" /dst:{chosen} ")), "{line}");
+            assert!(line.matches(&chosen).count() >= 2 || width == 40, "{chosen}: {line}");
+        }
+    }
+}

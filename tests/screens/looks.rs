@@ -161,16 +161,16 @@ fn v14_how_fast_a_file_was_read_is_told_in_time_that_has_passed() {
 #[test]
 fn details_leave_no_lines_empty_that_their_charts_can_use() {
     let snapshot = live(&rows());
-    for height in 28..60 {
+    for height in 32..60 {
         let mut stage = Stage::new(100, height);
         stage.epoch(&snapshot);
         stage.key(KeyCode::Char('2'));
         let text = stage.settle(&snapshot).text();
         let scales = text.lines().filter(|line| line.contains("60 s─")).count();
         // Below each other, or beside each other on one line.
-        assert_eq!(scales, if height < 31 { 1 } else { 2 }, "{height}: {text}");
+        assert_eq!(scales, if height < 37 { 1 } else { 2 }, "{height}: {text}");
     }
-    let mut stage = Stage::new(100, 30);
+    let mut stage = Stage::new(100, 34);
     stage.epoch(&snapshot);
     stage.key(KeyCode::Char('2'));
     let text = stage.settle(&snapshot).text();

@@ -2,6 +2,7 @@
 //! stored text; and what keys do to them.
 #![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the answer")]
 
+mod details;
 #[path = "../common/engine.rs"]
 mod engine;
 mod filters;

@@ -133,13 +133,23 @@ const SHOWN: &[(&str, &[&str])] = &[
         ],
     ),
     ("K17", &["k17_the_palette_finds_every_action", "help_lists_every_key_and_scrolls"]),
-    ("K18", &["k18_seven_forms_can_be_copied", "details_stay_in_their_places"]),
+    (
+        "K18",
+        &[
+            "k18_seven_forms_can_be_copied",
+            "k18_messages_have_room_on_every_screen",
+            "details_stay_in_their_places",
+        ],
+    ),
     (
         "K19",
         &[
             "k19_the_form_of_an_export_is_asked_for",
             "k19_the_frames_of_a_row_are_written_until_the_key_comes_again",
             "k19_a_connection_s_frames_are_in_its_file_and_no_others",
+            "k19_sums_are_written_where_sums_are_shown_and_pipeline_as_text",
+            "k19_every_host_is_a_line_whatever_the_window",
+            "k19_a_process_is_a_line_with_its_pids_and_ports",
             "k19_rows_are_lines_of_as_many_fields_as_there_are_names",
         ],
     ),
@@ -187,6 +197,9 @@ const SHOWN: &[(&str, &[&str])] = &[
             "f1_lines_are_edited_by_characters_and_words",
             "f1_what_was_entered_comes_back",
             "f1_tab_completes_keywords_and_values",
+            "f1_tab_completes_values_of_rows_quoted_where_they_must_be",
+            "f1_tab_completes_what_the_rows_hold_and_shows_the_candidates",
+            "f1_further_tabs_go_through_the_candidates",
         ],
     ),
     (

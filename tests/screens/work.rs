@@ -181,6 +181,64 @@ fn k19_the_form_of_an_export_is_asked_for() {
 }
 
 #[test]
+fn k19_sums_are_written_where_sums_are_shown_and_pipeline_as_text() {
+    let snapshot = known();
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&snapshot);
+    for (keys, title) in [
+        ("4e", "Write the sums by host"),
+        ("5e", "Write the sums by process"),
+        ("1e", "Write the rows of this view"),
+        ("ae", "Write the sums by process"),
+        ("ae", "Write the sums by host"),
+    ] {
+        typed(&mut stage, keys);
+        stage.settle(&snapshot);
+        assert!(stage.line("Write the").contains(title), "{}", stage.text());
+        let is_sum = title.contains("sums");
+        assert_eq!(stage.line(" jsonl ").contains("exact numbers"), is_sum);
+        stage.key(KeyCode::Enter);
+        assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Export(Form::Jsonl)));
+        assert_eq!(stage.app.request().group.is_some(), is_sum);
+    }
+    typed(&mut stage, "7e");
+    let Some(Effect::Write(text)) = stage.app.effects.drain(..).next() else { panic!("nothing is written") };
+    assert!(text.contains("VERDICT  Nothing lost.") && text.contains("== Drops by reason"));
+    for tab in ['2', '3', '6'] {
+        stage.key(KeyCode::Char(tab));
+        stage.key(KeyCode::Char('e'));
+        assert!(stage.app.effects.is_empty() && stage.app.overlay.is_none());
+        assert!(stage.line("only in tables").contains("only in tables and on Pipeline"));
+    }
+    assert_eq!(Form::Text, Form::of("rustnet_2026-11-22_14-03-22.txt".as_ref()));
+}
+
+#[test]
+fn k18_messages_have_room_on_every_screen() {
+    let snapshot = known();
+    for width in [40, 80, 120] {
+        let mut stage = Stage::new(width, 24);
+        stage.epoch(&snapshot);
+        typed(&mut stage, "7y");
+        let Some(Effect::Copy(text)) = stage.app.effects.drain(..).next() else {
+            panic!("nothing is copied")
+        };
+        assert!(text.lines().count() > 20);
+        assert!(
+            stage.text().lines().last().unwrap().starts_with(" copied the diagnosis"),
+            "{}",
+            stage.text()
+        );
+        // What is too long is cut.
+        stage.app.copy("tcp and host 10.0.3.14 and host 203.0.113.77 and port 443 and port 51022".repeat(2));
+        let text = stage.text();
+        let last = text.lines().last().unwrap();
+        assert!(last.starts_with(" copied tcp and host 10.0.3.14") && last.contains('…'), "{last}");
+        assert_eq!(last.ends_with("h help  q quit"), width >= 80, "{last}");
+    }
+}
+
+#[test]
 fn k19_the_frames_of_a_row_are_written_until_the_key_comes_again() {
     let snapshot = known();
     let mut stage = Stage::new(120, 24);

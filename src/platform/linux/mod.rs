@@ -17,6 +17,7 @@ mod lookout;
 #[cfg(feature = "bpf")]
 mod mapped;
 pub mod native;
+mod nic;
 pub mod output;
 pub mod owners;
 pub mod placement;
@@ -31,10 +32,11 @@ pub use clock::{monotonic, utc_offset, wall};
 pub use interfaces::{addresses, interfaces};
 pub use lookout::{AddressWatch, Lookout};
 pub use native::{NativeSource, open as open_native};
+pub use nic::{neighbour, nic_counters};
 pub use output::{reader_gone, reader_keeps_up};
 pub use owners::listening::listening;
 pub use placement::placement_of;
-pub use privileges::check_capture;
+pub use privileges::{check_capture, held_privileges};
 pub use resources::{
     ThreadTimes, advise_huge_pages as advise, come_first, give_way, map_large_memory, populate, self_usage,
     usable_memory,

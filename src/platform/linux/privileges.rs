@@ -58,6 +58,28 @@ enum FileCapabilities {
     Unsupported,
 }
 
+/// Capabilities that capture and the search for owners use, by their bits (capabilities(7)), in the order in which
+/// they are told.
+const USED: [(u32, &str); 9] = [
+    (NET_RAW, "net_raw"),
+    (12, "net_admin"),
+    (39, "bpf"),
+    (38, "perfmon"),
+    (21, "sys_admin"),
+    (19, "sys_ptrace"),
+    (2, "dac_read_search"),
+    (24, "sys_resource"),
+    (14, "ipc_lock"),
+];
+
+/// Returns what this process may do beyond others, in words.
+pub fn held_privileges() -> Option<String> {
+    let status = Status::parse(&fs::read_to_string("/proc/self/status").ok()?);
+    // SAFETY: no pointers; cannot fail.
+    let root = unsafe { libc::geteuid() } == 0;
+    Some(status.told(root))
+}
+
 impl Facts {
     fn gather() -> Self {
         let binary = fs::read_link("/proc/self/exe").unwrap_or_else(|_| "rustnet".into());
@@ -145,6 +167,19 @@ impl Facts {
 }
 
 impl Status {
+    fn told(&self, root: bool) -> String {
+        let used: Vec<_> =
+            USED.iter().filter(|(bit, _)| self.effective >> bit & 1 == 1).map(|(_, name)| *name).collect();
+        let user = if root { "root: " } else { "" };
+        let what = match used.len() {
+            0 => "none".to_owned(),
+            n if n == USED.len() => "all that are used, and others".to_owned(),
+            _ => used.join(", "),
+        };
+        let others = if self.no_new_privs { "; no new ones (no_new_privs)" } else { "" };
+        format!("{user}{what}{others}")
+    }
+
     fn parse(text: &str) -> Self {
         let field = |name: &str| {
             let line = text.lines().find_map(|l| l.strip_prefix(name))?;
@@ -213,6 +248,22 @@ fn container() -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn held_privileges_are_told_by_name() {
+        for (text, root, want) in [
+            ("CapEff:\t0000000000000000\n", false, "none"),
+            ("CapEff:\t000000c000003000\n", false, "net_raw, net_admin, bpf, perfmon"),
+            (
+                "CapEff:\t0000000000002000\nNoNewPrivs:\t1\n",
+                true,
+                "root: net_raw; no new ones (no_new_privs)",
+            ),
+            ("CapEff:\t000001ffffffffff\n", true, "root: all that are used, and others"),
+        ] {
+            assert_eq!(Status::parse(text).told(root), want);
+        }
+    }
 
     fn facts() -> Facts {
         Facts {

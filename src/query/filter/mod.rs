@@ -20,6 +20,7 @@ pub mod parse;
 pub mod plan;
 pub mod ports;
 pub mod texts;
+pub mod values;
 
 use std::net::IpAddr;
 

@@ -35,7 +35,11 @@ impl App {
             Action::CopyAs => self.overlay = Some(Overlay::copy_as(self)),
             Action::Copy => self.copy_remote(),
             Action::CopyField => self.copy_field(),
-            Action::Export => self.overlay = Some(Overlay::export()),
+            Action::Export if self.tab == Tab::Pipeline => {
+                let text = crate::tui::view::pipeline::diagnosis(self);
+                self.effects.push(Effect::Write(text));
+            }
+            Action::Export => self.overlay = Some(Overlay::export(self)),
             Action::Record => self.record(),
             Action::Interfaces => self.overlay = Some(Overlay::interfaces(self)),
             Action::Listening => self.overlay = Some(Overlay::listeners(self)),
@@ -192,7 +196,12 @@ impl App {
 
     /// Hands text to the clipboard and says so.
     pub fn copy(&mut self, text: String) {
-        self.say(format!("copied {text}"), Role::Plain);
+        self.copy_called(&text.clone(), text);
+    }
+
+    /// Hands text to the clipboard and says so in other words.
+    fn copy_called(&mut self, what: &str, text: String) {
+        self.say(format!("copied {what}"), Role::Plain);
         self.effects.push(Effect::Copy(text));
     }
 
@@ -205,11 +214,10 @@ impl App {
     }
 
     pub(super) fn copy_field(&mut self) {
-        let text = match self.tab {
-            Tab::Details => crate::tui::view::details::field(self),
-            _ => Some(crate::tui::view::pipeline::diagnosis(self)),
-        };
-        if let Some(text) = text {
+        if self.tab == Tab::Pipeline {
+            let text = crate::tui::view::pipeline::diagnosis(self);
+            self.copy_called("the diagnosis", text);
+        } else if let Some(text) = crate::tui::view::details::field(self) {
             self.copy(text);
         }
     }

@@ -26,6 +26,7 @@ impl App {
         self.note_drops(&view);
         self.take_rows(view);
         self.trace_selected();
+        self.note_changes();
         self.follow_group();
         self.log_watches(&firing);
         self.renew_overlay();

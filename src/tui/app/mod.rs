@@ -12,28 +12,36 @@
 //! | `moves` | where the selection goes, what lies under the mouse |
 //! | `answers` | what is asked for, and what becomes of answers |
 //! | `counts` | counts since they were reset |
+//! | `story` | what changes of the selected row, what this host knows beside it |
+//! | `values` | what the filter's words can become |
 //! | `watches` | what is watched for, what is degraded |
+//! | `losses` | what cards lost, and what was lost each second |
 //! | `playback` | the time up to which a file is read |
 
 mod act;
 mod answers;
 mod counts;
 mod groups;
+mod losses;
 mod moves;
 mod playback;
 mod rows;
 pub mod setup;
+mod story;
+mod values;
 mod watches;
 
 use std::{
     collections::{HashSet, VecDeque},
+    net::IpAddr,
     sync::Arc,
 };
 
 use ratatui::style::Style;
 
 use counts::Counts;
-pub use setup::{Again, Effect, Form, Next, SelfUsage, Setup};
+pub use setup::{Again, Effect, Form, Next, Nic, ScreenPace, SelfUsage, Setup};
+use story::Story;
 
 use crate::{
     base::{
@@ -105,6 +113,10 @@ pub struct App {
     pub counted_before: Counts,
     /// Own cost, as last measured.
     pub usage: Option<SelfUsage>,
+    /// How fast the screen is, as last measured.
+    pub pace: Option<ScreenPace>,
+    /// What the watched interfaces count.
+    pub nics: Vec<Nic>,
     /// Wall time, as the loop last said.
     pub clock: Stamp,
     /// Time since the start, as the loop last said.
@@ -156,6 +168,9 @@ pub struct App {
     /// Frames dropped by the kernel and by each reason, about once a second for a minute.
     drops: VecDeque<(Nanos, Vec<u64>)>,
     trace_of: Option<FlowId>,
+    story: Story,
+    /// The hardware address of the selected row's other end, and when it was found out.
+    neighbour: Option<(IpAddr, Nanos, Option<String>)>,
     /// Of which row of a file, up to when, the trace was asked for.
     retraced: Option<(FlowId, Stamp)>,
     stage_frames: Option<StageFrames>,
@@ -213,6 +228,8 @@ impl App {
             counted: Counts::default(),
             counted_before: Counts::default(),
             usage: None,
+            pace: None,
+            nics: Vec::new(),
             clock: Stamp(0),
             uptime: Nanos(0),
             read_in: None,
@@ -239,6 +256,8 @@ impl App {
             stage_peaks: Vec::new(),
             drops: VecDeque::new(),
             trace_of: None,
+            story: Story::default(),
+            neighbour: None,
             retraced: None,
             stage_frames: None,
             trail: Vec::new(),

@@ -1,9 +1,10 @@
 //! What the screen is told once, and what it asks of the loop and of those who started it.
 
-use std::path::Path;
+use std::{net::IpAddr, path::Path};
 
 use crate::{
-    base::time::Stamp,
+    base::time::{Nanos, Stamp},
+    capture::source::NicCounters,
     process::listening::Listening,
     query::{
         column::ServiceName,
@@ -63,6 +64,16 @@ pub struct Setup {
     pub interfaces: Option<ListInterfaces>,
     /// Names the sockets that wait for others.
     pub listening: Option<fn() -> Vec<Listening>>,
+    /// Returns the hardware address of a neighbour.
+    pub neighbour: Option<fn(IpAddr) -> Option<String>>,
+    /// Returns what an interface of this name counts.
+    pub nic_counters: Option<fn(&str) -> Option<NicCounters>>,
+    /// Where cores and interfaces stand to each other, in words.
+    pub placement: Vec<String>,
+    /// What of that costs speed.
+    pub placement_warnings: Vec<String>,
+    /// What this process may do, in words.
+    pub privileges: Option<String>,
 }
 
 impl Default for Setup {
@@ -88,6 +99,11 @@ impl Default for Setup {
             row_line: None,
             interfaces: None,
             listening: None,
+            neighbour: None,
+            nic_counters: None,
+            placement: Vec::new(),
+            placement_warnings: Vec::new(),
+            privileges: None,
         }
     }
 }
@@ -110,6 +126,28 @@ impl SelfUsage {
     }
 }
 
+/// How fast the screen was over the last second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ScreenPace {
+    /// The longest that a frame took, until it was handed to the terminal.
+    pub draw: Nanos,
+    /// How long 99 of 100 keys waited for a frame, of the last 200; `None` before the first.
+    pub key_to_paint: Option<Nanos>,
+    /// Bytes that went to the terminal.
+    pub bytes_per_second: f64,
+}
+
+/// What an interface counted at the first look and counts now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nic {
+    /// Its name; escape it where it is shown.
+    pub name: String,
+    /// At the first look.
+    pub first: NicCounters,
+    /// Now.
+    pub now: NicCounters,
+}
+
 /// What the loop has to do after an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -128,8 +166,10 @@ pub enum Next {
 pub enum Effect {
     /// Text for the clipboard.
     Copy(String),
-    /// The rows of the view, into a file.
+    /// The rows or the sums of the view, into a file.
     Export(Form),
+    /// A text, into a file.
+    Write(String),
     /// Milliseconds between two refreshes.
     Refresh(u32),
     /// The filters that were entered, for the next run.
@@ -153,6 +193,8 @@ pub enum Form {
     Jsonl,
     /// Comma-separated values.
     Csv,
+    /// Lines to read.
+    Text,
 }
 
 impl Form {
@@ -161,15 +203,14 @@ impl Form {
         match self {
             Self::Jsonl => "jsonl",
             Self::Csv => "csv",
+            Self::Text => "txt",
         }
     }
 
     /// Returns the form that a file's name asks for.
     pub fn of(path: &Path) -> Self {
-        match path.extension().is_some_and(|ending| ending == "csv") {
-            true => Self::Csv,
-            false => Self::Jsonl,
-        }
+        let is = |form: &Self| path.extension().is_some_and(|ending| ending == form.ending());
+        [Self::Csv, Self::Text].into_iter().find(is).unwrap_or(Self::Jsonl)
     }
 }
 

@@ -7,12 +7,16 @@ use crate::{
     tui::{
         action::{Action, Tab},
         app::App,
+        completion::Completion,
         field::Field,
         keys::{KEYS, Key},
         theme::Role,
-        widget::strip::Strip,
+        widget::strip::{Runs, Strip},
     },
 };
+
+/// Cells that a message has at least beside the keys.
+const MESSAGE_CELLS: usize = 52;
 
 /// Draws the line. Help and quit stand on its right and go last.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
@@ -25,10 +29,17 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
         return draw_filter(buf, area, app, field);
     }
     if let Some((message, role)) = app.message() {
-        let message = text::escape(message).into_owned();
-        strip.left(9, [app.run(role, message)]);
         for key in KEYS.iter().filter(|k| matches!(k.action, Action::Help | Action::AskQuit)) {
             add(&mut strip, app, key, 0);
+        }
+        let message = text::escape(message);
+        let beside = usize::from(area.width).saturating_sub(strip.width() + 4);
+        if beside >= MESSAGE_CELLS {
+            let cut = text::clip(&message, beside, app.setup.signs.ellipsis).into_owned();
+            strip.left_in_forms(9, [message.into_owned(), cut].map(|text| vec![app.run(role, text)]));
+        } else {
+            // It is there for three seconds, the keys are there again after them.
+            strip.left(100, [app.run(role, message)]);
         }
         return strip.draw(buf, area);
     }
@@ -51,6 +62,8 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
 fn add(strip: &mut Strip, app: &App, key: &Key, n: usize) {
     let Some((name, word)) = key.bar else { return };
     let word = match key.action {
+        // Elsewhere others have its room.
+        Action::Export if app.tab != Tab::Pipeline => return,
         Action::Help if app.tab == Tab::Help => "back",
         Action::Freeze if app.is_frozen() => "live",
         Action::Play if app.plays() => "stop",
@@ -75,10 +88,22 @@ fn draw_filter(buf: &mut Buffer, area: Rect, app: &App, field: &Field) {
         let place = field.text()[..problem.start.min(field.text().len())].chars().count() + 1;
         format!("at {place}: {}", problem.reason)
     });
-    let reason = reason.unwrap_or_default();
-    let shown = text::clip(&reason, usize::from(area.width) * 2 / 3, ellipsis);
-    let right = area.right().saturating_sub(text::width(&shown) as u16 + 1);
-    buf.set_stringn(right, area.y, &*shown, area.width.into(), theme.style(Role::Bad));
+    let most = usize::from(area.width) * 2 / 3;
+    let shown: Runs = match (reason, app.filter.candidates()) {
+        (Some(reason), _) => vec![app.run(Role::Bad, text::clip(&reason, most, ellipsis))],
+        (None, Some(open)) => {
+            let typed = text::width(&text::escape(field.text())) + 5;
+            candidates(app, open, most.min(usize::from(area.width).saturating_sub(typed)))
+        }
+        (None, None) => Runs::new(),
+    };
+    let cells: usize = shown.iter().map(|(run, _)| text::width(run)).sum();
+    let right = area.right().saturating_sub(cells as u16 + 1);
+    let mut x = right;
+    for (run, style) in shown {
+        buf.set_stringn(x, area.y, &*run, area.width.into(), style);
+        x += text::width(&run) as u16;
+    }
     buf.set_stringn(area.x, area.y, " /", 2, theme.style(Role::Accent));
     let room = usize::from(right.saturating_sub(area.x + 4));
     // What is left of the cursor stays in sight.
@@ -113,4 +138,34 @@ fn draw_filter(buf: &mut Buffer, area: Rect, app: &App, field: &Field) {
     if !drawn_cursor && x < right {
         buf.set_stringn(x, area.y, " ", 1, theme.style(Role::Plain).add_modifier(Modifier::REVERSED));
     }
+}
+
+/// Returns as many of the candidates as there is room for, from the first one on or from one before that in the
+/// line, and how many more there are.
+fn candidates(app: &App, open: &Completion, room: usize) -> Runs {
+    let all: Vec<_> = open.candidates.iter().map(|candidate| text::escape(candidate)).collect();
+    let rest = |shown: usize| format!("  +{}", all.len() - shown);
+    let fitting = |first: usize| {
+        let mut cells = 0;
+        let fits = |n: &usize| {
+            cells += text::width(&all[*n]) + if *n > first { 2 } else { 0 };
+            let is_all = first == 0 && n + 1 == all.len();
+            cells + if is_all { 0 } else { text::width(&rest(0)) } <= room
+        };
+        first..first + (first..all.len()).take_while(fits).count()
+    };
+    let mut shown = fitting(0);
+    while let Some(chosen) = open.chosen.filter(|chosen| *chosen >= shown.end && shown.start < *chosen) {
+        // A page on, and at last the chosen one alone.
+        shown = fitting(if shown.is_empty() { chosen } else { shown.end });
+    }
+    let mut runs = Runs::new();
+    for n in shown.clone() {
+        let role = if open.chosen == Some(n) { Role::Accent } else { Role::Dim };
+        runs.push(app.run(role, format!("{}{}", if n > shown.start { "  " } else { "" }, all[n])));
+    }
+    if shown.len() < all.len() && !shown.is_empty() {
+        runs.push(app.run(Role::Dim, rest(shown.len())));
+    }
+    runs
 }

@@ -57,7 +57,7 @@ use crate::{
     base::{ids::FlowId, time::Nanos},
     platform::OwnerMethod,
     process::{
-        container::container,
+        container::{container, group},
         identity::{Process, ProcessFacts, ProcessId},
         lookup::{Asked, OwnerStatus, Owners},
         owner::Owner,
@@ -592,8 +592,9 @@ impl State {
         let lives = self.sees_pids && self.proc.stat(pid).is_some_and(|stat| stat.id == event.id);
         let mut arguments = event.command;
         let mut exe = event.path;
-        let mut box_of = self.cgroups.path(event.cgroup).and_then(|path| container(&path));
-        let mut parents = Box::default();
+        let mut cgroup = self.cgroups.path(event.cgroup);
+        let mut box_of = cgroup.as_ref().and_then(|path| container(path));
+        let (mut parents, mut netns) = (Box::default(), None);
         if lives {
             if arguments.is_empty() && !event.is_kernel {
                 arguments = self.proc.arguments(pid);
@@ -601,7 +602,12 @@ impl State {
             if event.is_cut {
                 exe = self.proc.exe(pid).or(exe);
             }
-            box_of = box_of.or_else(|| self.proc.container(pid));
+            if box_of.is_none() {
+                let groups = self.proc.groups(pid);
+                box_of = container(&groups);
+                cgroup = cgroup.or_else(|| group(&groups));
+            }
+            netns = self.proc.other_netns(pid);
         }
         if self.sees_pids {
             parents = self.proc.parents(event.parent);
@@ -616,6 +622,9 @@ impl State {
             user: self.proc.users.name(event.uid),
             parents,
             container: box_of,
+            cgroup,
+            netns,
+            started: self.proc.started(event.id),
         };
         self.registry.processes.insert(Process::new(event.id, facts));
     }

@@ -11,13 +11,18 @@ use std::{
 };
 
 use super::users::Users;
-use crate::process::{
-    container::container,
-    identity::{LONGEST_COMMAND, LONGEST_PATH, ProcessFacts, ProcessId},
+use crate::{
+    base::time::Stamp,
+    process::{
+        container::{container, group},
+        identity::{LONGEST_COMMAND, LONGEST_PATH, ProcessFacts, ProcessId},
+    },
 };
 
 /// A thread of the kernel, in field 9 of `stat` (include/linux/sched.h).
 const PF_KTHREAD: u64 = 0x0020_0000;
+/// What start times are counted in, in ns (USER_HZ, proc_pid_stat(5)).
+const TICK: u64 = 10_000_000;
 /// Parents told at most.
 const GENERATIONS: usize = 6;
 /// How long the parents of a process are believed.
@@ -29,6 +34,9 @@ pub struct Procfs {
     root: PathBuf,
     /// Names of users.
     pub users: Users,
+    /// Wall time at which the system started.
+    booted: Option<Stamp>,
+    own_netns: Option<u32>,
     parents: HashMap<u32, (Instant, Box<[Parent]>)>,
 }
 
@@ -56,7 +64,15 @@ impl Procfs {
     }
 
     fn at(root: &Path) -> Self {
-        Self { root: root.to_owned(), users: Users::default(), parents: HashMap::new() }
+        let stat = fs::read_to_string(root.join("stat")).unwrap_or_default();
+        let seconds = stat.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse::<u64>().ok());
+        Self {
+            root: root.to_owned(),
+            users: Users::default(),
+            booted: seconds.and_then(|seconds| seconds.checked_mul(1_000_000_000)).map(Stamp),
+            own_netns: netns_of(Path::new("/proc/self/ns/net")),
+            parents: HashMap::new(),
+        }
     }
 
     /// Returns all processes that show.
@@ -75,6 +91,7 @@ impl Procfs {
         let stat = self.stat(pid)?;
         let arguments = self.read(pid, "cmdline", LONGEST_COMMAND).unwrap_or_default();
         let uid = self.read(pid, "status", 4096).and_then(|text| effective_user(&text));
+        let groups = self.groups(pid);
         let facts = ProcessFacts {
             exe: self.exe(pid),
             command: command(&arguments),
@@ -84,7 +101,10 @@ impl Procfs {
             uid,
             user: uid.and_then(|uid| self.users.name(uid)),
             parents: self.parents(stat.parent),
-            container: self.container(pid),
+            container: container(&groups),
+            cgroup: group(&groups),
+            netns: self.other_netns(pid),
+            started: self.started(stat.id),
         };
         Some((stat.id, facts))
     }
@@ -97,9 +117,16 @@ impl Procfs {
         path.get(..path.len().min(LONGEST_PATH)).filter(|p| !p.is_empty()).map(Into::into)
     }
 
-    /// Returns the container that a process runs in.
-    pub fn container(&self, pid: u32) -> Option<Box<str>> {
-        container(&String::from_utf8_lossy(&self.read(pid, "cgroup", 8192)?))
+    /// Returns the control groups that a process is in, one a line.
+    pub fn groups(&self, pid: u32) -> String {
+        let groups = self.read(pid, "cgroup", LONGEST_PATH).unwrap_or_default();
+        String::from_utf8_lossy(&groups).into_owned()
+    }
+
+    /// Returns when a process started. The system's own start is known to a second.
+    pub fn started(&self, id: ProcessId) -> Option<Stamp> {
+        let since = id.start.checked_mul(TICK)?;
+        self.booted?.0.checked_add(since).map(Stamp)
     }
 
     /// Returns the arguments of a process as they stand in memory.
@@ -159,8 +186,12 @@ impl Procfs {
 
     /// Returns the network namespace that a process lives in.
     pub fn netns(&self, pid: u32) -> Option<u32> {
-        let target = fs::read_link(self.path(pid, "ns/net")).ok()?;
-        target.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
+        netns_of(&self.path(pid, "ns/net"))
+    }
+
+    /// Returns the network namespace that a process lives in, if it is not ours.
+    pub fn other_netns(&self, pid: u32) -> Option<u32> {
+        self.netns(pid).filter(|netns| self.own_netns.is_some_and(|own| own != *netns))
     }
 
     /// Returns one of the tables below `net` as a process sees it.
@@ -202,6 +233,11 @@ impl Procfs {
         File::open(self.path(pid, what)).ok()?.take(most as u64).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }
+}
+
+/// `net:[4026531840]`
+fn netns_of(link: &Path) -> Option<u32> {
+    fs::read_link(link).ok()?.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// `socket:[12345]`
@@ -302,6 +338,10 @@ mod tests {
         assert_eq!(facts.exe.as_deref(), exe.to_str());
         assert_eq!(facts.name().0, exe.file_name().unwrap().to_str().unwrap());
         assert!(!facts.parents.is_empty());
+        assert_eq!(facts.netns, None, "it is ours");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let started = facts.started.unwrap().0 / 1_000_000_000;
+        assert!((now - 86_400..=now + 2).contains(&started), "{started} is not just before {now}");
         assert!(!proc.holders(&[own], &mut None).is_empty());
         drop(socket);
         assert!(proc.identity(u32::MAX).is_none());

@@ -165,11 +165,7 @@ fn process(row: &Row, _: &App) -> String {
 
 /// Returns the ports that the processes of a group wait at.
 pub fn ports(app: &App, group: &Group) -> String {
-    let pids = &group.pids;
-    let listening = app.view.iter().flat_map(|view| view.listening.iter());
-    let own = listening.filter(|l| l.pid.is_some_and(|pid| pids.contains(&pid)));
-    let mut ports: Vec<u16> = own.map(|l| l.port).collect();
-    ports.dedup();
+    let ports = app.view.as_ref().map_or_else(Vec::new, |view| group.listening_ports(&view.listening));
     let shown: Vec<_> = ports.iter().take(2).map(u16::to_string).collect();
     let more = if ports.len() > 2 { format!(" +{}", ports.len() - 2) } else { String::new() };
     format!("{}{more}", shown.join(" "))

@@ -8,6 +8,7 @@ use crate::{
         app::App,
         theme::Role,
         view::head::{Cause, KERNEL_RING},
+        widget::bars,
     },
 };
 
@@ -37,6 +38,30 @@ pub fn drops(app: &App, view: &View, page: &mut Page) {
     for (n, (count, cause)) in frames.chain(others.map(|row| (None, row))) {
         row(app, page, count, n.map(|n| app.dropped_lately(n)), &cause);
     }
+}
+
+const LATELY: &str = "Frames that were lost in each of the last sixty seconds, by all reasons together.";
+
+/// Adds what was lost in each second of the last minute.
+pub fn lately(app: &App, page: &mut Page) {
+    let seconds = app.lost_per_second();
+    let most = seconds.iter().flatten().fold(0.0_f64, |a, b| a.max(*b));
+    let top = format!("60 s, at most {}", format::grouped(most.ceil() as u64));
+    page.rule("Lost per second", top);
+    // A cell for each second, and for some where there are fewer cells.
+    let cells = usize::from(page.width).saturating_sub(6).clamp(1, 60);
+    let part = |cell: usize| {
+        let some = &seconds[cell * 60 / cells..((cell + 1) * 60 / cells).min(60)];
+        some.iter().flatten().copied().reduce(f64::max)
+    };
+    let parts: Vec<Option<f64>> = (0..cells).map(part).collect();
+    let role = if most > 0.0 { Role::Bad } else { Role::Accent };
+    let rule = app.setup.signs.rule.to_string().repeat(cells.saturating_sub("60 snow".len()));
+    let lines = vec![
+        vec![app.run(role, format!("   {}", bars::trace(&parts, &app.setup.signs)))],
+        vec![app.run(Role::Dim, format!("   60 s{rule}now"))],
+    ];
+    page.item(super::page::about("Lost per second", LATELY), lines);
 }
 
 /// Adds one reason. What to do stands beside its numbers; where there is no room for it there, below them if there is

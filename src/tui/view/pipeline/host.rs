@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// What the fields mean.
-const MEANINGS: [(&str, &str); 14] = [
+const MEANINGS: [(&str, &str); 18] = [
     (
         "Method",
         "How frames are captured. --capture chooses another way; auto takes the best that works here.",
@@ -17,6 +17,19 @@ const MEANINGS: [(&str, &str); 14] = [
     ("Kernel saw", "Frames that passed the kernel's own count: those taken, and those it dropped."),
     ("Not for us", "Frames for other hosts' hardware addresses. --promiscuous makes more of them visible."),
     ("Cut short", "The file ends within a record; all before that is counted."),
+    (
+        "NIC counters",
+        "What the cards and their drivers gave up before anybody could see it, by the system's own count since the \
+         start of rustnet: rx_dropped, which has frames that nobody wanted, too, and rx_missed, for which the card's \
+         ring was too small (ethtool -G).",
+    ),
+    (
+        "Placement",
+        "On which NUMA node cards and cores are, and which cores take the cards' interrupts; rustnet --show-plan tells \
+         all of it.",
+    ),
+    ("Clock", "Whose time is shown, and how old what is shown is."),
+    ("Privileges", "What this process may do beyond others."),
     ("Chosen", "Why this method."),
     ("Owners", "How the processes of connections are found. --owners chooses another way."),
     ("Degraded", "What does not work here as it could, and what helps. rustnet --check tells all of it."),
@@ -62,6 +75,26 @@ pub fn capture(app: &App, view: &View, page: &mut Page) {
             field("Cut short", text::escape(why).into_owned(), Role::Warn);
         }
     }
+    if !app.nics.is_empty() {
+        let is_one = app.nics.len() == 1;
+        let lost = app.nics.iter().any(|nic| nic.now.missed > nic.first.missed);
+        let counts = app.nics.iter().map(|nic| {
+            let name = if is_one { String::new() } else { format!("{}: ", text::escape(&nic.name)) };
+            let [dropped, missed] = [
+                nic.now.dropped.saturating_sub(nic.first.dropped),
+                nic.now.missed.saturating_sub(nic.first.missed),
+            ];
+            format!("{name}rx_dropped {}  rx_missed {}", format::grouped(dropped), format::grouped(missed))
+        });
+        let counts = counts.collect::<Vec<_>>().join("; ");
+        field("NIC counters", counts, if lost { Role::Bad } else { Role::Plain });
+    }
+    if !app.setup.placement.is_empty() {
+        field("Placement", app.setup.placement.join("; "), Role::Plain);
+    }
+    for warning in &app.setup.placement_warnings {
+        field("Placement", warning.clone(), Role::Warn);
+    }
     if let Some(reason) = &app.setup.reason {
         field("Chosen", reason.clone(), Role::Plain);
     }
@@ -85,6 +118,17 @@ pub fn own(app: &App, view: &View, page: &mut Page) {
     if let Some(usage) = &app.usage {
         field("CPU", format!("{:.2} core", usage.cores));
         field("Memory", format::bytes(usage.memory));
+    }
+    let clock = match app.is_file() {
+        true => "the packets' own time, as the file has it".to_owned(),
+        false => {
+            let age = app.clock.since(view.wall).as_secs_f64();
+            format!("the packets' own time; what is shown is {age:.2} s old")
+        }
+    };
+    field("Clock", clock);
+    if let Some(privileges) = &app.setup.privileges {
+        field("Privileges", privileges.clone());
     }
     field(
         "Connections",

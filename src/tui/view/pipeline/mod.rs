@@ -133,6 +133,7 @@ fn of(app: &App, width: u16) -> Page {
     }
     host::capture(app, view, &mut page);
     host::own(app, view, &mut page);
+    drops::lately(app, &mut page);
     page
 }
 

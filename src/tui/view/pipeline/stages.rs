@@ -41,6 +41,8 @@ const COLUMNS: &str = "Core: where it is pinned. Busy: of that core. ns/frame: w
                        full the ring before it is now, and was at most. Flows: connections in its table.";
 const STALLED: &str =
     "It has not answered for some time: its core is taken by something else. Give it another one: --cores.";
+const PACE: &str = "The longest frame of the last second; how long the last rows took to find; how long 99 of 100 keys waited for a \
+                    frame, of the last 200; what is sent to the terminal.";
 const SKIPPED: &str =
     "What came while a reader was at the one before. Numbers stay exact; they only come later.";
 
@@ -125,6 +127,22 @@ pub fn stages(app: &App, view: &View, page: &mut Page) {
             text += &format!(" {value:>cells$}");
         }
         page.item(about(name, false), vec![vec![app.run(Role::Dim, text)]]);
+    }
+    if let Some(pace) = app.pace {
+        let key = pace
+            .key_to_paint
+            .map_or(String::new(), |wait| format!("key to paint p99 {}, ", format::short_span(wait)));
+        let text = format!(
+            "screen: draw {}, query {}, {key}{}/s to the terminal",
+            format::short_span(pace.draw),
+            format::short_span(view.took),
+            format::bytes(pace.bytes_per_second as u64),
+        );
+        let lines = page.beside(1, &text).into_iter();
+        page.item(
+            super::page::about("screen", PACE),
+            lines.map(|line| vec![app.run(Role::Dim, format!(" {line}"))]).collect(),
+        );
     }
     let skipped = format!(
         "epochs skipped, a reader was slower than the refresh: {}",

@@ -1,0 +1,74 @@
+//! What the kernel says of a network card beside its frames: what the card lost, and whose hardware addresses it
+//! knows. Both are small files that anybody may read.
+
+use std::{fs, net::IpAddr, path::Path};
+
+use crate::capture::source::NicCounters;
+
+/// Returns what an interface counts; `None` where the system shows none of that name.
+pub fn nic_counters(name: &str) -> Option<NicCounters> {
+    counters(Path::new("/sys/class/net"), name)
+}
+
+fn counters(root: &Path, name: &str) -> Option<NicCounters> {
+    if name.is_empty() || name.starts_with('.') || name.contains('/') {
+        return None;
+    }
+    let read = |what: &str| {
+        let path = root.join(name).join("statistics").join(what);
+        fs::read_to_string(path).ok()?.trim().parse().ok()
+    };
+    Some(NicCounters { dropped: read("rx_dropped")?, missed: read("rx_missed_errors")? })
+}
+
+/// Returns the hardware address of a neighbour that this host has spoken to over IPv4.
+pub fn neighbour(address: IpAddr) -> Option<String> {
+    find(&fs::read_to_string("/proc/thread-self/net/arp").ok()?, address)
+}
+
+/// `10.0.0.1  0x1  0x2  00:11:22:33:44:55  *  eth0` (proc_pid_net(5)); the third field says whether it is complete.
+fn find(table: &str, address: IpAddr) -> Option<String> {
+    table.lines().skip(1).find_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        if fields.next()?.parse::<IpAddr>().ok()? != address {
+            return None;
+        }
+        let flags = u32::from_str_radix(fields.nth(1)?.strip_prefix("0x")?, 16).ok()?;
+        (flags & COMPLETE != 0).then_some(fields.next()?.to_owned())
+    })
+}
+
+/// ATF_COM of include/uapi/linux/if_arp.h.
+const COMPLETE: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_told_when_they_have_answered() {
+        let table = "IP address       HW type     Flags       HW address            Mask     Device\n\
+                     10.0.0.1         0x1         0x2         00:1b:21:3c:9d:f8     *        eth0\n\
+                     10.0.0.2         0x1         0x0         00:00:00:00:00:00     *        eth0\n\
+                     10.0.0.3         0x1\n";
+        let of = |address: &str| find(table, address.parse().unwrap());
+        assert_eq!(of("10.0.0.1").as_deref(), Some("00:1b:21:3c:9d:f8"));
+        for address in ["10.0.0.2", "10.0.0.3", "10.0.0.4", "::1"] {
+            assert_eq!(of(address), None, "{address}");
+        }
+    }
+
+    #[test]
+    fn counters_are_those_of_the_interface() {
+        let root = std::env::temp_dir().join(format!("rustnet-nic-{}", std::process::id()));
+        let folder = root.join("eth0/statistics");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("rx_dropped"), "12\n").unwrap();
+        fs::write(folder.join("rx_missed_errors"), "3\n").unwrap();
+        assert_eq!(counters(&root, "eth0"), Some(NicCounters { dropped: 12, missed: 3 }));
+        for name in ["eth1", "", "..", "../eth0"] {
+            assert_eq!(counters(&root, name), None, "{name}");
+        }
+        fs::remove_dir_all(root).unwrap();
+    }
+}

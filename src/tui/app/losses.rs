@@ -1,0 +1,43 @@
+//! What is lost before this program sees it, and what was lost second by second.
+
+use super::*;
+use crate::base::counters::DropReason;
+
+/// Interfaces whose counters are read.
+const MOST_NICS: usize = 6;
+
+impl App {
+    /// Reads what the watched interfaces count.
+    pub fn read_nics(&mut self) {
+        let Some((read, view)) = self.setup.nic_counters.zip(self.view.as_ref()) else { return };
+        let interfaces = view.sources.iter().flat_map(|source| &source.interfaces);
+        let names: Vec<String> = interfaces.map(|interface| interface.name.clone()).take(MOST_NICS).collect();
+        self.nics.retain(|nic| names.contains(&nic.name));
+        for name in names {
+            let Some(now) = read(&name) else { continue };
+            match self.nics.iter_mut().find(|nic| nic.name == name) {
+                Some(nic) => nic.now = now,
+                None => self.nics.push(Nic { name, first: now, now }),
+            }
+        }
+    }
+
+    /// Returns frames lost in each of the last sixty seconds, oldest first; `None` where nobody looked.
+    pub fn lost_per_second(&self) -> Vec<Option<f64>> {
+        let mut seconds = vec![None; 60];
+        let lost = |all: &[u64]| {
+            let own = all.iter().skip(1).zip(DropReason::ALL).filter(|(_, reason)| reason.loses());
+            all.first().copied().unwrap_or(0) + own.map(|(count, _)| count).sum::<u64>()
+        };
+        let Some((newest, _)) = self.drops.back() else { return seconds };
+        let age = |at: Nanos| (newest.since(at).as_secs_f64()).round() as usize;
+        for ((from, before), (to, after)) in self.drops.iter().zip(self.drops.iter().skip(1)) {
+            let span = to.since(*from).as_secs_f64().max(1e-3);
+            let rate = lost(after).saturating_sub(lost(before)) as f64 / span;
+            for second in (age(*to)..age(*from)).filter(|second| *second < 60) {
+                seconds[59 - second] = Some(rate);
+            }
+        }
+        seconds
+    }
+}
