@@ -79,8 +79,8 @@ impl Index {
         self.level.prefetch(hash);
     }
 
-    /// Returns the first slot in the hash's own bucket that may be the flow's, without looking
-    /// further: what to prefetch. Calls `another` with each other one, which are few: tags have 8 bits.
+    /// Returns the first slot that may be the flow's, without looking further than the bucket behind the hash's own
+    /// one: what to prefetch. Calls `another` with each other one, which are few: tags have 8 bits.
     #[inline]
     pub fn candidate(&self, hash: u32, another: impl FnMut(u32)) -> Option<u32> {
         self.level.candidate(hash, another).or_else(|| match self.is_moving() {
@@ -166,15 +166,15 @@ impl Level {
         prefetch(self.buckets.address(hash as usize & self.mask));
     }
 
-    /// Returns the first slot in the hash's own bucket that may be the flow's, without looking
-    /// further: what to prefetch. Calls `another` with each other one, which are few: tags have 8 bits.
+    /// Returns the first slot that may be the flow's, without looking further than the bucket behind the hash's own
+    /// one: what to prefetch. Calls `another` with each other one, which are few: tags have 8 bits.
     #[inline]
     fn candidate(&self, hash: u32, mut another: impl FnMut(u32)) -> Option<u32> {
         // SAFETY: there are `mask + 1` buckets.
         let bucket = unsafe { self.buckets.get_unchecked(hash as usize & self.mask) };
         let lanes = bucket.matching(tag(hash));
         if lanes == 0 {
-            return None;
+            return if bucket.overflow == 0 { None } else { self.candidate_behind(hash) };
         }
         let mut others = lanes & (lanes - 1);
         while others != 0 {
@@ -182,6 +182,15 @@ impl Level {
             others &= others - 1;
         }
         Some(bucket.slots[lanes.trailing_zeros() as usize])
+    }
+
+    /// Returns the first slot that may be the flow's in the bucket behind the hash's own one. One flow in a hundred lies
+    /// there when the table is full; loads for it overlap with those of other frames only if they begin now.
+    #[inline(never)]
+    fn candidate_behind(&self, hash: u32) -> Option<u32> {
+        let bucket = &self.buckets[(hash as usize + 1) & self.mask];
+        let lanes = bucket.matching(tag(hash));
+        (lanes != 0).then(|| bucket.slots[lanes.trailing_zeros() as usize])
     }
 
     /// Returns the slot of the flow with this hash for which `is_it` holds.
@@ -367,6 +376,19 @@ mod tests {
         }
         assert_empty(&index.level);
         assert_eq!(index.len, 0);
+    }
+
+    #[test]
+    fn a_flow_behind_a_full_bucket_is_a_candidate() {
+        let mut index = Index::new(1000, no_advice).unwrap();
+        // A bucket's flows and one more, with a tag each.
+        let hash_of = |slot: u32| (slot + 1) << 24 | 5;
+        let slots = 0..=LANES as u32;
+        slots.clone().for_each(|slot| index.insert(hash_of(slot), slot));
+        for slot in slots {
+            assert_eq!(index.candidate(hash_of(slot), |_| {}), Some(slot));
+        }
+        assert_eq!(index.candidate(hash_of(40), |_| {}), None);
     }
 
     #[test]

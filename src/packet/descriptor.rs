@@ -39,6 +39,14 @@ pub mod ordinary {
     pub const NONE: u32 = u32::MAX;
 }
 
+/// Bits of [`Descriptor::last_word`] that are 1 for one packet with a transport header of its own: the number of
+/// segments, and those of `flags` that other lines have.
+const WHOLE: u64 = {
+    const FLAGS: u8 =
+        flag::FRAGMENT | flag::NO_TRANSPORT | flag::SEGMENTS_UNKNOWN | flag::COUNTED | flag::MARKER;
+    u16::MAX as u64 | (FLAGS as u64) << 32
+};
+
 /// One frame, as the worker needs it: 64 bytes, `Copy`.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, align(64))]
@@ -116,10 +124,14 @@ impl Descriptor {
     /// a transport header of its own that begins and ends nothing, anything else for all others.
     #[inline(always)]
     pub const fn looks(&self) -> u64 {
-        const FLAGS: u8 =
-            flag::FRAGMENT | flag::NO_TRANSPORT | flag::SEGMENTS_UNKNOWN | flag::COUNTED | flag::MARKER;
         const TCP: u8 = tcp_flag::ACK | tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST;
-        self.last_word() & (u16::MAX as u64 | (TCP as u64) << 16 | (FLAGS as u64) << 32)
+        self.last_word() & (WHOLE | (TCP as u64) << 16)
+    }
+
+    /// Returns whether it is one packet with a transport header of its own, whatever its flags of TCP.
+    #[inline(always)]
+    pub const fn is_whole_segment(&self) -> bool {
+        self.last_word() & WHOLE == 1
     }
 
     /// Returns everything from `segments` on as it is written by [`Descriptor::write`]. All eight bytes, though
@@ -138,14 +150,8 @@ impl Descriptor {
             | (self.zero as u64) << 48
     }
 
-    /// Returns whether lines belong to this one.
-    #[inline(always)]
-    pub const fn has_lines_after(&self) -> bool {
-        self.key.is_wide() || self.payload_lines != 0
-    }
-
     /// Returns the lines that belong to this one: the wide key's and the payload's.
-    #[inline]
+    #[inline(always)]
     pub const fn lines_after(&self) -> usize {
         self.key.is_wide() as usize + self.payload_lines as usize
     }

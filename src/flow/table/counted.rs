@@ -108,7 +108,7 @@ impl FlowTable {
             self.counts.retransmits += segments;
         }
         // Late: what it says of time is of its last segment only.
-        self.segment(slot, line, true);
+        self.unusual_segment(slot, line, true);
     }
 
     /// Tells rx that no more than counts are needed of a flow.

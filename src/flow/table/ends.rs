@@ -175,12 +175,29 @@ impl FlowTable {
 }
 
 pub(super) fn is_over(hot: &Hot, cutoff: Tick) -> bool {
-    cutoff.since(hot.tick) >= Tick::span(hot.state.expires_after())
+    cutoff.since(hot.tick) >= lives_for(hot.state)
 }
 
 fn end_of(from: Tick, state: FlowState) -> Tick {
-    Tick(from.0.wrapping_add(Tick::span(state.expires_after())))
+    Tick(from.0.wrapping_add(lives_for(state)))
 }
+
+/// Returns how long a row lives in a state, in ticks.
+#[inline]
+pub(super) fn lives_for(state: FlowState) -> u32 {
+    LIVES[usize::from(state as u8)]
+}
+
+/// By state; read instead of computed, since states change with every other packet of a short flow.
+static LIVES: [u32; 256] = {
+    let (mut lives, mut i) = ([0; 256], 0);
+    while i < FlowState::ALL.len() {
+        let state = FlowState::ALL[i];
+        lives[state as usize] = Tick::span(state.expires_after());
+        i += 1;
+    }
+    lives
+};
 
 /// Returns whether `a` is earlier than `b`, both within 26 days.
 fn is_before(a: Tick, b: Tick) -> bool {

@@ -14,14 +14,12 @@ mod frozen;
 mod payloads;
 mod settled;
 
-use std::net::IpAddr;
-
 pub use self::frozen::FrozenFlows;
 use self::{
     batch::{Batch, Candidate},
     counted::is_time_to_tell,
-    ends::{ChunkState, SHORTEST_LIFE, is_over},
-    settled::Settled,
+    ends::{ChunkState, SHORTEST_LIFE, is_over, lives_for},
+    settled::{Settled, Straight},
 };
 use crate::{
     base::{
@@ -43,7 +41,7 @@ use crate::{
         locals::Locals,
         slab::{CHUNK, Slab},
         state::{EndReason, FlowState},
-        tcp::{Segment, TcpTrack},
+        tcp::{Outcome, Segment, TcpTrack},
     },
     packet::{
         descriptor::{Descriptor, flag, tcp_flag},
@@ -253,10 +251,7 @@ impl FlowTable {
             let batch = batch.fill(|| {
                 let frame = lines.get(next)?.frame();
                 let at = next as u32;
-                next += 1;
-                if frame.has_lines_after() {
-                    next += frame.lines_after();
-                }
+                next += 1 + frame.lines_after();
                 if frame.flags & flag::MARKER != 0 || next > lines.len() {
                     next = at as usize;
                     return None;
@@ -274,19 +269,14 @@ impl FlowTable {
                 self.approach_conversations(batch, lines, payloads);
             }
             for candidate in batch {
-                if !self.settled::<HOME>(candidate, lines, &mut settled, ended) {
-                    let wide = wide_of(lines, candidate);
-                    let payload = payloads.of(lines, candidate.at as usize);
-                    if self.followed::<HOME>(candidate, payload, &mut settled) {
+                match self.straight::<HOME>(candidate, lines, &mut settled, ended) {
+                    Straight::Done => {}
+                    Straight::Looks => {
                         self.looks = true;
-                        continue;
+                        let payload = payloads.of(lines, candidate.at as usize);
+                        self.inspect(candidate.slot, candidate.frame, payload, ended);
                     }
-                    self.make_way(candidate, wide, payload, ended);
-                    let slot = self.frame(candidate.frame, wide, candidate.slot, &mut volume, ended);
-                    if slot != NONE {
-                        self.looks = true;
-                        self.inspect(slot, candidate.frame, payload, ended);
-                    }
+                    Straight::Other => self.winding(candidate, lines, payloads, &mut volume, ended),
                 }
             }
             done = next;
@@ -294,6 +284,26 @@ impl FlowTable {
         volume += Volume { frames: settled.frames, packets: settled.frames, bytes: settled.bytes };
         self.counts.volume += volume;
         done
+    }
+
+    /// Accounts a frame for which there is no straight way, and has its payload looked at.
+    #[inline(never)]
+    fn winding(
+        &mut self,
+        candidate: &Candidate<'_>,
+        lines: &[Line],
+        payloads: &impl Payloads,
+        volume: &mut Volume,
+        ended: &mut impl EndedFlows,
+    ) {
+        let &Candidate { frame, slot, at, .. } = candidate;
+        let wide = wide_of(lines, candidate);
+        self.make_way(candidate, wide, || payloads.of(lines, at as usize), ended);
+        let slot = self.frame(frame, wide, slot, volume, ended);
+        if slot != NONE {
+            self.looks = true;
+            self.inspect(slot, frame, payloads.of(lines, at as usize), ended);
+        }
     }
 
     /// Changes which addresses are ours, for flows that begin from now on; gives the old set back.
@@ -321,7 +331,7 @@ impl FlowTable {
 
     /// Accounts one frame of any kind: to the candidate if that is its flow. Returns the flow's slot if
     /// the frame's payload is to be looked at, else [`NONE`].
-    #[inline(never)]
+    #[inline(always)]
     fn frame(
         &mut self,
         frame: &Descriptor,
@@ -372,7 +382,7 @@ impl FlowTable {
         let irregular = count(hot, frame, volume);
         let inspected = hot.roles.is_inspected();
         if has_segment {
-            self.segment(slot, frame, late);
+            self.unusual_segment(slot, frame, late);
         } else if !is_settled(hot, frame) {
             self.other(slot, frame, ended);
         }
@@ -403,24 +413,30 @@ impl FlowTable {
         }
     }
 
-    /// Follows a TCP segment that may change more than numbers.
+    /// Does what [`FlowTable::segment`] does, in a place of its own: for callers that seldom need it.
     #[inline(never)]
+    fn unusual_segment(&mut self, slot: u32, frame: &Descriptor, late: bool) {
+        self.segment(slot, frame, late);
+    }
+
+    /// Follows a TCP segment that may change more than numbers.
+    #[inline(always)]
     fn segment(&mut self, slot: u32, frame: &Descriptor, late: bool) {
-        let from = frame.from();
         let hot = self.hot.get(slot);
-        let segment = segment_of(frame, late, hot.roles);
-        let outcome = self.tcp[slot as usize].segment(&segment, hot.roles.subject());
+        let (before, known) = (hot.state, hot.roles);
+        let mut roles = known;
+        let track = &mut self.tcp[slot as usize];
+        let outcome = track.segment(&segment_of(frame, late, roles), roles.subject());
+        let mut state = outcome.state;
+        if let Some((end, evidence)) = outcome.initiator {
+            let subject = roles.subject();
+            roles.learn(usize::from(end), evidence);
+            if roles.subject() != subject {
+                state = track.state(roles.subject());
+            }
+        }
         if outcome.retransmit || outcome.out_of_order {
-            let tally = self.tallies.get_mut(slot);
-            // All segments of a super-frame.
-            let segments = u32::from(frame.segments);
-            if outcome.retransmit {
-                tally.retransmits[from] += segments;
-                self.counts.retransmits += u64::from(segments);
-            }
-            if outcome.out_of_order {
-                tally.out_of_order[from] += segments;
-            }
+            self.tally(slot, frame, outcome);
         }
         // NB: nothing is read, which would have to wait for memory; writing alone need not.
         if outcome.rtt_handshake_us != 0 {
@@ -429,22 +445,36 @@ impl FlowTable {
         if outcome.rtt_data_us != 0 {
             self.round_trips.get_mut(slot).data_us = outcome.rtt_data_us;
         }
-        let hot = self.hot.get(slot);
-        let mut roles = hot.roles;
-        // What the payload told refines it.
-        let refine = |state: FlowState| match state {
-            FlowState::Established if hot.state.is_established() => hot.state,
-            other => other,
-        };
-        let mut state = refine(outcome.state);
-        if let Some((end, evidence)) = outcome.initiator {
-            roles.learn(usize::from(end), evidence);
-            if roles.subject() != hot.roles.subject() {
-                state = refine(self.tcp[slot as usize].state(roles.subject()));
-            }
+        if state == FlowState::Established && before.is_established() {
+            // What the payload told refines it.
+            state = before;
         }
-        if state != hot.state || roles != hot.roles || !roles.is_answered() {
+        if state != before || roles != known || !roles.is_answered() {
             self.enter(slot, frame.tick, state, roles);
+        }
+    }
+
+    /// Follows the round trips that the next segment of an established connection is part of.
+    #[inline(never)]
+    fn time(&mut self, slot: u32, frame: &Descriptor, roles: Roles) {
+        let track = &mut self.tcp[slot as usize];
+        let round_trip_us = track.time(&segment_of(frame, false, roles), roles.subject());
+        if round_trip_us != 0 {
+            self.round_trips.get_mut(slot).data_us = round_trip_us;
+        }
+    }
+
+    /// Counts what was sent again or overtaken: all segments of a super-frame.
+    #[cold]
+    fn tally(&mut self, slot: u32, frame: &Descriptor, outcome: Outcome) {
+        let (from, segments) = (frame.from(), u32::from(frame.segments));
+        let tally = self.tallies.get_mut(slot);
+        if outcome.retransmit {
+            tally.retransmits[from] += segments;
+            self.counts.retransmits += u64::from(segments);
+        }
+        if outcome.out_of_order {
+            tally.out_of_order[from] += segments;
         }
     }
 
@@ -463,22 +493,25 @@ impl FlowTable {
     }
 
     /// Puts a flow into a state after its first packet.
+    #[inline]
     fn enter(&mut self, slot: u32, now: Tick, state: FlowState, roles: Roles) {
         let hot = self.hot.get_mut(slot);
-        let was_embryo = is_embryo(hot);
-        if state != hot.state {
-            // A final state's lifetime runs from here.
-            hot.tick = now;
-            self.counts.half_open -= u64::from(is_half_open(hot.state));
-            self.counts.half_open += u64::from(is_half_open(state));
-        }
-        hot.state = state;
+        let (before, was_embryo) = (hot.state, is_embryo(hot));
         hot.roles = roles;
         hot.roles.set_answered();
+        if state != before {
+            // A final state's lifetime runs from here.
+            hot.tick = now;
+            hot.state = state;
+            self.counts.half_open -= u64::from(is_half_open(before));
+            self.counts.half_open += u64::from(is_half_open(state));
+            if lives_for(state) < lives_for(before) {
+                self.expect_end(slot, now, state);
+            }
+        }
         if was_embryo != is_half_open(state) {
             self.embryos.put(slot, !was_embryo);
         }
-        self.expect_end(slot, now, state);
     }
 
     #[inline(never)]
@@ -490,8 +523,7 @@ impl FlowTable {
         ended: &mut impl EndedFlows,
     ) -> u32 {
         let slot = self.take_slot(ended);
-        let addresses = frame.key.addresses(wide);
-        let local = addresses.map(|a| self.is_local(a));
+        let local = self.locals_among(frame, wide);
         let (initiator, evidence) = classify::initiator_of(frame);
         let mut hot = Hot {
             key: frame.key,
@@ -514,14 +546,14 @@ impl FlowTable {
             }
         }
         if has_segment(frame) {
-            let mut track = TcpTrack::default();
+            let track = &mut self.tcp[slot as usize];
+            *track = TcpTrack::default();
             let outcome = track.segment(&segment_of(frame, false, hot.roles), hot.roles.subject());
             hot.state = outcome.state;
             if let Some((end, evidence)) = outcome.initiator {
                 hot.roles.learn(usize::from(end), evidence);
                 hot.state = track.state(hot.roles.subject());
             }
-            self.tcp[slot as usize] = track;
         } else {
             hot.state = classify::state_after(FlowState::Active, frame);
             if frame.key.proto == proto::TCP {
@@ -558,6 +590,7 @@ impl FlowTable {
         }
         let slot = self.used;
         self.used += 1;
+        self.approach_fresh(slot);
         if slot.is_multiple_of(CHUNK) {
             self.hot.extend_to(self.used);
             self.origins.extend_to(self.used);
@@ -569,6 +602,17 @@ impl FlowTable {
         slot as u32
     }
 
+    /// Starts loading the records that flows soon begin in, if they were never used: memory fresh from the system.
+    #[inline]
+    fn approach_fresh(&self, slot: usize) {
+        const SOON: usize = 4;
+        if slot.is_multiple_of(CHUNK) {
+            return;
+        }
+        prefetch(self.hot.address(slot as u32).wrapping_add(SOON));
+        prefetch(self.tcp.address(slot + SOON));
+    }
+
     #[inline]
     fn is_flow(&self, slot: u32, frame: &Descriptor, wide: &WideKey) -> bool {
         let key = &self.hot.get(slot).key;
@@ -578,8 +622,14 @@ impl FlowTable {
         !key.is_wide() || is_wide_flow(key.kind, slot, wide, &self.ends, &self.extensions)
     }
 
-    fn is_local(&self, address: IpAddr) -> bool {
-        !self.config.locals.is_empty() && self.config.locals.contains(address)
+    /// Returns which ends of a frame's key are ours.
+    #[inline]
+    fn locals_among(&self, frame: &Descriptor, wide: &WideKey) -> [bool; 2] {
+        let locals = &self.config.locals;
+        if locals.is_empty() {
+            return [false; 2];
+        }
+        frame.key.addresses(wide).map(|address| locals.contains(address))
     }
 }
 

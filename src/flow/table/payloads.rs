@@ -11,13 +11,10 @@ use crate::{
     flow::{
         entry::Evidence,
         state::{EndReason, FlowState},
-        table::{
-            EndedFlows, FlowTable, NONE, batch::Candidate, ends::SHORTEST_LIFE, is_half_open, keeps_state,
-            says_something, settled::Settled,
-        },
+        table::{EndedFlows, FlowTable, NONE, batch::Candidate, is_half_open, keeps_state, says_something},
     },
     packet::{
-        descriptor::{Descriptor, ordinary, tcp_flag},
+        descriptor::{Descriptor, tcp_flag},
         key::{WideKey, kind, proto},
         line::Line,
         payload::Payloads,
@@ -71,18 +68,18 @@ impl FlowTable {
 
     /// Ends a QUIC connection that was closed if this frame begins another one on the same ends.
     #[inline(always)]
-    pub(super) fn make_way(
+    pub(super) fn make_way<'a>(
         &mut self,
         candidate: &Candidate<'_>,
         wide: &WideKey,
-        payload: &[u8],
+        payload: impl FnOnce() -> &'a [u8],
         ended: &mut impl EndedFlows,
     ) {
         let &Candidate { frame, slot, .. } = candidate;
         if slot != NONE
             && self.hot.get(slot).state.is_quic_over()
             && self.is_flow(slot, frame, wide)
-            && self.begins_another(slot, frame, payload)
+            && self.begins_another(slot, frame, payload())
         {
             self.end(slot, EndReason::Replaced, ended);
         }
@@ -160,6 +157,9 @@ impl FlowTable {
     pub(super) fn inspect_header(&mut self, slot: u32, frame: &Descriptor, ended: &mut impl EndedFlows) {
         const ARP_REPLY: u32 = 2;
         let Some(inspector) = &mut self.inspector else { return };
+        if frame.key.proto == proto::UDP {
+            return;
+        }
         let generation = &self.origins.get(slot).generation;
         let flow = Flow { worker: self.config.worker, slot, generation };
         if frame.key.kind & kind::ARP != 0 {
@@ -178,39 +178,6 @@ impl FlowTable {
             let (id, seq_number) = (frame.seq_number as u16, frame.window);
             inspector.echo(flow, Echo { id, seq_number, from: frame.from(), is_reply }, frame.wall, ended);
         }
-    }
-
-    /// Accounts an ordinary datagram of a flow of which only the phase is followed, as all of a resolver's are but the
-    /// first ones. Returns `false`, having done nothing, if it is anything else.
-    #[inline]
-    pub(super) fn followed<const HOME: bool>(
-        &mut self,
-        candidate: &Candidate<'_>,
-        payload: &[u8],
-        sums: &mut Settled,
-    ) -> bool {
-        let &Candidate { frame, slot, .. } = candidate;
-        let Some(inspector) = self.inspector.as_ref().filter(|_| slot != NONE) else { return false };
-        let hot = self.hot.get(slot);
-        if frame.key.proto != proto::UDP
-            || frame.key.is_wide()
-            || !hot.key.matches(&frame.key)
-            || !hot.roles.is_answered()
-            || !hot.roles.is_inspected()
-            || hot.state.counts_from_entry()
-            || frame.looks() != u64::from(ordinary::DATAGRAM)
-            || !says_something(frame)
-            || frame.wall < hot.last
-            || self.cutoff.0.wrapping_sub(hot.tick.0) as i32 >= SHORTEST_LIFE as i32
-            || HOME && hot.iface != frame.iface
-        {
-            return false;
-        }
-        let Some(phase) = inspector.followed(slot, payload) else { return false };
-        let hot = self.hot.get_mut(slot);
-        sums.count(hot, frame);
-        self.follow(slot, frame.tick, phase);
-        true
     }
 
     /// Takes note of the phase of a flow of which nothing else is followed.

@@ -1,20 +1,21 @@
-//! The straight way of frames whose flow is settled, which nearly all are.
+//! The straight way of frames whose flow is known, which nearly all are.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 #![expect(unsafe_code, reason = "a batch finds its records once and touches them twice")]
 
 use crate::{
     base::memory::prefetch,
     flow::{
-        entry::{Hot, Roles},
+        entry::Hot,
         slab::Spot,
         state::FlowState,
         table::{
             EndedFlows, FlowTable, NONE, batch::Candidate, counted::is_time_to_tell, ends::SHORTEST_LIFE,
-            is_wide_flow, segment_of, wide_of,
+            is_wide_flow, says_something, segment_of, wide_of,
         },
+        tcp::Advance,
     },
     packet::{
-        descriptor::{Descriptor, ordinary},
+        descriptor::{Descriptor, ordinary, tcp_flag},
         key::proto,
         line::Line,
     },
@@ -80,17 +81,27 @@ pub(super) struct Settled {
 }
 
 impl Settled {
-    /// Adds an ordinary frame to its flow's counters, and to these.
+    /// Adds one packet that is not older than its flow's last to the flow's counters, and to these.
     #[inline(always)]
-    pub fn count(&mut self, hot: &mut Hot, frame: &Descriptor) {
+    fn count(&mut self, hot: &mut Hot, frame: &Descriptor) {
         let from = frame.from();
         hot.bytes[from] += u64::from(frame.wire_len);
         hot.frames[from] += 1;
         hot.last = frame.wall;
-        hot.tick = frame.tick;
         self.frames += 1;
         self.bytes += u64::from(frame.wire_len);
     }
+}
+
+/// What became of a frame on the straight way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Straight {
+    /// It is accounted.
+    Done,
+    /// It is accounted, and its payload is to be looked at.
+    Looks,
+    /// Nothing was done: it takes [`FlowTable::frame`].
+    Other,
 }
 
 impl FlowTable {
@@ -109,12 +120,13 @@ impl FlowTable {
         let (record, track) = (spot.address().cast::<u8>(), self.tcp.address(slot as usize).cast());
         prefetch(std::hint::select_unpredictable(is_tcp, track, record));
         if is_large {
-            if is_tcp {
+            if is_tcp && frame.tcp_flags & tcp_flag::SYN == 0 {
                 // Of a flow with few packets, most give a round trip.
                 prefetch(self.round_trips.address(slot));
-            } else if frame.key.proto != proto::UDP {
-                // ICMP's codes are read with every message.
+            } else if !is_tcp && frame.key.proto != proto::UDP {
+                // ICMP's codes are read with every message, and where its echoes stand.
                 prefetch(self.tallies.address(slot));
+                self.approach_inspection(slot);
             }
         }
         if frame.key.is_wide() {
@@ -123,51 +135,88 @@ impl FlowTable {
         (slot, spot)
     }
 
-    /// Accounts an ordinary frame of a settled flow, which nearly all are: adds to its counters, and
-    /// moves TCP's numbers on. Returns `false`, having done nothing, if it is anything else.
+    /// Accounts a frame that a flow is known for and that is one whole packet, in order of time: of an ordinary one,
+    /// which nearly all are, adds to the flow's counters and moves TCP's numbers on; has any other TCP segment followed.
     #[inline(always)]
-    pub(super) fn settled<const HOME: bool>(
+    pub(super) fn straight<const HOME: bool>(
         &mut self,
         candidate: &Candidate<'_>,
         lines: &[Line],
         sums: &mut Settled,
         ended: &mut impl EndedFlows,
-    ) -> bool {
+    ) -> Straight {
         let &Candidate { frame, spot, slot, .. } = candidate;
         if slot == NONE {
-            return false;
+            return Straight::Other;
         }
         // SAFETY: the spot is of this batch, within which nothing is frozen.
         let hot = unsafe { self.hot.at(spot) };
-        let ordinary = ORDINARY[usize::from(hot.state as u8)];
         if !hot.key.matches(&frame.key)
-            || frame.looks() != u64::from(ordinary)
-            || !hot.roles.is_settled()
             || frame.wall < hot.last
             // A tick after the cutoff is silence of less than none.
             || self.cutoff.0.wrapping_sub(hot.tick.0) as i32 >= SHORTEST_LIFE as i32
             || HOME && hot.iface != frame.iface
         {
-            return false;
+            return Straight::Other;
         }
         if frame.key.is_wide() {
             let wide = wide_of(lines, candidate);
             if !is_wide_flow(frame.key.kind, slot, wide, &self.ends, &self.extensions) {
-                return false;
+                return Straight::Other;
             }
         }
+        let (ordinary, roles) = (ORDINARY[usize::from(hot.state as u8)], hot.roles);
+        if frame.looks() != u64::from(ordinary) || !roles.is_answered() {
+            let is_segment = frame.key.proto == proto::TCP && frame.is_whole_segment();
+            if !is_segment || frame.tcp_flags & tcp_flag::SYN != 0 && hot.state.is_over() {
+                return Straight::Other;
+            }
+            sums.count(hot, frame);
+            return self.strange_segment::<HOME>(candidate, lines, ended);
+        }
         sums.count(hot, frame);
-        let tells = HOME && is_time_to_tell(hot, frame, hot.roles) && ended.wants_settled();
+        hot.tick = frame.tick;
+        let tells = HOME && is_time_to_tell(hot, frame, roles) && ended.wants_settled();
         if ordinary == ordinary::SEGMENT {
             // SAFETY: there is a track for every slot.
             let track = unsafe { self.tcp.get_unchecked_mut(slot as usize) };
-            if !track.advance(&segment_of(frame, false, Roles::default())) {
-                self.segment(slot, frame, false);
+            match track.advance(&segment_of(frame, false, roles)) {
+                Advance::Done => {}
+                Advance::Timed => self.time(slot, frame, roles),
+                Advance::Unusual => self.unusual_segment(slot, frame, false),
             }
         }
         if tells {
             self.tell_settled(slot, frame, wide_of(lines, candidate), ended);
         }
-        true
+        if roles.is_inspected() && says_something(frame) { Straight::Looks } else { Straight::Done }
+    }
+
+    /// Follows a TCP segment that is not ordinary and has been counted. Kept apart, so that the way of ordinary ones
+    /// keeps its values in registers.
+    #[inline(never)]
+    fn strange_segment<const HOME: bool>(
+        &mut self,
+        candidate: &Candidate<'_>,
+        lines: &[Line],
+        ended: &mut impl EndedFlows,
+    ) -> Straight {
+        let &Candidate { frame, spot, slot, .. } = candidate;
+        // SAFETY: as in `straight`.
+        let hot = unsafe { self.hot.at(spot) };
+        let inspected = hot.roles.is_inspected();
+        // A final state's lifetime runs from its beginning.
+        if !hot.state.counts_from_entry() {
+            hot.tick = frame.tick;
+        }
+        self.segment(slot, frame, false);
+        if HOME && ended.wants_settled() {
+            // SAFETY: as in `straight`.
+            let hot = unsafe { self.hot.at(spot) };
+            if is_time_to_tell(hot, frame, hot.roles) && is_settled_state(hot.state) {
+                self.tell_settled(slot, frame, wide_of(lines, candidate), ended);
+            }
+        }
+        if inspected && says_something(frame) { Straight::Looks } else { Straight::Done }
     }
 }

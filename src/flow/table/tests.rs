@@ -1,6 +1,9 @@
 //! The table against a plain map: random frames, cuts, sweeps, freezes, evictions.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+};
 
 use super::*;
 use crate::{

@@ -95,6 +95,17 @@ pub struct Outcome {
 
 const _: () = assert!(size_of::<Outcome>() == 16);
 
+/// What is to be done about a segment, see [`TcpTrack::advance`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advance {
+    /// Nothing more.
+    Done,
+    /// [`TcpTrack::time`]: it may give a round trip, or the next one may begin with it.
+    Timed,
+    /// [`TcpTrack::segment`]: it was not taken note of, since it may change more than numbers.
+    Unusual,
+}
+
 /// Bits of either end in whose absence a plain ACK changes no state.
 const EVENTFUL: u16 = bit::FIN | bit::RESET | bit::PENDING | bit::TIMED_SYN;
 
@@ -108,20 +119,20 @@ impl TcpTrack {
     }
 
     /// Takes note of a segment that carries data or acknowledges (an ACK without SYN, FIN and RST, not
-    /// late) if it is the next one of an established connection and changes numbers only; returns
-    /// `false`, having done nothing, if it needs [`TcpTrack::segment`].
+    /// late) if it is the next one of an established connection, which changes numbers only.
     #[inline(always)]
-    pub fn advance(&mut self, seg: &Segment) -> bool {
+    pub fn advance(&mut self, seg: &Segment) -> Advance {
         debug_assert!(seg.flags & (ACK | SYN | FIN | RST) == ACK && !seg.late);
         let from = seg.from & 1;
         let (me, peer) = (&self.ends[from], &self.ends[from ^ 1]);
-        let settled = (me.bits | peer.bits) & (EVENTFUL | bit::UP | bit::TIMED_DATA) == bit::UP
+        let bits = me.bits | peer.bits;
+        let settled = bits & (EVENTFUL | bit::UP) == bit::UP
             && me.bits & (bit::KNOWN | bit::ACKED) == bit::KNOWN | bit::ACKED;
+        if !settled || seg.seq_number != me.next || seg.payload_len == 1 {
+            return Advance::Unusual;
+        }
         // No branch on what comes half of the time.
         let is_due = (seg.payload_len != 0) & self.timer.is_due(from, seg.wall);
-        if !settled || seg.seq_number != me.next || seg.payload_len == 1 || is_due {
-            return false;
-        }
         let is_known = peer.has(bit::KNOWN);
         let possible = !is_known || acknowledges(seg.ack_number, peer.next);
         let me = &mut self.ends[from];
@@ -130,34 +141,36 @@ impl TcpTrack {
             me.acked = seg.ack_number;
             me.window = seg.window;
         }
-        true
+        if is_due | (bits & bit::TIMED_DATA != 0) { Advance::Timed } else { Advance::Done }
+    }
+
+    /// Stops and starts the timer with a segment that [`TcpTrack::advance`] took; `subject` is the end whose round
+    /// trip is asked for. Returns what [`Outcome::rtt_data_us`] is.
+    #[inline]
+    pub fn time(&mut self, seg: &Segment, subject: usize) -> u32 {
+        let Self { ends, timer } = self;
+        let (me, peer) = sides(ends, seg.from);
+        let round_trip_us = stop_timer(timer, peer, seg, subject);
+        if seg.payload_len != 0 && !me.has(bit::TIMED_DATA) {
+            start_timer(timer, (me, peer), seg, subject);
+        }
+        round_trip_us
     }
 
     /// Takes note of one segment; `subject` is the end whose state is asked for.
     ///
     /// The next segment of an established connection takes the short way, see `benches/tcp.rs`.
-    #[inline]
+    #[inline(always)]
     pub fn segment(&mut self, seg: &Segment, subject: usize) -> Outcome {
-        let (from, to) = (seg.from & 1, seg.from & 1 ^ 1);
-        let (mine, theirs) = (self.ends[from].bits, self.ends[to].bits);
-        let settled = (mine | theirs) & (EVENTFUL | bit::UP) == bit::UP
-            && mine & (bit::KNOWN | bit::ACKED) == bit::KNOWN | bit::ACKED;
-        let plain = seg.flags & (ACK | SYN | FIN | RST) == ACK && seg.payload_len != 1 && !seg.late;
-        if !settled || !plain || seg.seq_number != self.ends[from].next {
-            return self.unusual(seg, subject);
+        if seg.flags & (ACK | SYN | FIN | RST) == ACK && !seg.late {
+            let rtt_data_us = match self.advance(seg) {
+                Advance::Done => 0,
+                Advance::Timed => self.time(seg, subject),
+                Advance::Unusual => return self.unusual(seg, subject),
+            };
+            return Outcome { state: FlowState::Established, rtt_data_us, ..Outcome::default() };
         }
-        let peer = self.ends[to];
-        let me = &mut self.ends[from];
-        me.next = me.next.wrapping_add(seg.payload_len);
-        me.acknowledge(seg.ack_number, seg.window, &peer);
-        let mut out = Outcome { state: FlowState::Established, ..Outcome::default() };
-        if theirs & bit::TIMED_DATA != 0 && !after(self.timer.until, seg.ack_number) {
-            self.stop_timer(seg, subject, &mut out);
-        }
-        if seg.payload_len != 0 && mine & bit::TIMED_DATA == 0 {
-            self.start_timer(seg, subject);
-        }
-        out
+        self.unusual(seg, subject)
     }
 
     /// Returns the sequence number of the first byte of one end's data, if its SYN was seen.
@@ -172,11 +185,21 @@ impl TcpTrack {
     }
 
     /// Returns the state of one end: 0 the low end, 1 the high end.
+    #[inline]
     pub const fn state(&self, subject: usize) -> FlowState {
         let (me, peer) = (&self.ends[subject & 1], &self.ends[subject & 1 ^ 1]);
+        let bits = me.bits | peer.bits;
+        if bits & (bit::FIN | bit::RESET) == 0 {
+            return match bits & bit::UP != 0 {
+                true => FlowState::Established,
+                false if me.has(bit::SYN_ACK) => FlowState::SynRecv,
+                false if bits & bit::SYN != 0 => FlowState::SynSent,
+                false => FlowState::Established,
+            };
+        }
         let mine_acked = me.fin_acked(peer);
         let theirs_acked = peer.fin_acked(me);
-        if me.has(bit::RESET) || peer.has(bit::RESET) {
+        if bits & bit::RESET != 0 {
             return if mine_acked && theirs_acked { FlowState::Closed } else { FlowState::Reset };
         }
         match (me.has(bit::FIN), peer.has(bit::FIN)) {
@@ -190,29 +213,23 @@ impl TcpTrack {
             },
             (true, false) if mine_acked => FlowState::FinWait2,
             (true, false) => FlowState::FinWait1,
-            (false, true) if theirs_acked => FlowState::CloseWait,
-            (false, true) => FlowState::Established,
-            (false, false) if me.has(bit::UP) || peer.has(bit::UP) => FlowState::Established,
-            (false, false) if me.has(bit::SYN_ACK) => FlowState::SynRecv,
-            (false, false) if me.has(bit::SYN) || peer.has(bit::SYN) => FlowState::SynSent,
-            (false, false) => FlowState::Established,
+            (false, _) if theirs_acked => FlowState::CloseWait,
+            (false, _) => FlowState::Established,
         }
     }
 
     /// The sender of a segment, and the other end.
     #[inline]
     const fn sides(&mut self, from: usize) -> (&mut End, &mut End) {
-        let [low, high] = &mut self.ends;
-        if from & 1 == 0 { (low, high) } else { (high, low) }
+        sides(&mut self.ends, from)
     }
 
     const fn any(&self, bits: u16) -> bool {
         self.ends[0].has(bits) || self.ends[1].has(bits)
     }
 
-    /// Whatever is not the next segment of an established connection. Kept apart, so that the short
-    /// way needs neither stack nor saved registers.
-    #[inline(never)]
+    /// Whatever is not the next segment of an established connection.
+    #[inline(always)]
     fn unusual(&mut self, seg: &Segment, subject: usize) -> Outcome {
         let mut out = Outcome::default();
         match (seg.flags & RST != 0, seg.flags & SYN != 0, seg.flags & ACK != 0) {
@@ -329,20 +346,22 @@ impl TcpTrack {
             me.bits |= bit::UP;
         }
         if seg.flags & FIN != 0 {
-            self.fin(seg, out);
+            fin((me, peer), seg, out);
         }
     }
 
     /// A segment without SYN and RST.
+    #[inline]
     fn ordinary(&mut self, seg: &Segment, subject: usize, out: &mut Outcome) {
-        let is_up = self.any(bit::UP);
-        let is_reset = self.any(bit::RESET);
-        let has_syn = self.any(bit::SYN);
-        let (me, peer) = self.sides(seg.from);
-        // One direction alone proves it too: who sends after its SYN was answered.
-        let is_answer = !peer.has(bit::SYN) || peer.covers(seg.ack_number, LOST);
-        if !is_up && has_syn && (seg.flags & ACK == 0 || !is_answer) {
-            return;
+        let Self { ends, timer } = self;
+        let (me, peer) = sides(ends, seg.from);
+        let bits = me.bits | peer.bits;
+        if bits & bit::UP == 0 && bits & bit::SYN != 0 {
+            // One direction alone proves it too: who sends after its SYN was answered.
+            let is_answer = !peer.has(bit::SYN) || peer.covers(seg.ack_number, LOST);
+            if seg.flags & ACK == 0 || !is_answer {
+                return;
+            }
         }
         let in_order = me.has(bit::KNOWN) && me.next == seg.seq_number;
         let place = me.send(seg.seq_number, seg.payload_len, peer);
@@ -351,7 +370,7 @@ impl TcpTrack {
         }
         out.out_of_order = place == Place::Late;
         out.retransmit = place == Place::Again && !seg.late;
-        if is_reset {
+        if bits & bit::RESET != 0 {
             return;
         }
         me.bits |= bit::UP;
@@ -360,68 +379,20 @@ impl TcpTrack {
             if me.has(bit::TIMED_SYN) {
                 me.bits &= !bit::TIMED_SYN;
                 if peer.has(bit::SYN_ACK) && !seg.late {
-                    out.rtt_handshake_us = self.timer.elapsed_us(seg.wall).unwrap_or(0);
+                    out.rtt_handshake_us = timer.elapsed_us(seg.wall).unwrap_or(0);
                 }
             }
-            self.stop_timer(seg, subject, out);
+            out.rtt_data_us = stop_timer(timer, peer, seg, subject);
         }
         if seg.payload_len != 0 {
             if place == Place::New && in_order && !seg.late {
-                self.start_timer(seg, subject);
+                start_timer(timer, (me, peer), seg, subject);
             } else {
-                self.sides(seg.from).0.bits &= !bit::TIMED_DATA;
+                me.bits &= !bit::TIMED_DATA;
             }
         }
         if seg.flags & FIN != 0 && place != Place::Foreign {
-            self.fin(seg, out);
-        }
-    }
-
-    fn fin(&mut self, seg: &Segment, out: &mut Outcome) {
-        let (me, peer) = self.sides(seg.from);
-        let last = seg.seq_number.wrapping_add(seg.payload_len).wrapping_add(u32::from(seg.flags & SYN != 0));
-        match me.send_fin(last, peer) {
-            Place::New => {
-                if peer.fin_acked(me) {
-                    me.bits |= bit::PASSIVE;
-                } else if peer.has(bit::FIN) && me.fin_acked(peer) {
-                    // Its FIN came first on the tap, but acknowledged this one.
-                    peer.bits |= bit::PASSIVE;
-                }
-            }
-            Place::Again if seg.payload_len == 0 => out.retransmit = !seg.late,
-            _ => {}
-        }
-    }
-
-    /// Starts the timer on a data segment that is new and in order.
-    #[inline]
-    fn start_timer(&mut self, seg: &Segment, subject: usize) {
-        if !self.timer.is_due(seg.from & 1, seg.wall) {
-            return;
-        }
-        let wins = seg.from & 1 == subject & 1 || self.timer.is_untimed(seg.from & 1);
-        let (me, peer) = self.sides(seg.from);
-        let others = if wins { TIMED & !bit::TIMED_DATA } else { TIMED };
-        if !me.has(TIMED) && !peer.has(others) {
-            peer.bits &= !bit::TIMED_DATA;
-            me.bits |= bit::TIMED_DATA;
-            let until = me.next;
-            self.timer.start(until, seg.wall);
-        }
-    }
-
-    /// Stops the timer if the segment acknowledges what it runs for.
-    #[inline]
-    fn stop_timer(&mut self, seg: &Segment, subject: usize, out: &mut Outcome) {
-        let until = self.timer.until;
-        let (_, peer) = self.sides(seg.from);
-        if peer.has(bit::TIMED_DATA) && !after(until, seg.ack_number) {
-            peer.bits &= !bit::TIMED_DATA;
-            if !seg.late {
-                self.timer.sample(seg.from & 1 ^ 1, seg.wall);
-                out.rtt_data_us = self.timer.round_trip_us(subject & 1, seg.subject_is_local);
-            }
+            fin((me, peer), seg, out);
         }
     }
 
@@ -430,6 +401,60 @@ impl TcpTrack {
         self.ends[0].bits &= !TIMED;
         self.ends[1].bits &= !TIMED;
     }
+}
+
+/// Returns the sender of a segment, and the other end.
+#[inline]
+const fn sides(ends: &mut [End; 2], from: usize) -> (&mut End, &mut End) {
+    let [low, high] = ends;
+    if from & 1 == 0 { (low, high) } else { (high, low) }
+}
+
+fn fin((me, peer): (&mut End, &mut End), seg: &Segment, out: &mut Outcome) {
+    let last = seg.seq_number.wrapping_add(seg.payload_len).wrapping_add(u32::from(seg.flags & SYN != 0));
+    match me.send_fin(last, peer) {
+        Place::New => {
+            if peer.fin_acked(me) {
+                me.bits |= bit::PASSIVE;
+            } else if peer.has(bit::FIN) && me.fin_acked(peer) {
+                // Its FIN came first on the tap, but acknowledged this one.
+                peer.bits |= bit::PASSIVE;
+            }
+        }
+        Place::Again if seg.payload_len == 0 => out.retransmit = !seg.late,
+        _ => {}
+    }
+}
+
+/// Starts the timer on a data segment that is new and in order.
+#[inline]
+fn start_timer(timer: &mut Timer, (me, peer): (&mut End, &mut End), seg: &Segment, subject: usize) {
+    let from = seg.from & 1;
+    if !timer.is_due(from, seg.wall) {
+        return;
+    }
+    let wins = from == subject & 1 || timer.is_untimed(from);
+    let others = if wins { TIMED & !bit::TIMED_DATA } else { TIMED };
+    if !me.has(TIMED) && !peer.has(others) {
+        peer.bits &= !bit::TIMED_DATA;
+        me.bits |= bit::TIMED_DATA;
+        timer.start(me.next, seg.wall);
+    }
+}
+
+/// Stops the timer if the segment acknowledges what it runs for. Returns the smoothed round trip in us if that is a
+/// sample, else 0.
+#[inline]
+fn stop_timer(timer: &mut Timer, peer: &mut End, seg: &Segment, subject: usize) -> u32 {
+    if !peer.has(bit::TIMED_DATA) || after(timer.until, seg.ack_number) {
+        return 0;
+    }
+    peer.bits &= !bit::TIMED_DATA;
+    if seg.late {
+        return 0;
+    }
+    timer.sample(seg.from & 1 ^ 1, seg.wall);
+    timer.round_trip_us(subject & 1, seg.subject_is_local)
 }
 
 /// What the one timer is used for.
