@@ -8,9 +8,9 @@ use std::{
     },
 };
 
-use crate::process::{
-    hash::Keyed,
-    owner::{Owner, Quality},
+use crate::{
+    base::keyed::Keyed,
+    process::owner::{Owner, Quality},
 };
 
 /// Arguments kept, in bytes: a command line may have megabytes.
