@@ -4,6 +4,7 @@ pub mod bits;
 pub mod call;
 pub mod counters;
 pub mod ids;
+pub mod keyed;
 pub mod memory;
 pub mod shown;
 pub mod stop;

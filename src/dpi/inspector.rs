@@ -14,7 +14,7 @@ use crate::{
     base::{
         bits::Bits,
         ids::FlowId,
-        memory::{Advise, Array, OutOfMemory, Record, prefetch},
+        memory::{Advise, Array, OutOfMemory, Record, no_advice, prefetch},
         time::Stamp,
     },
     dpi::{
@@ -31,6 +31,7 @@ use crate::{
         stream::{Gaps, Side, Written},
         talk::{MEMORY, STREAM_BUDGET, Streams},
     },
+    packet::key::proto,
 };
 
 /// Flows of one worker that can be under inspection at once: one in 64, within these bounds.
@@ -126,8 +127,11 @@ unsafe impl Record for Conversation {}
 /// The inspections of one worker.
 pub struct Inspector {
     pool: Array<Conversation>,
-    free: Box<[u32]>,
+    /// Places that were given back, as far as `free_len`: the last one is taken first.
+    free: Array<u32>,
     free_len: usize,
+    /// Places ever taken, from the front.
+    used: usize,
     /// Places of flows that wait for nothing: the first to make room.
     resting: Bits,
     /// Where the search for a flow to give up goes on.
@@ -165,9 +169,9 @@ impl Inspector {
         };
         Ok(Self {
             pool: Array::new(places, advise)?,
-            // The last one is taken first: low places are used again and again.
-            free: (0..places as u32).rev().collect(),
-            free_len: places,
+            free: Array::new(places, no_advice)?,
+            free_len: 0,
+            used: 0,
             resting: Bits::new(places),
             hand: 0,
             of_slot: Array::new(capacity, advise)?,
@@ -195,27 +199,44 @@ impl Inspector {
         prefetch(self.of_slot.address(slot as usize));
     }
 
-    /// Starts loading a flow's inspection; where that stands should be on its way.
+    /// Returns whether the flow in a slot may be looked at, or there is no such slot; where that stands should be on its
+    /// way.
+    #[inline(always)]
+    pub fn may_look(&self, slot: u32) -> bool {
+        let slot = slot as usize;
+        slot >= self.of_slot.len() || self.of_slot[slot] != OVER
+    }
+
+    /// Starts loading a flow's inspection.
     #[inline]
-    pub fn approach(&self, slot: u32) -> Approach {
-        let entry = self.of_slot[slot as usize];
-        if entry.wrapping_sub(1) < FOLLOWED - 1 {
-            let place = self.pool.address(entry as usize - 1).cast::<Line<u8>>();
-            for line in 0..size_of::<Conversation>() / size_of::<Line<u8>>() {
-                prefetch(place.wrapping_add(line));
-            }
-            return Approach::Goes;
+    pub fn approach(&self, slot: u32, transport: u8) -> Approach {
+        let place = match self.place(slot) {
+            Place::At(place) => self.pool.address(place).cast::<Line<u8>>(),
+            Place::Followed(_) => return Approach::Followed,
+            Place::None | Place::Over => return Approach::Begins,
+        };
+        prefetch(place);
+        prefetch(place.wrapping_add(1));
+        // The rest is touched where segments come out of order, or nobody knows the datagrams yet.
+        match transport {
+            proto::TCP => prefetch(place.wrapping_add(2)),
+            proto::UDP => {}
+            _ => prefetch(place.wrapping_add(3)),
         }
-        if entry == OVER { Approach::Over } else { Approach::Begins }
+        Approach::Goes
     }
 
     /// Starts loading the memory of a flow's inspection that goes on, which should be on its way itself.
     #[inline]
-    pub fn approach_memory(&self, slot: u32) {
+    pub fn approach_memory(&self, slot: u32, transport: u8) {
         if let Place::At(place) = self.place(slot) {
-            let Conversation { kept, said, sides, .. } = &self.pool[place];
-            let Line((_, chains)) = sides;
-            self.room.approach(*kept, said, chains);
+            let talk = &self.pool[place];
+            match transport {
+                proto::TCP => self.room.approach_streams(&talk.sides.0.1),
+                proto::UDP => self.room.approach_memory(talk.kept),
+                _ => return,
+            }
+            self.room.approach_said(&talk.said);
         }
     }
 
@@ -257,7 +278,9 @@ impl Inspector {
         };
         let asking = Asking { candidates: talk.candidates, chosen: u32::from(talk.chosen) };
         room.load_said(&talk.said, memo);
-        let mut passer = Passer::new((subject.flow, subject.wall), learn, &mut talk.said, memo);
+        let generation = talk.id.generation();
+        let flow = Flow { generation: &generation, ..subject.flow };
+        let mut passer = Passer::new((flow, subject.wall), learn, &mut talk.said, memo);
         let Answer { asked, phase, client, label, .. } = asking.streams(&view, &mut passer);
         let over = view.ended == [true; 2] || talk.seen >= MOST_SEGMENTS;
         room.save_said(&mut talk.said, memo);
@@ -327,10 +350,13 @@ impl Inspector {
         let talk = &mut pool[place];
         let asking = Asking { candidates: talk.candidates, chosen: u32::from(talk.chosen) };
         room.load_said(&talk.said, memo);
-        let mut passer = Passer::new((subject.flow, subject.wall), learn, &mut talk.said, memo);
+        let generation = talk.id.generation();
+        let flow = Flow { generation: &generation, ..subject.flow };
+        let mut passer = Passer::new((flow, subject.wall), learn, &mut talk.said, memo);
         passer.is_stream = false;
-        let before = (talk.seen, talk.apart.heads().get());
-        let answer = asking.datagram(subject, before, room.open(talk.kept), &mut passer);
+        // Who knows the flow does not compare datagrams any more.
+        let heads = if talk.chosen == 0 { talk.apart.heads().get() } else { [&[][..]; 2] };
+        let answer = asking.datagram(subject, (talk.seen, heads), room.open(talk.kept), &mut passer);
         room.save_said(&mut talk.said, memo);
         self.answered(place, subject, answer, learn)
     }
@@ -403,7 +429,9 @@ impl Inspector {
     ) -> Judgement {
         let Answer { asked, phase, client, keeps, label } = answer;
         let talk = &mut self.pool[place];
-        talk.apart.heads().put(subject.from & 1, subject.payload);
+        if let Asked::Open(_) = asked {
+            talk.apart.heads().put(subject.from & 1, subject.payload);
+        }
         talk.seen += 1;
         let seen = talk.seen;
         let keeping = matches!(asked, Asked::Chosen(_, Verdict::Is | Verdict::More));
@@ -440,7 +468,7 @@ impl Inspector {
             Place::At(place) => place,
             Place::None => {
                 tell(Fact::IcmpId, echo.id.into());
-                if self.free_len == 0 {
+                if !self.has_room() {
                     self.of_slot[flow.slot as usize] = OVER;
                     return;
                 }
@@ -631,11 +659,7 @@ impl Inspector {
 
     /// Gives a flow a place; its candidates are to be set.
     fn enter(&mut self, flow: Flow<'_>) -> usize {
-        if self.free_len == 0 {
-            self.displace();
-        }
-        self.free_len -= 1;
-        let place = self.free[self.free_len] as usize;
+        let place = self.take_place();
         let before = std::mem::replace(&mut self.of_slot[flow.slot as usize], place as u32 + 1);
         let talk = &mut self.pool[place];
         talk.sides.0 = Default::default();
@@ -643,6 +667,23 @@ impl Inspector {
         (talk.chosen, talk.label) = (0, 0);
         talk.said.clear();
         place
+    }
+
+    fn take_place(&mut self) -> usize {
+        if !self.has_room() {
+            self.displace();
+        }
+        if let Some(last) = self.free_len.checked_sub(1) {
+            self.free_len = last;
+            return self.free[last] as usize;
+        }
+        self.used += 1;
+        self.used - 1
+    }
+
+    /// Returns whether a place is free.
+    fn has_room(&self) -> bool {
+        self.free_len > 0 || self.used < self.pool.len()
     }
 
     /// Gives up a flow to make room: the next one around the pool that waits for nothing, else the
@@ -703,11 +744,11 @@ impl Learn for Nobody {
 /// What the inspection of a flow needs, see [`Inspector::approach`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Approach {
-    /// Nothing: the flow is not looked at any more.
-    Over,
-    /// No memory yet.
+    /// Nothing but the front of the payload.
+    Followed,
+    /// The payload; there is no memory yet.
     Begins,
-    /// Its memory.
+    /// Its memory, too.
     Goes,
 }
 
@@ -847,7 +888,7 @@ mod tests {
             }
         }
         assert_eq!(inspector.counts().displaced, 0);
-        assert_eq!(inspector.free_len, inspector.pool.len());
+        assert_eq!(inspector.free_len, inspector.used);
         let mut blocks = 0;
         while inspector.room.blocks.take().is_some() {
             blocks += 1;

@@ -127,16 +127,18 @@ impl<'a> Notes<'a> {
         match address {
             // The common case, without what formatting in general takes.
             IpAddr::V4(v4) => {
+                let mut len = 0;
                 for (nth, octet) in v4.octets().into_iter().enumerate() {
-                    let mut digits = itoa::Buffer::new();
-                    let digits = digits.format(octet).as_bytes();
-                    if nth > 0 {
-                        left[0] = b'.';
-                        left = &mut left[1..];
+                    let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' + digit);
+                    let zeros = usize::from(octet < 100) + usize::from(octet < 10);
+                    for byte in
+                        [b'.'].into_iter().skip(usize::from(nth == 0)).chain(digits.into_iter().skip(zeros))
+                    {
+                        left[len] = byte;
+                        len += 1;
                     }
-                    left[..digits.len()].copy_from_slice(digits);
-                    left = &mut left[digits.len()..];
                 }
+                left = &mut left[len..];
             }
             IpAddr::V6(v6) => {
                 let written = std::io::Write::write_fmt(&mut left, format_args!("{v6}"));

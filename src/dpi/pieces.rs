@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "records promise that zeros are a value")]
 
 use crate::{
-    base::memory::{Advise, Array, OutOfMemory, Record, prefetch},
+    base::memory::{Advise, Array, OutOfMemory, Record, no_advice, prefetch},
     dpi::talk::{MEMORY, STREAM_BUDGET},
 };
 
@@ -42,8 +42,11 @@ impl Chain {
 /// Pieces of memory of one size, each as whoever had it last left it: zeros at first.
 pub struct Pieces<const N: usize> {
     pool: Array<Piece<N>>,
-    free: Box<[u32]>,
+    /// Those that were given back, as far as `free_len`: the last one is taken first.
+    free: Array<u32>,
     free_len: usize,
+    /// Pieces ever taken, from the front.
+    used: u32,
 }
 
 /// See [`BLOCK`].
@@ -56,11 +59,9 @@ impl<const N: usize> Pieces<N> {
     ///
     /// # Errors
     /// When the system does not give the address space.
-    #[allow(clippy::disallowed_methods, reason = "start-up")]
     pub fn new(count: usize, advise: Advise) -> Result<Self, OutOfMemory> {
-        // The last one is taken first: low pieces are used again and again.
-        let free = (0..count as u32).rev().collect();
-        Ok(Self { pool: Array::new(count, advise)?, free, free_len: count })
+        let (pool, free) = (Array::new(count, advise)?, Array::new(count, no_advice)?);
+        Ok(Self { pool, free, free_len: 0, used: 0 })
     }
 
     /// Starts loading the first `len` bytes of a piece, if there is one: at most what the processor does not foresee.
@@ -79,14 +80,19 @@ impl<const N: usize> Pieces<N> {
     /// Takes a piece; returns its number plus 1, or `None` if there is none left.
     #[inline]
     pub fn take(&mut self) -> Option<u32> {
-        self.free_len = self.free_len.checked_sub(1)?;
-        Some(self.free[self.free_len] + 1)
+        if let Some(last) = self.free_len.checked_sub(1) {
+            self.free_len = last;
+            return Some(self.free[last]);
+        }
+        let is_left = (self.used as usize) < self.pool.len();
+        self.used += u32::from(is_left);
+        is_left.then_some(self.used)
     }
 
     /// Gives a piece back.
     #[inline]
     pub fn give_back(&mut self, number: u32) {
-        self.free[self.free_len] = number - 1;
+        self.free[self.free_len] = number;
         self.free_len += 1;
     }
 

@@ -52,16 +52,26 @@ impl Room {
         })
     }
 
-    /// Starts loading what is kept of a flow, each piece from its front.
+    /// Starts loading a flow's memory, from its front.
     #[inline]
-    pub fn approach(&self, kept: Kept, said: &Said, chains: &[Chain; 2]) {
+    pub fn approach_memory(&self, kept: Kept) {
         if kept.is_large() {
             self.memories.approach(kept.piece, kept.len as usize);
         } else {
             self.blocks.approach(kept.piece, kept.len as usize);
         }
-        self.blocks.approach(said.far, said.far_bytes());
+    }
+
+    /// Starts loading the beginnings of a connection's streams.
+    #[inline]
+    pub fn approach_streams(&self, chains: &[Chain; 2]) {
         chains.iter().for_each(|chain| self.blocks.approach(chain.first(), BLOCK));
+    }
+
+    /// Starts loading what was said of a flow and lies apart.
+    #[inline]
+    pub fn approach_said(&self, said: &Said) {
+        self.blocks.approach(said.far, said.far_bytes());
     }
 
     /// Returns a flow's memory as it was left. Then [`Room::close`] or [`Room::discard`] is to be called.

@@ -113,8 +113,9 @@ impl Side {
     /// Adds the piece; `false` if there is no room to remember it.
     fn add(&mut self, gaps: &mut Gaps, mut from: u16, mut to: u16) -> bool {
         let mut kept = 0;
-        let pieces = *gaps;
-        for &(start, end) in &pieces[..usize::from(self.len)] {
+        // NB: without pieces, which is nearly always, their memory is not touched.
+        for nth in 0..usize::from(self.len) {
+            let (start, end) = gaps[nth];
             if start <= to && from <= end {
                 (from, to) = (from.min(start), to.max(end));
             } else {

@@ -14,12 +14,11 @@ use std::{marker::PhantomData, mem::size_of};
 
 use crate::base::{
     call::Caller,
-    memory::{Advise, OutOfMemory, Record, Region},
+    memory::{Advise, Array, OutOfMemory, Record, Region, no_advice},
     sync::Arc,
 };
 
 /// `2 n` chunks of `N` records each: `n` in use, and as many for copies.
-#[allow(clippy::disallowed_types, reason = "start-up: capacities are fixed then")]
 pub(super) struct Pool<T: Record, const N: usize> {
     region: Arc<Region>,
     /// Chunks in all.
@@ -27,7 +26,7 @@ pub(super) struct Pool<T: Record, const N: usize> {
     /// Chunks that were taken at least once.
     fresh: u32,
     /// Numbers of free chunks, one place more than there are chunks.
-    queue: Box<[u32]>,
+    queue: Array<u32>,
     head: usize,
     ready: usize,
     tail: usize,
@@ -42,7 +41,6 @@ const CALL_EVERY: usize = 256 << 10;
 
 impl<T: Record, const N: usize> Pool<T, N> {
     /// Returns a pool of `2 * n` chunks.
-    #[allow(clippy::disallowed_macros, reason = "start-up")]
     pub fn new(n: usize, advise: Advise) -> Result<Self, OutOfMemory> {
         let chunks = 2 * n;
         let region = Region::new(chunks * N * size_of::<T>(), advise)?;
@@ -50,7 +48,7 @@ impl<T: Record, const N: usize> Pool<T, N> {
             region: Arc::new(region),
             chunks: chunks as u32,
             fresh: 0,
-            queue: vec![0; chunks + 1].into_boxed_slice(),
+            queue: Array::new(chunks + 1, no_advice)?,
             head: 0,
             ready: 0,
             tail: 0,

@@ -25,7 +25,11 @@ use std::marker::PhantomData;
 
 use super::pool::{self, Pool};
 pub use crate::base::memory::{Advise, OutOfMemory, Record, no_advice};
-use crate::base::{call::Caller, memory::Region, sync::Arc};
+use crate::base::{
+    call::Caller,
+    memory::{Array, Region},
+    sync::Arc,
+};
 
 /// Records in a chunk.
 pub const CHUNK: usize = 64;
@@ -46,7 +50,7 @@ unsafe impl Record for Place {}
 #[allow(clippy::disallowed_types, reason = "start-up: capacities are fixed then")]
 pub struct Slab<T: Record> {
     records: Pool<T, CHUNK>,
-    map: Box<[Place]>,
+    map: Array<Place>,
     /// The readers' list: what `map` holds, in blocks.
     lists: Pool<Place, BLOCK>,
     blocks: Box<[Place]>,
@@ -67,8 +71,8 @@ impl<T: Record> Slab<T> {
         let blocks = chunks.div_ceil(BLOCK);
         Ok(Self {
             records: Pool::new(chunks, advise)?,
-            map: vec![Place::default(); chunks].into_boxed_slice(),
             // Small: no large pages.
+            map: Array::new(chunks, no_advice)?,
             lists: Pool::new(blocks, no_advice)?,
             blocks: vec![Place::default(); blocks].into_boxed_slice(),
             used: 0,

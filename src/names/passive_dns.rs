@@ -16,7 +16,10 @@
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use crate::{
-    base::time::{Nanos, Stamp},
+    base::{
+        keyed::Keyed,
+        time::{Nanos, Stamp},
+    },
     dpi::service::Service,
     names::known::{KnownName, MOST_OF_AN_END},
 };
@@ -46,7 +49,7 @@ pub struct PassiveDns {
 
 #[derive(Default)]
 struct Generation {
-    by_address: HashMap<Key, Vec<Answers>>,
+    by_address: HashMap<Key, Vec<Answers>, Keyed>,
     bytes: usize,
 }
 

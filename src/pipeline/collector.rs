@@ -714,6 +714,7 @@ impl Listen for Known<'_> {
         match step {
             Step::First => self.apps.approach(id),
             Step::Second => self.apps.approach_value(id),
+            Step::Third => self.apps.peek(id).into_iter().for_each(App::approach_values),
         }
     }
 

@@ -128,7 +128,9 @@ impl Gathered {
         let [low, high] = (len as u16).to_le_bytes();
         place[..HEAD].copy_from_slice(&[tag, low, high]);
         place[HEAD..HEAD + value.len()].copy_from_slice(value);
-        place[HEAD + value.len()..].copy_from_slice(more);
+        if !more.is_empty() {
+            place[HEAD + value.len()..].copy_from_slice(more);
+        }
         self.len += HEAD + len;
         self.facts += if tag == RESOLVED { 0 } else { (HEAD + len) as u16 };
     }
@@ -229,7 +231,7 @@ impl LearnedReceiver {
             let packet = &mut self.packet[..usize::from(u16::from_le_bytes(front))];
             let Ok(()) = self.consumer.pop_entire_slice(packet) else { break };
             self.read += (FRONT + packet.len()) as u64;
-            for step in [Step::First, Step::Second] {
+            for step in [Step::First, Step::Second, Step::Third] {
                 Flows { rest: packet }.for_each(|(id, _)| each.approach(id, step));
             }
             Flows { rest: packet }.for_each(|(id, told)| each.hear(id, told));
@@ -254,6 +256,7 @@ pub trait Listen {
 pub enum Step {
     First,
     Second,
+    Third,
 }
 
 impl<F: FnMut(FlowId, Told<'_>)> Listen for F {

@@ -3,12 +3,16 @@
 //! A flow is looked at once, at the first cut that it is part of or when it ended before one: what was answered
 //! later than its first packet does not name it. New flows are found by the versions of the table's chunks.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use crate::{
-    base::ids::FlowId,
+    base::{ids::FlowId, time::Stamp},
     dpi::notes::Resolved,
-    flow::{entry::FlowRecord, slab::CHUNK, table::FrozenFlows},
+    flow::{
+        entry::{FlowRecord, Origin},
+        slab::CHUNK,
+        table::FrozenFlows,
+    },
     names::{known::EndNames, passive_dns::PassiveDns},
     snapshot::{app::App, side::SideTable, tap::Ended},
 };
@@ -59,7 +63,8 @@ impl Naming {
             if flow.app.as_ref().is_some_and(|app| !app.names.is_empty()) {
                 continue;
             }
-            let names = self.names(&flow.record);
+            let FlowRecord { hot, facts, wide, .. } = &flow.record;
+            let names = self.names(hot.key.addresses(wide), facts.first);
             if !names.is_empty() {
                 Arc::make_mut(flow.app.get_or_insert_default()).names = names;
             }
@@ -76,17 +81,15 @@ impl Naming {
             if std::mem::replace(&mut self.workers[w].versions[c], version) == version {
                 continue;
             }
-            let facts = flows.facts_of_chunk(c);
-            for (i, hot) in flows.hot.chunk(c).iter().enumerate() {
-                let (slot, facts) = (c * CHUNK + i, facts(i));
-                let generation = facts.generation;
+            for (i, (hot, origin)) in flows.hot.chunk(c).iter().zip(flows.origins.chunk(c)).enumerate() {
+                let slot = c * CHUNK + i;
+                let Origin { first, generation, .. } = *origin;
                 let known = &mut self.workers[w].generations[slot];
                 if !hot.is_live() || std::mem::replace(known, generation) == generation {
                     continue;
                 }
-                let wide = flows.wide_key(slot as u32);
-                let record = FlowRecord { hot: *hot, facts, wide, ..FlowRecord::default() };
-                let names = self.names(&record);
+                let addresses = hot.key.addresses(&flows.wide_key(slot as u32));
+                let names = self.names(addresses, first);
                 if !names.is_empty() {
                     apps.get_mut(FlowId::new(w as u8, slot as u32, generation)).names = names;
                 }
@@ -94,8 +97,7 @@ impl Naming {
         }
     }
 
-    fn names(&self, record: &FlowRecord) -> EndNames {
-        let addresses = record.hot.key.addresses(&record.wide);
-        EndNames::new(addresses.map(|address| self.passive.names(address, record.facts.first)))
+    fn names(&self, ends: [IpAddr; 2], began: Stamp) -> EndNames {
+        EndNames::new(ends.map(|address| self.passive.names(address, began)))
     }
 }

@@ -9,11 +9,8 @@ use std::{
 };
 
 use crate::{
-    base::time::Stamp,
-    process::{
-        hash::Keyed,
-        owner::{Owner, Quality},
-    },
+    base::{keyed::Keyed, time::Stamp},
+    process::owner::{Owner, Quality},
 };
 
 /// Arguments kept, in bytes: a command line may have megabytes.

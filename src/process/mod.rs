@@ -5,7 +5,6 @@
 //! answers the collector's questions ([`lookup::Asked`]).
 
 pub mod container;
-pub mod hash;
 pub mod identity;
 pub mod kernel;
 pub mod listening;

@@ -6,8 +6,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::{
-    base::ids::FlowId,
-    process::{hash::Keyed, socket::Tuple},
+    base::{ids::FlowId, keyed::Keyed},
+    process::socket::Tuple,
 };
 
 /// Questions that wait at most; above, the oldest goes. A flood of unknown connections is not worth more.

@@ -18,10 +18,9 @@ use std::{
 };
 
 use crate::{
-    base::{ids::FlowId, time::Nanos},
+    base::{ids::FlowId, keyed::Keyed, time::Nanos},
     packet::key::proto,
     process::{
-        hash::Keyed,
         identity::{Process, ProcessId, Processes},
         nat::{Question, Translations},
         owner::{Owner, Quality},

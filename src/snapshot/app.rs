@@ -1,6 +1,7 @@
 //! What a flow was found to speak, as readers see it.
 
 use crate::{
+    base::memory::prefetch,
     dpi::{
         fact::{Fact, MOST_VALUES, Shape},
         service::Service,
@@ -20,6 +21,10 @@ use crate::{
 pub struct App {
     /// What it speaks.
     pub service: Option<Service>,
+    /// How many values there are.
+    count: u8,
+    /// One bit for each of two facts: of those whose bit is not set there is no value.
+    may_have: u64,
     values: Vec<u8>,
     /// Names of its ends that were not said in this flow.
     pub names: EndNames,
@@ -47,15 +52,20 @@ impl App {
     /// Adds a value, unless it is there already or there is room for one only. Of a value of more
     /// than 65,535 bytes the beginning counts.
     pub fn learn(&mut self, fact: Fact, value: &[u8]) {
-        let single = fact.shape() != Shape::List;
+        if usize::from(self.count) == MOST_VALUES {
+            return;
+        }
         let value = &value[..value.len().min(usize::from(u16::MAX))];
-        let mut count = 0;
-        for (f, v) in self.facts() {
-            count += 1;
-            if count == MOST_VALUES || f == fact && (single || v == value) {
+        let bit = 1 << (fact as u8 % 64);
+        // Most values are the first one of their fact.
+        if self.may_have & bit != 0 {
+            let single = fact.shape() != Shape::List;
+            if self.values(fact).any(|known| single || known == value) {
                 return;
             }
         }
+        self.may_have |= bit;
+        self.count += 1;
         let more = HEAD + value.len();
         if self.values.capacity() - self.values.len() < more {
             self.values.reserve_exact(more.next_multiple_of(STEP));
@@ -84,6 +94,14 @@ impl App {
             rest = next;
             Some((*Fact::ALL.get(usize::from(fact))?, value))
         })
+    }
+
+    /// Starts loading what is touched when values are added: the last one, and what the allocator keeps around.
+    pub fn approach_values(&self) {
+        let start = self.values.as_ptr();
+        prefetch(start.wrapping_sub(16));
+        prefetch(start.wrapping_add(self.values.len()));
+        prefetch(start.wrapping_add(self.values.capacity()));
     }
 
     /// Returns all values in one piece, with bytes of other meaning between them: what is not found

@@ -138,6 +138,11 @@ impl<T: Clone + Default> SideTable<T> {
         }
     }
 
+    /// Returns the value that has a flow's place, if there is one; both should be on their way.
+    pub fn peek(&self, id: FlowId) -> Option<&T> {
+        self.view.place(id)?.value.as_deref()
+    }
+
     /// Returns the value of a flow for writing; a new one if nothing is known of it.
     pub fn get_mut(&mut self, id: FlowId) -> &mut T {
         let Self { view, leaving, cut } = self;

@@ -257,7 +257,7 @@ impl FlowTable {
                     return None;
                 }
                 let (slot, spot) = self.approach(frame, is_large);
-                if looks && slot != NONE && says_something(frame) {
+                if looks && slot != NONE {
                     self.approach_inspection(slot);
                 }
                 Some(Candidate { frame, spot, slot, at })

@@ -40,28 +40,39 @@ impl FlowTable {
     ) {
         /// The beginning of a payload: what is behind it the processor foresees.
         const BEGINNING: usize = 128;
+        /// What tells a phase.
+        const FRONT: usize = 1;
         let Some(inspector) = &self.inspector else { return };
-        let mut goes_on = 0_u32;
-        for (n, &Candidate { frame, slot, at, .. }) in batch.iter().enumerate() {
+        // One bit for each frame, found without a branch that any two of them may differ in: most flows are settled.
+        let (mut looked_at, mut goes_on) = (0_u32, 0_u32);
+        for (n, candidate) in batch.iter().enumerate() {
+            looked_at |= u32::from(inspector.may_look(candidate.slot)) << n;
+        }
+        while looked_at != 0 {
+            let n = looked_at.trailing_zeros();
+            looked_at &= looked_at - 1;
+            let Candidate { frame, slot, at, .. } = batch[n as usize];
             if !says_something(frame) {
                 continue;
             }
+            let mut wanted = BEGINNING;
             if slot != NONE {
-                match inspector.approach(slot) {
-                    Approach::Over => continue,
-                    Approach::Begins => {}
+                match inspector.approach(slot, frame.key.proto) {
+                    Approach::Followed => wanted = FRONT,
+                    // Its generation is part of the name under which what is learned goes out.
+                    Approach::Begins => prefetch(self.origins.address(slot)),
                     Approach::Goes => goes_on |= 1 << n,
                 }
-                // Its generation is part of the name under which what is learned goes out.
-                prefetch(self.origins.address(slot));
             }
-            for line in payloads.of(lines, at as usize).chunks(64).take(BEGINNING / 64) {
+            let payload = payloads.of(lines, at as usize);
+            for line in payload[..payload.len().min(wanted)].chunks(64) {
                 prefetch(line.as_ptr());
             }
         }
         // What each of them keeps elsewhere: that they wait for one another's first line is what these loads share.
         while goes_on != 0 {
-            inspector.approach_memory(batch[goes_on.trailing_zeros() as usize].slot);
+            let Candidate { frame, slot, .. } = batch[goes_on.trailing_zeros() as usize];
+            inspector.approach_memory(slot, frame.key.proto);
             goes_on &= goes_on - 1;
         }
     }

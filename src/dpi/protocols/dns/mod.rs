@@ -51,6 +51,7 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
             notes.client(1 - talk.from);
         }
         let answer = waiting.answer(header.id, talk.wall);
+        talk.keeps = waiting.keeps();
         if let Some(time) = answer.time {
             notes.number(Fact::DnsTime, time.0 / 1000);
         }
@@ -60,6 +61,7 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
     notes.client(talk.from);
     notes.phase(Phase::DnsQuery);
     waiting.query(header.id, talk.wall);
+    talk.keeps = waiting.keeps();
     Verdict::Is
 }
 

@@ -36,7 +36,7 @@ impl Name {
             match length >> 6 {
                 0 if length == 0 => {
                     if self.len == 0 {
-                        self.push(b".");
+                        self.push_byte(b'.');
                     }
                     return Some(next.unwrap_or(at + 1));
                 }
@@ -47,7 +47,7 @@ impl Name {
                         return None;
                     }
                     if self.len != 0 {
-                        self.push(b".");
+                        self.push_byte(b'.');
                     }
                     self.label(label);
                     at += 1 + length;
@@ -67,24 +67,27 @@ impl Name {
     }
 
     fn label(&mut self, label: &[u8]) {
-        let plain = |byte: &u8| *byte > 0x1f && !matches!(*byte, b'.' | b'\\' | 0x7f);
-        if label.iter().all(plain) {
-            return self.push(label);
-        }
         for byte in label {
             match *byte {
-                b'.' | b'\\' => self.push(&[b'\\', *byte]),
-                byte if plain(&byte) => self.push(&[byte]),
-                byte => self.push(&[b'\\', b'0' + byte / 100, b'0' + byte / 10 % 10, b'0' + byte % 10]),
+                b'.' | b'\\' => [b'\\', *byte].into_iter().for_each(|byte| self.push_byte(byte)),
+                0..=0x1f | 0x7f => {
+                    self.push_byte(b'\\');
+                    [byte / 100, byte / 10 % 10, byte % 10]
+                        .into_iter()
+                        .for_each(|n| self.push_byte(b'0' + n));
+                }
+                byte => self.push_byte(byte),
             }
         }
     }
 
-    fn push(&mut self, bytes: &[u8]) {
-        let room = &mut self.text[self.len..];
-        let length = bytes.len().min(room.len());
-        room[..length].copy_from_slice(&bytes[..length]);
-        self.len += length;
+    /// Adds a byte, if there is room. Names are short: adding them byte by byte takes less than to copy them.
+    #[inline(always)]
+    fn push_byte(&mut self, byte: u8) {
+        if let Some(place) = self.text.get_mut(self.len) {
+            *place = byte;
+            self.len += 1;
+        }
     }
 
     /// Returns whether the name is under this domain, whose letters are small.

@@ -10,10 +10,10 @@ use crate::{
 const MOST: usize = 16;
 /// Bytes of one: id, whether it waits, time.
 const SLOT: usize = 12;
-/// Where the flow's mark, the next slot and the last id stand.
-const MARK: usize = MOST * SLOT;
-/// Bytes of the memory that are written to.
-pub const KEEPS: usize = MARK + 5;
+/// In front of them: the flow's mark, the next slot, the last id and whether there is one, how many slots were used.
+const FRONT: usize = 6;
+/// Bytes of the memory that are written to at most.
+pub const KEEPS: usize = FRONT + MOST * SLOT;
 /// The mark of a flow whose queries are kept.
 const KEPT: u8 = 0xd5;
 
@@ -34,22 +34,34 @@ pub struct Waiting<'a>(&'a mut [u8; MEMORY]);
 impl<'a> Waiting<'a> {
     /// Returns whether the memory is that of a flow that was recognised before.
     pub fn is_kept(memory: &[u8; MEMORY]) -> bool {
-        memory[MARK] == KEPT
+        memory[0] == KEPT
     }
 
     /// Returns a view of the memory, which is all zeros at first.
     pub fn of(memory: &'a mut [u8; MEMORY]) -> Self {
-        memory[MARK] = KEPT;
+        memory[0] = KEPT;
         Self(memory)
+    }
+
+    /// Returns how many bytes of the memory, from the front, may be other than zeros.
+    pub fn keeps(&self) -> usize {
+        FRONT + self.slots().len()
+    }
+
+    /// Returns the slots that were used.
+    fn slots(&self) -> &[u8] {
+        let used = usize::from(self.0[5]).min(MOST);
+        &self.0[FRONT..FRONT + used * SLOT]
     }
 
     /// Keeps a query.
     pub fn query(&mut self, id: u16, at: Stamp) {
-        let next = usize::from(self.0[MARK + 1]) % MOST;
-        self.0[MARK + 1] = (next + 1) as u8;
-        self.0[MARK + 2..MARK + 4].copy_from_slice(&id.to_ne_bytes());
-        self.0[MARK + 4] = 1;
-        let slot = &mut self.0[next * SLOT..][..SLOT];
+        let next = usize::from(self.0[1]) % MOST;
+        self.0[1] = (next + 1) as u8;
+        self.0[2..4].copy_from_slice(&id.to_ne_bytes());
+        self.0[4] = 1;
+        self.0[5] = self.0[5].max(next as u8 + 1);
+        let slot = &mut self.0[FRONT + next * SLOT..][..SLOT];
         slot[..2].copy_from_slice(&id.to_ne_bytes());
         slot[2] = 1;
         slot[4..].copy_from_slice(&at.0.to_ne_bytes());
@@ -57,9 +69,9 @@ impl<'a> Waiting<'a> {
 
     /// Takes the first query with this id.
     pub fn answer(&mut self, id: u16, at: Stamp) -> Answer {
-        let of_the_last = self.0[MARK + 4] == 0 || self.0[MARK + 2..MARK + 4] == id.to_ne_bytes();
+        let of_the_last = self.0[4] == 0 || self.0[2..4] == id.to_ne_bytes();
         let mut earliest: Option<(Stamp, usize)> = None;
-        for (nth, slot) in self.0[..MARK].chunks_exact(SLOT).enumerate() {
+        for (nth, slot) in self.slots().chunks_exact(SLOT).enumerate() {
             if slot[2] == 1 && slot[..2] == id.to_ne_bytes() {
                 let asked = Stamp(u64::from_ne_bytes(*slot.last_chunk().unwrap_or(&[0; 8])));
                 if earliest.is_none_or(|(first, _)| asked < first) {
@@ -68,9 +80,9 @@ impl<'a> Waiting<'a> {
             }
         }
         if let Some((_, nth)) = earliest {
-            self.0[nth * SLOT + 2] = 0;
+            self.0[FRONT + nth * SLOT + 2] = 0;
         }
-        let leaves_none = self.0[..MARK].chunks_exact(SLOT).all(|slot| slot[2] == 0);
+        let leaves_none = self.slots().chunks_exact(SLOT).all(|slot| slot[2] == 0);
         Answer { time: earliest.map(|(asked, _)| at.since(asked)), of_the_last, leaves_none }
     }
 }

@@ -41,13 +41,14 @@ pub struct Features<'a> {
 /// longer than any client's. `hash` does what [`hash_of`] does, and may remember.
 pub fn fingerprint(
     features: &Features<'_>,
-    extensions: impl Iterator<Item = u16>,
+    extension_types: impl Iterator<Item = u16>,
     mut hash: impl FnMut(&[u16], &[u16]) -> Hash,
 ) -> Option<[u8; LEN]> {
     const SERVER_NAME: u16 = 0;
     const ALPN: u16 = 16;
-    let mut ciphers = Numbers::of(numbers(features.ciphers))?;
-    let mut extensions = Numbers::of(extensions)?;
+    let [mut ciphers, mut extensions, mut signatures] = [const { Numbers::NONE }; 3];
+    ciphers.fill(numbers(features.ciphers))?;
+    extensions.fill(extension_types)?;
     ciphers.sort();
     extensions.sort();
     let extension_count = extensions.len;
@@ -65,7 +66,7 @@ pub fn fingerprint(
     text[6..8].copy_from_slice(&two_digits(extension_count));
     text[8..10].copy_from_slice(&ends(features.alpn));
 
-    let signatures = Numbers::of(numbers(features.signatures))?;
+    signatures.fill(numbers(features.signatures))?;
     text[11..23].copy_from_slice(&hash(ciphers.values(), &[]));
     text[24..36].copy_from_slice(&hash(extensions.values(), signatures.values()));
     Some(text)
@@ -110,14 +111,15 @@ struct Numbers {
 }
 
 impl Numbers {
-    /// Returns the numbers as a list, `None` when there are too many.
-    fn of(numbers: impl Iterator<Item = u16>) -> Option<Self> {
-        let mut this = Self { values: [0; MOST], len: 0 };
+    const NONE: Self = Self { values: [0; MOST], len: 0 };
+
+    /// Adds numbers; `None` when there are too many.
+    fn fill(&mut self, numbers: impl Iterator<Item = u16>) -> Option<()> {
         for number in numbers {
-            *this.values.get_mut(this.len)? = number;
-            this.len += 1;
+            *self.values.get_mut(self.len)? = number;
+            self.len += 1;
         }
-        Some(this)
+        Some(())
     }
 
     fn sort(&mut self) {

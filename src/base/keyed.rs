@@ -1,4 +1,4 @@
-//! Hashing for the maps of sockets: a hundred thousand of them are looked up in every pass.
+//! Hashing for the maps of sockets and addresses, which are looked up by the hundred thousand.
 //!
 //! Words are folded by multiplication, from a random start: remote ends are chosen by others, who cannot
 //! know which of them meet.
@@ -66,6 +66,11 @@ impl Hasher for Folded {
 
     fn write_u64(&mut self, value: u64) {
         self.fold(value);
+    }
+
+    fn write_u128(&mut self, value: u128) {
+        self.fold(value as u64);
+        self.fold((value >> 64) as u64);
     }
 
     fn write_usize(&mut self, value: usize) {
