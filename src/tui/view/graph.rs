@@ -162,10 +162,10 @@ fn draw_chart(
         rule.left(7, [app.run(Role::Dim, more)]);
     }
     // That there is more stays told; its mean can be seen.
-    let (now, mean, peak) = (amount(now), amount(mean), amount(peak));
+    let texts = [amount(now), amount(mean), amount(peak)];
     let forms = [
-        format!("now {now} {dot} mean {mean} {dot} peak {peak} {dot} {span}"),
-        format!("now {now} {dot} peak {peak} {dot} {span}"),
+        format!("now {} {dot} mean {} {dot} peak {} {dot} {span}", texts[0], texts[1], texts[2]),
+        format!("now {} {dot} peak {} {dot} {span}", texts[0], texts[2]),
     ];
     rule.right_in_forms(8, forms.map(|text| vec![app.run(Role::Plain, text)]));
     rule.draw(buf, Rect { height: 1, ..area });
