@@ -197,7 +197,11 @@ impl Rates {
             rates.versions[c] = rates.versions[c].wrapping_add(1);
             let slots = c * CHUNK..(c + 1) * CHUNK;
             let lists = rates.shown[slots.clone()].iter_mut().zip(&mut rates.seen[slots.clone()]);
+            let approach = (c + 1 < flows.hot.chunks()).then(|| flows.approach_records(c + 1));
             for ((hot, slot), (shown, seen)) in flows.hot.chunk(c).iter().zip(slots).zip(lists) {
+                if let Some(approach) = &approach {
+                    approach(slot % CHUNK);
+                }
                 let bytes = self.bytes.get(slot);
                 if !hot.is_live() {
                     (*shown, *seen) = ([0.0; 2], [0.0; 2]);

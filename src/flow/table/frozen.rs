@@ -65,14 +65,26 @@ impl FrozenFlows {
     /// If there is no such chunk.
     #[inline]
     pub fn approach_chunk(&self, chunk: usize) -> impl Fn(usize) {
-        let (hot, origins): (&[_; CHUNK], &[_; CHUNK]) = (self.hot.chunk(chunk), self.origins.chunk(chunk));
+        let approach = self.approach_records(chunk);
         let (round_trips, tallies): (&[_; CHUNK], &[_; CHUNK]) =
             (self.round_trips.chunk(chunk), self.tallies.chunk(chunk));
         move |i| {
-            prefetch(&raw const hot[i]);
-            prefetch(&raw const origins[i]);
+            approach(i);
             prefetch(&raw const round_trips[i]);
             prefetch(&raw const tallies[i]);
+        }
+    }
+
+    /// The same of what every flow has alone.
+    ///
+    /// # Panics
+    /// If there is no such chunk.
+    #[inline]
+    pub fn approach_records(&self, chunk: usize) -> impl Fn(usize) {
+        let (hot, origins): (&[_; CHUNK], &[_; CHUNK]) = (self.hot.chunk(chunk), self.origins.chunk(chunk));
+        move |i| {
+            prefetch(&raw const hot[i]);
+            prefetch(&raw const origins[i]);
         }
     }
 
