@@ -32,7 +32,8 @@ pub fn stop_flag(signals: &[i32], status: i32) -> io::Result<Arc<AtomicBool>> {
             let now = start.elapsed().as_millis() as u64 + 1;
             let before =
                 first.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst).unwrap_or_else(|at| at);
-            if before != 0 && now - before >= SAME_WISH.as_millis() as u64 {
+            // A signal may come inside this one, and have read its clock later.
+            if before != 0 && now.saturating_sub(before) >= SAME_WISH.as_millis() as u64 {
                 low_level::exit(status);
             }
             flag.store(true, Ordering::SeqCst);

@@ -7,7 +7,11 @@ use crate::{
     base::time::Nanos,
     export::{csv, text},
     process::listening::Listening,
-    query::group::{Group, GroupBy, GroupName},
+    query::group::{
+        Group,
+        GroupBy::{self, Host, Process},
+        GroupName,
+    },
 };
 
 /// A value of a field; text is as it came.
@@ -38,8 +42,6 @@ const fn field(name: &'static str, value: fn(&Group, &[Listening]) -> Value) -> 
 const fn of(by: GroupBy, name: &'static str, value: fn(&Group, &[Listening]) -> Value) -> Field {
     Field { name, of: Some(by), value }
 }
-
-use GroupBy::{Host, Process};
 
 /// All fields, in their order.
 const FIELDS: &[Field] = &[

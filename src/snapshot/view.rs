@@ -347,11 +347,11 @@ impl Snapshot {
         let facts = flows.facts_of_chunk(chunk);
         let approach = (chunk + 1 < flows.hot.chunks()).then(|| flows.approach_chunk(chunk + 1));
         for (i, hot) in flows.hot.chunk(chunk).iter().enumerate() {
-            if let Some(approach) = &approach {
-                approach(i);
-            }
             if !hot.is_live() {
                 continue;
+            }
+            if let Some(approach) = &approach {
+                approach(i);
             }
             let facts = facts(i);
             let (slot, generation) = ((start + i) as u32, facts.generation);

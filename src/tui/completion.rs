@@ -101,7 +101,8 @@ fn word_start(before: &str) -> usize {
 /// Returns a value as it stands in a filter: in quotes where it must, which are left open while it is a part.
 fn quoted(value: &str, is_quoted: bool, is_whole: bool) -> String {
     let needs = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"' | '~' | '/');
-    if !is_quoted && !value.contains(needs) {
+    // `=` alone at the front would ask for the whole value.
+    if !is_quoted && !value.contains(needs) && !value.starts_with('=') {
         return value.to_owned();
     }
     let end = if is_whole { "\"" } else { "" };

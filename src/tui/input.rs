@@ -25,8 +25,9 @@ pub fn waits(app: &App, event: &Event) -> bool {
     }
 }
 
-/// Returns whether an event never waits: Ctrl+C, and what is no key.
-pub fn is_pressing(event: &Event) -> bool {
+/// Returns whether an event never waits, not even behind keys that do: Ctrl+C, and the mouse, which means what is on the
+/// screen.
+pub fn never_waits(event: &Event) -> bool {
     match event {
         Event::Key(key) => keys::plain(*key) == (CTRL, KeyCode::Char('c')),
         Event::Paste(_) => false,

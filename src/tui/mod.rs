@@ -33,11 +33,14 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use crossterm::event::Event as TerminalEvent;
+
 use crate::{
     base::time::{Nanos, Stamp},
     query::{format, layout::Choice},
     snapshot::{ended::EndedFlows, history::History, publication::Publication, row::Row},
     tui::{
+        action::Tab,
         app::{Again, App, Effect, Form, Next, SelfUsage, Setup},
         clipboard::Wrapper,
         held::Held,
@@ -243,6 +246,9 @@ impl Loop<'_> {
             let begun = Instant::now();
             let Ok(bytes) = self.screen.draw(&mut self.app) else { return Ok(()) };
             self.pace.drawn(begun, bytes);
+            if self.app.tab == Tab::Details && self.app.look_up_neighbour() {
+                continue;
+            }
             // Behind the frame, which a key may wait for.
             if measured.is_none_or(|at| at.elapsed() >= SECOND) {
                 measured = Some(Instant::now());
@@ -270,19 +276,16 @@ impl Loop<'_> {
             // One that was there already may have come as soon as the last frame was begun.
             let came = if waits.elapsed() < AT_ONCE { begun } else { Instant::now() };
             while let Some(event) = next {
-                if matches!(&event, Event::Terminal(terminal_event) if terminal_event.is_key()) {
-                    self.pace.key(came);
-                }
                 if matches!(event, Event::View(..)) {
                     patience = NEXT_VIEW;
                 }
-                if self.handle(event) == Next::Quit {
+                if self.handle(event, came) == Next::Quit {
                     return Ok(());
                 }
                 next = self.events.try_recv().ok();
             }
-            while let Some(event) = self.held.next(&self.app, Instant::now()) {
-                let next = input::take(&mut self.app, &event);
+            while let Some((event, came)) = self.held.next(&self.app, Instant::now()) {
+                let next = self.take(&event, came);
                 if self.finish(next) == Next::Quit {
                     return Ok(());
                 }
@@ -290,7 +293,15 @@ impl Loop<'_> {
         }
     }
 
-    fn handle(&mut self, event: Event) -> Next {
+    /// Takes an event of the terminal that came at this time.
+    fn take(&mut self, event: &TerminalEvent, came: Instant) -> Next {
+        if event.is_key_press() {
+            self.pace.key(came);
+        }
+        input::take(&mut self.app, event)
+    }
+
+    fn handle(&mut self, event: Event, came: Instant) -> Next {
         let next = match event {
             // What is left of an engine that was looked at before.
             Event::View(run, _) | Event::Over(run) if run != self.run => Next::Draw,
@@ -308,8 +319,8 @@ impl Loop<'_> {
                 self.app.setup.theme.name = ThemeName::Light;
                 Next::Draw
             }
-            Event::Terminal(event) => match self.held.pass(&self.app, event, Instant::now()) {
-                Some(event) => input::take(&mut self.app, &event),
+            Event::Terminal(event) => match self.held.pass(&self.app, event, came) {
+                Some(event) => self.take(&event, came),
                 None => Next::Draw,
             },
             Event::Exported(done) => {

@@ -301,15 +301,19 @@ fn keys_wait_for_the_rows_that_they_are_meant_for() {
     assert_eq!(held.pass(&stage.app, ctrl_c.clone(), at(2)), Some(ctrl_c));
     assert_eq!(held.next(&stage.app, at(3)), None);
     stage.settle(&snapshot);
-    assert_eq!(held.next(&stage.app, at(4)), Some(equals.clone()));
-    assert_eq!(held.next(&stage.app, at(4)), Some(event(KeyCode::Char('h'))));
+    assert_eq!(held.next(&stage.app, at(4)), Some((equals.clone(), at(1))));
+    assert_eq!(held.next(&stage.app, at(4)), Some((event(KeyCode::Char('h')), at(2))));
     assert_eq!((held.next(&stage.app, at(4)), held.left(at(4))), (None, None));
     // Rows that never come are not waited for for ever.
     stage.key(KeyCode::Char('5'));
     let right = event(KeyCode::Right);
     assert_eq!(held.pass(&stage.app, right.clone(), at(10)), None);
     assert_eq!(held.left(at(110)), Some(Duration::from_millis(200)));
-    assert_eq!((held.next(&stage.app, at(309)), held.next(&stage.app, at(310))), (None, Some(right)));
+    assert_eq!(held.pass(&stage.app, right.clone(), at(40)), None);
+    let next = |held: &mut Held, ms| held.next(&stage.app, at(ms)).map(|(event, _)| event);
+    assert_eq!((next(&mut held, 309), next(&mut held, 310)), (None, Some(right.clone())));
+    // Each waits since it came, not since the one before it went.
+    assert_eq!((next(&mut held, 339), next(&mut held, 340)), (None, Some(right)));
 }
 
 #[test]

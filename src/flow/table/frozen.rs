@@ -59,7 +59,7 @@ impl FrozenFlows {
     }
 
     /// Returns what starts loading a row of a chunk, by its number in the chunk. Chunks lie in no order, so that nothing
-    /// foresees where the next one is (60 ns a row of a million without this).
+    /// foresees where the next one is.
     ///
     /// # Panics
     /// If there is no such chunk.

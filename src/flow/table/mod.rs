@@ -505,6 +505,7 @@ impl FlowTable {
             hot.state = state;
             self.counts.half_open -= u64::from(is_half_open(before));
             self.counts.half_open += u64::from(is_half_open(state));
+            // NB: a deadline may be too early, never too late: one that only moves back need not be told.
             if lives_for(state) < lives_for(before) {
                 self.expect_end(slot, now, state);
             }

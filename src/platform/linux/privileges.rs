@@ -173,7 +173,7 @@ impl Status {
         let user = if root { "root: " } else { "" };
         let what = match used.len() {
             0 => "none".to_owned(),
-            n if n == USED.len() => "all that are used, and others".to_owned(),
+            n if n == USED.len() => "all that are used".to_owned(),
             _ => used.join(", "),
         };
         let others = if self.no_new_privs { "; no new ones (no_new_privs)" } else { "" };
@@ -259,7 +259,7 @@ mod tests {
                 true,
                 "root: net_raw; no new ones (no_new_privs)",
             ),
-            ("CapEff:\t000001ffffffffff\n", true, "root: all that are used, and others"),
+            ("CapEff:\t000001ffffffffff\n", true, "root: all that are used"),
         ] {
             assert_eq!(Status::parse(text).told(root), want);
         }

@@ -4,9 +4,28 @@
     reason = "madvise, mallopt, getrusage, sysconf, setpriority, sched_setattr, clock_gettime"
 )]
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use crate::{base::memory::Populate, platform::SelfUsage};
+use crate::{
+    base::{memory::Populate, time::Stamp},
+    platform::SelfUsage,
+};
+
+/// Returns the wall time at which the system started, by the clock that starts of processes are counted by (clock_gettime(2),
+/// `CLOCK_BOOTTIME`; proc_pid_stat(5), field 22).
+pub fn started_at() -> Option<Stamp> {
+    let mut since = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `since` is valid for writing.
+    if unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut since) } != 0 {
+        return None;
+    }
+    let since = Duration::new(since.tv_sec.try_into().ok()?, since.tv_nsec.try_into().ok()?);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Some(Stamp(u64::try_from(now.checked_sub(since)?.as_nanos()).ok()?))
+}
 
 /// Asks for 2 MB pages. That the kernel may refuse changes only the speed.
 pub fn advise_huge_pages(start: *mut u8, bytes: usize) {

@@ -132,9 +132,7 @@ impl App {
         let Some(row) = self.selected_row() else { return };
         let (id, (down, up)) = (row.id, row.seen_down_up());
         let Some(view) = &self.view else { return };
-        // What comes through a pipe comes at its own pace.
-        let is_whole = view.sources.iter().any(|s| s.read.is_some_and(|(_, size)| size.is_some()));
-        let (now, is_on_its_way) = (view.now, is_whole && !view.ended);
+        let (now, is_on_its_way) = (view.now, is_on_its_way(view));
         // Read anew, it is complete, up to the end of its last second.
         let is_complete = self.retraced.is_some_and(|(of, _)| of == id);
         let is_back =
@@ -265,4 +263,9 @@ impl App {
         let last = (self.selected + self.height).min(view.places().saturating_sub(1));
         view.places() == 0 || view.at(first).is_some() && view.at(last).is_some()
     }
+}
+
+/// Returns whether a file is being read. What comes through a pipe comes at its own pace.
+pub(super) fn is_on_its_way(view: &View) -> bool {
+    !view.ended && view.sources.iter().any(|source| source.read.is_some_and(|(_, size)| size.is_some()))
 }

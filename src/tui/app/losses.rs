@@ -34,8 +34,11 @@ impl App {
         for ((from, before), (to, after)) in self.drops.iter().zip(self.drops.iter().skip(1)) {
             let span = to.since(*from).as_secs_f64().max(1e-3);
             let rate = lost(after).saturating_sub(lost(before)) as f64 / span;
-            for second in (age(*to)..age(*from)).filter(|second| *second < 60) {
-                seconds[59 - second] = Some(rate);
+            // Each pair counts for a second at least: two may fall into the same one.
+            let (new, old) = (age(*to), age(*from).max(age(*to) + 1));
+            for second in (new..old).filter(|second| *second < 60) {
+                let cell: &mut Option<f64> = &mut seconds[59 - second];
+                *cell = Some(cell.map_or(rate, |known| known.max(rate)));
             }
         }
         seconds

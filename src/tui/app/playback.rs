@@ -132,6 +132,8 @@ impl App {
         self.stage_frames = None;
         self.drops.clear();
         self.stage_peaks.clear();
+        // Ids begin anew with the engine.
+        (self.story, self.neighbour) = Default::default();
         self.asked = None;
         self.changed();
     }
@@ -141,6 +143,7 @@ impl App {
         self.begin_again();
         self.trace = History::default();
         (self.setup.notes, self.setup.reason) = (notes, reason);
+        (self.setup.placement, self.setup.placement_warnings) = Default::default();
         self.view = None;
         self.marks = Arc::default();
         self.only_marked = false;

@@ -1,6 +1,6 @@
 //! What changes of the selected row while one looks at it, and what this host knows of its other end.
 
-use super::*;
+use super::{answers::is_on_its_way, *};
 use crate::{query::application, snapshot::row::Direction};
 
 /// What changed of one row, oldest first.
@@ -57,7 +57,8 @@ impl App {
     /// Takes note of what the newest epoch tells of the selected row.
     pub(super) fn note_changes(&mut self) {
         let Some((row, view)) = self.selected_row().zip(self.view.as_ref()) else { return };
-        if view.frozen.is_some() {
+        // How often it is drawn while a file is read says nothing of the file.
+        if view.frozen.is_some() || is_on_its_way(view) {
             return;
         }
         let (id, seen, at) = (row.id, Seen::of(row), view.wall);
@@ -77,16 +78,20 @@ impl App {
         self.story.changes.iter().filter(move |_| self.story.of == Some(id))
     }
 
-    /// Finds out the hardware address of the selected row's other end, if that is a neighbour.
-    pub fn look_up_neighbour(&mut self) {
-        let Some(row) = self.selected_row() else { return };
+    /// Finds out the hardware address of the selected row's other end, if that is a neighbour; returns whether that
+    /// is another one than is shown.
+    pub fn look_up_neighbour(&mut self) -> bool {
+        let Some(row) = self.selected_row() else { return false };
         let address = row.addresses[row.remote()];
         let is_known = |(of, at, _): &(_, Nanos, _)| *of == address && self.uptime.since(*at) < FRESH;
         if row.direction() == Direction::Forwarded || self.neighbour.as_ref().is_some_and(is_known) {
-            return;
+            return false;
         }
+        let shown = self.neighbour_of(address);
         let found = self.setup.neighbour.filter(|_| !self.is_file()).and_then(|find| find(address));
+        let is_news = found != shown;
         self.neighbour = Some((address, self.uptime, found));
+        is_news
     }
 
     /// Returns the hardware address of a neighbour, once it was found out.

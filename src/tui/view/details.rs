@@ -57,7 +57,6 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App) {
         );
         return;
     };
-    app.look_up_neighbour();
     draw_head(buf, area, app, &row);
     let cards = cards(app, &row);
     let count: usize = cards.iter().map(|c| c.fields.len()).sum();
@@ -166,6 +165,8 @@ fn draw_placed(buf: &mut Buffer, area: Rect, app: &App, placed: &[Placed], curso
             let Some(y) = line.checked_sub(top).filter(|y| *y < area.height) else { continue };
             let row = Rect { y: area.y + y, ..rows };
             match usize::from(n).checked_sub(1) {
+                // A title alone says nothing.
+                None if y + 1 == area.height && !card.fields.is_empty() => {}
                 None => title(app, card.title).draw(buf, row),
                 Some(n) => draw_field(buf, row, app, card, &card.fields[n], first + n == cursor),
             }

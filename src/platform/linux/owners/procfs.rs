@@ -13,6 +13,7 @@ use std::{
 use super::users::Users;
 use crate::{
     base::time::Stamp,
+    platform::linux::resources::started_at,
     process::{
         container::{container, group},
         identity::{LONGEST_COMMAND, LONGEST_PATH, ProcessFacts, ProcessId},
@@ -25,6 +26,8 @@ const PF_KTHREAD: u64 = 0x0020_0000;
 const TICK: u64 = 10_000_000;
 /// Parents told at most.
 const GENERATIONS: usize = 6;
+/// Bytes of the list of control groups: a dozen lines, of which the one that counts stands last.
+const LONGEST_GROUPS: usize = 8192;
 /// How long the parents of a process are believed.
 const FRESH: Duration = Duration::from_secs(5);
 
@@ -64,12 +67,10 @@ impl Procfs {
     }
 
     fn at(root: &Path) -> Self {
-        let stat = fs::read_to_string(root.join("stat")).unwrap_or_default();
-        let seconds = stat.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse::<u64>().ok());
         Self {
             root: root.to_owned(),
             users: Users::default(),
-            booted: seconds.and_then(|seconds| seconds.checked_mul(1_000_000_000)).map(Stamp),
+            booted: started_at(),
             own_netns: netns_of(Path::new("/proc/self/ns/net")),
             parents: HashMap::new(),
         }
@@ -119,11 +120,11 @@ impl Procfs {
 
     /// Returns the control groups that a process is in, one a line.
     pub fn groups(&self, pid: u32) -> String {
-        let groups = self.read(pid, "cgroup", LONGEST_PATH).unwrap_or_default();
+        let groups = self.read(pid, "cgroup", LONGEST_GROUPS).unwrap_or_default();
         String::from_utf8_lossy(&groups).into_owned()
     }
 
-    /// Returns when a process started. The system's own start is known to a second.
+    /// Returns when a process started.
     pub fn started(&self, id: ProcessId) -> Option<Stamp> {
         let since = id.start.checked_mul(TICK)?;
         self.booted?.0.checked_add(since).map(Stamp)
@@ -339,9 +340,10 @@ mod tests {
         assert_eq!(facts.name().0, exe.file_name().unwrap().to_str().unwrap());
         assert!(!facts.parents.is_empty());
         assert_eq!(facts.netns, None, "it is ours");
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        let started = facts.started.unwrap().0 / 1_000_000_000;
-        assert!((now - 86_400..=now + 2).contains(&started), "{started} is not just before {now}");
+        let now =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
+        let started = facts.started.unwrap().0;
+        assert!((now - 600_000_000_000..=now).contains(&started), "{started} is not just before {now}");
         assert!(!proc.holders(&[own], &mut None).is_empty());
         drop(socket);
         assert!(proc.identity(u32::MAX).is_none());
