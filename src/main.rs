@@ -13,7 +13,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -40,6 +40,7 @@ use rustnet::{
     },
     export::{
         self, Origin,
+        counted::Counted,
         journal::Journal,
         json::Json,
         jsonl::Jsonl,
@@ -82,8 +83,9 @@ const SIGNALS: [i32; 3] =
     [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP];
 /// The longest wait for a signal, the end of an engine or of its reader, each of which ends it.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// A reader that takes nothing for so long after a stop is not waited for.
-const READER_PATIENCE: Duration = Duration::from_secs(1);
+/// A reader that takes nothing for so long after a stop is not waited for. Whoever does not want to wait stops a second
+/// time.
+const READER_PATIENCE: Duration = Duration::from_secs(10);
 /// Exit codes beside 0.
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
@@ -476,7 +478,9 @@ fn watch<S: Source + 'static>(
     // What comes at its own pace is written at its own pace.
     let prompt = matches!(cli.input(), Input::Live(_) | Input::Stdin);
     let out = standard_output()?;
+    let taken = Arc::new(AtomicU64::new(0));
     let reader = out.try_clone().context("cannot use standard output")?;
+    let out = Counted::new(out, Arc::clone(&taken));
     let tap: Box<dyn Tap> = match cli.output {
         OutputFormat::Jsonl => {
             let lines = Jsonl::new(out, origin, prompt).with_selection(selection(cli)?);
@@ -501,7 +505,7 @@ fn watch<S: Source + 'static>(
     // Behind the flag, which is to be set when the wait ends.
     let lookout = Lookout::new(&SIGNALS);
     let is_told = lookout.caller().map(|caller| publication.call_at_end(caller)).is_some();
-    let mut stalled_since: Option<Instant> = None;
+    let (mut stalled_since, mut taken_before): (Option<Instant>, u64) = (None, 0);
     // The last epoch is out before its thread has ended; `join` waits for that.
     while !publication.is_over() {
         let left = deadline.map_or(LONGEST_WAIT, |d| d.saturating_duration_since(Instant::now()));
@@ -511,7 +515,9 @@ fn watch<S: Source + 'static>(
             // Its end is near, and a reader that is gone would end every wait.
             wait = (None, GLANCE);
             // Nobody waits for a reader that takes nothing any more.
-            stalled_since = match platform::reader_keeps_up(&reader) {
+            let taken = taken.load(Ordering::Relaxed);
+            let goes_on = std::mem::replace(&mut taken_before, taken) != taken;
+            stalled_since = match goes_on || platform::reader_keeps_up(&reader) {
                 true => None,
                 false => stalled_since.or_else(|| Some(Instant::now())),
             };

@@ -338,6 +338,7 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
         }
         let mut done = Vec::new();
         for (rows, path) in exports {
+            let path = free_name(path);
             let Some(snapshot) = wait_for(&publication) else {
                 done.push(Err("there are no rows yet".into()));
                 continue;
@@ -352,6 +353,7 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
             done.push(told(written, &path));
         }
         for (text, path) in texts {
+            let path = free_name(path);
             let lines = text.lines().count();
             let written = write_new(&path, format!("{text}\n").as_bytes(), files);
             done.push(told(written.map(|()| format!("{lines} lines")), &path));
@@ -447,6 +449,21 @@ fn write_sums(
     let count = finder.export_sums(snapshot, request, |group| write(&mut lines, by, group, listening));
     write_new(path, &lines, files)?;
     Ok(format!("{count} {}", if by == GroupBy::Host { "hosts" } else { "processes" }))
+}
+
+/// Returns a name that no file has: names tell the second, in which there may be several.
+fn free_name(path: PathBuf) -> PathBuf {
+    let (stem, ending) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
+    let numbered = |n: u32| {
+        let mut name = stem.to_owned();
+        name.push(format!("_{n}."));
+        name.push(ending);
+        path.with_file_name(name)
+    };
+    match path.exists() {
+        true => (2..100).map(numbered).find(|name| !name.exists()).unwrap_or(path),
+        false => path,
+    }
 }
 
 /// Writes a file that was not there, which only its owner can read.

@@ -32,6 +32,8 @@ fn page(width: u16, height: u16, snapshot: &Snapshot) -> Stage {
     let mut stage = Stage::with(width, height, setup);
     stage.epoch(snapshot).key(KeyCode::Char('2'));
     stage.settle(snapshot);
+    // As the loop does, behind the frame.
+    assert!(stage.app.look_up_neighbour() && !stage.app.look_up_neighbour());
     stage
 }
 

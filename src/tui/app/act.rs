@@ -140,6 +140,12 @@ impl App {
         if tab == Tab::Overview {
             self.trail.clear();
         }
+        // Whoever looks at a row has chosen it, also where the selection was on the first or the last one.
+        if tab == Tab::Details
+            && let Some(id) = self.selected_row().map(|row| row.id)
+        {
+            self.cursor = Cursor::On(id);
+        }
         self.tab = tab;
     }
 

@@ -137,11 +137,12 @@ impl App {
         let is_complete = self.retraced.is_some_and(|(of, _)| of == id);
         let is_back =
             !is_complete && self.trace.newest().is_some_and(|newest| newest.0 >= now.0 + 1_000_000_000);
+        let is_frozen = view.frozen.is_some();
         if self.trace_of != Some(id) || is_back {
             self.trace = History::default();
             self.trace_of = Some(id);
         }
-        if is_on_its_way || is_complete {
+        if is_on_its_way || is_complete || is_frozen {
             return;
         }
         self.trace.push(now, Nanos::from_secs(1), [f64::from(down), f64::from(up), 0.0]);

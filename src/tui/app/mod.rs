@@ -90,6 +90,8 @@ pub struct Hits {
     pub header_y: u16,
     /// Lines of what lies over the page, each with its entry.
     pub entries: Vec<(u16, usize)>,
+    /// The first line of it that is drawn.
+    pub entries_top: usize,
 }
 
 /// Frames of each stage at a cut.

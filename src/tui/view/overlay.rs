@@ -22,12 +22,12 @@ struct Shown {
 
 /// Draws the overlay over the upper part of the page; notes where its entries are.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App) {
-    app.hits.entries = draw_entries(buf, area, app);
+    (app.hits.entries, app.hits.entries_top) = draw_entries(buf, area, app);
 }
 
-/// Returns lines with the entries that are drawn on them.
-fn draw_entries(buf: &mut Buffer, area: Rect, app: &App) -> Vec<(u16, usize)> {
-    let Some(overlay) = &app.overlay else { return Vec::new() };
+/// Returns lines with the entries that are drawn on them, and which line is the first.
+fn draw_entries(buf: &mut Buffer, area: Rect, app: &App) -> (Vec<(u16, usize)>, usize) {
+    let Some(overlay) = &app.overlay else { return (Vec::new(), 0) };
     let shown = match overlay {
         Overlay::Palette { field, selected } => palette(app, field.text(), *selected, area.width),
         Overlay::Columns { selected } => columns(app, *selected),
@@ -50,7 +50,10 @@ fn draw_entries(buf: &mut Buffer, area: Rect, app: &App) -> Vec<(u16, usize)> {
     buf.set_stringn(area.x, frame.bottom() - 1, rule, area.width.into(), app.setup.theme.style(Role::Dim));
     let room = usize::from(height.saturating_sub(2));
     let last = lines.iter().rposition(|(n, _)| *n == shown.selected).unwrap_or(0);
-    let top = (last + 1).saturating_sub(room);
+    // It moves no further than it must: a click finds what it was made on.
+    let first = lines.iter().position(|(n, _)| *n == shown.selected).unwrap_or(0);
+    let top = app.hits.entries_top.min(first).max((last + 1).saturating_sub(room));
+    let top = top.min(lines.len().saturating_sub(room));
     let mut drawn = Vec::new();
     for (y, (n, line)) in (frame.y + 1..).zip(lines.into_iter().skip(top).take(room)) {
         let area = Rect { y, height: 1, ..frame };
@@ -60,7 +63,7 @@ fn draw_entries(buf: &mut Buffer, area: Rect, app: &App) -> Vec<(u16, usize)> {
             buf.set_style(area, app.setup.theme.band());
         }
     }
-    drawn
+    (drawn, top)
 }
 
 fn palette(app: &App, typed: &str, selected: usize, width: u16) -> Shown {
