@@ -348,3 +348,15 @@ fn k14_a_frozen_view_is_named_on_every_page_and_its_charts_stand_still() {
     stage.epoch(&live(&numbered(50)));
     assert_eq!(charts(&mut stage), before);
 }
+
+#[test]
+fn so9_details_hold_a_row_that_nobody_moved_to() {
+    use rustnet::query::window::Cursor;
+    let snapshot = live(&numbered(5));
+    let mut stage = Stage::new(120, 40);
+    stage.epoch(&snapshot);
+    assert_eq!(stage.app.request().cursor, Cursor::First);
+    stage.key(KeyCode::Enter);
+    let id = stage.app.selected_row().unwrap().id;
+    assert_eq!(stage.app.request().cursor, Cursor::On(id), "it stays when it ends and others come first");
+}

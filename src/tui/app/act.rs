@@ -142,6 +142,7 @@ impl App {
         }
         // Whoever looks at a row has chosen it, also where the selection was on the first or the last one.
         if tab == Tab::Details
+            && !matches!(self.cursor, Cursor::On(_))
             && let Some(id) = self.selected_row().map(|row| row.id)
         {
             self.cursor = Cursor::On(id);
