@@ -23,7 +23,7 @@ use anyhow::{Context as _, anyhow};
 use rustnet::{
     base::{
         shown::Shown,
-        stop::stop_flag,
+        stop::{SIGNALS, stop_flag},
         time::{Nanos, Stamp},
     },
     capture::{source::Source, up_to::UpTo},
@@ -61,6 +61,7 @@ use rustnet::{
         filter::Filter,
         interface::{Interface, Table, default_interface, find},
         live::{Live, LiveConfig, Method, Tally, Watch},
+        placement::Placement,
     },
     process::lookup::Owners,
     query::{self, filter::eval, signs::Signs, sort::Sort, window::Localhost},
@@ -78,9 +79,6 @@ use rustnet::{
     },
 };
 
-/// Signals that ask to end.
-const SIGNALS: [i32; 3] =
-    [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP];
 /// The longest wait for a signal, the end of an engine or of its reader, each of which ends it.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// A reader that takes nothing for so long after a stop is not waited for. Whoever does not want to wait stops a second
@@ -359,14 +357,15 @@ fn watch_live(
     }
     tracing::info!("watches {}", interfaces.join(", ").escape_debug());
     let locals = own_and_given(&cli.local);
-    let placement = platform::placement_of(&plan.cores, &interfaces);
+    // Only the screen tells where things are.
+    let placement = (!cli.headless).then(|| platform::placement_of(&plan.cores, &interfaces));
     let origin = Origin::Live { interfaces, start };
     let setup = Setup {
         promiscuous,
         notes: live.notes,
         reason: live.reason,
-        placement: placement.places(),
-        placement_warnings: placement.warnings(),
+        placement: placement.as_ref().map(Placement::places).unwrap_or_default(),
+        placement_warnings: placement.as_ref().map(Placement::warnings).unwrap_or_default(),
         ..setup(cli, file)
     };
     let reopen = |again: &Again| match again {
@@ -735,7 +734,7 @@ fn print(what: impl Display) -> Result<ExitCode, Failure> {
 
 /// Returns what ends a run without a screen; the screen has keys, and asks the terminal for them.
 fn stop_flag_of(cli: &Cli) -> Result<Option<Arc<AtomicBool>>, Failure> {
-    let flag = cli.headless.then(|| stop_flag(&SIGNALS, FAILED.into())).transpose();
+    let flag = cli.headless.then(|| stop_flag(FAILED.into())).transpose();
     Ok(flag.context("cannot catch signals")?)
 }
 

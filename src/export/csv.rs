@@ -82,8 +82,8 @@ pub(super) fn number(out: &mut String, value: impl std::fmt::Display) {
     let _ = write!(out, "{value},");
 }
 
-/// Appends a text and a comma. Quoted where it must be. Spreadsheets take what begins with these signs for a formula: a quote mark
-/// before it makes it text. What could steer a terminal is escaped as it is on the screen (`\u{1b}`).
+/// Appends a text and a comma, quoted where it must be. Spreadsheets take what begins with these signs for a formula: a
+/// quote mark before it makes it text. What could steer a terminal is escaped as it is on the screen (`\u{1b}`).
 pub(super) fn text_field(out: &mut String, value: &str) {
     let is_formula = value.starts_with(['=', '+', '-', '@']);
     let needs_quotes = is_formula || value.contains(['"', ',']);

@@ -184,7 +184,8 @@ impl Level {
         Some(bucket.slots[lanes.trailing_zeros() as usize])
     }
 
-    /// Returns the first slot that may be the flow's in the bucket behind the hash's own one. Few lie there; loads for it overlap with those of other frames only if they begin now.
+    /// Returns the first slot that may be the flow's in the bucket behind the hash's own one. Few lie there; loads for it
+    /// overlap with those of other frames only if they begin now.
     #[inline(never)]
     fn candidate_behind(&self, hash: u32) -> Option<u32> {
         let bucket = &self.buckets[(hash as usize + 1) & self.mask];

@@ -231,6 +231,7 @@ pub fn checks() -> Vec<super::check::Check> {
     let (reason, remedy) = ("live capture needs Linux in this build", "rustnet --read FILE");
     vec![super::check::Check::degraded("capture", reason, remedy)]
 }
+
 /// Nobody tells.
 pub fn nic_counters(_name: &str) -> Option<NicCounters> {
     None

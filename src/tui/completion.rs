@@ -1,6 +1,8 @@
 //! What a word of the filter can become: keywords, and the values that they have. Tab writes what all
 //! candidates have in common, and the next Tabs one candidate after the other.
 
+use std::borrow::Cow;
+
 use crate::{
     dpi::service::Service,
     query::{
@@ -60,17 +62,22 @@ pub fn complete(
         Some((name, value)) => {
             let value_start = before.len() - value.len() + usize::from(value.starts_with('='));
             let value = &before[value_start..];
-            let typed = value.strip_prefix('"').unwrap_or(value);
+            let (typed, is_quoted) = match value.strip_prefix('"') {
+                Some(quoted) => (Cow::from(quoted.replace("\\\"", "\"")), true),
+                None => (value.into(), false),
+            };
             let keyword = keyword_of(name)?;
             let mut candidates = of_tables(keyword.name);
-            candidates.retain(|candidate| begins(candidate, typed));
+            candidates.retain(|candidate| begins(candidate, &typed));
             if candidates.is_empty() {
-                candidates = values(keyword, typed);
+                candidates = values(keyword, &typed);
             }
-            (value_start, typed, value.len() > typed.len(), candidates)
+            // In quotes a backslash at the end would belong to the quote.
+            candidates.retain(|candidate| !(candidate.ends_with('\\') && needs_quotes(candidate)));
+            (value_start, typed, is_quoted, candidates)
         }
         None if word.is_empty() => return None,
-        None => (start, word, false, keywords(word)),
+        None => (start, word.into(), false, keywords(word)),
     };
     let common = common_start(&candidates)?.to_owned();
     let is_one = candidates.len() == 1;
@@ -100,13 +107,17 @@ fn word_start(before: &str) -> usize {
 
 /// Returns a value as it stands in a filter: in quotes where it must, which are left open while it is a part.
 fn quoted(value: &str, is_quoted: bool, is_whole: bool) -> String {
-    let needs = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"' | '~' | '/');
-    // `=` alone at the front would ask for the whole value.
-    if !is_quoted && !value.contains(needs) && !value.starts_with('=') {
+    if !is_quoted && !needs_quotes(value) {
         return value.to_owned();
     }
     let end = if is_whole { "\"" } else { "" };
     format!("\"{}{end}", value.replace('"', "\\\""))
+}
+
+fn needs_quotes(value: &str) -> bool {
+    let is_sign = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"' | '~' | '/');
+    // `=` at the front would ask for the whole value.
+    value.contains(is_sign) || value.starts_with('=')
 }
 
 fn keywords(start: &str) -> Vec<String> {
@@ -183,8 +194,19 @@ mod tests {
 
     #[test]
     fn f1_tab_completes_values_of_rows_quoted_where_they_must_be() {
-        let names =
-            ["Nginx", "nginx: master process", "nginx: worker process", "päge", "päint", "2001:db8::1"];
+        let names = [
+            "Nginx",
+            "nginx: master process",
+            "nginx: worker process",
+            "päge",
+            "päint",
+            "2001:db8::1",
+            "=cmd",
+            "say \"a\" b",
+            "say \"a\" c",
+            "back slash\\",
+            "slash\\",
+        ];
         for (before, after, count) in [
             ("process:2", "process:2001:db8::1", 0),
             ("!(process:2", "!(process:2001:db8::1", 0),
@@ -194,6 +216,11 @@ mod tests {
             ("tcp process:\"nginx: m", "tcp process:\"nginx: master process\"", 0),
             ("process:p", "process:pä", 2),
             ("process:x", "process:x", 0),
+            ("process:s", "process:s", 3),
+            ("process:sl", "process:slash\\", 0),
+            ("process:b", "process:b", 0),
+            ("process:\"say \\\"a\\\" c", "process:\"say \\\"a\\\" c\"", 0),
+            ("process:\"=", "process:\"=cmd\"", 0),
             ("nothing:x", "nothing:x", 0),
         ] {
             let mut line = Field::new(before);

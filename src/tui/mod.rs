@@ -36,7 +36,10 @@ use std::{
 use crossterm::event::Event as TerminalEvent;
 
 use crate::{
-    base::time::{Nanos, Stamp},
+    base::{
+        stop,
+        time::{Nanos, Stamp},
+    },
     query::{format, layout::Choice},
     snapshot::{ended::EndedFlows, history::History, publication::Publication, row::Row},
     tui::{
@@ -143,6 +146,8 @@ pub enum ScreenError {
 
 /// A frame is drawn at least this often, for ages and clocks.
 const SECOND: Duration = Duration::from_secs(1);
+/// Exit status when the terminal blocks, and a second signal ends the program.
+const FAILED: i32 = 1;
 /// Behind a view the next one is waited for a little longer: it comes with the next epoch, mostly within a second, and
 /// a frame just before it would be drawn for nothing.
 const NEXT_VIEW: Duration = Duration::from_millis(1100);
@@ -160,7 +165,7 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
     if !io::stdout().is_terminal() {
         return Err(ScreenError::NoTerminal);
     }
-    let stop = terminal::stop_flag().map_err(ScreenError::Start)?;
+    let stop = stop::stop_flag(FAILED).map_err(ScreenError::Start)?;
     let screen = Screen::open(options.mouse).map_err(ScreenError::Terminal)?;
     let (sender, events) = mpsc::channel();
     let mut options = options;

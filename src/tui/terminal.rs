@@ -1,7 +1,7 @@
 //! The terminal: taken over on opening, given back on every way out.
 //!
 //! Ways out: leaving, an error, a panic of any thread, SIGINT, SIGTERM and SIGHUP (see
-//! [`stop_flag`]), and a terminal that goes away, which shows as an error of the next write: each
+//! [`crate::base::stop`]), and a terminal that goes away, which shows as an error of the next write: each
 //! frame writes something. A frame leaves in one write, between the marks of a synchronized
 //! update (DEC private mode 2026), which terminals without it ignore.
 
@@ -11,7 +11,7 @@ use std::{
     panic,
     rc::Rc,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -21,10 +21,7 @@ use crossterm::{cursor, event, execute, queue, terminal as term};
 use ratatui::{Terminal, backend::CrosstermBackend, layout::Rect};
 use signal_hook::{consts, low_level};
 
-use crate::{
-    base::stop,
-    tui::{app::App, view},
-};
+use crate::tui::{app::App, view};
 
 /// Whether the terminal is ours now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -170,16 +167,4 @@ fn restore_on_panic() {
         restore();
         speak(info);
     }));
-}
-
-/// Hangup of the terminal: number 1 on every system that has it (POSIX, `kill`).
-const SIGHUP: i32 = 1;
-
-/// Returns a flag that SIGINT, SIGTERM and SIGHUP set; a further one later ends the program at once, should the
-/// terminal block.
-///
-/// # Errors
-/// When a signal cannot be caught.
-pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
-    stop::stop_flag(&[consts::SIGTERM, consts::SIGINT, SIGHUP], 1)
 }

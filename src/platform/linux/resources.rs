@@ -14,8 +14,8 @@ use crate::{
     platform::SelfUsage,
 };
 
-/// Returns the wall time at which the system started, by the clock that starts of processes are counted by (clock_gettime(2),
-/// `CLOCK_BOOTTIME`; proc_pid_stat(5), field 22).
+/// Returns the wall time at which the system started, by the clock that starts of processes are counted by
+/// (clock_gettime(2), `CLOCK_BOOTTIME`; proc_pid_stat(5), field 22).
 pub fn started_at() -> Option<Stamp> {
     let mut since = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `since` is valid for writing.
