@@ -18,28 +18,29 @@ pub struct KnownName {
     pub seen: Stamp,
 }
 
-/// The names of a flow's two ends, newest first; index 0 is the key's low end.
+/// The names of a flow's two ends, newest first; index 0 is the key's low end. Most flows have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EndNames([Box<[KnownName]>; 2]);
+pub struct EndNames(Option<Box<[Box<[KnownName]>; 2]>>);
 
 impl EndNames {
     /// Returns the names of two ends.
     pub fn new(ends: [Vec<KnownName>; 2]) -> Self {
-        Self(ends.map(Vec::into_boxed_slice))
+        let has_any = ends.iter().any(|names| !names.is_empty());
+        Self(has_any.then(|| Box::new(ends.map(Vec::into_boxed_slice))))
     }
 
     /// Returns the names of an end, newest first.
     pub fn of(&self, end: usize) -> &[KnownName] {
-        &self.0[end & 1]
+        self.0.as_ref().map_or(&[], |ends| &ends[end & 1])
     }
 
     /// Returns the names of both ends.
     pub fn all(&self) -> impl Iterator<Item = &KnownName> {
-        self.0.iter().flatten()
+        self.0.iter().flat_map(|ends| ends.iter()).flatten()
     }
 
     /// Returns whether neither end has one.
     pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|names| names.is_empty())
+        self.0.is_none()
     }
 }

@@ -18,6 +18,8 @@ use crate::{
 ///  | fact | length, 2 bytes | value ... | fact | length | value ... |
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+// What most readers ask for comes first, beside the counts of an `Arc`, which they have just touched.
+#[repr(C)]
 pub struct App {
     /// What it speaks.
     pub service: Option<Service>,
@@ -32,6 +34,8 @@ pub struct App {
 
 /// Bytes by which the memory for values grows: less would be taken anew for nearly each, more would lie idle.
 const STEP: usize = 96;
+/// Bytes left free behind the first values, which are mostly what one side said: what the other one answers takes so many.
+const ANSWER: usize = 48;
 /// Bytes before a value.
 const HEAD: usize = 3;
 
@@ -44,7 +48,8 @@ impl App {
     /// Makes room for values that take so many bytes, heads and all.
     pub fn expecting(&mut self, bytes: usize) -> &mut Self {
         if self.values.capacity() - self.values.len() < bytes {
-            self.values.reserve_exact(bytes);
+            let behind = if self.values.is_empty() { ANSWER } else { 0 };
+            self.values.reserve_exact(bytes + behind);
         }
         self
     }
@@ -70,8 +75,8 @@ impl App {
         if self.values.capacity() - self.values.len() < more {
             self.values.reserve_exact(more.next_multiple_of(STEP));
         }
-        self.values.push(fact as u8);
-        self.values.extend_from_slice(&(value.len() as u16).to_le_bytes());
+        let [low, high] = (value.len() as u16).to_le_bytes();
+        self.values.extend_from_slice(&[fact as u8, low, high]);
         self.values.extend_from_slice(value);
     }
 
