@@ -37,6 +37,7 @@ macro_rules! facts {
             }
 
             /// Returns the shape of its values.
+            #[inline]
             pub const fn shape(self) -> Shape {
                 match self { $(Self::$name => Shape::$shape),* }
             }

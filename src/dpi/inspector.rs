@@ -138,6 +138,9 @@ pub struct Inspector {
     hand: u32,
     /// By slot of the flow table: 0 before its first payload, its place plus 1, [`TRIES`] and their number, or [`OVER`].
     of_slot: Array<u32>,
+    /// By slot, one bit: its entry is [`OVER`]. That is asked of every frame, and the bits of many flows lie in the first
+    /// cache. One bit more than there are slots is never set.
+    over: Array<u32>,
     room: Room,
     /// Where a stream's bytes are put together, by side.
     scratch: Box<[[u8; STREAM_BUDGET]; 2]>,
@@ -174,7 +177,9 @@ impl Inspector {
             used: 0,
             resting: Bits::new(places),
             hand: 0,
-            of_slot: Array::new(capacity, advise)?,
+            // No large pages: what most flows' frames ask stands in `over`.
+            of_slot: Array::new(capacity, no_advice)?,
+            over: Array::new(capacity / 32 + 1, no_advice)?,
             room: Room::new(BLOCKS * places, places.div_ceil(MEMORIES), advise)?,
             scratch: Box::new([[0; STREAM_BUDGET]; 2]),
             counts: InspectorCounts::default(),
@@ -199,12 +204,12 @@ impl Inspector {
         prefetch(self.of_slot.address(slot as usize));
     }
 
-    /// Returns whether the flow in a slot may be looked at, or there is no such slot; where that stands should be on its
-    /// way.
+    /// Returns whether the flow in a slot may be looked at, or there is no such slot.
     #[inline(always)]
     pub fn may_look(&self, slot: u32) -> bool {
-        let slot = slot as usize;
-        slot >= self.of_slot.len() || self.of_slot[slot] != OVER
+        // Of a slot that is none the last bit, which is never set.
+        let word = (slot as usize / 32).min(self.over.len() - 1);
+        self.over[word] >> (slot % 32) & 1 == 0
     }
 
     /// Starts loading a flow's inspection.
@@ -452,7 +457,7 @@ impl Inspector {
         let is_followed = !settled && rests && seen >= FACTS_OF_DATAGRAMS && can_follow();
         self.leave_if(settled || is_followed, place);
         if is_followed {
-            self.of_slot[subject.flow.slot as usize] = FOLLOWED | u32::from(chosen - 1);
+            self.set_entry(subject.flow.slot, FOLLOWED | u32::from(chosen - 1));
         }
         Judgement { settled, phase, client }
     }
@@ -469,7 +474,7 @@ impl Inspector {
             Place::None => {
                 tell(Fact::IcmpId, echo.id.into());
                 if !self.has_room() {
-                    self.of_slot[flow.slot as usize] = OVER;
+                    self.set_entry(flow.slot, OVER);
                     return;
                 }
                 let place = self.enter(flow);
@@ -523,7 +528,7 @@ impl Inspector {
             // NB: not written to, either: a page that nobody has touched is 2 MB to be cleared.
             return;
         }
-        self.of_slot[slot as usize] = 0;
+        self.set_entry(slot, 0);
         if entry & (TRIES | FOLLOWED) == 0 {
             self.give_back(entry as usize - 1);
         }
@@ -568,7 +573,7 @@ impl Inspector {
                 Ok(Judgement { settled: false, phase, client })
             }
             Asked::Open(0) if subject.opened || !self.may_try(slot) => {
-                self.of_slot[slot as usize] = OVER;
+                self.set_entry(slot, OVER);
                 self.counts.given_up += 1;
                 Ok(Judgement { settled: true, ..Judgement::default() })
             }
@@ -581,7 +586,7 @@ impl Inspector {
     fn settle_known(&mut self, flow: Flow<'_>, label: Service, learn: &mut impl Learn) {
         learn.learned(flow.id(), Learned::Service(label));
         self.counts.labelled += 1;
-        self.of_slot[flow.slot as usize] = OVER;
+        self.set_entry(flow.slot, OVER);
     }
 
     /// Remembers what was said of a flow before it had this place.
@@ -593,10 +598,9 @@ impl Inspector {
 
     /// Counts a try of a flow without a place; returns whether it may be tried again.
     fn may_try(&mut self, slot: u32) -> bool {
-        let entry = &mut self.of_slot[slot as usize];
-        let tries = (*entry & !TRIES) + 1;
+        let tries = (self.of_slot[slot as usize] & !TRIES) + 1;
         let may = tries < MOST_TRIES;
-        *entry = if may { TRIES | tries } else { OVER };
+        self.set_entry(slot, if may { TRIES | tries } else { OVER });
         may
     }
 
@@ -641,9 +645,17 @@ impl Inspector {
         if settled {
             self.counts.given_up += 1;
         } else {
-            self.of_slot[id.slot() as usize] = TRIES | tries;
+            self.set_entry(id.slot(), TRIES | tries);
         }
         Judgement { settled, ..Judgement::default() }
+    }
+
+    /// Writes the entry of a slot that may be, or may have been, [`OVER`].
+    #[inline]
+    fn set_entry(&mut self, slot: u32, entry: u32) {
+        self.of_slot[slot as usize] = entry;
+        let (word, bit) = (&mut self.over[slot as usize / 32], slot % 32);
+        *word = *word & !(1 << bit) | u32::from(entry == OVER) << bit;
     }
 
     #[inline]
@@ -693,14 +705,14 @@ impl Inspector {
         let victim = self.resting.next(self.hand).unwrap_or(self.hand);
         self.hand = (victim + 1) % self.pool.len() as u32;
         self.counts.displaced += 1;
-        let slot = self.pool[victim as usize].id.slot() as usize;
+        let slot = self.pool[victim as usize].id.slot();
         self.give_back(victim as usize);
-        self.of_slot[slot] = OVER;
+        self.set_entry(slot, OVER);
     }
 
     fn leave_if(&mut self, settled: bool, place: usize) {
         if settled {
-            self.of_slot[self.pool[place].id.slot() as usize] = OVER;
+            self.set_entry(self.pool[place].id.slot(), OVER);
             self.give_back(place);
         }
     }

@@ -248,6 +248,8 @@ impl FlowTable {
         let looks = std::mem::take(&mut self.looks);
         while done < lines.len() {
             let mut next = done;
+            // By place in the batch, one bit: the frame's payload may be looked at.
+            let (mut looked_at, mut bit) = (0, 1_u32);
             let batch = batch.fill(|| {
                 let frame = lines.get(next)?.frame();
                 let at = next as u32;
@@ -257,16 +259,17 @@ impl FlowTable {
                     return None;
                 }
                 let (slot, spot) = self.approach(frame, is_large);
-                if looks && slot != NONE {
-                    self.approach_inspection(slot);
+                if looks {
+                    looked_at |= bit * u32::from(self.may_look(slot, frame));
+                    bit <<= 1;
                 }
                 Some(Candidate { frame, spot, slot, at })
             });
             if batch.is_empty() {
                 break;
             }
-            if looks {
-                self.approach_conversations(batch, lines, payloads);
+            if looked_at != 0 {
+                self.approach_conversations(batch, looked_at, lines, payloads);
             }
             for candidate in batch {
                 match self.straight::<HOME>(candidate, lines, &mut settled, ended) {
@@ -721,7 +724,9 @@ fn keeps_state(frame: &Descriptor) -> bool {
 /// Returns whether the frame has something to inspect: payload, or the end of a direction.
 #[inline]
 fn says_something(frame: &Descriptor) -> bool {
-    (frame.payload_len != 0 || frame.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0) && !keeps_state(frame)
+    let closes = frame.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0;
+    // Without a branch, which any two frames may differ in.
+    ((frame.payload_len != 0) | closes) & !keeps_state(frame)
 }
 
 /// Returns whether another frame like this one cannot change the state of its flow.

@@ -22,7 +22,7 @@ use crate::{
 };
 
 impl FlowTable {
-    /// Starts loading what looking at a flow's payload takes.
+    /// Starts loading where the inspection of the flow in a slot stands.
     #[inline(always)]
     pub(super) fn approach_inspection(&self, slot: u32) {
         if let Some(inspector) = &self.inspector {
@@ -30,11 +30,23 @@ impl FlowTable {
         }
     }
 
-    /// Starts loading the memory of the inspections that a batch goes on with, and the payloads that are looked at.
+    /// Returns whether a frame's payload may be looked at, which most flows' are not any more, and starts loading where
+    /// the inspection of its flow stands: all without a branch that any two frames may differ in.
+    #[inline(always)]
+    pub(super) fn may_look(&self, slot: u32, frame: &Descriptor) -> bool {
+        let Some(inspector) = &self.inspector else { return false };
+        let may_look = inspector.may_look(slot) & says_something(frame);
+        inspector.prefetch(std::hint::select_unpredictable(may_look, slot, 0));
+        may_look
+    }
+
+    /// Starts loading the memory of the inspections that a batch goes on with, and the payloads that are looked at: of the
+    /// frames whose bit in `looked_at` is set.
     #[inline]
     pub(super) fn approach_conversations(
         &self,
         batch: &[Candidate<'_>],
+        mut looked_at: u32,
         lines: &[Line],
         payloads: &impl Payloads,
     ) {
@@ -43,18 +55,11 @@ impl FlowTable {
         /// What tells a phase.
         const FRONT: usize = 1;
         let Some(inspector) = &self.inspector else { return };
-        // One bit for each frame, found without a branch that any two of them may differ in: most flows are settled.
-        let (mut looked_at, mut goes_on) = (0_u32, 0_u32);
-        for (n, candidate) in batch.iter().enumerate() {
-            looked_at |= u32::from(inspector.may_look(candidate.slot)) << n;
-        }
+        let mut goes_on = 0_u32;
         while looked_at != 0 {
             let n = looked_at.trailing_zeros();
             looked_at &= looked_at - 1;
             let Candidate { frame, slot, at, .. } = batch[n as usize];
-            if !says_something(frame) {
-                continue;
-            }
             let mut wanted = BEGINNING;
             if slot != NONE {
                 match inspector.approach(slot, frame.key.proto) {
@@ -116,14 +121,21 @@ impl FlowTable {
         payload: &[u8],
         ended: &mut impl EndedFlows,
     ) {
-        let Some(inspector) = &mut self.inspector else { return };
-        let hot = self.hot.get(slot);
-        if hot.key.proto == proto::UDP
+        let Some(inspector) = &self.inspector else { return };
+        if frame.key.proto == proto::UDP
             && frame.segments <= 1
             && let Some(phase) = inspector.followed(slot, payload)
         {
             return self.follow(slot, frame.tick, phase);
         }
+        self.ask(slot, frame, payload, ended);
+    }
+
+    /// Has recognisers asked about a payload. Kept apart, so that following a phase takes few registers.
+    #[inline(never)]
+    fn ask(&mut self, slot: u32, frame: &Descriptor, payload: &[u8], ended: &mut impl EndedFlows) {
+        let Some(inspector) = &mut self.inspector else { return };
+        let hot = self.hot.get(slot);
         let generation = &self.origins.get(slot).generation;
         let mut subject = Subject {
             flow: Flow { worker: self.config.worker, slot, generation },
