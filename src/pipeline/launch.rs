@@ -53,8 +53,10 @@ const REPORTS: usize = 4;
 /// Settled flows that a worker may be ahead of an rx whose source counts them.
 const SETTLED: usize = 256;
 
-/// Room for what a worker has learned and the collector has not yet read.
+/// Room for what a worker has learned and the collector has not yet read, while live.
 const LEARNED_BYTES: usize = 1 << 20;
+/// The same where the worker can wait: not more of it than a part of a core's own cache goes round in.
+const LEARNED_BYTES_OF_FILE: usize = 1 << 18;
 
 /// How the pipeline is built. Tests set every field; the command line fills it from flags.
 #[derive(Clone)]
@@ -389,7 +391,11 @@ impl Launch {
         if let Some(ahead) = &mut self.ahead {
             ahead.add(table.call(&ahead.caller()));
         }
-        let bytes = if self.config.inspects { LEARNED_BYTES } else { 0 };
+        let bytes = match (self.config.inspects, live) {
+            (false, _) => 0,
+            (true, true) => LEARNED_BYTES,
+            (true, false) => LEARNED_BYTES_OF_FILE,
+        };
         let (learned_tx, learned) = learned::ring(bytes, Arc::clone(&self.bell), !live);
         self.worker_links.push(WorkerLink {
             name: name.into(),

@@ -127,13 +127,37 @@ impl Gathered {
         let place = &mut self.bytes[self.len..self.len + HEAD + len];
         let [low, high] = (len as u16).to_le_bytes();
         place[..HEAD].copy_from_slice(&[tag, low, high]);
-        place[HEAD..HEAD + value.len()].copy_from_slice(value);
+        copy(&mut place[HEAD..HEAD + value.len()], value);
         if !more.is_empty() {
             place[HEAD + value.len()..].copy_from_slice(more);
         }
         self.len += HEAD + len;
         self.facts += if tag == RESOLVED { 0 } else { (HEAD + len) as u16 };
     }
+}
+
+/// Copies a value: most have no more than 16 bytes, and a call takes longer than to copy them.
+#[inline(always)]
+fn copy(to: &mut [u8], value: &[u8]) {
+    // Two pieces that may overlap.
+    macro_rules! in_pieces_of {
+        ($size:literal) => {
+            if value.len() <= 2 * $size
+                && let (Some(first), Some(last)) = (value.first_chunk::<$size>(), value.last_chunk::<$size>())
+                && let Some(place) = to.first_chunk_mut::<$size>()
+            {
+                *place = *first;
+                if let Some(place) = to.last_chunk_mut::<$size>() {
+                    *place = *last;
+                }
+                return;
+            }
+        };
+    }
+    in_pieces_of!(8);
+    in_pieces_of!(4);
+    in_pieces_of!(16);
+    to.copy_from_slice(value);
 }
 
 impl LearnedSender {
