@@ -126,15 +126,17 @@ impl<T> Default for SideTable<T> {
 impl<T: Clone + Default> SideTable<T> {
     /// Starts loading the place of a flow's value.
     pub fn approach(&self, id: FlowId) {
-        if let Some(tenant) = self.view.place(id) {
-            prefetch(tenant);
+        if let Some(chunk) = self.view.chunk(id) {
+            prefetch_counts(chunk);
+            prefetch(&raw const chunk[id.slot() as usize % CHUNK]);
         }
     }
 
     /// Starts loading a flow's value, if there is one; its place should be on its way.
     pub fn approach_value(&self, id: FlowId) {
         if let Some(value) = self.view.place(id).and_then(|tenant| tenant.value.as_ref()) {
-            prefetch(Arc::as_ptr(value));
+            prefetch_counts(value);
+            prefetch(Arc::as_ptr(value).wrapping_byte_add(size_of::<T>() - 1));
         }
     }
 
@@ -189,9 +191,12 @@ impl<T: Clone + Default> SideTable<T> {
 }
 
 impl<T> SideView<T> {
+    fn chunk(&self, id: FlowId) -> Option<&Arc<Chunk<T>>> {
+        self.chunks.get(id.slot() as usize / CHUNK)?.as_ref()
+    }
+
     fn place(&self, id: FlowId) -> Option<&Tenant<T>> {
-        let slot = id.slot() as usize;
-        Some(&self.chunks.get(slot / CHUNK)?.as_ref()?[slot % CHUNK])
+        Some(&self.chunk(id)?[id.slot() as usize % CHUNK])
     }
 
     fn tenant(&mut self, slot: u32) -> &mut Tenant<T> {
@@ -207,6 +212,12 @@ impl<T> SideView<T> {
         tenant.version = tenant.version.wrapping_add(1);
         tenant
     }
+}
+
+/// Starts loading the counts of references, which lie in front of what is shared: whoever is about to write looks at
+/// them.
+fn prefetch_counts<T>(shared: &Arc<T>) {
+    prefetch(Arc::as_ptr(shared).wrapping_byte_sub(2 * size_of::<usize>()));
 }
 
 /// Returns the slot of a flow, its last tenant having left; `None` if a later flow has it.
