@@ -75,7 +75,9 @@ struct Conversation {
     chosen: u8,
     /// The label that was passed on, plus 1.
     label: u8,
-    tries: u16,
+    tries: u8,
+    /// It is a connection: of other flows `sides` is never touched, a line that each would have to wait for.
+    is_connection: bool,
     /// Payloads seen.
     seen: u32,
     said: Said,
@@ -255,7 +257,7 @@ impl Inspector {
             Place::None => match self.first_segment(subject, learn) {
                 Ok(judgement) => return judgement,
                 Err(candidates) => {
-                    let place = self.enter(subject.flow);
+                    let place = self.enter_connection(subject.flow);
                     self.pool[place].candidates = candidates;
                     place
                 }
@@ -566,7 +568,7 @@ impl Inspector {
                 Ok(Judgement { settled: true, phase, client })
             }
             Asked::Chosen(..) => {
-                let place = self.enter(subject.flow);
+                let place = self.enter_connection(subject.flow);
                 self.said_before(place);
                 self.keep(place, subject);
                 self.conclude(place, asked, label, false, learn);
@@ -625,7 +627,9 @@ impl Inspector {
                     learn.learned(talk.id, Learned::Service(label));
                 }
                 verdict == Verdict::Done
-                    || talk.seen >= MOST_OF_KNOWN && talk.sides.0.0.iter().any(|side| side.total > 0)
+                    || talk.seen >= MOST_OF_KNOWN
+                        && talk.is_connection
+                        && talk.sides.0.0.iter().any(|side| side.total > 0)
             }
             // Who has known the flow and denies it now has said what there is to say.
             Asked::Open(_) if talk.chosen != 0 => true,
@@ -674,10 +678,17 @@ impl Inspector {
         let place = self.take_place();
         let before = std::mem::replace(&mut self.of_slot[flow.slot as usize], place as u32 + 1);
         let talk = &mut self.pool[place];
-        talk.sides.0 = Default::default();
-        (talk.id, talk.seen, talk.tries) = (flow.id(), 0, (before & !TRIES) as u16);
-        (talk.chosen, talk.label) = (0, 0);
+        (talk.id, talk.seen, talk.tries) = (flow.id(), 0, (before & !TRIES) as u8);
+        (talk.chosen, talk.label, talk.is_connection) = (0, 0, false);
         talk.said.clear();
+        place
+    }
+
+    /// As [`Inspector::enter`], for a connection of which nothing is kept yet.
+    fn enter_connection(&mut self, flow: Flow<'_>) -> usize {
+        let place = self.enter(flow);
+        let talk = &mut self.pool[place];
+        (talk.sides.0, talk.is_connection) = (Default::default(), true);
         place
     }
 
@@ -721,8 +732,10 @@ impl Inspector {
         let talk = &mut self.pool[place];
         self.room.release(&mut talk.kept);
         self.room.forget_said(&mut talk.said);
-        let (_, chains) = &mut talk.sides.0;
-        chains.iter_mut().for_each(|chain| self.room.blocks.release(chain));
+        if talk.is_connection {
+            let (_, chains) = &mut talk.sides.0;
+            chains.iter_mut().for_each(|chain| self.room.blocks.release(chain));
+        }
         self.resting.put(place as u32, false);
         self.free[self.free_len] = place as u32;
         self.free_len += 1;

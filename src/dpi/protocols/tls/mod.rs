@@ -114,7 +114,7 @@ fn inspect(talk: &Streams<'_>, bytes: [&[u8]; 2], starts: [Start; 2], notes: &mu
         starts[1 - side] == Start::Wait
             && (starts[side] == Start::Middle || settled[side] && talk.total[side] >= MUCH)
     };
-    let done = settled == [true; 2] || alone(0) || alone(1);
+    let done = settled[0] && settled[1] || alone(0) || alone(1);
     let by_port = || talk.has_port(443) || talk.has_port(8443);
     let web = match (hellos.selected, hellos.offered) {
         (Some(web), _) | (None, Offer::Protocols { web }) => Some(web),
