@@ -123,9 +123,7 @@ fn exchange(talk: &Streams<'_>, client: usize, notes: &mut Notes<'_>) -> Verdict
     let request_read = match asked {
         Some(Asked { body, .. }) => body.is_some() || talk.ended[client],
         // A connection that was joined at an answer goes on with a request, perhaps.
-        None => {
-            talk.ended[client] || matches!(request, Line::No) || !talk.opened && talk.ended[server]
-        }
+        None => talk.ended[client] || matches!(request, Line::No) || !talk.opened && talk.ended[server],
     };
     match answered {
         Answer::Final { status, upgrade, body } => {
@@ -190,8 +188,17 @@ fn request_line(bytes: &[u8], ended: bool) -> Line<Request<'_>> {
         return Line::No;
     }
     let Some(end) = memchr::memchr(b'\n', text) else {
-        let target = &text[blank + 1..];
-        return match is_text(target.strip_suffix(b"\r").unwrap_or(target)) {
+        let rest = &text[blank + 1..];
+        let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
+        // It ends within the version, or just behind it.
+        if let Some(at) = memchr::memrchr(b' ', rest).filter(|at| *at > 0 && ended)
+            && begins_version(&rest[at + 1..])
+            && is_text(rest)
+        {
+            return Line::Whole(Request { method, target: trim(&rest[..at]), version: b"" }, bytes.len());
+        }
+        let target = rest;
+        return match is_text(target) {
             // The budget ends within the target.
             true if ended && (target.starts_with(b"/") || begins(target, b"http")) && target.len() > 8 => {
                 Line::Whole(Request { method, target, version: b"" }, bytes.len())
@@ -214,6 +221,13 @@ fn request_line(bytes: &[u8], ended: bool) -> Line<Request<'_>> {
         true => Line::Whole(Request { method, target, version }, skipped + end + 1),
         false => Line::No,
     }
+}
+
+/// Returns whether this is the beginning of a version, or one.
+fn begins_version(bytes: &[u8]) -> bool {
+    const VERSION: &[u8] = b"HTTP/1.";
+    let common = bytes.len().min(VERSION.len());
+    (1..=VERSION.len() + 1).contains(&bytes.len()) && bytes[..common] == VERSION[..common]
 }
 
 /// Reads a status line (RFC 9112 section 4): `HTTP/1.1 200 OK`. The index is that of its own start.
@@ -543,7 +557,9 @@ mod tests {
         long.resize(8192, b'a');
         assert_eq!(cut(&long), (Verdict::Is, LONGEST_PATH));
         assert_eq!(cut(b"GET /a HTTP/1.1\r\nHost: h\r\nCook"), (Verdict::Is, 2));
-        assert_eq!(cut(b"GET /a HTT").0, Verdict::More, "the answer may tell");
+        assert_eq!(cut(b"GET /a HTT"), (Verdict::Is, 2));
+        assert_eq!(cut(b"GET /ab HTTP/1.1\r"), (Verdict::Is, 3));
+        assert_eq!(cut(b"GET /a X").0, Verdict::More, "the answer may tell");
     }
 
     #[test]
