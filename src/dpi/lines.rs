@@ -98,12 +98,19 @@ pub struct Lines<'a> {
     bytes: &'a [u8],
     /// Index of the next line.
     at: usize,
+    /// What follows the last end is a line, as far as it goes.
+    ended: bool,
 }
 
 impl<'a> Lines<'a> {
     /// Returns the lines of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self::until(bytes, false)
+    }
+
+    /// Returns the lines of `bytes`; if nothing more will be shown of them (`ended`), the last one may lack its end.
+    pub fn until(bytes: &'a [u8], ended: bool) -> Self {
+        Self { bytes, at: 0, ended }
     }
 
     /// Returns where the next line begins.
@@ -121,9 +128,13 @@ impl<'a> Iterator for Lines<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let rest = &self.bytes[self.at..];
-        let end = memchr::memchr(b'\n', rest)?;
-        self.at += end + 1;
+        let rest = self.rest();
+        let end = match memchr::memchr(b'\n', rest) {
+            Some(end) => end,
+            None if self.ended && !rest.is_empty() => rest.len(),
+            None => return None,
+        };
+        self.at += rest.len().min(end + 1);
         let line = &rest[..end];
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     }

@@ -37,7 +37,7 @@ fn read(talk: &Datagram<'_>, notes: &mut Notes<'_>) -> Read<Verdict> {
         } else {
             message.take(3)?;
         }
-        let options = Options::read(message)?;
+        let options = Options::read(message, talk.bytes.len() < talk.wire_len)?;
         match options.relayed {
             Some(inner) if relayed => message = Cursor::whole(inner),
             _ => {
@@ -63,13 +63,20 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    fn read(mut bytes: Cursor<'a>) -> Read<Self> {
+    /// Reads them; of a message that was captured in part (`cut`) those that are there.
+    fn read(mut bytes: Cursor<'a>, cut: bool) -> Read<Self> {
         let mut options = Self { identified: false, relayed: None };
         ensure(!bytes.is_empty())?;
         while !bytes.is_empty() {
-            let (code, length) = (bytes.u16()?, bytes.u16()?);
+            let (Ok(code), Ok(length)) = (bytes.u16(), bytes.u16()) else {
+                ensure(cut)?;
+                break;
+            };
             ensure((1..256).contains(&code))?;
-            let value = bytes.take(usize::from(length))?;
+            let Ok(value) = bytes.take(usize::from(length)) else {
+                ensure(cut)?;
+                break;
+            };
             // A DUID has a type from 1 to 4 (RFC 8415 section 11).
             options.identified |= matches!(code, 1 | 2) && matches!(value, [0, 1..=4, _, _, ..]);
             if code == RELAY_MESSAGE {
@@ -97,6 +104,30 @@ mod tests {
         let relayed = [&[12, 0][..], &[0x20; 32], &option].concat();
         let heard = trial::of_datagrams(datagram, &[(0, &relayed)], [547, 547]);
         assert_eq!(heard.values(Fact::DhcpType), ["12", "1"]);
+    }
+
+    #[test]
+    fn a_message_captured_in_part_is_known_by_what_is_there() {
+        let ask = |bytes: &[u8], wire_len| {
+            let mut heard = crate::dpi::testing::Heard::default();
+            let mut talk = Datagram {
+                bytes,
+                wire_len,
+                from: 0,
+                client: 0,
+                ports: [546, 547],
+                wall: crate::base::time::Stamp(1),
+                nth: 0,
+                before: [&[]; 2],
+                memory: &mut [0; crate::dpi::talk::MEMORY],
+                keeps: 0,
+            };
+            datagram(&mut talk, &mut Notes::new(&mut heard))
+        };
+        for len in [18, 20, 23] {
+            assert_eq!(ask(&SOLICIT[..len], SOLICIT.len()), Verdict::Is, "{len}");
+        }
+        assert_eq!(ask(&SOLICIT[..20], 20), Verdict::No);
     }
 
     #[test]

@@ -38,7 +38,9 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
 }
 
 fn judge(dialog: &Dialog<'_>, notes: &mut Notes<'_>) -> Verdict {
-    if let Ruling::Unknown(verdict) = weigh(dialog, client(dialog.client), server(dialog.server)) {
+    if let Ruling::Unknown(verdict) =
+        weigh(dialog, client(dialog.client), server(dialog.server, dialog.ended[1]))
+    {
         return verdict;
     }
     let mut lines = Lines::new(dialog.client);
@@ -90,13 +92,13 @@ fn client(bytes: &[u8]) -> Sign {
     }
 }
 
-fn server(bytes: &[u8]) -> Sign {
+fn server(bytes: &[u8], ended: bool) -> Sign {
     let Some(first) = bytes.first() else { return Sign::Part };
     if !matches!(first, b'1'..=b'5') {
         return Sign::No;
     }
     let mut sign = Sign::Part;
-    for line in Lines::new(bytes).take(16) {
+    for line in Lines::until(bytes, ended).take(16) {
         match reply_code(line) {
             Some(220 | 230 | 421) if names_smtp(line) => return Sign::No,
             Some(220 | 421 | 530) if names_ftp(line) => return Sign::Full,

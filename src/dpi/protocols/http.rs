@@ -1,7 +1,8 @@
 //! HTTP/1.0 and 1.1 (RFC 9112), HTTP/0.9, and what an upgrade or CONNECT makes of them.
 //!
 //! What is learned is the first exchange: the first request, and the responses up to the first final one.
-//! Later requests of the same connection are not looked at: their cost would grow with the traffic.
+//! Later requests of the same connection are not looked at: their cost would grow with the traffic. Of a connection
+//! whose request was not seen, the next one is.
 //! Requests alone and responses alone are recognised too.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
@@ -121,7 +122,8 @@ fn exchange(talk: &Streams<'_>, client: usize, notes: &mut Notes<'_>) -> Verdict
     };
     let request_read = match asked {
         Some(Asked { body, .. }) => body.is_some() || talk.ended[client],
-        None => !talk.opened || talk.ended[client] || matches!(request, Line::No),
+        // A connection that was joined at an answer goes on with a request, perhaps.
+        None => talk.ended[client] || matches!(request, Line::No) || !talk.opened && talk.ended[server],
     };
     match answered {
         Answer::Final { status, upgrade, body } => {
@@ -186,8 +188,17 @@ fn request_line(bytes: &[u8], ended: bool) -> Line<Request<'_>> {
         return Line::No;
     }
     let Some(end) = memchr::memchr(b'\n', text) else {
-        let target = &text[blank + 1..];
-        return match is_text(target.strip_suffix(b"\r").unwrap_or(target)) {
+        let rest = &text[blank + 1..];
+        let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
+        // It ends within the version, or just behind it.
+        if let Some(at) = memchr::memrchr(b' ', rest).filter(|at| *at > 0 && ended)
+            && begins_version(&rest[at + 1..])
+            && is_text(rest)
+        {
+            return Line::Whole(Request { method, target: trim(&rest[..at]), version: b"" }, bytes.len());
+        }
+        let target = rest;
+        return match is_text(target) {
             // The budget ends within the target.
             true if ended && (target.starts_with(b"/") || begins(target, b"http")) && target.len() > 8 => {
                 Line::Whole(Request { method, target, version: b"" }, bytes.len())
@@ -210,6 +221,13 @@ fn request_line(bytes: &[u8], ended: bool) -> Line<Request<'_>> {
         true => Line::Whole(Request { method, target, version }, skipped + end + 1),
         false => Line::No,
     }
+}
+
+/// Returns whether this is the beginning of a version, or one.
+fn begins_version(bytes: &[u8]) -> bool {
+    const VERSION: &[u8] = b"HTTP/1.";
+    let common = bytes.len().min(VERSION.len());
+    (1..=VERSION.len() + 1).contains(&bytes.len()) && bytes[..common] == VERSION[..common]
 }
 
 /// Reads a status line (RFC 9112 section 4): `HTTP/1.1 200 OK`. The index is that of its own start.
@@ -539,7 +557,32 @@ mod tests {
         long.resize(8192, b'a');
         assert_eq!(cut(&long), (Verdict::Is, LONGEST_PATH));
         assert_eq!(cut(b"GET /a HTTP/1.1\r\nHost: h\r\nCook"), (Verdict::Is, 2));
-        assert_eq!(cut(b"GET /a HTT").0, Verdict::More, "the answer may tell");
+        assert_eq!(cut(b"GET /a HTT"), (Verdict::Is, 2));
+        assert_eq!(cut(b"GET /ab HTTP/1.1\r"), (Verdict::Is, 3));
+        assert_eq!(cut(b"GET /a X").0, Verdict::More, "the answer may tell");
+    }
+
+    #[test]
+    fn a_connection_joined_at_an_answer_waits_for_the_next_request() {
+        let ask = |client, server, ended| {
+            let mut heard = testing::Heard::default();
+            let talk = Streams {
+                bytes: [server, client],
+                ended: [ended, false],
+                total: [0; 2],
+                client: 1,
+                opened: false,
+                ports: [80, 50_000],
+            };
+            let verdict = streams(&talk, &mut Notes::new(&mut heard));
+            (verdict, heard.first(Fact::HttpHost).to_owned())
+        };
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(ask(&b""[..], &answer[..], false).0, Verdict::Is);
+        assert_eq!(ask(b"", answer, true).0, Verdict::Done, "only a long answer");
+        assert_eq!(ask(b"\x01\x02\x03\x04", answer, false).0, Verdict::Done, "the middle of a request");
+        let next = b"GET /next HTTP/1.1\r\nHost: next.example\r\n\r\n";
+        assert_eq!(ask(next, answer, false), (Verdict::Done, "next.example".to_owned()));
     }
 
     proptest! {

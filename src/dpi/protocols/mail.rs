@@ -22,7 +22,7 @@ const MOST_COMMANDS: usize = 16;
 pub fn smtp(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     either_way(talk, notes, |dialog, notes| {
         let session = Session { tagged: false, last: &[b"DATA", b"BDAT", b"QUIT"] };
-        session.judge(dialog, smtp_client(dialog.client), smtp_server(dialog.server), notes)
+        session.judge(dialog, smtp_client(dialog.client), smtp_server(dialog.server, dialog.ended[1]), notes)
     })
 }
 
@@ -30,7 +30,7 @@ pub fn smtp(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
 pub fn imap(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     either_way(talk, notes, |dialog, notes| {
         let session = Session { tagged: true, last: &[b"LOGOUT", b"IDLE", b"AUTHENTICATE"] };
-        session.judge(dialog, imap_client(dialog.client), imap_server(dialog.server), notes)
+        session.judge(dialog, imap_client(dialog.client), imap_server(dialog.server, dialog.ended[1]), notes)
     })
 }
 
@@ -38,7 +38,7 @@ pub fn imap(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
 pub fn pop3(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     either_way(talk, notes, |dialog, notes| {
         let session = Session { tagged: false, last: &[b"QUIT"] };
-        session.judge(dialog, pop3_client(dialog.client), pop3_server(dialog.server), notes)
+        session.judge(dialog, pop3_client(dialog.client), pop3_server(dialog.server, dialog.ended[1]), notes)
     })
 }
 
@@ -55,7 +55,7 @@ impl Session {
         if let Ruling::Unknown(verdict) = weigh(dialog, client, server) {
             return verdict;
         }
-        let greeting = Lines::new(dialog.server).next();
+        let greeting = Lines::until(dialog.server, dialog.ended[1]).next();
         if let Some(greeting) = greeting.filter(|line| is_text(line)) {
             notes.text(Fact::MailServer, greeting);
         }
@@ -133,13 +133,13 @@ fn smtp_client(bytes: &[u8]) -> Sign {
     client_sign(bytes, &[b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:", b"RCPT TO:"], &[b"VRFY", b"EXPN", b"RSET"])
 }
 
-fn smtp_server(bytes: &[u8]) -> Sign {
+fn smtp_server(bytes: &[u8], ended: bool) -> Sign {
     let Some(first) = bytes.first() else { return Sign::Part };
     if !matches!(first, b'2'..=b'5') {
         return Sign::No;
     }
     let mut sign = Sign::Part;
-    for line in Lines::new(bytes).take(8) {
+    for line in Lines::until(bytes, ended).take(8) {
         match reply_code(line) {
             Some(220 | 421 | 554) if names_smtp(line) => return Sign::Full,
             // Keywords of the answer to EHLO.
@@ -172,13 +172,13 @@ const SMTP_KEYWORDS: &[&[u8]] = &[
     b" DSN",
 ];
 
-fn imap_server(bytes: &[u8]) -> Sign {
+fn imap_server(bytes: &[u8], ended: bool) -> Sign {
     match start(bytes, b"* ") {
         Start::Full => {}
         Start::Part => return Sign::Part,
         Start::No => return Sign::No,
     }
-    let Some(line) = Lines::new(bytes).next() else {
+    let Some(line) = Lines::until(bytes, ended).next() else {
         return if bytes.len() < 1500 && bytes[2..].first().is_none_or(u8::is_ascii_alphanumeric) {
             Sign::Part
         } else {
@@ -254,13 +254,13 @@ fn imap_client(bytes: &[u8]) -> Sign {
     }
 }
 
-fn pop3_server(bytes: &[u8]) -> Sign {
+fn pop3_server(bytes: &[u8], ended: bool) -> Sign {
     match crate::dpi::lines::start_of_any(bytes, &[b"+OK", b"-ERR"]) {
         Start::Full => {}
         Start::Part => return Sign::Part,
         Start::No => return Sign::No,
     }
-    let Some(line) = Lines::new(bytes).next() else {
+    let Some(line) = Lines::until(bytes, ended).next() else {
         return if bytes.len() < 600 { Sign::Part } else { Sign::No };
     };
     // Redis says a bare `+OK` too, and errors with `-ERR`; only here a text follows `+OK`.
@@ -380,6 +380,30 @@ mod tests {
         };
         let mut notes = Notes::new(&mut heard);
         assert_eq!((smtp(&talk, &mut notes), notes.client), (Verdict::Is, Some(1)));
+    }
+
+    #[test]
+    fn a_greeting_captured_in_part_is_read_as_far_as_it_goes() {
+        let ask = |ask: OfStreams, client: &[u8], server: &[u8]| {
+            let mut heard = testing::Heard::default();
+            let talk = Streams {
+                bytes: [client, server],
+                ended: [false, true],
+                total: [client.len() as u64, 200],
+                client: 0,
+                opened: true,
+                ports: [50_000, 25],
+            };
+            ask(&talk, &mut Notes::new(&mut heard))
+        };
+        assert_eq!(ask(smtp, b"", b"220 mx.example ESMTP Pos"), Verdict::Is);
+        assert_eq!(ask(smtp, b"", b"220 mail.of.a.long.na"), Verdict::More);
+        assert_eq!(ask(smtp, b"EHLO me\r\n", b"220 mail.of.a.long.na"), Verdict::Is);
+        assert_eq!(ask(smtp, b"USER me\r\n", b"220 mail.of.a.long.na"), Verdict::No);
+        assert_eq!(ask(imap, b"", b"* OK [CAPABILITY IM"), Verdict::Is);
+        assert_eq!(ask(pop3, b"", b"+OK ready at mail.exa"), Verdict::Is);
+        let ftp = crate::dpi::protocols::ftp::streams;
+        assert_eq!(ask(ftp, b"USER me\r\n", b"220---------- Welco"), Verdict::Is);
     }
 
     #[test]

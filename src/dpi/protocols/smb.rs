@@ -13,6 +13,8 @@ use crate::dpi::{
 
 /// Frames of a side that are read.
 const MOST_FRAMES: usize = 64;
+/// Bytes of a message that are enough of it: its sign, and what captures leave of it that keep only headers.
+const LEAST: usize = 24;
 
 /// Judges a connection: frames with the sign of SMB, or a request of a NetBIOS session.
 pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
@@ -55,7 +57,7 @@ fn sign(mut bytes: Cursor<'_>) -> Read<()> {
 }
 
 enum Frame<'a> {
-    /// A message of SMB, as far as it is there: 40 bytes at least.
+    /// A message of SMB, as far as it is there: [`LEAST`] bytes at least.
     Message(&'a [u8]),
     /// A request of a session, with the name of who asks.
     Request { calling: &'a [u8; 32] },
@@ -78,7 +80,9 @@ fn frame<'a>(bytes: &mut Cursor<'a>) -> Read<Frame<'a>> {
             match bytes.take(length) {
                 Ok(message) => Ok(Frame::Message(message)),
                 // The fixed part is enough of a long one, which is then the last that is seen.
-                Err(verdict) => bytes.take(72.min(length)).map_err(|_| verdict).map(|_| Frame::Message(all)),
+                Err(verdict) => {
+                    bytes.take(LEAST.min(length)).map_err(|_| verdict).map(|_| Frame::Message(all))
+                }
             }
         }
         0x81 => {

@@ -30,7 +30,8 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     let (client, server) = (talk.client, 1 - talk.client);
     let found = [identification(talk.bytes[client], false), identification(talk.bytes[server], false)];
     match found {
-        [Identity::Line { .. } | Identity::Begun, _] | [_, Identity::Line { .. } | Identity::Begun] => {}
+        [Identity::Line { .. } | Identity::Begun(_), _] | [_, Identity::Line { .. } | Identity::Begun(_)] => {
+        }
         [Identity::None, Identity::None] => return Verdict::No,
         // A server does not wait for the client's line; one that speaks SSH would have said so.
         [Identity::None, Identity::Part] if talk.opened => return Verdict::No,
@@ -43,13 +44,14 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     for (identity, ended, fact) in
         [(client_id, talk.ended[client], Fact::SshClient), (server_id, talk.ended[server], Fact::SshServer)]
     {
-        if let Identity::Line { text, whole, .. } = identity
-            && (whole || ended)
-        {
-            notes.text(fact, text);
+        match identity {
+            Identity::Line { text, .. } => notes.text(fact, text),
+            // What was captured of it.
+            Identity::Begun(text) if ended => notes.text(fact, text),
+            _ => {}
         }
     }
-    let (Identity::Line { after: client_at, .. }, Identity::Line { after: server_at, text: server_text, .. }) =
+    let (Identity::Line { after: client_at, .. }, Identity::Line { after: server_at, text: server_text }) =
         (client_id, server_id)
     else {
         notes.phase(Phase::SshBanner);
@@ -97,9 +99,9 @@ enum Identity<'a> {
     /// It may come.
     Part,
     /// `SSH-2.0-` and the like stands there; its end has not come.
-    Begun,
+    Begun(&'a [u8]),
     /// The line without its end. What follows it begins at `after`.
-    Line { text: &'a [u8], after: usize, whole: bool },
+    Line { text: &'a [u8], after: usize },
 }
 
 /// Looks for `SSH-protoversion-softwareversion` at the start, or after other lines too.
@@ -126,13 +128,13 @@ fn identification(bytes: &[u8], preceded: bool) -> Identity<'_> {
                 return match lines.next() {
                     Some(line) => {
                         let text = &line[..line.len().min(LONGEST_LINE)];
-                        Identity::Line { text, after: lines.at(), whole: true }
+                        Identity::Line { text, after: lines.at() }
                     }
                     None if bytes.len() >= STREAM_BUDGET || rest.len() > LONGEST_LINE => {
                         let text = &rest[..rest.len().min(LONGEST_LINE)];
-                        Identity::Line { text, after: bytes.len(), whole: true }
+                        Identity::Line { text, after: bytes.len() }
                     }
-                    None => Identity::Begun,
+                    None => Identity::Begun(rest),
                 };
             }
             Start::No if !preceded => return Identity::None,
@@ -402,6 +404,25 @@ mod tests {
         // Six wrong passwords: 44 + 450 + 7 * 52 from the server.
         assert_eq!(after(858, 1200), (Verdict::Is, Phase::SshAuthentication));
         assert_eq!(after(1500, 900), (Verdict::Done, Phase::SshEstablished));
+    }
+
+    #[test]
+    fn an_identification_captured_in_part_is_told_as_far_as_it_goes() {
+        let ask = |ended| {
+            let mut heard = crate::dpi::testing::Heard::default();
+            let talk = Streams {
+                bytes: [b"SSH-2.0-a\r\n", b"SSH-2.0-OpenSSH_9.2p1 Deb"],
+                ended: [false, ended],
+                total: [11, 40],
+                client: 0,
+                opened: true,
+                ports: [50_000, 22],
+            };
+            let verdict = streams(&talk, &mut Notes::new(&mut heard));
+            (verdict, heard.first(Fact::SshServer).to_owned())
+        };
+        assert_eq!(ask(false), (Verdict::Is, String::new()));
+        assert_eq!(ask(true), (Verdict::Is, "SSH-2.0-OpenSSH_9.2p1 Deb".to_owned()));
     }
 
     #[test]

@@ -10,8 +10,12 @@ const MOST_HOPS: usize = 128;
 /// Bytes of a name in a message at most (RFC 1035 section 3.1).
 const LONGEST_NAME: usize = 255;
 
+/// The root as text.
+const ROOT: &[u8] = b"<Root>";
+
 /// A name as text: labels with dots between them and none after the last, letters as they came, dots and
-/// backslashes within a label as `\.` and `\\`, control characters as `\DDD` (RFC 1035 section 5.1). The root is `.`.
+/// backslashes within a label as `\.` and `\\`, control characters as `\DDD` (RFC 1035 section 5.1). The root is `<Root>`: a
+/// single dot would be overlooked, and found in every name.
 pub struct Name {
     text: [u8; LONGEST_VALUE],
     len: usize,
@@ -38,7 +42,7 @@ impl Name {
             match length >> 6 {
                 0 if length == 0 => {
                     if self.len == 0 {
-                        self.push_byte(b'.');
+                        ROOT.iter().for_each(|byte| self.push_byte(*byte));
                     }
                     return Some(next.unwrap_or(at + 1));
                 }
@@ -184,7 +188,7 @@ mod tests {
     #[test]
     fn labels_pointers_and_the_root() {
         assert_eq!(read(b"\x03wWw\x02ab\0", 0), Some(("wWw.ab".into(), 8)));
-        assert_eq!(read(b"\0", 0), Some((".".into(), 1)));
+        assert_eq!(read(b"\0", 0), Some(("<Root>".into(), 1)));
         assert_eq!(read(b"\x02ab\0\x01c\xc0\x0c", 4), Some(("c.ab".into(), 8)));
         assert_eq!(read(b"\x05a.b\\\x07\0", 0), Some((r"a\.b\\\007".into(), 7)));
         assert_eq!(read("\x06\u{5c0f}\u{4f5b}\0".as_bytes(), 0), Some(("\u{5c0f}\u{4f5b}".into(), 8)));

@@ -24,9 +24,11 @@ const HAS_VERSION: u8 = 0x01;
 const HAS_CID: u8 = 0x08;
 const RESET_OR_RESERVED: u8 = 0xc2;
 
-/// A client's packet that names its version.
+/// A packet that names its version.
 #[derive(Debug, PartialEq, Eq)]
 struct Opening<'a> {
+    /// The client sent it; a server does so from [`FIRST_LONG`] on.
+    is_client: bool,
     version: Version,
     cid: Cid,
     /// Packet number, hash, frames.
@@ -46,19 +48,20 @@ pub fn may_begin(bytes: &[u8]) -> bool {
 /// Judges a datagram of a flow of which nothing is known yet.
 pub fn begin(datagram: &mut Datagram<'_>, connection: &mut Connection, notes: &mut Notes<'_>) -> Verdict {
     let Some(opening) = opening(datagram.bytes) else { return Verdict::No };
+    let is_client = opening.is_client;
     *connection = Connection {
         begun: true,
-        client: datagram.from,
+        client: if is_client { datagram.from } else { 1 - datagram.from },
         version: opening.version.0,
         origin: Some(opening.cid),
-        initial: [true, false],
+        initial: [is_client, !is_client],
         web: true,
         ..Connection::default()
     };
     opening.version.note(notes);
-    notes.client(datagram.from);
+    notes.client(connection.client);
     notes.hex(Fact::QuicDcid, opening.cid.as_bytes());
-    connection.read[0] = find_chlo(opening.rest, notes);
+    connection.read[0] = is_client && find_chlo(opening.rest, notes);
     verdict(connection, notes)
 }
 
@@ -70,7 +73,7 @@ pub fn follow(datagram: &mut Datagram<'_>, connection: &mut Connection, notes: &
         if is_negotiation(datagram.bytes) {
             notes.flag(Fact::QuicVersionNegotiation);
         }
-    } else if let Some(opening) = opening(datagram.bytes) {
+    } else if let Some(opening) = opening(datagram.bytes).filter(|opening| opening.is_client) {
         if opening.version.0 != connection.version {
             connection.version = opening.version.0;
             opening.version.note(notes);
@@ -90,7 +93,7 @@ fn verdict(connection: &Connection, notes: &mut Notes<'_>) -> Verdict {
     if over { Verdict::Done } else { Verdict::Is }
 }
 
-/// Reads the header of a client's packet that names a version of these.
+/// Reads the header of a packet that names a version of these.
 fn opening(bytes: &[u8]) -> Option<Opening<'_>> {
     let first = *bytes.first()?;
     let opening = if first & 0x80 == 0 { public_header(bytes, first) } else { long_header(bytes) };
@@ -105,6 +108,7 @@ fn public_header(bytes: &[u8], flags: u8) -> Option<Opening<'_>> {
     let version = Version(u32::from_be_bytes(*version));
     let is_old = version.gquic().is_some_and(|n| n < FIRST_LONG);
     (leads(flags) && is_old && rest.len() > number_len).then_some(Opening {
+        is_client: true,
         version,
         cid: Cid::new(cid)?,
         rest,
@@ -116,13 +120,16 @@ fn long_header(bytes: &[u8]) -> Option<Opening<'_>> {
     let version = Version(u32::from_be_bytes(*bytes.get(1..)?.first_chunk()?));
     let number = version.gquic()?;
     let lengths = *bytes.get(5)?;
-    let (is_client, at) = match number {
-        FIRST_LONG..FIRST_WIDE => (lengths == 0x50, 6),
-        FIRST_WIDE => (usize::from(lengths) == CID && bytes.get(6 + CID) == Some(&0), 6),
+    let (is_client, at) = match (number, lengths) {
+        (FIRST_LONG..FIRST_WIDE, 0x50) => (true, 6),
+        (FIRST_LONG..FIRST_WIDE, 0x05) => (false, 6),
+        (FIRST_WIDE, 8) if bytes.get(6 + CID) == Some(&0) => (true, 6),
+        (FIRST_WIDE, 0) if bytes.get(6) == Some(&8) => (false, 7),
         _ => return None,
     };
     let cid = Cid::new(bytes.get(at..at + CID)?)?;
-    (is_client && bytes.len() > at + CID + 4).then_some(Opening { version, cid, rest: &bytes[at + CID..] })
+    let rest = &bytes[at + CID..];
+    (rest.len() > 4).then_some(Opening { is_client, version, cid, rest })
 }
 
 /// Returns whether a server's packet is a list of versions.
@@ -276,6 +283,17 @@ pub(crate) mod tests {
         let short = [&[0x40, 1, 2, 3, 4, 5, 6, 7, 8, 5][..], &[0xee; 30]].concat();
         let done = heard(&[(1, &long(b"Q046", &[0x50])), (0, &answer), (1, &short)]);
         assert_eq!((done.phase, done.client), (Some(Phase::QuicConnectedWeb), Some(1)));
+    }
+
+    #[test]
+    fn a_server_alone_is_known_by_its_long_header() {
+        let id = [1, 2, 3, 4, 5, 6, 7, 8];
+        for head in [&b"\xc3Q046\x05"[..], b"\xc3Q049\x00\x08"] {
+            let packet = [head, &id, &[0xee; 30]].concat();
+            let heard = heard(&[(0, &packet)]);
+            assert_eq!((heard.service, heard.client), (Some(Service::Gquic), Some(1)));
+            assert_eq!(heard.values(Fact::QuicVersion), [&packet[1..5].escape_ascii().to_string()]);
+        }
     }
 
     #[test]

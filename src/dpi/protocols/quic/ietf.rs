@@ -58,7 +58,8 @@ pub fn follow(datagram: &mut Datagram<'_>, connection: &mut Connection, notes: &
             Kind::Initial => {
                 let packet = &bytes[at..bytes.len().min(at + long.len)];
                 let scratch = &mut *parts.scratch;
-                let role = if connection.begun { connection.role(from) } else { 0 };
+                // Until one was opened, whoever's opens with keys of its own is the client.
+                let role = if before.is_some() { connection.role(from) } else { 0 };
                 open(&mut Attempts { long, packet, scratch, left: &mut keys_left }, role, connection)
             }
             _ => None,
@@ -68,6 +69,9 @@ pub fn follow(datagram: &mut Datagram<'_>, connection: &mut Connection, notes: &
                 continue;
             }
             begin(long, opened.is_some(), from, datagram.client, connection, notes);
+        } else if opened.is_some() && before.is_none() && connection.role(from) == 1 {
+            connection.turn_round();
+            notes.client(from);
         } else if opened.is_some() && connection.role(from) == 0 {
             let is_renewed = before.is_some() && before != connection.origin;
             if is_renewed && is_another(long, connection) {
@@ -140,13 +144,13 @@ struct Coalesced {
     packets: [Option<(usize, Long)>; MOST_PACKETS],
     /// Where a packet with a short header begins, behind all others.
     short_at: Option<usize>,
-    /// The lengths fill the datagram.
-    is_exact: bool,
+    /// Where the packets with long headers end.
+    end: usize,
 }
 
 impl Coalesced {
     fn read(bytes: &[u8], wire_len: usize) -> Self {
-        let mut coalesced = Self { packets: [None; MOST_PACKETS], short_at: None, is_exact: false };
+        let mut coalesced = Self { packets: [None; MOST_PACKETS], short_at: None, end: 0 };
         let mut at = 0;
         for slot in &mut coalesced.packets {
             let Some(long) = bytes.get(at..).and_then(|rest| Long::read(rest, wire_len - at)) else { break };
@@ -156,8 +160,7 @@ impl Coalesced {
         if bytes.get(at).is_some_and(|first| first & 0x80 == 0) {
             coalesced.short_at = Some(at);
         }
-        let is_marked = bytes.get(at).is_some_and(|first| first & 0xc0 == 0x40);
-        coalesced.is_exact = at == wire_len || at >= bytes.len() || is_marked;
+        coalesced.end = at;
         coalesced
     }
 
@@ -169,6 +172,17 @@ impl Coalesced {
         self.longs().next().map(|(_, long)| long)
     }
 
+    /// Returns whether the packets with long headers fill the datagram, or a packet with a short header for the same
+    /// connection, or zeros, follow: some senders pad the datagram, not a packet.
+    fn is_filled(&self, bytes: &[u8], wire_len: usize, dcid: &Cid) -> bool {
+        let rest = bytes.get(self.end..).unwrap_or_default();
+        let is_short = rest.first().is_some_and(|first| first & 0xc0 == 0x40);
+        self.end == wire_len
+            || is_short
+            || !dcid.is_empty() && is_short_for(rest, dcid)
+            || rest.iter().all(|byte| *byte == 0)
+    }
+
     /// Returns whether a flow may be called QUIC for what the headers alone say. Random bytes pass with a
     /// probability of about 2^-30.
     fn is_plausible(&self, bytes: &[u8], wire_len: usize) -> bool {
@@ -176,15 +190,18 @@ impl Coalesced {
         let is_known = first.version.is_known();
         let is_coherent =
             self.longs().all(|(_, long)| long.version == first.version && long.dcid == first.dcid);
-        if !first.fixed_bit && first.kind != Kind::Negotiation || !is_coherent || !self.is_exact {
+        let is_marked = first.fixed_bit || first.kind == Kind::Negotiation;
+        if !is_marked || !is_coherent || !self.is_filled(bytes, wire_len, &first.dcid) {
             return false;
         }
         match first.kind {
             // Of an unknown version, what matters is that its lengths are those of a client's first datagram.
-            Kind::Initial => {
+            Kind::Initial if !is_known => {
                 let is_first = first.dcid.len >= SHORTEST_FIRST_ID;
-                wire_len >= SMALLEST_FIRST && (is_known || is_first && first.len == wire_len)
+                wire_len >= SMALLEST_FIRST && is_first && first.len == wire_len
             }
+            // A server's that acknowledges and says nothing more is not padded (RFC 9000 section 14.1).
+            Kind::Initial => wire_len >= SMALLEST_FIRST || !first.has_token && !first.scid.is_empty(),
             Kind::ZeroRtt | Kind::Handshake => is_known,
             Kind::Retry => {
                 /// Retry Integrity Tag (RFC 9001 section 5.8) behind a token.

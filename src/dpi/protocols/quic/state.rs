@@ -168,6 +168,13 @@ impl Connection {
         self.client = usize::from(client);
     }
 
+    /// Takes the other side for the client. Nothing may have been opened yet.
+    pub fn turn_round(&mut self) {
+        self.client = 1 - self.client;
+        self.initial.swap(0, 1);
+        std::mem::swap(&mut self.client_id, &mut self.server_id);
+    }
+
     /// Returns the version of the last long header.
     pub const fn version(&self) -> Version {
         Version(self.version)

@@ -447,7 +447,7 @@ fn one_side_alone_is_followed() {
     assert_eq!(heard(&client).phase, Some(Phase::QuicConnectedWeb));
     // The client was not seen: nothing opens, but what the headers say.
     let answer = [V1.of_server(0, &answer_frames()), V1.sealed(Kind::Handshake, CLIENT, SERVER)].concat();
-    assert_eq!(heard(&[s(answer)]).verdict, Some(Verdict::More));
+    assert_eq!(heard(&[s(answer)]).verdict, Some(Verdict::Is));
     let answer = [V1.of_server(0, &[answer_frames(), vec![0; 1000]].concat()), short(CLIENT)].concat();
     let handshake = V1.sealed(Kind::Handshake, CLIENT, SERVER);
     let padded = [s(answer), s(handshake)];
@@ -496,13 +496,18 @@ fn packets_that_do_not_open_need_more_evidence() {
     let unknown = Wire { version: Version(0x1234_5678), ..V1 };
     let short_id = Wire { origin: &ORIGIN[..7], ..unknown };
     let small = |wire: Wire<'_>| wire.initial(1, ORIGIN, CLIENT, 0, ACK);
+    // A short header whose fixed bit is cleared.
+    let unmarked = [&[0x01][..], ORIGIN, &[0xee; 30]].concat();
     for (what, packet, verdict) in [
         ("known version, 1200 bytes", spoiled(V1), Verdict::Is),
         ("unknown version, lengths that fit", spoiled(unknown), Verdict::Is),
         ("unknown version, id too short", spoiled(short_id), Verdict::No),
-        ("known version, but small", small(V1), Verdict::More),
+        ("known version, but small", small(V1), Verdict::Is),
+        ("known version, small, no id of its own", V1.initial(1, ORIGIN, &[], 0, ACK), Verdict::More),
         ("unknown version, small", small(unknown), Verdict::No),
-        ("bytes behind the packet", [spoiled(V1), vec![0; 9]].concat(), Verdict::More),
+        ("bytes behind the packet", [spoiled(V1), vec![1; 9]].concat(), Verdict::More),
+        ("zeros behind the packet", [spoiled(V1), vec![0; 9]].concat(), Verdict::Is),
+        ("its connection's short packet behind it", [spoiled(V1), unmarked].concat(), Verdict::Is),
         ("a Handshake packet", V1.sealed(Kind::Handshake, CLIENT, SERVER), Verdict::Is),
         ("a Retry", [V1.long(Kind::Retry, CLIENT, SERVER), vec![1; 17]].concat(), Verdict::Is),
         (
@@ -514,7 +519,7 @@ fn packets_that_do_not_open_need_more_evidence() {
         ("nothing", vec![], Verdict::More),
         (
             "an Initial that opens, whatever follows",
-            [V1.of_client(0, &[1]), vec![0; 9]].concat(),
+            [V1.of_client(0, &[1]), vec![1; 9]].concat(),
             Verdict::Is,
         ),
     ] {
@@ -530,6 +535,16 @@ fn packets_that_do_not_open_need_more_evidence() {
     let keys = Keys::derive(&Version::V1.suites()[0], ORIGIN, true);
     let packet = protect::tests::seal(&keys, &header, 2, 0, &frames);
     assert_eq!(heard(&[c(packet)]).first(Fact::Sni), "www.example.org");
+}
+
+#[test]
+fn a_server_that_was_heard_first_is_the_server() {
+    let sent = handshake(V1);
+    let small = V1.initial(1, CLIENT, SERVER, 0, ACK);
+    let heard = heard(&[(0, small), (1, sent[0].1.clone()), (0, sent[1].1.clone())]);
+    assert_eq!(heard.client, Some(1));
+    assert_eq!(heard.first(Fact::Sni), "www.example.org");
+    assert_eq!(heard.first(Fact::TlsVersion), "TLS1.3");
 }
 
 #[test]
