@@ -405,7 +405,7 @@ impl Loop<'_> {
     /// Writes the frames of a row in a thread of its own.
     fn record(&mut self) {
         let Some(row) = self.app.selected_row().cloned() else { return };
-        let path = self.export_name("pcapng");
+        let path = threads::free_name(self.export_name("pcapng"));
         let interfaces = self.app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces);
         let interface = interfaces.into_iter().nth(row.iface.0.into()).map(|i| i.name.clone());
         let (record, events) = (Arc::clone(&self.options.record), self.sender.clone());
