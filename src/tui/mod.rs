@@ -257,8 +257,8 @@ impl Loop<'_> {
             // Behind the frame, which a key may wait for.
             if measured.is_none_or(|at| at.elapsed() >= SECOND) {
                 measured = Some(Instant::now());
-                self.app.usage = (self.options.usage)();
-                self.app.pace = Some(self.pace.take());
+                self.app.readings.usage = (self.options.usage)();
+                self.app.readings.pace = Some(self.pace.take());
                 self.app.read_nics();
             }
             if let Some((request, urgent)) = self.app.ask()
