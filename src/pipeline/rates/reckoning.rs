@@ -209,10 +209,8 @@ impl<'a> Reckoning<'a> {
             let rate = if falls { now[side].max(from * fall) } else { now[side] };
             shown[side] = if hot.last < self.heard_from || rate < LEAST { 0.0 } else { rate };
         }
-        let local = hot.roles.subject();
-        for side in 0..2 {
-            sums.came[local][side] += came[side];
-        }
+        let of_local = &mut sums.came[hot.roles.subject()];
+        of_local.iter_mut().zip(came).for_each(|(sum, came)| *sum += came);
         counted.put(slot, hot.bytes);
         steady.is_some()
     }
