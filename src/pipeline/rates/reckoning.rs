@@ -94,7 +94,7 @@ impl<'a> Reckoning<'a> {
         let Some(places) = counted.chunk_mut(chunk) else { return false };
         let were_young = std::mem::take(young);
         let mut apart = self.gather(chunk, were_young, places, seen, (rows, sums));
-        let before = (apart != 0).then(|| (*shown, *seen));
+        let before = if apart == 0 { None } else { Some((*shown, *seen)) };
         self.blend(rows, [shown, seen]);
         if let Some((shown_before, seen_before)) = before {
             while apart != 0 {
