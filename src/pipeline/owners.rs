@@ -8,7 +8,11 @@ use std::sync::Arc;
 
 use crate::{
     base::{ids::FlowId, time::Nanos},
-    flow::{entry::FlowRecord, slab::CHUNK, table::FrozenFlows},
+    flow::{
+        entry::FlowRecord,
+        slab::CHUNK,
+        table::{Beside, FrozenFlows},
+    },
     process::{
         lookup::{Asked, OwnerStatus, Owners},
         owner::{Owner, Quality},
@@ -141,7 +145,7 @@ impl Attribution {
                 continue;
             }
             table.versions[c] = version;
-            let facts = flows.facts_of_chunk(c);
+            let facts = flows.facts_of_chunk(c, Beside::All);
             for (i, hot) in flows.hot.chunk(c).iter().enumerate() {
                 let slot = c * CHUNK + i;
                 let facts = facts(i);

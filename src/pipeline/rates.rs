@@ -10,7 +10,10 @@
 //! nor does a packet alone. So a row never shows more than came, taken over the time since. A
 //! connection that was closed counts as what the last second brought.
 
-use std::{collections::HashMap, ops::AddAssign};
+mod counted;
+mod reckoning;
+
+use std::ops::AddAssign;
 
 use crate::{
     base::time::Nanos,
@@ -20,15 +23,12 @@ use crate::{
         table::FrozenFlows,
     },
     packet::descriptor::Cut,
+    pipeline::rates::{
+        counted::Counted,
+        reckoning::{Places, Reckoning, Rows, Sums},
+    },
     snapshot::view::RateList,
 };
-
-/// A flow must be that old for its age to count in place of a whole second.
-const SHORTEST: Nanos = Nanos::from_millis(100);
-/// Silence after which a rate is 0.
-const SILENT: Nanos = Nanos::from_secs(10);
-/// Below this, bytes per second are none.
-const LEAST: f32 = 1.0;
 
 /// The rates of one worker's flows.
 #[derive(Default)]
@@ -38,67 +38,14 @@ pub struct Rates {
     chunks: Vec<Chunk>,
     /// Slots whose flows ended since a list was cleared of them, and which of their ends was whose.
     vacated: Vec<(u32, Roles)>,
-    /// How long the last reckoning's time was.
-    passed: Nanos,
-}
-
-/// Bytes by slot and sender, in 8 bytes a flow: those of flows that moved more than 4 GB lie apart.
-#[derive(Default)]
-struct Counted {
-    low: Vec<[u32; 2]>,
-    high: HashMap<u32, [u64; 2]>,
-}
-
-impl Counted {
-    /// What stands in `low` for bytes that lie apart.
-    const APART: [u32; 2] = [u32::MAX; 2];
-
-    fn resize(&mut self, slots: usize) {
-        self.low.resize(slots, [0; 2]);
-    }
-
-    #[inline]
-    fn get(&self, slot: usize) -> [u64; 2] {
-        match self.low.get(slot) {
-            Some(&Self::APART) => self.high.get(&(slot as u32)).copied().unwrap_or_default(),
-            Some(bytes) => bytes.map(u64::from),
-            None => [0; 2],
-        }
-    }
-
-    /// `slot` must be below what it was resized to.
-    #[inline]
-    fn put(&mut self, slot: usize, bytes: [u64; 2]) {
-        let before = self.low[slot];
-        let fits = (bytes[0] | bytes[1]) >> 32 == 0 && bytes != Self::APART.map(u64::from);
-        if !fits || before == Self::APART {
-            self.put_apart(slot as u32, bytes, fits);
-        }
-        self.low[slot] = if fits { bytes.map(|b| b as u32) } else { Self::APART };
-    }
-
-    #[cold]
-    fn put_apart(&mut self, slot: u32, bytes: [u64; 2], fits: bool) {
-        if fits {
-            self.high.remove(&slot);
-        } else {
-            self.high.insert(slot, bytes);
-        }
-    }
-
-    fn take(&mut self, slot: usize) -> [u64; 2] {
-        let bytes = self.get(slot);
-        if bytes != [0; 2] {
-            self.put(slot, [0; 2]);
-        }
-        bytes
-    }
 }
 
 #[derive(Clone, Copy, Default)]
 struct Chunk {
     /// The chunk's version at the last reckoning, plus 1.
     version: u64,
+    /// Flows whose first second counted at its real length then.
+    young: Places,
     /// Some rate in it is not 0.
     moving: bool,
 }
@@ -181,84 +128,21 @@ impl Rates {
         rates.shown.resize(slots, [0.0; 2]);
         rates.seen.resize(slots, [0.0; 2]);
         rates.versions.resize(flows.hot.chunks(), 0);
-        let fall = (-span.passed.as_secs_f64().max(1e-3)).exp2() as f32;
-        let before_that = span.passed + self.passed;
-        self.passed = span.passed;
-        let mix = Mix::of(span);
-        let silent_since = cut.wall.0.checked_sub(SILENT.0);
-        // By which end is the Local one, and sender.
-        let (mut bytes_of_rows, mut sums) = ([[0; 2]; 2], [[0.0; 2]; 2]);
+        let reckoning = Reckoning::new(flows, cut, span);
+        let (mut rows, mut sums) = (Rows::default(), Sums::default());
         for (c, chunk) in self.chunks.iter_mut().enumerate() {
             let version = flows.hot.version(c).map_or(0, |v| u64::from(v) + 1);
             if version == chunk.version && !chunk.moving {
                 continue;
             }
-            *chunk = Chunk { version, moving: false };
             rates.versions[c] = rates.versions[c].wrapping_add(1);
-            let slots = c * CHUNK..(c + 1) * CHUNK;
-            let lists = rates.shown[slots.clone()].iter_mut().zip(&mut rates.seen[slots.clone()]);
-            let approach = (c + 1 < flows.hot.chunks()).then(|| flows.approach_records(c + 1));
-            for ((hot, slot), (shown, seen)) in flows.hot.chunk(c).iter().zip(slots).zip(lists) {
-                if let Some(approach) = &approach {
-                    approach(slot % CHUNK);
-                }
-                let bytes = self.bytes.get(slot);
-                if !hot.is_live() {
-                    (*shown, *seen) = ([0.0; 2], [0.0; 2]);
-                    self.bytes.take(slot);
-                    continue;
-                }
-                if hot.bytes == bytes && *shown == [0.0; 2] && *seen == [0.0; 2] {
-                    continue;
-                }
-                let age = || cut.wall.since(flows.origins.get(slot as u32).first);
-                let came = moved(hot, bytes);
-                let before = *seen;
-                *seen = [0, 1].map(|side| mix.rate(came[side], before[side]));
-                // Only a flow without bytes at the last reckoning can be younger than that.
-                let age_counts = bytes == [0; 2] && !hot.state.is_over() && is_steady(hot, age(), cut, span);
-                let now = match age_counts {
-                    true => came.map(|bytes| (bytes as f64 / age().as_secs_f64()) as f32),
-                    false => *seen,
-                };
-                let silent = silent_since.is_some_and(|since| hot.last.0 <= since);
-                let falls = [0, 1].map(|side| !hot.state.is_over() && now[side] < shown[side] * fall);
-                // A first second that counted at its real length falls from what really came.
-                let was_young = falls != [false; 2] && age() < before_that;
-                for side in 0..2 {
-                    let from = if was_young { before[side] } else { shown[side] };
-                    let rate = if falls[side] { now[side].max(from * fall) } else { now[side] };
-                    shown[side] = if silent || rate < LEAST { 0.0 } else { rate };
-                }
-                let local = hot.roles.subject();
-                for side in 0..2 {
-                    bytes_of_rows[local][side] += came[side];
-                    sums[local][side] += f64::from(seen[side]);
-                }
-                self.bytes.put(slot, hot.bytes);
-                chunk.moving |= *shown != [0.0; 2] || *seen != [0.0; 2];
-            }
+            let lists = [&mut rates.shown, &mut rates.seen].map(|list| list[c * CHUNK..].first_chunk_mut());
+            let [Some(shown), Some(seen)] = lists else { continue };
+            let place = (c, &mut chunk.young);
+            chunk.moving = reckoning.chunk(place, &mut self.bytes, [shown, seen], (&mut rows, &mut sums));
+            chunk.version = version;
         }
-        (down_up_of_rows(bytes_of_rows), down_up_of_rows(sums))
-    }
-}
-
-/// [`Span::rate`] for many flows, without a division for each.
-#[derive(Clone, Copy)]
-struct Mix {
-    came: f64,
-    before: f64,
-}
-
-impl Mix {
-    fn of(span: &Span) -> Self {
-        let window = span.window.as_secs_f64();
-        Self { came: window.recip(), before: (span.window - span.heard).as_secs_f64() / window }
-    }
-
-    #[inline]
-    fn rate(self, came: u64, before: f32) -> f32 {
-        (came as f64 * self.came + f64::from(before) * self.before) as f32
+        (down_up_of_rows(sums.came), down_up_of_rows(sums.seen))
     }
 }
 
@@ -268,13 +152,6 @@ fn down_up_of_rows<T: Copy + AddAssign>(sums: [[T; 2]; 2]) -> DownUp<T> {
     let mut sum = DownUp { down: low[1], up: low[0] };
     sum += DownUp { down: high[0], up: high[1] };
     sum
-}
-
-/// Returns whether a flow of this age, not longer than the reckoning's time, has sent all through it.
-#[inline]
-fn is_steady(hot: &Hot, age: Nanos, cut: &Cut, span: &Span) -> bool {
-    let silence = cut.wall.since(hot.last);
-    age >= SHORTEST && age < span.heard && silence.0 <= age.0 / 4 && hot.frames[0] + hot.frames[1] > 2
 }
 
 /// Returns a flow's bytes by sender since it had `before`. A slot that has a new flow although no
@@ -652,18 +529,66 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_kept_whatever_their_number() {
-        let mut counted = Counted::default();
-        counted.resize(3);
-        let most = u64::from(u32::MAX);
-        let cases =
-            [[0, 0], [1, 2], [most, 0], [most, most], [most + 1, 0], [5, u64::MAX], [7, 7], [most - 1, most]];
-        for bytes in cases {
-            counted.put(1, bytes);
-            assert_eq!([0, 1, 2, 9].map(|slot| counted.get(slot)), [[0; 2], bytes, [0; 2], [0; 2]]);
+    fn rows_that_are_reckoned_together_are_as_each_by_itself() {
+        /// What is known of a row, and what it shows.
+        #[derive(Clone, Copy, Default)]
+        struct Known {
+            bytes: u64,
+            first: u64,
+            last: u64,
+            shown: f32,
+            seen: f32,
+            was_young: bool,
         }
-        counted.put(1, [most + 1, 0]);
-        assert_eq!((counted.take(1), counted.get(1), counted.high.len()), ([most + 1, 0], [0; 2], 0));
+        let mut random = 11_u64;
+        let mut next = |below: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % below
+        };
+        let mut bench = Bench::new(256);
+        let mut rows = [Known::default(); 200];
+        let mut sent = rows.map(|row| row.bytes);
+        let (mut young, mut fallen) = (0, 0);
+        for second in 0..40_u64 {
+            for (n, row) in rows.iter_mut().enumerate() {
+                // Some once a minute, some much, some all through their first second.
+                let packets = if next(1 + n as u64 / 8) == 0 { 1 + next(5) } else { 0 };
+                let from = second * 1000 + next(700);
+                for packet in 0..packets {
+                    let (at, bytes) =
+                        (from + packet * (999 - from % 1000) / packets, 1 + next(3_000_000_000));
+                    bench.frame(n as u64, at, bytes as u32);
+                    row.first = if sent[n] == 0 { at } else { row.first };
+                    (row.last, sent[n]) = (at, sent[n] + bytes);
+                }
+            }
+            let cut = (second + 1) * 1000;
+            bench.cut(cut, true);
+            for slot in 0..bench.frozen.hot.slots() {
+                let hot = bench.frozen.hot.get(slot as u32);
+                let n = (hot.key.ends >> 32) as usize;
+                if !hot.is_live() {
+                    continue;
+                }
+                let row = &mut rows[n];
+                let came = (sent[n] - row.bytes) as f32;
+                let age = cut - row.first;
+                let frames = hot.frames[0] + hot.frames[1];
+                let is_young = row.bytes == 0 && (100..1000).contains(&age) && frames > 2;
+                let is_steady = is_young && cut - row.last <= age / 4;
+                let now = if is_steady { (f64::from(came) / (age as f64 / 1000.0)) as f32 } else { came };
+                let from = if row.was_young { row.seen } else { row.shown };
+                let shown = if now < row.shown / 2.0 { now.max(from / 2.0) } else { now };
+                let shown = if cut - row.last >= 10_000 || shown < 1.0 { 0.0 } else { shown };
+                let close = |a: f32, b: f32| (a - b).abs() <= 1e-6 * a.max(b);
+                let told = (bench.rate(slot), bench.seen(slot));
+                assert!(close(told.0, shown) && close(told.1, came), "{n} at {cut}: {told:?} {shown} {came}");
+                young += u32::from(row.was_young);
+                fallen += u32::from(now < row.shown / 2.0);
+                *row = Known { bytes: sent[n], shown, seen: came, was_young: is_steady, ..*row };
+            }
+        }
+        assert!(young > 5 && fallen > 500, "{young} {fallen}");
     }
 
     #[test]

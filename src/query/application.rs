@@ -88,6 +88,18 @@ pub fn application(app: &App, ports: [u16; 2], called: usize) -> String {
     out
 }
 
+/// Returns the text of the column in at most `max` cells: what is cut is a name, never the error that a question
+/// brought.
+pub fn within(app: &App, ports: [u16; 2], called: usize, (max, ellipsis): (usize, char)) -> String {
+    let all = application(app, ports, called);
+    let Some(error) = dns_error(app).filter(|_| text::width(&all) > max) else { return all };
+    let asked = all.strip_suffix(error).unwrap_or_default().trim_end();
+    match max.checked_sub(error.len() + 1) {
+        Some(room) if room >= 2 => format!("{} {error}", text::clip(asked, room, ellipsis)),
+        _ => error.to_owned(),
+    }
+}
+
 /// Returns a value of the flow's own, behind no sign.
 fn here(value: Option<&[u8]>) -> Option<(&'static str, &[u8])> {
     value.filter(|value| !value.is_empty()).map(|value| ("", value))
@@ -97,17 +109,21 @@ fn last(app: &App, fact: Fact) -> Option<&[u8]> {
     app.values(fact).last()
 }
 
-/// The time of a DNS answer, or the error it brought (RFC 1035 section 4.1.1, RFC 6895).
+/// The time of a DNS answer, or the error it brought.
 fn answer(app: &App) -> String {
-    match last(app, Fact::DnsRcode) {
-        Some(b"1") => return "FORMERR".into(),
-        Some(b"2") => return "SERVFAIL".into(),
-        Some(b"3") => return "NXDOMAIN".into(),
-        Some(b"4") => return "NOTIMP".into(),
-        Some(b"5") => return "REFUSED".into(),
-        _ => {}
+    dns_error(app).map_or_else(|| millis(app.first(Fact::DnsTime)), str::to_owned)
+}
+
+/// The error that the last DNS question brought (RFC 1035 section 4.1.1, RFC 6895).
+fn dns_error(app: &App) -> Option<&'static str> {
+    match last(app, Fact::DnsRcode)? {
+        b"1" => Some("FORMERR"),
+        b"2" => Some("SERVFAIL"),
+        b"3" => Some("NXDOMAIN"),
+        b"4" => Some("NOTIMP"),
+        b"5" => Some("REFUSED"),
+        _ => None,
     }
-    millis(app.first(Fact::DnsTime))
 }
 
 /// Returns a time that is there in microseconds as it is shown.
@@ -202,6 +218,29 @@ mod tests {
         let macs = [(ArpMac, "02:00:00:00:00:01"), (ArpMac, "02:00:00:00:00:02")];
         assert_eq!(shown(None, 0, &macs), "is-at 02:00:00:00:00:02");
         assert_eq!(shown(None, 0, &[]), "");
+    }
+
+    #[test]
+    fn d8_the_error_of_a_question_is_never_cut() {
+        let mut app = App::of(Service::Dns);
+        for (fact, value) in
+            [(Fact::DnsType, "A"), (Fact::DnsQuery, "nowhere.invalid"), (Fact::DnsRcode, "3")]
+        {
+            app.learn(fact, value.as_bytes());
+        }
+        for (max, text) in [
+            (60, "DNS A nowhere.invalid NXDOMAIN"),
+            (30, "DNS A nowhere.invalid NXDOMAIN"),
+            (29, "DNS A nowhere.inval… NXDOMAIN"),
+            (16, "DNS A … NXDOMAIN"),
+            (11, "D… NXDOMAIN"),
+            (10, "NXDOMAIN"),
+        ] {
+            assert_eq!(within(&app, [50_000, 53], 1, (max, '…')), text);
+        }
+        app = App::of(Service::Dns);
+        app.learn(Fact::DnsQuery, b"somewhere.example");
+        assert_eq!(within(&app, [50_000, 53], 1, (8, '…')), "DNS somewhere.example", "the table cuts it");
     }
 
     #[test]

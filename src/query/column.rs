@@ -168,8 +168,11 @@ pub const COLUMNS: &[Column] = &[
         max: WIDE,
         share: 4,
         align: Align::Left,
-        cell: |row, _, _| match &row.app {
-            Some(app) => application::application(app, row.ports, 1 - row.roles.initiator()).into(),
+        cell: |row, look, max| match &row.app {
+            Some(app) => {
+                let called = 1 - row.roles.initiator();
+                application::within(app, row.ports, called, (max, look.signs.ellipsis)).into()
+            }
             None => "".into(),
         },
     },

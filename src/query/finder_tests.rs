@@ -489,6 +489,45 @@ fn groups_sum_up_to_the_whole() {
 }
 
 #[test]
+fn rows_of_a_group_add_up_to_its_sum() {
+    use crate::query::group::GroupLine;
+    let mut snapshot = mixed(150);
+    // Of these nothing came within the last second; what they show falls slowly.
+    snapshot.workers[0].rates.seen.iter_mut().step_by(3).for_each(|seen| *seen = [0.0; 2]);
+    let group = GroupRequest {
+        by: GroupBy::Process,
+        sort: GroupSort::Rate,
+        flipped: false,
+        open: Vec::new(),
+        name: None,
+        place: 0,
+        around: 1000,
+    };
+    let find = |open: Vec<GroupName>| {
+        let group = Some(GroupRequest { open, ..group.clone() });
+        Finder::default().find(&snapshot, &Request { group, ..Request::default() }).groups.unwrap()
+    };
+    let open = heads(&find(Vec::new())).map(|group| group.name.clone()).collect();
+    let (mut left, mut rows, mut before) = ([0.0_f64; 2], 0, f64::MAX);
+    for line in &find(open).lines {
+        match line {
+            GroupLine::Group { group, .. } => {
+                assert!(left.iter().all(|left| left.abs() < 0.01), "{left:?}");
+                (left, before) = ([group.down, group.up], f64::MAX);
+            }
+            GroupLine::Row { row, .. } => {
+                let (down, up) = row.seen_down_up();
+                let (down, up) = (f64::from(down), f64::from(up));
+                assert!(down + up <= before, "what moves most comes first");
+                (left, before, rows) = ([left[0] - down, left[1] - up], down + up, rows + 1);
+            }
+            GroupLine::More { .. } => panic!("there are few"),
+        }
+    }
+    assert!(left.iter().all(|left| left.abs() < 0.01) && rows == 150, "{left:?} {rows}");
+}
+
+#[test]
 fn v8_what_moved_in_flows_without_a_row_is_a_group_of_its_own() {
     let mut snapshot = mixed(500);
     (snapshot.totals.gone, snapshot.totals.down, snapshot.totals.up) =

@@ -239,9 +239,9 @@ impl Members {
         }
         let name = name_of(self.by, flow, self.looked);
         let Some((_, count, rows)) = self.open.iter_mut().find(|(open, ..)| *open == name) else { return };
-        let (down, up) = flow.down_up();
+        let (down, up) = flow.seen_down_up();
         *count += 1;
-        rows.push((f64::from(down) + f64::from(up), flow.bytes(), at));
+        rows.push((down + up, flow.bytes(), at));
         if rows.len() >= 4 * MOST_MEMBERS {
             shorten(rows);
         }

@@ -508,6 +508,8 @@ struct Look<'a> {
     by_rate: bool,
     rates: bool,
     tenants: bool,
+    /// Answers, or keys of all rows, depend on what stands beside hot records.
+    facts: bool,
     /// Answers may change with time alone.
     ages: bool,
     now: Tick,
@@ -521,17 +523,19 @@ impl<'a> Look<'a> {
         let now = snapshot.now.tick();
         let has_plain_keys = by.has_plain_keys() && question.filter.is_none_or(|f| f.fuzzy().is_none());
         let is_open = question.is_open();
+        let all_keys = has_plain_keys && (is_open || !question.is_urgent);
         Self {
             snapshot,
             question,
             asked,
             keyer,
             has_plain_keys,
-            all_keys: has_plain_keys && (is_open || !question.is_urgent),
+            all_keys,
             is_open,
             by_rate: by.is_rate(),
             rates: needs.rates || by.is_rate(),
             tenants: needs.tenants || matches!(by, SortBy::Application | SortBy::Process),
+            facts: needs.facts || all_keys || question.only.is_some(),
             ages: question.filter.is_some_and(Filter::ages),
             now,
             far: Tick(now.0.wrapping_add(Tick::span(Nanos::from_secs(86_400)))),
@@ -589,7 +593,7 @@ impl<'a> Look<'a> {
         hand: &mut Hand,
     ) {
         let Self { question, keyer, .. } = self;
-        let wanted = Wanted { tenants: self.tenants, rates: self.rates };
+        let wanted = Wanted { tenants: self.tenants, rates: self.rates, facts: self.facts };
         let catalog = &question.around.catalog;
         self.snapshot.look_at_some(worker, at, wanted, |bit, mut flow| {
             if flow.app.is_some() || flow.owner.is_some() {
@@ -619,6 +623,9 @@ impl<'a> Look<'a> {
                 return;
             }
             if !self.all_keys && !knows_keys {
+                if !self.facts {
+                    flow.facts = self.snapshot.facts(RowRef::in_chunk(worker, at, bit));
+                }
                 keys[bit as usize] = key(keyer, hand, &flow, question);
             }
             chunk.shown.add(bit, keys[bit as usize]);

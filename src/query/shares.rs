@@ -8,7 +8,7 @@ use crate::{
         rest::Rest,
         texts::Places,
     },
-    snapshot::view::Snapshot,
+    snapshot::view::{Snapshot, Wanted},
 };
 
 /// A part of the traffic.
@@ -38,11 +38,12 @@ pub fn shares(snapshot: &Snapshot) -> Vec<Share> {
     let mut by_owner: HashMap<usize, (GroupName, f64), Places> = HashMap::default();
     // Nor do flows without an owner have many names.
     let mut last: Option<(GroupName, f64)> = None;
+    let wanted = Wanted { tenants: knows_owners, rates: true, facts: false };
     let mut rest = Rest::default();
     for worker in 0..snapshot.workers() {
         for chunk in (0..snapshot.chunks(worker)).filter(|c| snapshot.moves(worker, *c)) {
             rest.now_and_then();
-            snapshot.look_at(worker, chunk, |_, flow| {
+            snapshot.look_at_some(worker, chunk, wanted, |_, flow| {
                 let (down, up) = flow.seen_down_up();
                 let rate = down + up;
                 match flow.owner.filter(|_| knows_owners) {

@@ -20,6 +20,15 @@ pub fn moving() -> u64 {
     *MOVING
 }
 
+/// Returns whether an answer about the text of the State column may change by silence alone.
+pub fn changes(holds: impl Fn(&[u8]) -> bool) -> bool {
+    let moving = FlowState::ALL.iter().filter(|state| moving() & state.bit() != 0);
+    moving.into_iter().any(|state| {
+        let answers = STAGES.map(|silence| holds(state.text(silence).as_bytes()));
+        answers != [answers[0]; STAGES.len()]
+    })
+}
+
 /// A silence for each stage of a state ([`FlowState::stage`]).
 const STAGES: [Nanos; 3] = [Nanos(0), Nanos::from_secs(20), Nanos::from_secs(60)];
 
@@ -46,6 +55,11 @@ impl<T: Copy + Default> StateTable<T> {
 }
 
 impl StateTable<bool> {
+    /// Returns whether some text has the value.
+    pub fn has_any(&self) -> bool {
+        self.0.as_flattened().contains(&true)
+    }
+
     /// Returns whether the flow's text has the value, or that of a state beside it: TCP's under that of SSH, and
     /// DNS's inside a TCP connection.
     #[inline]

@@ -27,6 +27,14 @@ pub struct Tenant<T> {
     pub value: Option<Arc<T>>,
 }
 
+impl<T> Tenant<T> {
+    /// Returns what is known of the flow of this generation.
+    #[inline]
+    pub fn of(&self, generation: u32) -> Option<&T> {
+        self.value.as_deref().filter(|_| self.generation == generation)
+    }
+}
+
 impl<T> Clone for Tenant<T> {
     fn clone(&self) -> Self {
         Self { generation: self.generation, version: self.version, value: self.value.clone() }

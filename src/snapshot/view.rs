@@ -14,7 +14,7 @@ use crate::{
     flow::{
         entry::{Facts, FlowRecord, Hot},
         slab::{CHUNK, Frozen, Record, Slab, no_advice},
-        table::FrozenFlows,
+        table::{Beside, FrozenFlows},
     },
     process::{lookup::OwnerStatus, owner::Owner},
     snapshot::{
@@ -80,11 +80,13 @@ pub struct Wanted {
     pub tenants: bool,
     /// Their rates.
     pub rates: bool,
+    /// Their facts. Without these the generation in a flow's id is 0, too, unless tenants are wanted and there are any.
+    pub facts: bool,
 }
 
 impl Wanted {
     /// All of it.
-    pub const ALL: Self = Self { tenants: true, rates: true };
+    pub const ALL: Self = Self { tenants: true, rates: true, facts: true };
 }
 
 /// One epoch.
@@ -216,7 +218,7 @@ impl Snapshot {
     pub fn scan(&self, mut each: impl FnMut(RowRef, &Hot, &Facts)) {
         for (w, view) in self.workers.iter().enumerate() {
             for c in 0..view.flows.hot.chunks() {
-                let facts = view.flows.facts_of_chunk(c);
+                let facts = view.flows.facts_of_chunk(c, Beside::All);
                 for (i, hot) in view.flows.hot.chunk(c).iter().enumerate() {
                     if hot.is_live() {
                         each(RowRef::new(w, (c * CHUNK + i) as u32), hot, &facts(i));
@@ -344,8 +346,18 @@ impl Snapshot {
             true => list.get(start + i).copied().unwrap_or_default(),
             false => [0.0; 2],
         };
-        let facts = flows.facts_of_chunk(chunk);
-        let approach = (chunk + 1 < flows.hot.chunks()).then(|| flows.approach_chunk(chunk + 1));
+        let (apps, owners) = match wanted.tenants {
+            true => (apps.near(start, CHUNK), owners.near(start, CHUNK)),
+            false => (&[][..], &[][..]),
+        };
+        let beside = match () {
+            () if wanted.facts => Beside::All,
+            // Whose they are the generation tells.
+            () if !apps.is_empty() || !owners.is_empty() => Beside::Origins,
+            () => Beside::Nothing,
+        };
+        let facts = flows.facts_of_chunk(chunk, beside);
+        let approach = (chunk + 1 < flows.hot.chunks()).then(|| flows.approach_chunk(chunk + 1, beside));
         for (i, hot) in flows.hot.chunk(chunk).iter().enumerate() {
             if !hot.is_live() {
                 continue;
@@ -355,7 +367,6 @@ impl Snapshot {
             }
             let facts = facts(i);
             let (slot, generation) = ((start + i) as u32, facts.generation);
-            let with = wanted.tenants;
             let flow = FlowView {
                 hot,
                 facts,
@@ -363,14 +374,22 @@ impl Snapshot {
                 id: FlowId::new(worker as u8, slot, generation),
                 rate: of(&rates.shown, i),
                 seen: of(&rates.seen, i),
-                app: if with { apps.get(slot, generation).map(|app| &**app) } else { None },
-                owner: if with { owners.get(slot, generation).map(|owner| &**owner) } else { None },
+                app: apps.get(i).and_then(|tenant| tenant.of(generation)),
+                owner: owners.get(i).and_then(|tenant| tenant.of(generation)),
                 silence: hot.silence(now),
                 end: None,
                 numbers: Numbers::default(),
             };
             each(i as u32, flow);
         }
+    }
+
+    /// Returns what is known of a row beside its hot record.
+    ///
+    /// # Panics
+    /// As [`Snapshot::row`].
+    pub fn facts(&self, at: RowRef) -> Facts {
+        self.workers[at.worker()].flows.facts(at.slot())
     }
 
     /// Returns a row where it lies.

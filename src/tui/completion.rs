@@ -49,11 +49,20 @@ impl Completion {
     }
 }
 
-/// Completes the word before the cursor as far as it is certain; returns the candidates if there are several.
-/// `values` tells those of a keyword that begin with a text.
+/// What is asked of the rows.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'a> {
+    /// The values of the keyword that begin with a text.
+    Begin(&'a str),
+    /// Which of these they have.
+    Of(&'a [String]),
+}
+
+/// Completes the word before the cursor as far as it is certain; returns the candidates if there are several, those
+/// first that rows have. `values` tells values of a keyword among the rows.
 pub fn complete(
     line: &mut Field,
-    values: impl FnOnce(&'static Keyword, &str) -> Vec<String>,
+    values: impl FnOnce(&'static Keyword, Wanted) -> Vec<String>,
 ) -> Option<Completion> {
     let before = line.before();
     let start = word_start(before);
@@ -70,7 +79,10 @@ pub fn complete(
             let mut candidates = of_tables(keyword.name);
             candidates.retain(|candidate| begins(candidate, &typed));
             if candidates.is_empty() {
-                candidates = values(keyword, &typed);
+                candidates = values(keyword, Wanted::Begin(&typed));
+            } else {
+                let here = values(keyword, Wanted::Of(&candidates));
+                candidates.sort_by_key(|candidate| !here.contains(candidate));
             }
             // In quotes a backslash at the end would belong to the quote.
             candidates.retain(|candidate| !(candidate.ends_with('\\') && needs_quotes(candidate)));
@@ -165,7 +177,7 @@ fn common_start(candidates: &[String]) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn nobody(_: &Keyword, _: &str) -> Vec<String> {
+    fn nobody(_: &Keyword, _: Wanted) -> Vec<String> {
         Vec::new()
     }
 
@@ -224,14 +236,28 @@ mod tests {
             ("nothing:x", "nothing:x", 0),
         ] {
             let mut line = Field::new(before);
-            let all = |keyword: &Keyword, start: &str| {
+            let all = |keyword: &Keyword, wanted: Wanted| {
                 assert_eq!(keyword.name, "process");
+                let Wanted::Begin(start) = wanted else { panic!("no table has processes") };
                 names.iter().filter(|name| begins(name, start)).map(|name| (*name).to_owned()).collect()
             };
             let open = complete(&mut line, all);
             assert_eq!(line.text(), after, "{before}");
             assert_eq!(open.map_or(0, |open| open.candidates.len()), count, "{before}");
         }
+    }
+
+    #[test]
+    fn f1_what_rows_have_comes_first() {
+        let mut line = Field::new("state:");
+        let some = |_: &Keyword, wanted: Wanted| {
+            let Wanted::Of(all) = wanted else { panic!("states are in a table") };
+            all.iter().filter(|state| *state == "time_wait" || *state == "closed").cloned().collect()
+        };
+        let open = complete(&mut line, some).unwrap();
+        assert!(open.candidates.len() > 20, "{:?}", open.candidates);
+        assert_eq!(open.candidates[..2], ["time_wait", "closed"]);
+        assert!(open.candidates.contains(&"syn_sent".to_owned()), "{:?}", open.candidates);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
         filter::{Problem, eval::Filter, field::Keyword, parse},
     },
     tui::{
-        completion::{self, Completion},
+        completion::{self, Completion, Wanted},
         field::Field,
     },
 };
@@ -110,8 +110,8 @@ impl FilterBar {
     }
 
     /// Completes the keyword or value before the cursor as far as it is certain; where that is not far enough,
-    /// puts one candidate after the other there. `values` tells those of a keyword that begin with a text.
-    pub fn complete(&mut self, values: impl FnOnce(&'static Keyword, &str) -> Vec<String>, back: bool) {
+    /// puts one candidate after the other there. `values` tells values of a keyword among the rows.
+    pub fn complete(&mut self, values: impl FnOnce(&'static Keyword, Wanted) -> Vec<String>, back: bool) {
         let Some(line) = &mut self.editing else { return };
         match &mut self.completion {
             Some(open) if open.is_of(line) => open.step(line, back),

@@ -257,8 +257,8 @@ impl Loop<'_> {
             // Behind the frame, which a key may wait for.
             if measured.is_none_or(|at| at.elapsed() >= SECOND) {
                 measured = Some(Instant::now());
-                self.app.usage = (self.options.usage)();
-                self.app.pace = Some(self.pace.take());
+                self.app.readings.usage = (self.options.usage)();
+                self.app.readings.pace = Some(self.pace.take());
                 self.app.read_nics();
             }
             if let Some((request, urgent)) = self.app.ask()
@@ -405,7 +405,7 @@ impl Loop<'_> {
     /// Writes the frames of a row in a thread of its own.
     fn record(&mut self) {
         let Some(row) = self.app.selected_row().cloned() else { return };
-        let path = self.export_name("pcapng");
+        let path = threads::free_name(self.export_name("pcapng"));
         let interfaces = self.app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces);
         let interface = interfaces.into_iter().nth(row.iface.0.into()).map(|i| i.name.clone());
         let (record, events) = (Arc::clone(&self.options.record), self.sender.clone());

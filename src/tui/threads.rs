@@ -452,7 +452,7 @@ fn write_sums(
 }
 
 /// Returns a name that no file has: names tell the second, in which there may be several.
-fn free_name(path: PathBuf) -> PathBuf {
+pub fn free_name(path: PathBuf) -> PathBuf {
     let (stem, ending) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
     let numbered = |n: u32| {
         let mut name = stem.to_owned();
@@ -482,6 +482,22 @@ fn told(written: io::Result<String>, path: &Path) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_gets_a_name_that_no_other_has() {
+        let folder = std::env::temp_dir().join(format!("rustnet-names-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        for ending in ["jsonl", "pcapng"] {
+            let name = folder.join(format!("rustnet_2026-11-22_13-58-04.{ending}"));
+            for n in 1..4 {
+                let path = free_name(name.clone());
+                let number = if n > 1 { format!("_{n}") } else { String::new() };
+                assert_eq!(path, folder.join(format!("rustnet_2026-11-22_13-58-04{number}.{ending}")));
+                fs::write(path, "").unwrap();
+            }
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn l17_a_late_answer_of_the_terminal_is_no_keys() {

@@ -36,6 +36,42 @@ fn f1_the_table_follows_each_key_of_the_filter() {
 }
 
 #[test]
+fn f1_tab_shows_candidates_whatever_is_still_open() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    for line in ["(process:", "(state:", "!(app:"] {
+        stage.key(KeyCode::Char('/'));
+        stage.press(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        typed(&mut stage, line);
+        assert!(stage.settle(&snapshot).text().contains(") is missing"));
+        stage.key(KeyCode::Tab);
+        let first = stage.app.filter.candidates().unwrap().candidates[0].clone();
+        let line = stage.settle(&snapshot).line(line);
+        assert!(line.contains(&first) && !line.contains("is missing"), "{line}");
+        // What is typed on has its reason again.
+        typed(&mut stage, "x");
+        assert!(stage.settle(&snapshot).text().contains(") is missing"), "{line}");
+        stage.key(KeyCode::Esc);
+    }
+}
+
+#[test]
+fn f1_what_rows_have_is_offered_first() {
+    let snapshot = known();
+    let mut stage = Stage::new(200, 24);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('/'));
+    typed(&mut stage, "state:");
+    stage.key(KeyCode::Tab);
+    let open = stage.app.filter.candidates().unwrap().candidates.clone();
+    let rows = &stage.app.view.as_ref().unwrap().rows;
+    let has = |state: &String| rows.iter().any(|row| row.state_text().eq_ignore_ascii_case(state));
+    let here = open.iter().take_while(|state| has(state)).count();
+    assert!(here > 5 && here < open.len() && !open[here..].iter().any(has), "{open:?}");
+}
+
+#[test]
 fn f13_examples_find_their_rows() {
     let snapshot = known();
     for (filter, count) in [

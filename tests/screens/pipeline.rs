@@ -46,6 +46,47 @@ fn v14_what_to_do_can_be_read_to_its_end() {
 }
 
 #[test]
+fn k14_the_page_stands_still_with_the_rows() {
+    let before = lossy();
+    let mut after = lossy();
+    after.sources[0].kernel_drops += 700;
+    after.accounts.taken.frames += 1_000;
+    after.accounts.flows.frames += 1_000;
+    (after.epoch, after.now) = (Epoch(before.epoch.0 + 14), Nanos(before.now.0 + 14_000_000_000));
+    for width in [40, 80, 120, 200] {
+        let mut stage = page(width, &before);
+        let body = |stage: &mut Stage| {
+            let text = stage.text();
+            let start = text.find("VERDICT").unwrap();
+            // How old it is grows.
+            let page = text[start..].rsplit_once("\n ").unwrap().0;
+            let page: Vec<&str> = page.lines().filter(|line| !line.contains("s old")).collect();
+            (text[..start].to_owned(), page.join("\n"))
+        };
+        stage.key(KeyCode::Char(' '));
+        stage.settle(&before);
+        let (_, page) = body(&mut stage);
+        // The engine goes on, and so does what is measured.
+        stage.app.uptime = Nanos(stage.app.uptime.0 + 14_000_000_000);
+        if width >= 80 {
+            // Where lines are short, the age is on two of them.
+            stage.app.clock = Stamp(stage.app.clock.0 + 14_000_000_000);
+        }
+        stage.app.readings.usage = None;
+        stage.epoch(&after);
+        let (head, same) = body(&mut stage);
+        assert_eq!(same, page, "{width}");
+        assert!(head.contains("FROZEN"), "{head}");
+        assert!(width < 80 || stage.text().contains("(14.3 s old)"), "{}", stage.text());
+        stage.key(KeyCode::Char(' '));
+        stage.settle(&after);
+        let (head, other) = body(&mut stage);
+        assert!(other != page && !head.contains("FROZEN"), "{width}: {head}");
+        assert!(other.contains("35,600"), "{other}");
+    }
+}
+
+#[test]
 fn enter_explains_the_line_under_the_cursor_to_its_end() {
     let snapshot = lossy();
     for width in [40, 80, 120] {
@@ -118,7 +159,7 @@ fn v14_what_cards_lost_where_cores_are_and_how_fast_the_screen_is() {
         stage.epoch(&snapshot);
         stage.app.read_nics();
         stage.app.read_nics();
-        stage.app.pace = Some(ScreenPace {
+        stage.app.readings.pace = Some(ScreenPace {
             draw: Nanos(1_900_000),
             key_to_paint: Some(Nanos::from_millis(6)),
             bytes_per_second: 9_200.0,

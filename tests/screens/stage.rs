@@ -156,7 +156,7 @@ impl Stage {
         let mut app = App::new(setup);
         app.clock = Stamp(WALL.0 + 300_000_000);
         app.uptime = Nanos::from_millis(2_100);
-        app.usage = Some(SelfUsage {
+        app.readings.usage = Some(SelfUsage {
             cores: 0.11,
             memory: 212_000_000,
             threads: vec![("rx/0".into(), 0.024), ("worker/0".into(), 0.015), ("collector".into(), 0.004)],

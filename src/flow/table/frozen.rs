@@ -27,6 +27,17 @@ pub struct FrozenFlows {
     pub extensions: Frozen<Extension>,
 }
 
+/// How much of what stands beside the hot records is looked at: each part is memory of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Hot records only.
+    Nothing,
+    /// What was written when flows began.
+    Origins,
+    /// Round trips and tallies, too.
+    All,
+}
+
 impl FrozenFlows {
     /// Returns an empty one for a table of `capacity` flows.
     pub fn with_capacity(capacity: usize) -> Self {
@@ -46,16 +57,20 @@ impl FrozenFlows {
         Facts::new(self.origins.get(slot), *self.round_trips.get(slot), self.tallies.get(slot))
     }
 
-    /// Returns the facts of a chunk's flows, slot by slot.
+    /// Returns the facts of a chunk's flows, slot by slot; zeros for what is not to be looked at.
     ///
     /// # Panics
     /// If there is no such chunk.
     #[inline]
-    pub fn facts_of_chunk(&self, chunk: usize) -> impl Fn(usize) -> Facts {
+    pub fn facts_of_chunk(&self, chunk: usize, beside: Beside) -> impl Fn(usize) -> Facts {
         let (origins, tallies): (&[_; CHUNK], &[_; CHUNK]) =
             (self.origins.chunk(chunk), self.tallies.chunk(chunk));
         let round_trips: &[_; CHUNK] = self.round_trips.chunk(chunk);
-        move |i| Facts::new(&origins[i], round_trips[i], &tallies[i])
+        move |i| match beside {
+            Beside::Nothing => Facts::default(),
+            Beside::Origins => Facts::new(&origins[i], RoundTrip::default(), &Tally::default()),
+            Beside::All => Facts::new(&origins[i], round_trips[i], &tallies[i]),
+        }
     }
 
     /// Returns what starts loading a row of a chunk, by its number in the chunk. Chunks lie in no order, so that nothing
@@ -64,27 +79,19 @@ impl FrozenFlows {
     /// # Panics
     /// If there is no such chunk.
     #[inline]
-    pub fn approach_chunk(&self, chunk: usize) -> impl Fn(usize) {
-        let approach = self.approach_records(chunk);
+    pub fn approach_chunk(&self, chunk: usize, beside: Beside) -> impl Fn(usize) {
+        let (hot, origins): (&[_; CHUNK], &[_; CHUNK]) = (self.hot.chunk(chunk), self.origins.chunk(chunk));
         let (round_trips, tallies): (&[_; CHUNK], &[_; CHUNK]) =
             (self.round_trips.chunk(chunk), self.tallies.chunk(chunk));
         move |i| {
-            approach(i);
-            prefetch(&raw const round_trips[i]);
-            prefetch(&raw const tallies[i]);
-        }
-    }
-
-    /// The same of what every flow has alone.
-    ///
-    /// # Panics
-    /// If there is no such chunk.
-    #[inline]
-    pub fn approach_records(&self, chunk: usize) -> impl Fn(usize) {
-        let (hot, origins): (&[_; CHUNK], &[_; CHUNK]) = (self.hot.chunk(chunk), self.origins.chunk(chunk));
-        move |i| {
             prefetch(&raw const hot[i]);
-            prefetch(&raw const origins[i]);
+            if beside != Beside::Nothing {
+                prefetch(&raw const origins[i]);
+            }
+            if beside == Beside::All {
+                prefetch(&raw const round_trips[i]);
+                prefetch(&raw const tallies[i]);
+            }
         }
     }
 

@@ -14,7 +14,7 @@ mod frozen;
 mod payloads;
 mod settled;
 
-pub use self::frozen::FrozenFlows;
+pub use self::frozen::{Beside, FrozenFlows};
 use self::{
     batch::{Batch, Candidate},
     counted::is_time_to_tell,

@@ -8,7 +8,8 @@ use crate::{
         catalog::Catalog,
         column::ServiceName,
         filter::{
-            Expr, Field, Test, matching,
+            Expr, Field, Test,
+            matching::{self, Needle},
             plan::{Node, Scratch},
             texts::any_text,
         },
@@ -43,6 +44,8 @@ pub struct Needs {
     pub tenants: bool,
     /// How long it has been silent.
     pub silence: bool,
+    /// What stands beside its hot record.
+    pub facts: bool,
 }
 
 /// A filter that is ready to be asked.
@@ -69,14 +72,20 @@ impl Filter {
             use Field::*;
             match term.field {
                 Rate | Down | Up => needs.rates = true,
-                State => (needs.silence, needs.tenants) = (true, true),
-                Any if !matches!(term.test, Test::Network(..)) => {
-                    (needs.silence, needs.tenants) = (true, true);
-                }
                 Local | Remote | Host | Any if matches!(term.test, Test::Network(..)) => {}
+                State | Any => {
+                    needs.tenants = true;
+                    needs.silence |= match &term.test {
+                        Test::Contains(word) => states::changes(|text| Needle::new(word).is_in(text)),
+                        Test::Is(word) => states::changes(|text| matching::is(text, word)),
+                        _ => true,
+                    };
+                }
                 Remote | Process | Sni | Ssh | Host | App | User | Pid | Container | Mac | Country | Asn
                 | Alpn | Dns | Http => needs.tenants = true,
+                Vlan | Packets | Retransmits | Rtt => needs.facts = true,
                 Age => {
+                    needs.facts = true;
                     if let Test::Compare(_, seconds) = term.test {
                         ages.push(seconds);
                     }
@@ -385,8 +394,10 @@ mod tests {
         let needs = |text: &str| Filter::new(parse(text).unwrap().expr.unwrap(), None).needs();
         assert_eq!(needs("port:443"), Needs::default());
         assert!(needs("rate>1").rates && !needs("rate>1").tenants);
-        assert!(needs("google").tenants && needs("google").silence);
-        assert!(needs("state:udp").silence && needs("state:udp").tenants);
+        assert!(needs("google").tenants && !needs("google").silence && !needs("google").facts);
+        assert!(needs("udp_idle").silence && needs("rtt>1ms").facts && needs("age<1s").facts);
+        // All of UDP's states have it.
+        assert!(!needs("state:udp").silence && needs("state:udp_a").silence && needs("state:udp").tenants);
         assert!(needs("dst:github").tenants && !needs("dst:10.0.0.0/8").tenants);
     }
 

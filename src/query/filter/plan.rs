@@ -102,8 +102,9 @@ pub enum Probe {
 #[derive(Debug)]
 pub struct Word {
     needle: Needle,
-    protocols: ProtocolTable,
-    states: StateTable<bool>,
+    /// `None`, as below, where it is in no text of that kind.
+    protocols: Option<ProtocolTable>,
+    states: Option<StateTable<bool>>,
     ports: Option<NumberSet>,
     services: Option<[NumberSet; 2]>,
     address: Option<AddressWord>,
@@ -421,8 +422,8 @@ impl Word {
         let address = Some(AddressWord::new(word, true)).filter(AddressWord::is_possible);
         let label = |s: &Service| needle.is_in(s.text().as_bytes()) || needle.is_in(s.key().as_bytes());
         Self {
-            protocols: ProtocolTable::new(|text| needle.is_in(text)),
-            states: StateTable::new(|text| needle.is_in(text.as_bytes())),
+            protocols: Some(ProtocolTable::new(|text| needle.is_in(text))).filter(ProtocolTable::has_any),
+            states: Some(StateTable::new(|text| needle.is_in(text.as_bytes()))).filter(StateTable::has_any),
             ports: is_digits.then(|| NumberSet::of_text(|digits| needle.is_in(digits))),
             services: service_sets(services, |text| needle.is_in(text)),
             address,
@@ -434,7 +435,9 @@ impl Word {
     }
 
     fn holds(&self, flow: &FlowView, around: &Surroundings, scratch: &mut Scratch) -> bool {
-        if self.protocols.of(flow.hot) || self.states.any(flow) {
+        if self.protocols.as_ref().is_some_and(|protocols| protocols.of(flow.hot))
+            || self.states.as_ref().is_some_and(|states| states.any(flow))
+        {
             return true;
         }
         if let Some(ports) = &self.ports
@@ -480,6 +483,10 @@ impl ProtocolTable {
             let key = FlowKey { proto: if is_arp { 0 } else { n as u8 }, kind, ..FlowKey::default() };
             holds(column::protocol_of(&key).as_bytes())
         })))
+    }
+
+    fn has_any(&self) -> bool {
+        self.0.contains(&true)
     }
 
     #[inline]

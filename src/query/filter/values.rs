@@ -7,7 +7,7 @@ use crate::{
         filter::{Field, eval::Surroundings, texts::any_text},
         kept::of_row,
     },
-    snapshot::row::Row,
+    snapshot::{flow_view::FlowView, row::Row},
 };
 
 /// More of them nobody goes through.
@@ -19,7 +19,9 @@ pub fn values(field: Field, start: &str, rows: &[Row], around: &Surroundings) ->
     let mut found = BTreeSet::new();
     let mut room = String::new();
     for row in rows {
-        any_text(field, &of_row(row).view(), around, &mut room, &mut |text| {
+        let flow = of_row(row);
+        let flow = FlowView { silence: row.silence, ..flow.view() };
+        any_text(field, &flow, around, &mut room, &mut |text| {
             if let Ok(text) = std::str::from_utf8(text)
                 && begins(text, start)
                 && !text.is_empty()
@@ -35,6 +37,21 @@ pub fn values(field: Field, start: &str, rows: &[Row], around: &Surroundings) ->
         }
     }
     found.into_iter().collect()
+}
+
+/// Returns those of some texts, in lower case, that a field has among the rows, in their order.
+pub fn among(field: Field, wanted: &[String], rows: &[Row], around: &Surroundings) -> Vec<String> {
+    let mut left: Vec<&String> = wanted.iter().collect();
+    let mut room = String::new();
+    for row in rows {
+        let flow = of_row(row);
+        let flow = FlowView { silence: row.silence, ..flow.view() };
+        any_text(field, &flow, around, &mut room, &mut |text| {
+            left.retain(|wanted| !text.eq_ignore_ascii_case(wanted.as_bytes()));
+            left.is_empty()
+        });
+    }
+    wanted.iter().filter(|text| !left.contains(text)).cloned().collect()
 }
 
 /// Returns whether a text begins with another, without regard to the case of ASCII letters.

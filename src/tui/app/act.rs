@@ -72,8 +72,8 @@ impl App {
             Action::Reset if pending == Some(Action::Reset) => {
                 self.history_from = self.view.as_ref().map_or(Nanos(0), |view| view.now);
                 (self.history, self.charts, self.trace) = Default::default();
-                self.stage_peaks.clear();
-                self.drops.clear();
+                self.readings.stage_peaks.clear();
+                self.readings.drops.clear();
                 self.reset_counts();
                 self.say("counters, history and peaks are reset", Role::Plain);
             }
@@ -234,6 +234,7 @@ impl App {
             None => Some(self.uptime),
             Some(_) => None,
         };
+        self.hold_engine();
     }
 
     pub(super) fn mark(&mut self) {

@@ -25,6 +25,7 @@ impl App {
         self.recount(&mut view);
         self.note_drops(&view);
         self.take_rows(view);
+        self.hold_engine();
         self.trace_selected();
         self.note_changes();
         self.follow_group();
@@ -97,33 +98,26 @@ impl App {
                     return;
                 }
                 let rate = |(now, before): (&u64, &u64)| now.saturating_sub(*before) as f64 / seconds;
-                self.stage_rates = frames.iter().zip(before).map(rate).collect();
+                self.readings.stage_rates = frames.iter().zip(before).map(rate).collect();
             }
-            _ => self.stage_rates = vec![0.0; frames.len()],
+            _ => self.readings.stage_rates = vec![0.0; frames.len()],
         }
-        self.stage_peaks.resize(frames.len(), 0.0);
-        self.stage_peaks.iter_mut().zip(&self.stage_rates).for_each(|(peak, rate)| *peak = peak.max(*rate));
+        self.readings.stage_peaks.resize(frames.len(), 0.0);
+        let Readings { stage_peaks, stage_rates, .. } = &mut self.readings;
+        stage_peaks.iter_mut().zip(stage_rates).for_each(|(peak, rate)| *peak = peak.max(*rate));
         self.stage_frames = Some((now, frames));
     }
 
     /// Keeps the counts of what was dropped for a minute.
     pub(super) fn note_drops(&mut self, view: &View) {
-        if self.drops.back().is_some_and(|(at, _)| view.now.since(*at) < Nanos::from_millis(900)) {
+        if self.readings.drops.back().is_some_and(|(at, _)| view.now.since(*at) < Nanos::from_millis(900)) {
             return;
         }
         let own = DropReason::ALL.iter().map(|reason| view.accounts.drops[*reason]);
-        self.drops.push_back((view.now, std::iter::once(view.kernel_drops).chain(own).collect()));
-        while self.drops.front().is_some_and(|(at, _)| view.now.since(*at) > Nanos::from_secs(60)) {
-            self.drops.pop_front();
+        self.readings.drops.push_back((view.now, std::iter::once(view.kernel_drops).chain(own).collect()));
+        while self.readings.drops.front().is_some_and(|(at, _)| view.now.since(*at) > Nanos::from_secs(60)) {
+            self.readings.drops.pop_front();
         }
-    }
-
-    /// Returns the frames dropped within the last minute: by the kernel (0), by reason `n - 1`.
-    pub fn dropped_lately(&self, n: usize) -> u64 {
-        let count = |sample: Option<&(Nanos, Vec<u64>)>| sample.and_then(|(_, all)| all.get(n)).copied();
-        // What was there at the first look came before.
-        let before = count(self.drops.front()).unwrap_or(0);
-        count(self.drops.back()).unwrap_or(0).saturating_sub(before)
     }
 
     /// Adds what the selected row moved in the last second. Of a file, only where it stands: how often it was drawn on the

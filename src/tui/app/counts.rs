@@ -62,7 +62,7 @@ impl Counts {
 impl App {
     /// Counts from 0 again: what has been counted so far is left out from now on.
     pub(super) fn reset_counts(&mut self) {
-        self.counted_before = self.counted.clone();
+        self.readings.counted_before = self.counted.clone();
         if let Some(mut view) = self.view.take() {
             Counts::of(&view).leave(&mut view);
             self.recount_losses(&mut view);
@@ -74,11 +74,11 @@ impl App {
     pub(super) fn recount(&mut self, view: &mut View) {
         self.counted = Counts::of(view);
         // Another engine, or a file that is read again from an earlier place, counts anew.
-        if view.now < self.counted_before.at || view.seen < self.counted_before.seen {
-            self.counted_before = Counts::default();
+        if view.now < self.readings.counted_before.at || view.seen < self.readings.counted_before.seen {
+            self.readings.counted_before = Counts::default();
         }
-        if self.has_reset_counts() {
-            self.counted_before.leave(view);
+        if self.readings.has_reset_counts() {
+            self.readings.counted_before.leave(view);
             self.recount_losses(view);
         }
     }
@@ -92,11 +92,6 @@ impl App {
                 *firing = firing.filter(|_| lost > watch.above);
             }
         }
-    }
-
-    /// Returns whether counts are those since a reset.
-    pub fn has_reset_counts(&self) -> bool {
-        self.counted_before.at > Nanos(0)
     }
 
     /// Returns whether any frame has come by since the start.

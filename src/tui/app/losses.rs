@@ -12,14 +12,24 @@ impl App {
         let Some((read, view)) = self.setup.nic_counters.zip(self.view.as_ref()) else { return };
         let interfaces = view.sources.iter().flat_map(|source| &source.interfaces);
         let names: Vec<String> = interfaces.map(|interface| interface.name.clone()).take(MOST_NICS).collect();
-        self.nics.retain(|nic| names.contains(&nic.name));
+        self.readings.nics.retain(|nic| names.contains(&nic.name));
         for name in names {
             let Some(now) = read(&name) else { continue };
-            match self.nics.iter_mut().find(|nic| nic.name == name) {
+            match self.readings.nics.iter_mut().find(|nic| nic.name == name) {
                 Some(nic) => nic.now = now,
-                None => self.nics.push(Nic { name, first: now, now }),
+                None => self.readings.nics.push(Nic { name, first: now, now }),
             }
         }
+    }
+}
+
+impl Readings {
+    /// Returns the frames dropped within the last minute: by the kernel (0), by reason `n - 1`.
+    pub fn dropped_lately(&self, n: usize) -> u64 {
+        let count = |sample: Option<&(Nanos, Vec<u64>)>| sample.and_then(|(_, all)| all.get(n)).copied();
+        // What was there at the first look came before.
+        let before = count(self.drops.front()).unwrap_or(0);
+        count(self.drops.back()).unwrap_or(0).saturating_sub(before)
     }
 
     /// Returns frames lost in each of the last sixty seconds, oldest first; `None` where nobody looked.

@@ -16,6 +16,7 @@
 //! | `values` | what the filter's words can become |
 //! | `watches` | what is watched for, what is degraded |
 //! | `losses` | what cards lost, and what was lost each second |
+//! | `readings` | what is measured now and then, and what stands still of it |
 //! | `playback` | the time up to which a file is read |
 
 mod act;
@@ -25,21 +26,20 @@ mod groups;
 mod losses;
 mod moves;
 mod playback;
+mod readings;
 mod rows;
 pub mod setup;
 mod story;
 mod values;
 mod watches;
 
-use std::{
-    collections::{HashSet, VecDeque},
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
 use ratatui::style::Style;
 
 use counts::Counts;
+use readings::Still;
+pub use readings::{Engine, Readings};
 pub use setup::{Again, Effect, Form, Next, Nic, ScreenPace, SelfUsage, Setup};
 use story::Story;
 
@@ -109,16 +109,12 @@ pub struct App {
     pub charts: Arc<History>,
     /// Engine time before which nothing of it is shown any more.
     history_from: Nanos,
-    /// All that has been counted, and what had been when the counts were reset.
+    /// All that has been counted.
     counted: Counts,
-    /// See `counted`.
-    pub counted_before: Counts,
-    /// Own cost, as last measured.
-    pub usage: Option<SelfUsage>,
-    /// How fast the screen is, as last measured.
-    pub pace: Option<ScreenPace>,
-    /// What the watched interfaces count.
-    pub nics: Vec<Nic>,
+    /// What is measured now and then.
+    pub readings: Readings,
+    /// What Pipeline shows while the rows stand still.
+    still: Option<Box<Still>>,
     /// Wall time, as the loop last said.
     pub clock: Stamp,
     /// Time since the start, as the loop last said.
@@ -163,12 +159,6 @@ pub struct App {
     pub screen_width: u16,
     /// Rates of the selected row since it was selected.
     pub trace: History,
-    /// Frames a second of each stage.
-    pub stage_rates: Vec<f64>,
-    /// The highest rate of each stage.
-    pub stage_peaks: Vec<f64>,
-    /// Frames dropped by the kernel and by each reason, about once a second for a minute.
-    drops: VecDeque<(Nanos, Vec<u64>)>,
     trace_of: Option<FlowId>,
     story: Story,
     /// The hardware address of the selected row's other end, and when it was found out.
@@ -228,10 +218,8 @@ impl App {
             charts: Arc::default(),
             history_from: Nanos(0),
             counted: Counts::default(),
-            counted_before: Counts::default(),
-            usage: None,
-            pace: None,
-            nics: Vec::new(),
+            readings: Readings::default(),
+            still: None,
             clock: Stamp(0),
             uptime: Nanos(0),
             read_in: None,
@@ -254,9 +242,6 @@ impl App {
             hits: Hits::default(),
             screen_width: 80,
             trace: History::default(),
-            stage_rates: Vec::new(),
-            stage_peaks: Vec::new(),
-            drops: VecDeque::new(),
             trace_of: None,
             story: Story::default(),
             neighbour: None,

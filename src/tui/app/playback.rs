@@ -128,10 +128,10 @@ impl App {
     pub fn begin_again(&mut self) {
         (self.history, self.charts, self.history_from) = Default::default();
         self.cleared = 0;
-        self.frozen_at = None;
+        (self.frozen_at, self.still) = (None, None);
         self.stage_frames = None;
-        self.drops.clear();
-        self.stage_peaks.clear();
+        self.readings.drops.clear();
+        self.readings.stage_peaks.clear();
         // Ids begin anew with the engine.
         (self.story, self.neighbour) = Default::default();
         self.asked = None;

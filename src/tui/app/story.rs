@@ -1,5 +1,7 @@
 //! What changes of the selected row while one looks at it, and what this host knows of its other end.
 
+use std::collections::VecDeque;
+
 use super::{answers::is_on_its_way, *};
 use crate::{query::application, snapshot::row::Direction};
 

@@ -8,22 +8,23 @@ use crate::{
             Field,
             eval::Surroundings,
             field::Keyword,
-            values::{begins, values},
+            values::{among, begins, values},
         },
         group::GroupLine,
     },
+    tui::completion::Wanted,
 };
 
 impl App {
     /// Completes the word before the filter's cursor, or puts the next candidate there, or the one before.
     pub fn complete_filter(&mut self, back: bool) {
         let mut bar = std::mem::take(&mut self.filter);
-        bar.complete(|keyword, start| self.values(keyword, start), back);
+        bar.complete(|keyword, wanted| self.values(keyword, wanted), back);
         self.filter = bar;
     }
 
-    /// Returns the values of a keyword that begin with `start`, of the rows and sums that are there.
-    fn values(&self, keyword: &Keyword, start: &str) -> Vec<String> {
+    /// Returns values of a keyword, of the rows and sums that are there.
+    fn values(&self, keyword: &Keyword, wanted: Wanted) -> Vec<String> {
         let Some(view) = &self.view else { return Vec::new() };
         let interfaces = view.sources.iter().flat_map(|source| &source.interfaces);
         let interfaces: Vec<String> = interfaces.map(|interface| interface.name.clone()).collect();
@@ -34,6 +35,10 @@ impl App {
             now: Tick::default(),
             no_owners: self.look(self.screen_width).no_owners,
             catalog: Arc::default(),
+        };
+        let start = match wanted {
+            Wanted::Begin(start) => start,
+            Wanted::Of(all) => return among(keyword.field, all, &view.rows, &around),
         };
         let mut found = values(keyword.field, start, &view.rows, &around);
         // Who moves most, and sums, are known beyond the window of rows.

@@ -69,7 +69,7 @@ impl App {
             all.push(("owners", format!("{unknown} of the connections have no owner: {remedy}")));
         }
         // Sources tell of all since the start.
-        let taken = view.accounts.taken.frames + self.counted_before.accounts.taken.frames;
+        let taken = view.accounts.taken.frames + self.readings.counted_before.accounts.taken.frames;
         for source in &view.sources {
             if source.other_host_frames * 2 > taken && taken > 1000 {
                 let share = format::percent(source.other_host_frames, taken);

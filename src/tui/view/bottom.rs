@@ -90,11 +90,12 @@ fn draw_filter(buf: &mut Buffer, area: Rect, app: &App, field: &Field) {
     });
     let most = usize::from(area.width) * 2 / 3;
     let shown: Runs = match (reason, app.filter.candidates()) {
-        (Some(reason), _) => vec![app.run(Role::Bad, text::clip(&reason, most, ellipsis))],
-        (None, Some(open)) => {
+        // Who asks what a word can become knows that the line is not finished.
+        (_, Some(open)) => {
             let typed = text::width(&text::escape(field.text())) + 5;
             candidates(app, open, most.min(usize::from(area.width).saturating_sub(typed)))
         }
+        (Some(reason), None) => vec![app.run(Role::Bad, text::clip(&reason, most, ellipsis))],
         (None, None) => Runs::new(),
     };
     let cells: usize = shown.iter().map(|(run, _)| text::width(run)).sum();

@@ -133,12 +133,13 @@ pub fn places(columns: &'static [Column], width: u16, longest: u16) -> Vec<(&'st
     shown.iter().zip(widths).map(place).collect()
 }
 
+/// As in the sum above it, what came within the last second: the rows of a group add up to it.
 fn down(row: &Row, app: &App) -> String {
-    compact(row.down_up().0.into(), app)
+    compact(row.seen_down_up().0.into(), app)
 }
 
 fn up(row: &Row, app: &App) -> String {
-    compact(row.down_up().1.into(), app)
+    compact(row.seen_down_up().1.into(), app)
 }
 
 fn total(row: &Row, _: &App) -> String {

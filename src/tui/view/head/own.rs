@@ -33,7 +33,7 @@ pub fn add(strip: &mut Strip, app: &App, view: &View, width: u16, age: Age) {
     let age_run = age_of(app, view, width).filter(|_| age == Age::Here);
     // On short lines it is part of the same piece, so that it can come a cell nearer.
     let joined = age_run.clone().filter(|_| is_short && !app.is_frozen());
-    if let Some(usage) = &app.usage {
+    if let Some(usage) = &app.readings.usage {
         let memory = format::bytes(usage.memory);
         let own = format!("{:.2} core {memory}", usage.cores);
         let short = format!("{:.2}c {}", usage.cores, memory.replace([' ', 'B'], ""));
@@ -45,7 +45,7 @@ pub fn add(strip: &mut Strip, app: &App, view: &View, width: u16, age: Age) {
         });
         strip.right_in_forms(6, runs.collect::<Vec<Runs>>());
     }
-    if age == Age::Here && (joined.is_none() || app.usage.is_none()) {
+    if age == Age::Here && (joined.is_none() || app.readings.usage.is_none()) {
         add_age(strip, app, view, width);
     }
 }

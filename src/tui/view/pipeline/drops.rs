@@ -3,9 +3,9 @@
 use super::{figures, page::Page};
 use crate::{
     base::counters::DropReason,
-    query::{format, text, window::View},
+    query::{format, text},
     tui::{
-        app::App,
+        app::{App, Engine},
         theme::Role,
         view::head::{Cause, KERNEL_RING},
         widget::bars,
@@ -28,23 +28,24 @@ const UNTOLD: Cause = Cause {
 const WIDE: u16 = 100;
 
 /// Adds the reasons.
-pub fn drops(app: &App, view: &View, page: &mut Page) {
-    let since = if app.has_reset_counts() { "the reset" } else { "the start" };
+pub fn drops(app: &App, engine: Engine, page: &mut Page) {
+    let view = engine.view;
+    let since = if engine.readings.has_reset_counts() { "the reset" } else { "the start" };
     page.rule("Drops by reason", format!("last 60 s, since {since}, what to do"));
     let kernel = (view.kernel_drops, KERNEL_RING);
     let own = DropReason::ALL.iter().map(|r| (view.accounts.drops[*r], Cause::of(*r)));
     let frames = std::iter::once(kernel).chain(own).enumerate().map(|(n, row)| (Some(n), row));
     let others = [(view.totals.evicted, EVICTED), (view.totals.ended_unreported, UNTOLD)];
     for (n, (count, cause)) in frames.chain(others.map(|row| (None, row))) {
-        row(app, page, count, n.map(|n| app.dropped_lately(n)), &cause);
+        row(app, page, count, n.map(|n| engine.readings.dropped_lately(n)), &cause);
     }
 }
 
 const LATELY: &str = "Frames that were lost in each of the last sixty seconds, by all reasons together.";
 
 /// Adds what was lost in each second of the last minute.
-pub fn lately(app: &App, page: &mut Page) {
-    let seconds = app.lost_per_second();
+pub fn lately(app: &App, engine: Engine, page: &mut Page) {
+    let seconds = engine.readings.lost_per_second();
     let most = seconds.iter().flatten().fold(0.0_f64, |a, b| a.max(*b));
     let top = format!("60 s, at most {}", format::grouped(most.ceil() as u64));
     page.rule("Lost per second", top);

@@ -2,8 +2,11 @@
 
 use super::page::Page;
 use crate::{
-    query::{format, text, window::View},
-    tui::{app::App, theme::Role},
+    query::{format, text},
+    tui::{
+        app::{App, Engine},
+        theme::Role,
+    },
 };
 
 /// What the fields mean.
@@ -45,7 +48,8 @@ fn meaning(name: &str) -> &'static str {
 }
 
 /// Adds how frames and owners are found.
-pub fn capture(app: &App, view: &View, page: &mut Page) {
+pub fn capture(app: &App, engine: Engine, page: &mut Page) {
+    let view = engine.view;
     page.rule("Capture", "");
     let mut field = |name: &str, value: String, role: Role| {
         page.field(app, (name, meaning(name)), &value, role);
@@ -75,10 +79,10 @@ pub fn capture(app: &App, view: &View, page: &mut Page) {
             field("Cut short", text::escape(why).into_owned(), Role::Warn);
         }
     }
-    if !app.nics.is_empty() {
-        let is_one = app.nics.len() == 1;
-        let lost = app.nics.iter().any(|nic| nic.now.missed > nic.first.missed);
-        let counts = app.nics.iter().map(|nic| {
+    if !engine.readings.nics.is_empty() {
+        let is_one = engine.readings.nics.len() == 1;
+        let lost = engine.readings.nics.iter().any(|nic| nic.now.missed > nic.first.missed);
+        let counts = engine.readings.nics.iter().map(|nic| {
             let name = if is_one { String::new() } else { format!("{}: ", text::escape(&nic.name)) };
             let [dropped, missed] = [
                 nic.now.dropped.saturating_sub(nic.first.dropped),
@@ -112,10 +116,11 @@ pub fn capture(app: &App, view: &View, page: &mut Page) {
 }
 
 /// Adds what the program itself needs, and sums of connections.
-pub fn own(app: &App, view: &View, page: &mut Page) {
+pub fn own(app: &App, engine: Engine, page: &mut Page) {
+    let view = engine.view;
     page.rule("Self", "");
     let mut field = |name: &str, value: String| page.field(app, (name, meaning(name)), &value, Role::Plain);
-    if let Some(usage) = &app.usage {
+    if let Some(usage) = &engine.readings.usage {
         field("CPU", format!("{:.2} core", usage.cores));
         field("Memory", format::bytes(usage.memory));
     }

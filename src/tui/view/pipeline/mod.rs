@@ -113,7 +113,7 @@ pub fn diagnosis(app: &App) -> String {
 
 fn of(app: &App, width: u16) -> Page {
     let mut page = Page::new(width);
-    let Some(view) = &app.view else {
+    let Some(engine) = app.engine() else {
         let waits = "Waiting for the first epoch";
         page.item(
             page::about("epoch", "A cut through all tables, at every refresh."),
@@ -121,19 +121,19 @@ fn of(app: &App, width: u16) -> Page {
         );
         return page;
     };
-    sums::verdict(app, view, &mut page);
-    sums::conservation(app, view, &mut page);
+    sums::verdict(app, engine, &mut page);
+    sums::conservation(app, engine, &mut page);
     // What was lost matters more than who did it, where there is no room for both.
     if width >= 100 {
-        stages::stages(app, view, &mut page);
-        drops::drops(app, view, &mut page);
+        stages::stages(app, engine, &mut page);
+        drops::drops(app, engine, &mut page);
     } else {
-        drops::drops(app, view, &mut page);
-        stages::stages(app, view, &mut page);
+        drops::drops(app, engine, &mut page);
+        stages::stages(app, engine, &mut page);
     }
-    host::capture(app, view, &mut page);
-    host::own(app, view, &mut page);
-    drops::lately(app, &mut page);
+    host::capture(app, engine, &mut page);
+    host::own(app, engine, &mut page);
+    drops::lately(app, engine, &mut page);
     page
 }
 

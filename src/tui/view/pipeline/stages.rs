@@ -2,9 +2,13 @@
 
 use super::page::{About, Page};
 use crate::{
-    query::{format, window::View},
+    query::format,
     snapshot::view::RingFill,
-    tui::{app::App, theme::Role, widget::bars},
+    tui::{
+        app::{App, Engine},
+        theme::Role,
+        widget::bars,
+    },
 };
 
 /// A column of the table of stages: header, cells, from which width.
@@ -58,7 +62,8 @@ fn about(name: &str, is_stalled: bool) -> About {
 }
 
 /// Adds the threads.
-pub fn stages(app: &App, view: &View, page: &mut Page) {
+pub fn stages(app: &App, engine: Engine, page: &mut Page) {
+    let view = engine.view;
     let width = page.width;
     // A file that has been read keeps no thread busy: how fast it went is what can be said.
     let read_in = app.read_in.filter(|_| app.is_file() && view.ended).map(|took| took.as_secs_f64());
@@ -79,13 +84,13 @@ pub fn stages(app: &App, view: &View, page: &mut Page) {
         let of = |all: &[f64]| all.get(n).copied().unwrap_or(0.0);
         let (rate, peak) = match read_in {
             Some(took) => {
-                let before = app.counted_before.stages.get(n).copied().unwrap_or(0);
+                let before = engine.readings.counted_before.stages.get(n).copied().unwrap_or(0);
                 let mean = (stage.frames + before) as f64 / took.max(1e-3);
-                (mean, mean.max(of(&app.stage_peaks)))
+                (mean, mean.max(of(&engine.readings.stage_peaks)))
             }
-            None => (of(&app.stage_rates), of(&app.stage_peaks)),
+            None => (of(&engine.readings.stage_rates), of(&engine.readings.stage_peaks)),
         };
-        let busy = app.usage.as_ref().and_then(|usage| usage.of_thread(&stage.name));
+        let busy = engine.readings.usage.as_ref().and_then(|usage| usage.of_thread(&stage.name));
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
         let per_frame =
             busy.filter(|_| rate >= 1.0 && read_in.is_none()).map(|busy| format!("{:.0}", busy * 1e9 / rate));
@@ -115,7 +120,9 @@ pub fn stages(app: &App, view: &View, page: &mut Page) {
         page.item(about(&stage.name, stage.stalled), lines);
     }
     for name in ["collector", "screen/query", "rustnet"] {
-        let Some(busy) = app.usage.as_ref().and_then(|usage| usage.of_thread(name)) else { continue };
+        let Some(busy) = engine.readings.usage.as_ref().and_then(|usage| usage.of_thread(name)) else {
+            continue;
+        };
         let name = if name == "rustnet" { "screen" } else { name };
         let mut text = format!(" {name:<12}");
         for (n, (_, cells, _)) in &shown {
@@ -128,7 +135,7 @@ pub fn stages(app: &App, view: &View, page: &mut Page) {
         }
         page.item(about(name, false), vec![vec![app.run(Role::Dim, text)]]);
     }
-    if let Some(pace) = app.pace {
+    if let Some(pace) = engine.readings.pace {
         let key = pace
             .key_to_paint
             .map_or(String::new(), |wait| format!("key to paint p99 {}, ", format::short_span(wait)));

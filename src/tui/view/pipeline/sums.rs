@@ -5,8 +5,12 @@ use super::{
     page::{Page, about},
 };
 use crate::{
-    query::{format, text, window::View},
-    tui::{app::App, theme::Role, view::head},
+    query::{format, text},
+    tui::{
+        app::{App, Engine},
+        theme::Role,
+        view::head,
+    },
 };
 
 const LOST: &str = "Lost are frames that passed and were not counted: the kernel dropped them, or rustnet did for one of \
@@ -15,13 +19,16 @@ const SUM: &str = "At every epoch the parts must be what was taken. If they are 
                    this page for a report.";
 
 /// Adds one sentence: whether anything was lost, and if so what and what to do.
-pub fn verdict(app: &App, view: &View, page: &mut Page) {
+pub fn verdict(app: &App, engine: Engine, page: &mut Page) {
+    let view = engine.view;
     let seen = format::grouped(view.seen);
     let (role, text) = if view.lost == 0 {
         // A file's own time leaves out what lies between its parts: how long it took says nothing.
         let within = match app.is_file() {
             true => String::new(),
-            false => format!(", in {}", format::whole_span(view.now.since(app.counted_before.at))),
+            false => {
+                format!(", in {}", format::whole_span(view.now.since(engine.readings.counted_before.at)))
+            }
         };
         // No line begins with a unit.
         let within = within.replace(' ', "\u{a0}").replacen('\u{a0}', " ", 1);
@@ -41,7 +48,8 @@ pub fn verdict(app: &App, view: &View, page: &mut Page) {
 }
 
 /// Adds the sum.
-pub fn conservation(app: &App, view: &View, page: &mut Page) {
+pub fn conservation(app: &App, engine: Engine, page: &mut Page) {
+    let view = engine.view;
     let accounts = &view.accounts;
     let age = app.clock.since(view.wall).as_secs_f64();
     let age = if app.is_file() { String::new() } else { format!(" ({age:.1} s old)") };
