@@ -179,7 +179,7 @@ fn codes(out: &mut Vec<u8>, record: &FlowRecord) {
     if !is_arp && !matches!(record.hot.key.proto, proto::ICMP | proto::ICMPV6) {
         return;
     }
-    let mut codes = record.facts.codes().peekable();
+    let mut codes = record.facts.codes().iter().peekable();
     if codes.peek().is_none() {
         return;
     }
