@@ -36,7 +36,7 @@ use crate::{
     },
     flow::{
         classify,
-        entry::{FlowRecord, Hot, Origin, Roles, RoundTrip, Tally, WideEnds},
+        entry::{Evidence, FlowRecord, Hot, Origin, Roles, RoundTrip, Tally, WideEnds},
         index::Index,
         locals::Locals,
         slab::{CHUNK, Slab},
@@ -483,7 +483,11 @@ impl FlowTable {
     fn other(&mut self, slot: u32, frame: &Descriptor, ended: &mut impl EndedFlows) {
         let hot = self.hot.get(slot);
         let state = if keeps_state(frame) { hot.state } else { classify::state_after(hot.state, frame) };
-        self.enter(slot, frame.tick, state, hot.roles);
+        let mut roles = hot.roles;
+        if let Some(asks) = classify::asks_for_echo(frame) {
+            roles.learn(asks, Evidence::Application);
+        }
+        self.enter(slot, frame.tick, state, roles);
         if let Some(code) = code_of(frame) {
             self.add_code(slot, code);
         }
