@@ -100,8 +100,11 @@ pub fn sort_of(header: &str) -> &'static [GroupSort] {
     }
 }
 
-/// Returns the columns for a width with their first cells and widths.
-pub fn places(columns: &'static [Column], width: u16, longest: u16) -> Vec<(&'static Column, u16, u16)> {
+/// A column, its first cell and its width.
+pub type Placed = (&'static Column, u16, u16);
+
+/// Returns the columns for a width.
+pub fn places(columns: &'static [Column], width: u16, longest: u16) -> Vec<Placed> {
     let mut shown: Vec<_> = columns.iter().filter(|c| c.shown_from <= width).collect();
     let taken = |shown: &[&Column]| shown.iter().map(|c| c.width + 1).sum::<u16>();
     // What a wider screen would show goes before names are cut.
