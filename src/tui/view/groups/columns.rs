@@ -195,7 +195,5 @@ fn share(group: &Group, app: &App, all: &GroupView) -> String {
         return "-".into();
     }
     let percent = format::percent((group.rate() * 1000.0) as u64, (sum * 1000.0) as u64);
-    let bar =
-        bars::progress((group.rate() * 1000.0) as u64, (all.largest * 1000.0) as u64, 6, &app.setup.signs);
-    format!("{percent:>5} {}", bar.trim_end_matches(app.setup.signs.empty))
+    format!("{percent:>5} {}", bars::share(group.rate() / all.largest, 6, &app.setup.signs))
 }
