@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
+use clap::{CommandFactory, Parser, ValueEnum, ValueHint, error::ErrorKind};
 
 use crate::{
     base::time::Nanos,
@@ -25,7 +25,7 @@ use crate::{
 #[command(name = "rustnet", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Interface to watch; may be repeated; `any` watches all [default: that of the default route]
-    #[arg(short, long = "interface", value_name = "INTERFACE", help_heading = "Source")]
+    #[arg(short, long = "interface", value_name = "INTERFACE", value_hint = ValueHint::Other, help_heading = "Source")]
     pub interfaces: Vec<String>,
 
     /// Read a pcap or pcapng file instead; `-` is standard input
@@ -81,7 +81,8 @@ pub struct Cli {
     pub filter: Option<String>,
 
     /// Their order, as in `down` or `process`
-    #[arg(long, value_name = "COLUMN", value_parser = parse::sort, help_heading = "Output")]
+    #[arg(long, value_name = "COLUMN", value_parser = parse::sorts(), ignore_case = true, hide_possible_values = true,
+        help_heading = "Output")]
     pub sort: Option<SortBy>,
 
     /// Ended connections kept for review (t), at most; all of them with --read
@@ -95,7 +96,8 @@ pub struct Cli {
     pub history: u32,
 
     /// Theme: dark, light, high-contrast or colour-blind
-    #[arg(long, value_name = "NAME", value_parser = parse::theme, conflicts_with = "headless", help_heading = "Screen")]
+    #[arg(long, value_name = "NAME", value_parser = parse::themes(), ignore_case = true, hide_possible_values = true,
+        conflicts_with = "headless", help_heading = "Screen")]
     pub theme: Option<ThemeName>,
 
     /// Show connections of this host with itself at first; `L` shows and hides them

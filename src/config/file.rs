@@ -111,6 +111,10 @@ pub fn read() -> Result<FileConfig, String> {
     let Some(path) = folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("config.toml")) else {
         return Ok(FileConfig::default());
     };
+    // A pipe would be waited for.
+    if fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+        return Err(format!("{}: is not a file", Shown(&path)));
+    }
     match fs::read_to_string(&path) {
         Ok(text) => parse_text(&text).map_err(|why| format!("{}:{why}", Shown(&path))),
         Err(error) => unread(&path, &error),

@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
 use crate::base::ids::CoreId;
 
 /// A list of cores as in `0,2-3`: in the order given, without repetition.
@@ -125,6 +127,18 @@ pub fn sort(name: &str) -> Result<crate::query::sort::SortBy, String> {
         .find(|row| row.name.eq_ignore_ascii_case(name))
         .map(|row| row.by)
         .ok_or_else(|| format!("one of {}", all.iter().map(|row| row.name).collect::<Vec<_>>().join(", ")))
+}
+
+/// Returns what reads the argument of `--sort`; shells complete it.
+pub fn sorts() -> impl TypedValueParser<Value = crate::query::sort::SortBy> {
+    let names = crate::query::sort::SORTS.iter().map(|row| row.name);
+    PossibleValuesParser::new(names).try_map(|name| sort(&name))
+}
+
+/// Returns what reads the argument of `--theme`; shells complete it.
+pub fn themes() -> impl TypedValueParser<Value = crate::tui::theme::ThemeName> {
+    let names = crate::tui::theme::ThemeName::ALL.iter().map(|(_, name)| *name);
+    PossibleValuesParser::new(names).try_map(|name| theme(&name))
 }
 
 /// Reads the name of a theme.

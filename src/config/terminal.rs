@@ -29,7 +29,7 @@ pub fn checks() -> [Check; 2] {
         (_, false) => Check::degraded("clipboard", "no terminal takes OSC 52", "see terminal"),
         (Wrapper::None, true) => Check::works("clipboard", "OSC 52"),
         (Wrapper::Tmux, true) => {
-            Check::works("clipboard", "OSC 52 through tmux (needs: set -g allow-passthrough on)")
+            Check::works("clipboard", "OSC 52 through tmux (needs: set -g set-clipboard on)")
         }
         (Wrapper::Screen, true) => Check::works("clipboard", "OSC 52 through screen"),
     };

@@ -179,7 +179,7 @@ fn codes(out: &mut Vec<u8>, record: &FlowRecord) {
     if !is_arp && !matches!(record.hot.key.proto, proto::ICMP | proto::ICMPV6) {
         return;
     }
-    let mut codes = record.facts.codes().peekable();
+    let mut codes = record.facts.codes().iter().peekable();
     if codes.peek().is_none() {
         return;
     }
@@ -295,8 +295,11 @@ pub fn summary(out: &mut Vec<u8>, snapshot: &Snapshot, flows: u64) {
         field!(out, "truncated_reason");
         text::string(out, reason);
     }
-    field!(out, "stop");
-    time(out, snapshot.wall);
+    // A capture without packets has no time.
+    if snapshot.wall != Stamp(0) {
+        field!(out, "stop");
+        time(out, snapshot.wall);
+    }
 }
 
 fn inspections(out: &mut Vec<u8>, snapshot: &Snapshot) {

@@ -353,10 +353,12 @@ mod tests {
         ] {
             let mut record = fixture::udp6();
             (record.hot.key.proto, record.hot.key.kind) = (proto, kind);
-            let mut tally = record.facts.tally();
-            codes.iter().for_each(|&code| tally.add_code(code));
-            record.facts =
-                crate::flow::entry::Facts::new(&record.facts.origin(), record.facts.round_trip(), &tally);
+            let mut said = record.facts.codes();
+            codes.iter().for_each(|&code| _ = said.add(code));
+            let (mut round_trip, mut tally) = (record.facts.round_trip(), record.facts.tally());
+            round_trip.set_codes(said);
+            tally.set_codes(said);
+            record.facts = crate::flow::entry::Facts::new(&record.facts.origin(), round_trip, &tally);
             let mut out = Vec::new();
             fields::flow(&mut out, &record.into());
             let flow: Value = serde_json::from_slice(&out).unwrap();

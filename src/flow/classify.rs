@@ -58,7 +58,7 @@ pub const fn arp_state(operation: u32) -> FlowState {
 }
 
 /// Returns which end began the flow, judged by its first frame alone, and why: the SYN's sender, a
-/// SYN-ACK's receiver, the end whose port is not registered if exactly one is, else the sender.
+/// SYN-ACK's receiver, who asks for an echo, the end whose port is not registered if exactly one is, else the sender.
 #[inline]
 pub fn initiator_of(desc: &Descriptor) -> (usize, Evidence) {
     let from = desc.from();
@@ -69,6 +69,9 @@ pub fn initiator_of(desc: &Descriptor) -> (usize, Evidence) {
             _ => {}
         }
     }
+    if let Some(asks) = asks_for_echo(desc) {
+        return (asks, Evidence::Application);
+    }
     let ports = desc.key.ports;
     if proto::has_ports(desc.key.proto) && ports[0] != 0 && ports[1] != 0 {
         match (is_registered(ports[0]), is_registered(ports[1])) {
@@ -78,6 +81,20 @@ pub fn initiator_of(desc: &Descriptor) -> (usize, Evidence) {
         }
     }
     (from, Evidence::FirstPacket)
+}
+
+/// Returns which end asks, if the frame is an ICMP echo or its answer.
+#[inline]
+pub fn asks_for_echo(desc: &Descriptor) -> Option<usize> {
+    let is_icmp = matches!(desc.key.proto, proto::ICMP | proto::ICMPV6) && desc.key.kind & kind::ARP == 0;
+    if !is_icmp || is_headless(desc) {
+        return None;
+    }
+    match icmp_state(desc.ack_number, desc.key.proto == proto::ICMPV6) {
+        FlowState::EchoRequest => Some(desc.from()),
+        FlowState::EchoReply => Some(desc.from() ^ 1),
+        _ => None,
+    }
 }
 
 const SYN_ACK: u8 = tcp_flag::SYN | tcp_flag::ACK;
@@ -141,6 +158,22 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_for_an_echo_is_the_initiator() {
+        use Evidence::{Application, FirstPacket};
+        for (proto, type_code, from, want) in [
+            (proto::ICMP, 0x0800, 1, (1, Application)),
+            (proto::ICMP, 0, 1, (0, Application)),
+            (proto::ICMPV6, 0x8000, 0, (0, Application)),
+            (proto::ICMPV6, 0x8100, 0, (1, Application)),
+            (proto::ICMPV6, 0x8800, 1, (1, FirstPacket)),
+            (proto::ICMP, 0x0301, 1, (1, FirstPacket)),
+        ] {
+            let desc = Descriptor { ack_number: type_code, ..desc(proto, [0; 2], from) };
+            assert_eq!(initiator_of(&desc), want, "{proto} {type_code:#x} {from}");
+        }
+    }
+
+    #[test]
     fn a_later_fragment_changes_no_icmp_state() {
         let mut piece = desc(proto::ICMP, [0; 2], 0);
         piece.flags |= flag::FRAGMENT;
@@ -188,7 +221,7 @@ mod tests {
     #[test]
     fn without_ports_the_first_sender_is_the_initiator() {
         for from in [0, 1] {
-            assert_eq!(initiator_of(&desc(proto::ICMP, [0; 2], from)), (from, Evidence::FirstPacket));
+            assert_eq!(initiator_of(&desc(proto::GRE, [0; 2], from)), (from, Evidence::FirstPacket));
             assert_eq!(initiator_of(&desc(proto::UDP, [53, 0], from)), (from, Evidence::FirstPacket));
             assert_eq!(initiator_of(&desc(proto::UDP, [53, 40000], from)), (1, Evidence::Port));
         }

@@ -1,5 +1,5 @@
-//! The records of a flow: hot (every packet), origin (its first), round trip (some packets of TCP), tally (few packets of
-//! few flows), wide keys.
+//! The records of a flow: hot (every packet), origin (its first), round trip (some packets of TCP, the first of ICMP),
+//! tally (few packets of few flows), wide keys.
 //!
 //! Index 0 of every pair is the key's low end as sender, index 1 the high end.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
@@ -196,22 +196,85 @@ pub struct Tally {
 
 const _: () = assert!(size_of::<Tally>() == 32);
 
-/// The round trips of a TCP flow: 8 bytes, apart because a short flow writes nothing else beside its hot record.
+impl Tally {
+    /// Notes the codes behind the first two.
+    pub const fn set_codes(&mut self, codes: Codes) {
+        let [_, second, third, fourth] = codes.0;
+        (self.retransmits, self.out_of_order) = ([0, second], [third, fourth]);
+    }
+}
+
+/// The round trips of a TCP flow, or the first two codes of an ICMP or ARP flow: 8 bytes, apart because a short flow
+/// writes nothing else beside its hot record. Most ICMP flows have no further codes, and so no [`Tally`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct RoundTrip {
-    /// See [`Facts::rtt_handshake_us`].
-    pub handshake_us: u32,
-    /// See [`Facts::rtt_data_us`].
-    pub data_us: u32,
+    /// Of the handshake in us; 0 unknown, [`RoundTrip::CODES`] that codes stand here.
+    handshake_us: u32,
+    /// Of data in us; 0 unknown. Or the first word of [`Codes`].
+    data_us: u32,
 }
 
 const _: () = assert!(size_of::<RoundTrip>() == 8);
 
 impl RoundTrip {
+    const CODES: u32 = u32::MAX;
+
+    /// Notes the round trip of the handshake, in us.
+    #[inline(always)]
+    pub fn set_handshake(&mut self, us: u32) {
+        self.handshake_us = us.min(Self::CODES - 1);
+    }
+
+    /// Notes the round trip of data, in us.
+    #[inline(always)]
+    pub const fn set_data(&mut self, us: u32) {
+        self.data_us = us;
+    }
+
+    /// Notes the first codes, where a flow has any.
+    pub const fn set_codes(&mut self, codes: Codes) {
+        *self = Self { handshake_us: Self::CODES, data_us: codes.0[0] };
+    }
+
     /// Returns the round trip of data, or of the handshake as long as there is none, in us; 0 unknown.
     pub const fn best_us(self) -> u32 {
-        if self.data_us != 0 { self.data_us } else { self.handshake_us }
+        let [handshake_us, data_us, _] = self.parts();
+        if data_us != 0 { data_us } else { handshake_us }
+    }
+
+    /// Returns the two round trips in us and the first word of codes; 0 where there is none.
+    #[inline(always)]
+    const fn parts(self) -> [u32; 3] {
+        match self.handshake_us {
+            Self::CODES => [0, 0, self.data_us],
+            handshake_us => [handshake_us, self.data_us, 0],
+        }
+    }
+}
+
+/// What the messages of an ICMP or ARP flow were: at most 8 codes, each once and plus 1, in the order of their first
+/// frames. Of ICMP type in the upper byte, code in the lower; of ARP the operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Codes([u32; 4]);
+
+impl Codes {
+    /// Returns the codes.
+    pub fn iter(self) -> impl Iterator<Item = u16> {
+        let halves = self.0.into_iter().flat_map(|word| [word as u16, (word >> 16) as u16]);
+        halves.take_while(|&stored| stored != 0).map(|stored| stored - 1)
+    }
+
+    /// Adds a code, if it is new and there is room; 0xffff is none. Returns the number of the word that it changed.
+    pub fn add(&mut self, code: u16) -> Option<usize> {
+        let stored = code.checked_add(1)?;
+        let count = self.iter().count();
+        if self.iter().any(|known| known == code) {
+            return None;
+        }
+        let word = self.0.get_mut(count / 2)?;
+        *word |= u32::from(stored) << (16 * (count % 2));
+        Some(count / 2)
     }
 }
 
@@ -242,13 +305,15 @@ impl Facts {
     /// Returns the parts in one piece.
     #[inline(always)]
     pub const fn new(origin: &Origin, round_trip: RoundTrip, tally: &Tally) -> Self {
+        let [rtt_handshake_us, rtt_data_us, first_codes] = round_trip.parts();
+        let [low, high] = tally.retransmits;
         Self {
             first: origin.first,
             extra_packets: tally.extra_packets,
-            retransmits: tally.retransmits,
+            retransmits: [low | first_codes, high],
             out_of_order: tally.out_of_order,
-            rtt_handshake_us: round_trip.handshake_us,
-            rtt_data_us: round_trip.data_us,
+            rtt_handshake_us,
+            rtt_data_us,
             generation: origin.generation,
             vlan: origin.vlan,
             is_sampled: origin.sampled != 0,
@@ -279,31 +344,9 @@ impl Facts {
         RoundTrip { handshake_us: self.rtt_handshake_us, data_us: self.rtt_data_us }
     }
 
-    /// Returns the codes of an ICMP flow (type in the upper byte, code in the lower) or an ARP flow
-    /// (operation), each once, in the order of their first frames; at most 8. They stand where a
-    /// TCP flow has its counts, each plus 1.
-    pub fn codes(&self) -> impl Iterator<Item = u16> {
-        self.tally().codes()
-    }
-}
-
-impl Tally {
-    /// See [`Facts::codes`].
-    pub fn codes(&self) -> impl Iterator<Item = u16> + use<> {
-        let words = [self.retransmits[0], self.retransmits[1], self.out_of_order[0], self.out_of_order[1]];
-        let halves = words.into_iter().flat_map(|word| [word as u16, (word >> 16) as u16]);
-        halves.take_while(|&stored| stored != 0).map(|stored| stored - 1)
-    }
-
-    /// Adds a code, if it is new and there is room; 0xffff is none.
-    pub fn add_code(&mut self, code: u16) {
-        let Some(stored) = code.checked_add(1) else { return };
-        let count = self.codes().count();
-        if count < 8 && !self.codes().any(|known| known == code) {
-            let [low, high] = [&mut self.retransmits, &mut self.out_of_order];
-            let word = if count < 4 { &mut low[count / 2] } else { &mut high[count / 2 - 2] };
-            *word |= u32::from(stored) << (16 * (count % 2));
-        }
+    /// Returns the codes of an ICMP or ARP flow. They stand where a TCP flow has its counts.
+    pub const fn codes(&self) -> Codes {
+        Codes([self.retransmits[0], self.retransmits[1], self.out_of_order[0], self.out_of_order[1]])
     }
 }
 
@@ -358,14 +401,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eight_codes_are_kept_each_once() {
-        let mut facts = Tally::default();
-        assert_eq!(facts.codes().count(), 0);
+    fn eight_codes_are_kept_each_once_and_the_first_two_apart() {
+        let origin = Origin::default();
+        let (mut round_trip, mut tally) = (RoundTrip::default(), Tally::default());
+        assert_eq!(Facts::new(&origin, round_trip, &tally).codes().iter().count(), 0);
         // Echo reply is type 0, code 0.
-        for code in [0x0800, 0, 0x0800, 0x0301, 0, 0xffff, 0xfffe, 5, 6, 7, 8, 9, 10] {
-            facts.add_code(code);
+        for (n, code) in
+            [0x0800, 0, 0x0800, 0x0301, 0, 0xffff, 0xfffe, 5, 6, 7, 8, 9, 10].into_iter().enumerate()
+        {
+            let mut codes = Facts::new(&origin, round_trip, &tally).codes();
+            match codes.add(code) {
+                Some(0) => round_trip.set_codes(codes),
+                Some(_) => tally.set_codes(codes),
+                None => {}
+            }
+            assert_eq!(tally == Tally::default(), n < 3, "{n}");
         }
-        let codes: Vec<_> = facts.codes().collect();
+        let facts = Facts::new(&origin, round_trip, &tally);
+        let codes: Vec<_> = facts.codes().iter().collect();
         assert_eq!(codes, [0x0800, 0, 0x0301, 0xfffe, 5, 6, 7, 8]);
+        assert_eq!([round_trip.best_us(), facts.rtt_handshake_us, facts.rtt_data_us], [0; 3]);
+    }
+
+    #[test]
+    fn the_longest_round_trip_is_none_of_codes() {
+        let mut round_trip = RoundTrip::default();
+        round_trip.set_handshake(u32::MAX);
+        assert_eq!(round_trip.best_us(), u32::MAX - 1);
     }
 }

@@ -39,7 +39,7 @@ use crate::{
         publication::Publication,
         side::SideTable,
         tap::Ended,
-        view::{RateList, Snapshot, StageStatus, Totals, WorkerView},
+        view::{RateList, RowRef, Snapshot, StageStatus, Totals, WorkerView},
     },
 };
 
@@ -590,15 +590,9 @@ impl Collector {
             return;
         }
         self.parts.taps.stopping(snapshot);
-        let mut open = Vec::with_capacity(snapshot.len());
-        snapshot.scan(|at, _, facts| open.push((facts.first, at)));
-        if self.parts.taps.want_order() {
-            open.sort_unstable_by(|a, b| {
-                a.0.cmp(&b.0).then_with(|| snapshot.record(a.1).in_order(&snapshot.record(b.1)))
-            });
-        }
+        let in_order = self.parts.taps.want_order();
         let mut batch = Vec::with_capacity(TAP_BATCH);
-        for flows in open.chunks(TAP_BATCH) {
+        let mut tell = |flows: &[(Stamp, RowRef)]| {
             batch.clear();
             flows.iter().for_each(|(_, at)| snapshot.approach_app(*at));
             batch.extend(flows.iter().map(|&(_, at)| Ended {
@@ -608,7 +602,20 @@ impl Collector {
                 rate: None,
             }));
             self.parts.taps.ended(&batch);
-        }
+        };
+        let room = if in_order { snapshot.len() } else { TAP_BATCH };
+        let mut open = Vec::with_capacity(room);
+        snapshot.scan(|at, _, facts| {
+            open.push((facts.first, at));
+            if !in_order && open.len() == TAP_BATCH {
+                tell(&open);
+                open.clear();
+            }
+        });
+        open.sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0).then_with(|| snapshot.record(a.1).in_order(&snapshot.record(b.1)))
+        });
+        open.chunks(TAP_BATCH).for_each(tell);
     }
 
     /// Live: takes the last epoch back from readers and tells rx threads of the next cut. Returns

@@ -172,6 +172,21 @@ fn of_several_listeners_none_is_certain() {
 }
 
 #[test]
+fn of_several_that_ping_the_same_host_none_is_certain() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.process(1, 1, "a"), bench.process(2, 2, "b"));
+    let tuple = Tuple::new(proto::ICMP, (ip(HERE), 0), (ip(THERE), 0));
+    let asked = flow(proto::ICMP, [0, 0], 0);
+    bench.used(11, tuple, &a, 100);
+    assert_eq!(bench.owner(&asked, 100), some("a", Quality::Exact));
+    // Another socket of the same process makes nothing doubtful.
+    bench.used(12, tuple, &a, 105);
+    assert_eq!(bench.owner(&asked, 100), some("a", Quality::Exact));
+    bench.used(13, tuple, &b, 110);
+    assert_eq!(bench.owner(&asked, 100).unwrap().1, Quality::Wildcard);
+}
+
+#[test]
 fn a_socket_that_is_passed_on_is_told_and_belongs_to_who_uses_it() {
     let mut bench = Bench::new();
     let (a, b) = (bench.process(1, 1, "a"), bench.process(2, 2, "b"));

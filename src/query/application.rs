@@ -132,7 +132,11 @@ fn millis(micros: Option<&[u8]>) -> String {
     let mut out = String::new();
     if let Some(micros) = micros {
         let ms = micros / 1000.0;
-        let places = if ms < 10.0 { 1 } else { 0 };
+        let places = match ms {
+            ..0.095 => 2,
+            ..9.95 => 1,
+            _ => 0,
+        };
         let _ = write!(out, "{ms:.places$} ms");
     }
     out
@@ -215,6 +219,7 @@ mod tests {
         }
         assert_eq!(shown(None, 0, &[(IcmpId, "4211")]), "id 4211");
         assert_eq!(shown(None, 0, &[(IcmpId, "4211"), (IcmpRtt, "1234")]), "id 4211 1.2 ms");
+        assert_eq!(shown(None, 0, &[(IcmpId, "4211"), (IcmpRtt, "41")]), "id 4211 0.04 ms");
         let macs = [(ArpMac, "02:00:00:00:00:01"), (ArpMac, "02:00:00:00:00:02")];
         assert_eq!(shown(None, 0, &macs), "is-at 02:00:00:00:00:02");
         assert_eq!(shown(None, 0, &[]), "");

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::{
     base::time::Stamp,
-    packet::key::{FlowKey, kind, proto},
+    packet::key::{FlowKey, export_name, kind, proto},
     query::{
         application,
         format::{self, Digits},
@@ -338,6 +338,18 @@ pub fn protocol_of(key: &FlowKey) -> Cow<'static, str> {
         proto::GRE => "GRE".into(),
         proto::ESP => "ESP".into(),
         number => number.to_string().into(),
+    }
+}
+
+/// Returns whether one of the names of these flows' protocol holds: the text of the `Pro` column, or that in exports.
+pub fn holds_of_protocol(key: &FlowKey, mut holds: impl FnMut(&[u8]) -> bool) -> bool {
+    let column = protocol_of(key);
+    if holds(column.as_bytes()) {
+        return true;
+    }
+    match export_name(key) {
+        Some(name) => *column != *name && holds(name.as_bytes()),
+        None => holds(format!("IP-{}", key.proto).as_bytes()),
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Signs {
     pub link_down: char,
     /// From a little to all of a cell.
     pub levels: [char; 8],
+    /// From a little to all of a cell, from the left.
+    pub parts: [char; 8],
     /// An empty part of a progress bar.
     pub empty: char,
 }
@@ -59,6 +61,7 @@ impl Signs {
         link_up: '●',
         link_down: '○',
         levels: ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'],
+        parts: ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'],
         empty: '░',
     };
 
@@ -84,6 +87,7 @@ impl Signs {
         link_up: '*',
         link_down: 'o',
         levels: ['_', '_', '.', '.', '-', '=', '*', '#'],
+        parts: ['.', '.', '-', '-', '=', '=', '#', '#'],
         empty: '.',
     };
 

@@ -71,9 +71,9 @@ pub fn wrap(text: &str, max: usize) -> Vec<String> {
 }
 
 /// Returns text that came from outside with everything escaped (`\u{1b}`) that could steer a
-/// terminal, change the direction of writing, or take no cell of its own.
+/// terminal, change the direction of writing, take no cell of its own, or that terminals disagree about.
 pub fn escape(text: &str) -> Cow<'_, str> {
-    let harmless = |c: char| !c.is_control() && c.width().unwrap_or(0) > 0;
+    let harmless = |c: char| !c.is_control() && c.width().unwrap_or(0) > 0 && !is_unseen(c);
     if text.chars().all(harmless) {
         return Cow::Borrowed(text);
     }
@@ -86,6 +86,27 @@ pub fn escape(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// Returns whether a character counts as wide as a letter and yet shows nothing of its own: line and paragraph separators,
+/// signs around numbers of other scripts (Unicode 16, categories Zl, Zp and Cf), fillers of Hangul.
+const fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{2028}' | '\u{2029}' | '\u{600}'
+            ..='\u{605}'
+                | '\u{6dd}'
+                | '\u{70f}'
+                | '\u{890}'
+                | '\u{891}'
+                | '\u{8e2}'
+                | '\u{110bd}'
+                | '\u{110cd}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{3164}'
+                | '\u{ffa0}'
+    )
 }
 
 /// One end of a connection as text: `10.0.0.1:443`, `[2001:db8::1]:443`, or the address alone.
@@ -181,6 +202,7 @@ mod tests {
         assert_eq!(escape("e\u{301}\u{301}"), "e\\u{301}\\u{301}");
         assert_eq!(escape("\u{9b}31m\n"), "\\u{9b}31m\\u{a}");
         assert_eq!(escape("網路"), "網路");
+        assert_eq!(escape("a\u{2028}b\u{600}\u{115f}"), "a\\u{2028}b\\u{600}\\u{115f}");
     }
 
     #[test]

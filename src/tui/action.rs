@@ -1,6 +1,6 @@
 //! What a key, the mouse or the palette can ask for.
 
-use crate::query::column::ColumnId;
+use crate::query::{column::ColumnId, group::GroupSort};
 
 /// The tabs, in their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -76,6 +76,8 @@ pub enum Action {
     FlipSort,
     /// Sorts by this column; by it already: the other way round.
     SortColumn(ColumnId),
+    /// The same of a table of sums.
+    SortSums(GroupSort),
     /// Freezes and thaws.
     Freeze,
     /// Shows and hides ended rows.

@@ -9,7 +9,7 @@ pub enum Wrapper {
     /// Nothing.
     #[default]
     None,
-    /// tmux: its own escape, with escapes inside doubled.
+    /// tmux: takes it itself where `set-clipboard` is on, and passes it on where `allow-passthrough` is: told both ways.
     Tmux,
     /// GNU screen: a device control string.
     Screen,
@@ -23,7 +23,7 @@ pub fn osc52(text: &str, wrapper: Wrapper) -> Option<Vec<u8>> {
     let inner = format!("\x1b]52;c;{}\x07", base64(text.as_bytes()));
     Some(match wrapper {
         Wrapper::None => inner.into_bytes(),
-        Wrapper::Tmux => format!("\x1bPtmux;{}\x1b\\", inner.replace('\x1b', "\x1b\x1b")).into_bytes(),
+        Wrapper::Tmux => format!("{inner}\x1bPtmux;{}\x1b\\", inner.replace('\x1b', "\x1b\x1b")).into_bytes(),
         Wrapper::Screen => format!("\x1bP{inner}\x1b\\").into_bytes(),
     })
 }
@@ -65,7 +65,10 @@ mod tests {
     fn k9_the_clipboard_is_reached_through_tmux_and_screen() {
         let plain = osc52("f", Wrapper::None).unwrap();
         assert_eq!(plain, b"\x1b]52;c;Zg==\x07");
-        assert_eq!(osc52("f", Wrapper::Tmux).unwrap(), b"\x1bPtmux;\x1b\x1b]52;c;Zg==\x07\x1b\\");
+        assert_eq!(
+            osc52("f", Wrapper::Tmux).unwrap(),
+            b"\x1b]52;c;Zg==\x07\x1bPtmux;\x1b\x1b]52;c;Zg==\x07\x1b\\"
+        );
         assert_eq!(osc52("f", Wrapper::Screen).unwrap(), b"\x1bP\x1b]52;c;Zg==\x07\x1b\\");
         assert!(osc52(&"x".repeat(MOST + 1), Wrapper::None).is_none());
     }

@@ -249,6 +249,15 @@ fn k20_the_mouse_reaches_tabs_headers_and_rows() {
     let at = find(&mut stage, "7 Pipeline");
     click(&mut stage, at);
     assert_eq!(stage.app.tab, Tab::Pipeline);
+    stage.key(KeyCode::Char('4'));
+    stage.settle(&snapshot);
+    for (header, sort) in
+        [("Total ", "Total ↓"), ("Total↓", "Total ↑"), ("Remote Addr", "Name ↑"), ("Up   Total", "Up ↓")]
+    {
+        let at = find(&mut stage, header);
+        click(&mut stage, at);
+        assert!(stage.text().contains(&format!("Hosts (Sort: {sort})")), "{header}\n{}", stage.text());
+    }
     stage.key(KeyCode::Char('1'));
     let row = selected_remote(&mut stage);
     stage.key(KeyCode::Char('C'));

@@ -143,10 +143,10 @@ impl FlowTable {
             inspector.forget(slot);
         }
         *self.hot.get_mut(slot) = Hot::default();
-        if record.facts.round_trip() != RoundTrip::default() {
+        if *self.round_trips.get(slot) != RoundTrip::default() {
             *self.round_trips.get_mut(slot) = RoundTrip::default();
         }
-        if record.facts.tally() != Tally::default() {
+        if *self.tallies.get(slot) != Tally::default() {
             *self.tallies.get_mut(slot) = Tally::default();
         }
         self.free[self.free_len] = slot;
@@ -161,9 +161,15 @@ impl FlowTable {
         ended.ended(&record);
     }
 
+    /// Returns what is known of a flow beside its hot record.
+    #[inline(always)]
+    pub(super) fn facts(&self, slot: u32) -> Facts {
+        Facts::new(self.origins.get(slot), *self.round_trips.get(slot), self.tallies.get(slot))
+    }
+
     pub(super) fn record(&self, slot: u32, end: Option<EndReason>) -> FlowRecord {
         let hot = *self.hot.get(slot);
-        let facts = Facts::new(self.origins.get(slot), *self.round_trips.get(slot), self.tallies.get(slot));
+        let facts = self.facts(slot);
         FlowRecord {
             hot,
             facts,

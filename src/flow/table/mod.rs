@@ -36,7 +36,7 @@ use crate::{
     },
     flow::{
         classify,
-        entry::{FlowRecord, Hot, Origin, Roles, RoundTrip, Tally, WideEnds},
+        entry::{Evidence, FlowRecord, Hot, Origin, Roles, RoundTrip, Tally, WideEnds},
         index::Index,
         locals::Locals,
         slab::{CHUNK, Slab},
@@ -443,10 +443,10 @@ impl FlowTable {
         }
         // NB: nothing is read, which would have to wait for memory; writing alone need not.
         if outcome.rtt_handshake_us != 0 {
-            self.round_trips.get_mut(slot).handshake_us = outcome.rtt_handshake_us;
+            self.round_trips.get_mut(slot).set_handshake(outcome.rtt_handshake_us);
         }
         if outcome.rtt_data_us != 0 {
-            self.round_trips.get_mut(slot).data_us = outcome.rtt_data_us;
+            self.round_trips.get_mut(slot).set_data(outcome.rtt_data_us);
         }
         if state == FlowState::Established && before.is_established() {
             // What the payload told refines it.
@@ -463,7 +463,7 @@ impl FlowTable {
         let track = &mut self.tcp[slot as usize];
         let round_trip_us = track.time(&segment_of(frame, false, roles), roles.subject());
         if round_trip_us != 0 {
-            self.round_trips.get_mut(slot).data_us = round_trip_us;
+            self.round_trips.get_mut(slot).set_data(round_trip_us);
         }
     }
 
@@ -486,13 +486,25 @@ impl FlowTable {
     fn other(&mut self, slot: u32, frame: &Descriptor, ended: &mut impl EndedFlows) {
         let hot = self.hot.get(slot);
         let state = if keeps_state(frame) { hot.state } else { classify::state_after(hot.state, frame) };
-        self.enter(slot, frame.tick, state, hot.roles);
-        if let Some(code) = code_of(frame)
-            && !self.tallies.get(slot).codes().any(|known| known == code)
-        {
-            self.tallies.get_mut(slot).add_code(code);
+        let mut roles = hot.roles;
+        if let Some(asks) = classify::asks_for_echo(frame) {
+            roles.learn(asks, Evidence::Application);
+        }
+        self.enter(slot, frame.tick, state, roles);
+        if let Some(code) = code_of(frame) {
+            self.add_code(slot, code);
         }
         self.inspect_header(slot, frame, ended);
+    }
+
+    /// Notes what a message of ICMP or ARP was.
+    fn add_code(&mut self, slot: u32, code: u16) {
+        let mut codes = self.facts(slot).codes();
+        match codes.add(code) {
+            Some(0) => self.round_trips.get_mut(slot).set_codes(codes),
+            Some(_) => self.tallies.get_mut(slot).set_codes(codes),
+            None => {}
+        }
     }
 
     /// Puts a flow into a state after its first packet.
@@ -541,7 +553,7 @@ impl FlowTable {
         let generation = origin.generation.wrapping_add(1);
         *origin = Origin { first: frame.wall, generation, vlan: frame.vlan, sampled: 0 };
         if let Some(code) = code_of(frame) {
-            self.tallies.get_mut(slot).add_code(code);
+            self.add_code(slot, code);
         }
         if frame.key.is_wide() {
             *self.ends.get_mut(slot) = WideEnds(wide.ends);

@@ -125,6 +125,7 @@ impl FlowTable {
                 prefetch(self.round_trips.address(slot));
             } else if !is_tcp && frame.key.proto != proto::UDP {
                 // ICMP's codes are read with every message, and where its echoes stand.
+                prefetch(self.round_trips.address(slot));
                 prefetch(self.tallies.address(slot));
                 self.approach_inspection(slot);
             }

@@ -123,7 +123,10 @@ impl Registry {
         if sought.tuple.is_connected()
             && let Some(best) = self.best(&sought.tuple, sought)
         {
-            let owner = self.answer(best.index, sought, None);
+            // Without ports, the sockets of several processes have the same ends.
+            let is_one_of_several = best.is_one_of_several && !proto::has_ports(sought.tuple.proto);
+            let lowered = is_one_of_several.then_some(Quality::Wildcard);
+            let owner = self.answer(best.index, sought, lowered);
             let found = owner.map(|owner| Found { owner, by_port: false });
             if found.as_ref().is_some_and(|f| f.owner.quality > Quality::UserOnly) {
                 return found;

@@ -322,6 +322,26 @@ mod tests {
     }
 
     #[test]
+    fn f2_protocols_are_found_by_their_names_on_the_screen_and_in_exports() {
+        for (proto, text, expected) in [
+            (58, "proto:icmp6", true),
+            (58, "proto:=icmpv6", true),
+            (58, "icmpv6", true),
+            (1, "proto:icmpv6", false),
+            (89, "proto:ospf", true),
+            (89, "ospf", true),
+            (89, "proto:=89", true),
+            (59, "proto:=ip-59", true),
+            (59, "proto:=59", true),
+            (6, "proto:=tcp", true),
+        ] {
+            let mut flow = flow();
+            flow.record.hot.key.proto = proto;
+            assert_eq!(holds(&flow, text), expected, "{proto} {text}");
+        }
+    }
+
+    #[test]
     fn f2_what_stands_for_a_process_is_found() {
         use crate::process::owner::Quality;
         let record = flow().record;

@@ -481,7 +481,7 @@ impl ProtocolTable {
             let is_arp = n == 256;
             let kind = if is_arp { kind::ARP } else { 0 };
             let key = FlowKey { proto: if is_arp { 0 } else { n as u8 }, kind, ..FlowKey::default() };
-            holds(column::protocol_of(&key).as_bytes())
+            column::holds_of_protocol(&key, &mut holds)
         })))
     }
 

@@ -90,7 +90,7 @@ pub fn any_text(
                     return true;
                 }
             }
-            holds(column::protocol_of(&flow.hot.key).as_bytes())
+            column::holds_of_protocol(&flow.hot.key, &mut *holds)
                 || holds(flow.state_text().as_bytes())
                 || service(flow, around).is_some_and(|name| holds(name.as_bytes()))
                 || any_tenant_text(flow, text, holds)
@@ -129,7 +129,7 @@ pub fn any_text(
         Field::Sni => facts(flow, &[Fact::Sni], holds),
         Field::Ssh => facts(flow, &[Fact::SshClient, Fact::SshServer], holds),
         Field::State => holds(flow.state_text().as_bytes()),
-        Field::Protocol => holds(column::protocol_of(&flow.hot.key).as_bytes()),
+        Field::Protocol => column::holds_of_protocol(&flow.hot.key, holds),
         Field::App => flow.app.is_some_and(|app| {
             app.service.is_some_and(|s| holds(s.text().as_bytes()) || holds(s.key().as_bytes()))
                 || app.facts().any(|(_, value)| holds(value))

@@ -54,6 +54,7 @@ impl App {
                 None => self.set_sort(self.sort.flipped()),
             },
             Action::SortColumn(column) => self.sort_column(column),
+            Action::SortSums(by) => self.sort_sums(by),
             Action::Widen(by) => self.widen(by),
             Action::Freeze => self.freeze(),
             Action::Ended => {

@@ -86,6 +86,8 @@ pub struct Hits {
     pub tabs: Vec<(u16, u16, Tab)>,
     /// First and last cell of each column's header.
     pub columns: Vec<(u16, u16, ColumnId)>,
+    /// The same of a table of sums, as far as it can be sorted by them.
+    pub sums: Vec<(u16, u16, GroupSort)>,
     /// The line of the headers.
     pub header_y: u16,
     /// Lines of what lies over the page, each with its entry.

@@ -99,9 +99,17 @@ impl App {
         if self.overlay.is_some() || !matches!(self.tab, Tab::Overview | Tab::Hosts | Tab::Processes) {
             return None;
         }
-        if y == self.hits.header_y && self.group_by().is_none() {
-            let hit = self.hits.columns.iter().find(|(from, to, _)| (*from..=*to).contains(&x));
-            return hit.map(|hit| Action::SortColumn(hit.2));
+        if y == self.hits.header_y {
+            let (columns, sums) = (self.hits.columns.iter(), self.hits.sums.iter());
+            return match self.group_by() {
+                None => columns
+                    .copied()
+                    .find(|hit| (hit.0..=hit.1).contains(&x))
+                    .map(|hit| Action::SortColumn(hit.2)),
+                Some(_) => {
+                    sums.copied().find(|hit| (hit.0..=hit.1).contains(&x)).map(|hit| Action::SortSums(hit.2))
+                }
+            };
         }
         let line = y.checked_sub(self.table_y).filter(|line| usize::from(*line) < self.height)?;
         let is_there = match self.group_by() {

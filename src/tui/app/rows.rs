@@ -23,6 +23,12 @@ impl App {
         }
     }
 
+    pub(super) fn sort_sums(&mut self, by: GroupSort) {
+        if let Some(panel) = self.panel() {
+            (panel.sort, panel.flipped) = (by, panel.sort == by && !panel.flipped);
+        }
+    }
+
     pub(super) fn sort_column(&mut self, column: ColumnId) {
         let mut of_column = SORTS.iter().filter(|row| row.column == Some(column));
         let Some(first) = of_column.next() else { return };

@@ -3,7 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    base::time::Nanos,
+    base::time::{Nanos, Stamp},
     query::{
         format,
         layout::{self, Place},
@@ -202,6 +202,9 @@ fn add_file(strip: &mut Strip, app: &App, width: u16) {
         strip.right(5, [app.run(Role::Plain, format!("{} {dot} {opened}", format::bytes(read.0)))]);
         let took = app.read_in.unwrap_or_default();
         strip.right(4, [app.run(Role::Plain, format!("{dot} read in {}", seconds(took)))]);
+        if view.wall == Stamp(0) {
+            return strip.right(3, [app.run(Role::Dim, format!("{dot} no packets"))]);
+        }
         let last = format::date_time(view.wall, (app.setup.utc_offset)(view.wall));
         let stands = if width >= 100 {
             format!("{dot} at the last packet, {last}")

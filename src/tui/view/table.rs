@@ -103,6 +103,8 @@ impl Line<'_> {
         let theme = &app.setup.theme;
         let (role, mark) = self.age();
         let style = theme.style(role);
+        // The band over the selected row is of one colour, between cells, too.
+        buf.set_style(area, style);
         // Cells of the next column that the one before it takes.
         let mut taken = 0;
         for place in places {

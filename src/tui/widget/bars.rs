@@ -21,6 +21,15 @@ pub fn progress(part: u64, whole: u64, cells: usize, signs: &Signs) -> String {
     (0..cells).map(bar).collect()
 }
 
+/// Returns a bar as long as `part` (0 to 1) of `cells` characters, to an eighth of one; what is not nothing shows.
+pub fn share(part: f64, cells: usize, signs: &Signs) -> String {
+    let most = cells * signs.parts.len();
+    let eighths = ((part * most as f64).round() as usize).clamp(usize::from(part > 0.0), most);
+    let (full, rest) = (eighths / signs.parts.len(), eighths % signs.parts.len());
+    let whole = std::iter::repeat_n(signs.parts[signs.parts.len() - 1], full);
+    whole.chain(rest.checked_sub(1).map(|rest| signs.parts[rest])).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,6 +41,16 @@ mod tests {
         assert_eq!(trace(&[Some(0.0)], &Signs::UNICODE), "▁");
         assert_eq!(trace(&[], &Signs::UNICODE), "");
         assert_eq!(trace(&[Some(f64::INFINITY), Some(f64::NAN)], &Signs::UNICODE).chars().count(), 2);
+    }
+
+    #[test]
+    fn shares_are_as_long_as_they_are_large() {
+        for (part, bar) in
+            [(0.0, ""), (0.001, "▏"), (0.125, "▌"), (0.25, "█"), (0.4, "█▋"), (1.0, "████"), (f64::NAN, "")]
+        {
+            assert_eq!(share(part, 4, &Signs::UNICODE), bar, "{part}");
+        }
+        assert_eq!(share(9.0, 2, &Signs::ASCII), "##");
     }
 
     #[test]

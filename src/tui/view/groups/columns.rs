@@ -100,8 +100,11 @@ pub fn sort_of(header: &str) -> &'static [GroupSort] {
     }
 }
 
-/// Returns the columns for a width with their first cells and widths.
-pub fn places(columns: &'static [Column], width: u16, longest: u16) -> Vec<(&'static Column, u16, u16)> {
+/// A column, its first cell and its width.
+pub type Placed = (&'static Column, u16, u16);
+
+/// Returns the columns for a width.
+pub fn places(columns: &'static [Column], width: u16, longest: u16) -> Vec<Placed> {
     let mut shown: Vec<_> = columns.iter().filter(|c| c.shown_from <= width).collect();
     let taken = |shown: &[&Column]| shown.iter().map(|c| c.width + 1).sum::<u16>();
     // What a wider screen would show goes before names are cut.
@@ -193,7 +196,5 @@ fn share(group: &Group, app: &App, all: &GroupView) -> String {
         return "-".into();
     }
     let percent = format::percent((group.rate() * 1000.0) as u64, (sum * 1000.0) as u64);
-    let bar =
-        bars::progress((group.rate() * 1000.0) as u64, (all.largest * 1000.0) as u64, 6, &app.setup.signs);
-    format!("{percent:>5} {}", bar.trim_end_matches(app.setup.signs.empty))
+    format!("{percent:>5} {}", bars::share(group.rate() / all.largest, 6, &app.setup.signs))
 }

@@ -4,13 +4,13 @@ mod columns;
 
 use std::borrow::Cow;
 
-use columns::{HOSTS, PROCESSES, escaped, longest_name, pids, places, ports, retransmits, sort_of};
+use columns::{HOSTS, PROCESSES, Placed, escaped, longest_name, pids, places, ports, retransmits, sort_of};
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
     query::{
         application, column as column_of, format,
-        group::{Group, GroupBy, GroupLine, GroupName, GroupView},
+        group::{Group, GroupBy, GroupLine, GroupName, GroupSort, GroupView},
         text,
     },
     snapshot::row::Row,
@@ -27,21 +27,17 @@ use crate::{
 };
 
 /// Draws the page.
-pub fn draw(buf: &mut Buffer, areas: &Areas, app: &App) {
-    head::draw_totals(buf, areas.head, app);
+pub fn draw(buf: &mut Buffer, areas: &Areas, app: &mut App) {
     let by = app.group_by().unwrap_or(GroupBy::Host);
+    let columns = if by == GroupBy::Host { HOSTS } else { PROCESSES };
+    let places = places(columns, areas.table.width, app.groups().map_or(0, longest_name));
+    app.hits.header_y = areas.header.y;
+    app.hits.sums = draw_header(buf, areas.header, app, &places);
+    let app = &*app;
+    head::draw_totals(buf, areas.head, app);
     let groups = app.view.as_ref().and_then(|v| v.groups.as_ref()).filter(|g| g.by == by);
     draw_title(buf, areas, app, by, groups);
-    let columns = if by == GroupBy::Host { HOSTS } else { PROCESSES };
     let signs = &app.setup.signs;
-    let longest = groups.map_or(0, longest_name);
-    let places = places(columns, areas.table.width, longest);
-    for (column, x, width) in &places {
-        let header = text::clip(column.header, (*width).into(), app.setup.signs.ellipsis);
-        let is_sorted = sort_of(column.header).contains(&app.group_sort().0);
-        let role = if is_sorted { Role::Sorted } else { Role::Header };
-        put(buf, areas.header, *x, *width, column.right, &header, app.setup.theme.style(role));
-    }
     let Some(groups) = groups.filter(|g| g.len > 0) else {
         let words = match app.view.as_ref().map(|v| v.all) {
             Some(0) | None => "Nothing to sum up yet",
@@ -156,12 +152,33 @@ fn member(row: &Row, app: &App, room: usize) -> String {
     line
 }
 
-fn draw_title(buf: &mut Buffer, areas: &Areas, app: &App, by: GroupBy, groups: Option<&GroupView>) {
+/// Draws the headers; those of what is sorted by with its arrow. Returns where those are that can be sorted by.
+fn draw_header(buf: &mut Buffer, area: Rect, app: &App, places: &[Placed]) -> Vec<(u16, u16, GroupSort)> {
+    let mut hits = Vec::new();
+    for (column, x, width) in places {
+        let sorts = sort_of(column.header);
+        let (role, header) = match sorts.contains(&app.group_sort().0) {
+            true => (Role::Sorted, format!("{}{}", column.header, arrow(app))),
+            false => (Role::Header, column.header.to_owned()),
+        };
+        let header = text::clip(&header, (*width).into(), app.setup.signs.ellipsis);
+        put(buf, area, *x, *width, column.right, &header, app.setup.theme.style(role));
+        hits.extend(sorts.last().map(|by| (*x, x + width, *by)));
+    }
+    hits
+}
+
+/// Returns the sign of the order: down is largest first.
+fn arrow(app: &App) -> char {
     let (sort, flipped) = app.group_sort();
-    let arrow = match (sort == crate::query::group::GroupSort::Name) != flipped {
+    match (sort == GroupSort::Name) != flipped {
         true => app.setup.signs.up,
         false => app.setup.signs.down,
-    };
+    }
+}
+
+fn draw_title(buf: &mut Buffer, areas: &Areas, app: &App, by: GroupBy, groups: Option<&GroupView>) {
+    let (sort, arrow) = (app.group_sort().0, arrow(app));
     let name = if by == GroupBy::Host { "Hosts" } else { "Processes" };
     let mut rule = overview::rule(app);
     rule.left(9, [app.run(Role::Strong, format!("{name} (Sort: {} {arrow})", sort.title()))]);

@@ -2,7 +2,12 @@
 
 use crate::{
     query::{format, group::GroupName, text, window::View},
-    tui::{app::App, theme::Role, view::empty, widget::strip::Strip},
+    tui::{
+        app::App,
+        theme::Role,
+        view::empty,
+        widget::{bars, strip::Strip},
+    },
 };
 
 /// Returns the line of the processes, or of hosts where none are known.
@@ -33,9 +38,8 @@ pub fn top(app: &App, view: &View, width: u16) -> Strip {
         }
         runs.push(app.run(Role::Accent, format!(" {part}")));
         if width >= 100 && n < 2 {
-            let cells = (share.rate / all.max(1.0) * 8.0).round().clamp(1.0, 8.0) as usize;
-            let full = signs.levels[signs.levels.len() - 1].to_string().repeat(cells);
-            runs.push(app.run(Role::Accent, format!(" {full}")));
+            let bar = bars::share(share.rate / all.max(share.rate).max(1.0), 8, signs);
+            runs.push(app.run(Role::Accent, format!(" {bar}")));
         }
         // One is told in any case, others as far as there is room.
         strip.left(if n == 0 { 8 } else { 3 }, runs);
