@@ -642,6 +642,7 @@ fn show<S: Source + 'static>(
             sum_csv: export::sums::csv,
             create: platform::private_file,
         },
+        refresh_ms: cli.refresh_interval.or(file.refresh).unwrap_or(1000),
         refresh: Box::new(move |ms| {
             pace.set(Some(ms));
             set_pace();

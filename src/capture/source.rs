@@ -117,13 +117,15 @@ pub unsafe trait Source: Send {
     fn status(&mut self, out: &mut SourceStatus);
 }
 
-/// Frames that a network card or its driver gave up, as the system counts them since it has the interface.
+/// What a network card or its driver counts, since the system has the interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NicCounters {
     /// Taken from the card and given up: no memory, or nobody who wants them.
     pub dropped: u64,
     /// Missed by the card itself: its ring was full.
     pub missed: u64,
+    /// Frames that passed, in either direction.
+    pub passed: u64,
 }
 
 /// What a source knows of itself, at one moment. Counts are since the start.

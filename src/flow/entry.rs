@@ -232,6 +232,14 @@ impl RoundTrip {
         self.data_us = us;
     }
 
+    /// Returns whether a code is one of the first two.
+    #[inline(always)]
+    pub const fn has_code(self, code: u16) -> bool {
+        let stored = code.wrapping_add(1);
+        let is_one = self.data_us as u16 == stored || (self.data_us >> 16) as u16 == stored;
+        self.handshake_us == Self::CODES && is_one
+    }
+
     /// Notes the first codes, where a flow has any.
     pub const fn set_codes(&mut self, codes: Codes) {
         *self = Self { handshake_us: Self::CODES, data_us: codes.0[0] };
@@ -421,6 +429,10 @@ mod tests {
         let codes: Vec<_> = facts.codes().iter().collect();
         assert_eq!(codes, [0x0800, 0, 0x0301, 0xfffe, 5, 6, 7, 8]);
         assert_eq!([round_trip.best_us(), facts.rtt_handshake_us, facts.rtt_data_us], [0; 3]);
+        assert!(
+            [0x0800, 0].into_iter().all(|code| round_trip.has_code(code)) && !round_trip.has_code(0x0301)
+        );
+        assert!(!RoundTrip::default().has_code(0));
     }
 
     #[test]

@@ -190,6 +190,15 @@ impl Row {
         self.state.expires_after().since(self.silence)
     }
 
+    /// Returns when the row came into its state, as near as it is known at `now`: what is over entered its last one
+    /// before its silence, any other row with its last packet at the latest.
+    pub fn in_state_since(&self, now: Stamp) -> Stamp {
+        match self.state.is_over() && self.end.is_none() {
+            true => Stamp(now.0.saturating_sub(self.silence.0)).min(self.last),
+            false => self.last,
+        }
+    }
+
     /// Returns silence as a share of the lifetime, 0 to 1.
     pub fn staleness(&self) -> f64 {
         (self.silence.0 as f64 / self.lifetime().0 as f64).min(1.0)

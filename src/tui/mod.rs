@@ -119,7 +119,9 @@ pub struct ScreenOptions<'a> {
     pub log: Box<dyn Fn(&str)>,
     /// What files are written with.
     pub files: Files,
-    /// Sets the milliseconds between two refreshes.
+    /// Milliseconds between two refreshes.
+    pub refresh_ms: u32,
+    /// Told when that changes.
     pub refresh: Box<dyn Fn(u32)>,
     /// Keeps the filters that were entered for the next run.
     pub remember: Remember,
@@ -198,7 +200,8 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
 fn answers(running: Running, app: &App, options: &ScreenOptions<'_>) -> Answers {
     let Running { publication, ended, .. } = running;
     let listening = app.setup.listening;
-    Answers { publication, ended, files: options.files, listening, give_way: options.give_way }
+    let refresh = Duration::from_millis(options.refresh_ms.into());
+    Answers { publication, ended, files: options.files, listening, give_way: options.give_way, refresh }
 }
 
 struct Loop<'a> {
@@ -378,7 +381,11 @@ impl Loop<'_> {
                     let name = self.export_name(Form::Text.ending());
                     let _ = self.asks.send(Ask::Write(text, name));
                 }
-                Effect::Refresh(ms) => (self.options.refresh)(ms),
+                Effect::Refresh(ms) => {
+                    self.options.refresh_ms = ms;
+                    (self.options.refresh)(ms);
+                    let _ = self.asks.send(Ask::Refresh(Duration::from_millis(ms.into())));
+                }
                 Effect::Remember(filters) => (self.options.remember)(&filters),
                 Effect::KeepColumns(columns) => {
                     if let Err(why) = (self.options.keep_columns)(&columns) {

@@ -16,7 +16,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{self, Receiver, SendError, Sender, TryRecvError},
+        mpsc::{self, Receiver, RecvTimeoutError, SendError, Sender, TryRecvError},
     },
     thread,
     time::{Duration, Instant},
@@ -93,6 +93,8 @@ pub enum Ask {
     Rows(Box<Request>, bool),
     /// Write the rows of this request, or its sums, to this file; its name says in which form.
     Export(Box<Request>, PathBuf),
+    /// Shows new epochs no more often than this from now on.
+    Refresh(Duration),
     /// Write this text to this file.
     Write(String, PathBuf),
 }
@@ -127,6 +129,8 @@ pub struct Answers {
     pub listening: Option<fn() -> Vec<Listening>>,
     /// Lets other threads go before the one that calls it: who draws, and the terminal that shows it.
     pub give_way: fn(),
+    /// New epochs are shown no more often; rows that somebody asks for come from the newest one at once.
+    pub refresh: Duration,
 }
 
 /// Asks the terminal for its background: whether it is a light one, and what was typed meanwhile.
@@ -134,6 +138,12 @@ pub type AskBackground = fn() -> (bool, Vec<u8>);
 
 /// How long the waiting thread sleeps at most, to find out that the screen is closed: the end of an engine wakes it.
 const WAIT: Duration = Duration::from_secs(10);
+/// Epochs come at least so often.
+const LONGEST_CUT: Duration = Duration::from_secs(1);
+/// What a screen begins with comes as it is known.
+const BEGINNING: Duration = Duration::from_secs(2);
+/// By so much an epoch may come before its time and still be shown.
+const SLACK: Duration = Duration::from_millis(100);
 /// How long an export waits for rows.
 const WAIT_FOR_ROWS: Duration = Duration::from_millis(500);
 /// A terminal on a busy host gets this long to show the frame that a key made before rows are looked
@@ -295,7 +305,7 @@ fn wait_for_epochs(run: Run, publication: &Publication, asks: &Sender<Ask>, even
 }
 
 fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64, events: &Sender<Event>) {
-    let Answers { publication, ended, files, listening, give_way } = answers;
+    let Answers { publication, ended, files, listening, give_way, mut refresh } = answers;
     give_way();
     let mut finder = Finder::with_ended(ended);
     let mut request = Box::new(Request::default());
@@ -304,14 +314,18 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
     let mut waiting: Option<Instant> = None;
     let mut sockets = Sockets { list: listening, at: None, found: Arc::default() };
     let mut is_behind = false;
+    // Until then every epoch is shown, so that there is something to see; when rows were found last; and when an epoch
+    // is shown that came too early.
+    let begin = Instant::now() + BEGINNING;
+    let (mut shown, mut later): (Option<Instant>, Option<Instant>) = (None, None);
     loop {
         let first = match asked.try_recv() {
             Ok(first) => first,
             // As if the epoch were new: the head of what was shown is not.
             Err(TryRecvError::Empty) if is_behind => Ask::Epoch,
-            Err(TryRecvError::Empty) => match asked.recv() {
-                Ok(first) => first,
-                Err(_) => return,
+            Err(TryRecvError::Empty) => match next_ask(asked, later) {
+                Some(first) => first,
+                None => return,
             },
             Err(TryRecvError::Disconnected) => return,
         };
@@ -322,7 +336,12 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
         let (mut exports, mut texts) = (Vec::new(), Vec::new());
         for ask in std::iter::once(first).chain(asked.try_iter()) {
             match ask {
-                Ask::Epoch => due = true,
+                // The cuts are made as often as that themselves, and up to once a second.
+                Ask::Epoch => match shown.map(|at| at + refresh.saturating_sub(SLACK)) {
+                    Some(at) if refresh > LONGEST_CUT && Instant::now() < at => later = Some(at),
+                    _ => due = true,
+                },
+                Ask::Refresh(span) => refresh = span,
                 Ask::Rows(rows, urgent) => {
                     request = rows;
                     // Rows may keep their places for a moment, unless somebody asks.
@@ -376,6 +395,7 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
         let Some(mut view) = finder.find_unless(&snapshot, &request, &over) else { continue };
         view.took = Nanos(begun.elapsed().as_nanos() as u64);
         waiting = None;
+        (shown, later) = (Some(Instant::now()).filter(|now| *now > begin), None);
         request.exact = false;
         is_behind = finder.is_behind(&snapshot);
         drop(snapshot);
@@ -385,6 +405,16 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
         if events.send(Event::View(run, Box::new(view))).is_err() {
             return;
         }
+    }
+}
+
+/// Waits for what is asked next, or for the time at which a held back epoch is shown; `None` when nobody asks any more.
+fn next_ask(asked: &Receiver<Ask>, later: Option<Instant>) -> Option<Ask> {
+    let Some(at) = later else { return asked.recv().ok() };
+    match asked.recv_timeout(at.saturating_duration_since(Instant::now())) {
+        Ok(ask) => Some(ask),
+        Err(RecvTimeoutError::Timeout) => Some(Ask::Epoch),
+        Err(RecvTimeoutError::Disconnected) => None,
     }
 }
 

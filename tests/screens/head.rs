@@ -1,5 +1,9 @@
 //! What the first lines say: what is watched, what was lost, what a file is, what a watch found.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustnet::{capture::source::NicCounters, tui::app::Setup};
+
 use crate::stage::*;
 
 #[test]
@@ -35,6 +39,28 @@ fn silence_names_the_interfaces_and_their_state() {
         .map(|(name, state)| InterfaceStatus { name: name.into(), state, speed: None, loopback: false })
         .into();
     insta::assert_snapshot!(Stage::new(100, 24).epoch(&snapshot).text());
+}
+
+#[test]
+fn v12_silence_names_the_interfaces_that_frames_pass_on() {
+    static PASSED: AtomicU64 = AtomicU64::new(1000);
+    let setup = Setup {
+        interfaces: Some(|| ["eth0", "eth1", "wg0"].map(|name| (name.into(), "up".into())).into()),
+        nic_counters: Some(|name| {
+            let passed = if name == "wg0" { 7 } else { PASSED.load(Ordering::Relaxed) };
+            Some(NicCounters { passed, ..NicCounters::default() })
+        }),
+        ..Setup::default()
+    };
+    let mut snapshot = live(&[]);
+    snapshot.now = Nanos::from_secs(12);
+    snapshot.totals = Default::default();
+    snapshot.accounts = Default::default();
+    let mut stage = Stage::with(100, 24, setup);
+    assert!(!stage.epoch(&snapshot).text().contains("Frames passed"));
+    PASSED.store(2204, Ordering::Relaxed);
+    let text = stage.epoch(&snapshot).text();
+    assert!(text.contains("Frames passed meanwhile on eth1 (1,204); I watches another interface"), "{text}");
 }
 
 #[test]

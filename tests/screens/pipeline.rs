@@ -147,7 +147,7 @@ fn v14_what_cards_lost_where_cores_are_and_how_fast_the_screen_is() {
     let setup = Setup {
         nic_counters: Some(|name| {
             let missed = COUNTED.fetch_add(3, Ordering::Relaxed);
-            (name == "eth0").then_some(NicCounters { dropped: 12, missed })
+            (name == "eth0").then_some(NicCounters { dropped: 12, missed, passed: 0 })
         }),
         placement: vec!["eth0: NUMA node 0, interrupts on core 2".into(), "core 2-3: NUMA node 0".into()],
         placement_warnings: vec!["interrupts of eth0 go to core 2 of this plan".into()],

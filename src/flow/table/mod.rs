@@ -491,7 +491,7 @@ impl FlowTable {
             roles.learn(asks, Evidence::Application);
         }
         self.enter(slot, frame.tick, state, roles);
-        if let Some(code) = code_of(frame) {
+        if let Some(code) = code_of(frame).filter(|code| !self.round_trips.get(slot).has_code(*code)) {
             self.add_code(slot, code);
         }
         self.inspect_header(slot, frame, ended);

@@ -14,11 +14,15 @@ fn counters(root: &Path, name: &str) -> Option<NicCounters> {
     if name.is_empty() || name.starts_with('.') || name.contains('/') {
         return None;
     }
-    let read = |what: &str| {
+    let read = |what: &str| -> Option<u64> {
         let path = root.join(name).join("statistics").join(what);
         fs::read_to_string(path).ok()?.trim().parse().ok()
     };
-    Some(NicCounters { dropped: read("rx_dropped")?, missed: read("rx_missed_errors")? })
+    Some(NicCounters {
+        dropped: read("rx_dropped")?,
+        missed: read("rx_missed_errors")?,
+        passed: read("rx_packets")?.saturating_add(read("tx_packets")?),
+    })
 }
 
 /// Returns the hardware address of a neighbour that this host has spoken to over IPv4.
@@ -63,9 +67,12 @@ mod tests {
         let root = std::env::temp_dir().join(format!("rustnet-nic-{}", std::process::id()));
         let folder = root.join("eth0/statistics");
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("rx_dropped"), "12\n").unwrap();
-        fs::write(folder.join("rx_missed_errors"), "3\n").unwrap();
-        assert_eq!(counters(&root, "eth0"), Some(NicCounters { dropped: 12, missed: 3 }));
+        for (file, count) in
+            [("rx_dropped", 12), ("rx_missed_errors", 3), ("rx_packets", 500), ("tx_packets", 70)]
+        {
+            fs::write(folder.join(file), format!("{count}\n")).unwrap();
+        }
+        assert_eq!(counters(&root, "eth0"), Some(NicCounters { dropped: 12, missed: 3, passed: 570 }));
         for name in ["eth1", "", "..", "../eth0"] {
             assert_eq!(counters(&root, name), None, "{name}");
         }

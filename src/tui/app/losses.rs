@@ -23,6 +23,23 @@ impl App {
     }
 }
 
+impl App {
+    /// Returns the interfaces that nobody watches and on which frames have passed since the start, and how many: those
+    /// with most first.
+    pub fn passed_elsewhere(&self) -> Vec<(String, u64)> {
+        let watched =
+            || self.view.iter().flat_map(|view| &view.sources).flat_map(|source| &source.interfaces);
+        let since_start = |(name, now): (String, u64)| {
+            let (_, before) = self.passed_before.iter().find(|(known, _)| *known == name)?;
+            let is_elsewhere = now > *before && watched().all(|interface| interface.name != name);
+            is_elsewhere.then(|| (name, now - before))
+        };
+        let mut all: Vec<_> = self.setup.passed().into_iter().filter_map(since_start).collect();
+        all.sort_by_key(|(_, frames)| std::cmp::Reverse(*frames));
+        all
+    }
+}
+
 impl Readings {
     /// Returns the frames dropped within the last minute: by the kernel (0), by reason `n - 1`.
     pub fn dropped_lately(&self, n: usize) -> u64 {

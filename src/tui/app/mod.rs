@@ -175,6 +175,8 @@ pub struct App {
     message: Option<(String, Role, Nanos)>,
     pending: Option<Action>,
     frozen_at: Option<Nanos>,
+    /// Frames that had passed on each interface when the program began.
+    passed_before: Vec<(String, u64)>,
     cleared: u64,
     serial: u64,
     panels: [Panel; 2],
@@ -255,6 +257,7 @@ impl App {
             message: None,
             pending: None,
             frozen_at: None,
+            passed_before: setup.passed(),
             cleared: 0,
             serial: 0,
             panels: Default::default(),

@@ -76,6 +76,17 @@ pub struct Setup {
     pub privileges: Option<String>,
 }
 
+impl Setup {
+    /// Returns the frames that have passed on each interface so far, as the system counts them.
+    pub(super) fn passed(&self) -> Vec<(String, u64)> {
+        let Some((list, read)) = self.interfaces.zip(self.nic_counters) else { return Vec::new() };
+        list()
+            .into_iter()
+            .filter_map(|(name, _)| read(&name).map(|counters| (name, counters.passed)))
+            .collect()
+    }
+}
+
 impl Default for Setup {
     fn default() -> Self {
         Self {

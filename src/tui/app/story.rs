@@ -39,17 +39,17 @@ impl Seen {
         }
     }
 
-    /// Returns what is new against what was before.
-    fn since(&self, before: &Self) -> Vec<String> {
+    /// Returns what is new against what was before, and since when: the state by the packets, anything else `now`.
+    fn since(&self, before: &Self, row: &Row, now: Stamp) -> Vec<(Stamp, String)> {
         let mut news = Vec::new();
         if self.state != before.state {
-            news.push(format!("{} after {}", self.state, before.state));
+            news.push((row.in_state_since(now), format!("{} after {}", self.state, before.state)));
         }
         if let Some(owner) = self.owner.as_ref().filter(|_| self.owner != before.owner) {
-            news.push(format!("owner found: {owner}"));
+            news.push((now, format!("owner found: {owner}")));
         }
         if let Some(speaks) = self.speaks.filter(|_| self.speaks != before.speaks) {
-            news.push(format!("speaks {speaks}"));
+            news.push((now, format!("speaks {speaks}")));
         }
         news
     }
@@ -63,14 +63,14 @@ impl App {
         if view.frozen.is_some() || is_on_its_way(view) {
             return;
         }
-        let (id, seen, at) = (row.id, Seen::of(row), view.wall);
+        let (id, seen) = (row.id, Seen::of(row));
         if self.story.of != Some(id) {
             self.story = Story { of: Some(id), seen, changes: VecDeque::new() };
             return;
         }
-        let news = seen.since(&self.story.seen);
+        let news = seen.since(&self.story.seen, row, view.wall);
         self.story.seen = seen;
-        self.story.changes.extend(news.into_iter().map(|what| (at, what)));
+        self.story.changes.extend(news);
         let extra = self.story.changes.len().saturating_sub(MOST_CHANGES);
         self.story.changes.drain(..extra);
     }

@@ -88,6 +88,15 @@ fn nothing_heard(app: &App, view: &View) -> Vec<String> {
             lines.push(line);
         }
     }
+    let elsewhere = app.passed_elsewhere();
+    if !elsewhere.is_empty() {
+        let told = elsewhere.iter().take(3).map(|(name, frames)| {
+            let name = text::clip(&text::escape(name), 15, app.setup.signs.ellipsis).into_owned();
+            format!("{name} ({})", format::grouped(*frames))
+        });
+        let told = told.collect::<Vec<_>>().join(", ");
+        lines.push(format!("Frames passed meanwhile on {told}; I watches another interface"));
+    }
     lines.push("Connections show by themselves; rustnet -i any listens on all interfaces".into());
     lines
 }

@@ -42,12 +42,14 @@ fn story(app: &App, row: &Row) -> Vec<Field> {
     lines.extend(app.changes_of(row.id).map(|(at, what)| (*at, text::escape(what).into_owned())));
     // The lifetime of what is over runs from entering that state.
     let was_seen = app.changes_of(row.id).any(|(_, what)| what.starts_with(row.state_text()));
-    if row.state.is_over() && row.end.is_none() && !was_seen {
-        lines.push((Stamp(wall.0.saturating_sub(row.silence.0)), format!("became {}", row.state_text())));
+    if row.state.is_over() && !was_seen {
+        lines.push((row.in_state_since(wall), format!("became {}", row.state_text())));
     }
     if let Some((at, reason)) = end(app, row) {
         lines.push((at, format!("ended{}", table::why(reason))));
     }
+    // Of what happened at the same time, what is told last came last.
+    lines.reverse();
     lines.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     let line = |(at, what): (Stamp, String)| {
         let offset = (app.setup.utc_offset)(at);
