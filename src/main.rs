@@ -642,7 +642,6 @@ fn show<S: Source + 'static>(
             sum_csv: export::sums::csv,
             create: platform::private_file,
         },
-        refresh_ms: cli.refresh_interval.or(file.refresh).unwrap_or(1000),
         refresh: Box::new(move |ms| {
             pace.set(Some(ms));
             set_pace();
@@ -764,6 +763,7 @@ fn setup(cli: &Cli, file: &FileConfig) -> Setup {
         remembered: config::file::remembered(),
         rereads: false,
         damping: !cli.no_damping,
+        refresh_ms: cli.refresh_interval.or(file.refresh).unwrap_or(1000),
         watches: file.watches.clone(),
         interfaces: Some(named_interfaces),
         listening: Some(platform::listening),

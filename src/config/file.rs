@@ -111,8 +111,9 @@ pub fn read() -> Result<FileConfig, String> {
     let Some(path) = folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("config.toml")) else {
         return Ok(FileConfig::default());
     };
-    // A pipe would be waited for.
-    if fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+    // A pipe would be waited for; /dev/null is as good as no file.
+    let waits = |real: &Path| fs::metadata(real).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
+    if fs::canonicalize(&path).is_ok_and(|real| real != Path::new("/dev/null") && waits(&real)) {
         return Err(format!("{}: is not a file", Shown(&path)));
     }
     match fs::read_to_string(&path) {

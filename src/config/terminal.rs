@@ -28,9 +28,10 @@ pub fn checks() -> [Check; 2] {
     let clipboard = match (wrapper(), is_there && !matches!(term.as_str(), "" | "dumb")) {
         (_, false) => Check::degraded("clipboard", "no terminal takes OSC 52", "see terminal"),
         (Wrapper::None, true) => Check::works("clipboard", "OSC 52"),
-        (Wrapper::Tmux, true) => {
-            Check::works("clipboard", "OSC 52 through tmux (needs: set -g set-clipboard on)")
-        }
+        (Wrapper::Tmux, true) => Check::works(
+            "clipboard",
+            "OSC 52 through tmux (needs: set -g set-clipboard on, or allow-passthrough)",
+        ),
         (Wrapper::Screen, true) => Check::works("clipboard", "OSC 52 through screen"),
     };
     [terminal, clipboard]

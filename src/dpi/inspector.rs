@@ -527,7 +527,7 @@ impl Inspector {
     pub fn forget(&mut self, slot: u32) {
         let entry = self.of_slot[slot as usize];
         if entry == 0 {
-            // NB: not written to, either: a page that nobody has touched is 2 MB to be cleared.
+            // NB: not written to, either: that would take a page that nobody has touched.
             return;
         }
         self.set_entry(slot, 0);
@@ -676,6 +676,7 @@ impl Inspector {
     /// Gives a flow a place; its candidates are to be set.
     fn enter(&mut self, flow: Flow<'_>) -> usize {
         let place = self.take_place();
+        debug_assert!(self.of_slot[flow.slot as usize] != OVER, "`over` does not follow");
         let before = std::mem::replace(&mut self.of_slot[flow.slot as usize], place as u32 + 1);
         let talk = &mut self.pool[place];
         (talk.id, talk.seen, talk.tries) = (flow.id(), 0, (before & !TRIES) as u8);

@@ -222,6 +222,15 @@ impl FlowState {
         }
     }
 
+    /// Returns the silence with which a [`FlowState::stage`] begins.
+    pub const fn stage_begins(self, stage: usize) -> Nanos {
+        match (self, stage) {
+            (_, 0) => Nanos(0),
+            (Self::Udp, 2) => Nanos(45 * SECOND),
+            _ => Nanos(15 * SECOND),
+        }
+    }
+
     /// Returns the text in the State column after `silence` without a packet.
     pub const fn text(self, silence: Nanos) -> &'static str {
         match self {

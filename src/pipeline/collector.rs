@@ -612,9 +612,11 @@ impl Collector {
                 open.clear();
             }
         });
-        open.sort_unstable_by(|a, b| {
-            a.0.cmp(&b.0).then_with(|| snapshot.record(a.1).in_order(&snapshot.record(b.1)))
-        });
+        if in_order {
+            open.sort_unstable_by(|a, b| {
+                a.0.cmp(&b.0).then_with(|| snapshot.record(a.1).in_order(&snapshot.record(b.1)))
+            });
+        }
         open.chunks(TAP_BATCH).for_each(tell);
     }
 

@@ -89,24 +89,11 @@ pub fn escape(text: &str) -> Cow<'_, str> {
 }
 
 /// Returns whether a character counts as wide as a letter and yet shows nothing of its own: line and paragraph separators,
-/// signs around numbers of other scripts (Unicode 16, categories Zl, Zp and Cf), fillers of Hangul.
+/// signs around letters of other scripts (Unicode 16, categories Zl, Zp and Cf), the filler of Hangul.
 const fn is_unseen(c: char) -> bool {
-    matches!(
-        c,
-        '\u{2028}' | '\u{2029}' | '\u{600}'
-            ..='\u{605}'
-                | '\u{6dd}'
-                | '\u{70f}'
-                | '\u{890}'
-                | '\u{891}'
-                | '\u{8e2}'
-                | '\u{110bd}'
-                | '\u{110cd}'
-                | '\u{115f}'
-                | '\u{1160}'
-                | '\u{3164}'
-                | '\u{ffa0}'
-    )
+    matches!(c,
+        '\u{2028}' | '\u{2029}' | '\u{600}'..='\u{604}' | '\u{6dd}' | '\u{115f}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}')
 }
 
 /// One end of a connection as text: `10.0.0.1:443`, `[2001:db8::1]:443`, or the address alone.
@@ -202,7 +189,19 @@ mod tests {
         assert_eq!(escape("e\u{301}\u{301}"), "e\\u{301}\\u{301}");
         assert_eq!(escape("\u{9b}31m\n"), "\\u{9b}31m\\u{a}");
         assert_eq!(escape("網路"), "網路");
-        assert_eq!(escape("a\u{2028}b\u{600}\u{115f}"), "a\\u{2028}b\\u{600}\\u{115f}");
+        for c in [
+            '\u{2028}',
+            '\u{2029}',
+            '\u{600}',
+            '\u{605}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{3164}',
+            '\u{fff9}',
+            '\u{13430}',
+        ] {
+            assert_eq!(escape(&c.to_string()), c.escape_unicode().to_string());
+        }
     }
 
     #[test]

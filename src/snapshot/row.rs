@@ -190,13 +190,14 @@ impl Row {
         self.state.expires_after().since(self.silence)
     }
 
-    /// Returns when the row came into its state, as near as it is known at `now`: what is over entered its last one
-    /// before its silence, any other row with its last packet at the latest.
+    /// Returns when the row came into what [`Row::state_text`] says, as near as it is known at `now`: what is over before
+    /// its silence, what silence alone says within it, anything else with the last packet at the latest.
     pub fn in_state_since(&self, now: Stamp) -> Stamp {
-        match self.state.is_over() && self.end.is_none() {
-            true => Stamp(now.0.saturating_sub(self.silence.0)).min(self.last),
-            false => self.last,
+        if self.state.counts_from_entry() && self.end.is_none() {
+            return Stamp(now.0.saturating_sub(self.silence.0)).min(self.last);
         }
+        let stage = self.state.stage(self.silence);
+        Stamp(self.last.0.saturating_add(self.state.stage_begins(stage).0))
     }
 
     /// Returns silence as a share of the lifetime, 0 to 1.
@@ -235,5 +236,38 @@ impl Direction {
             Self::In => "in",
             Self::Forwarded => "fwd",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_in_its_state_since_a_packet_or_since_it_was_silent_for_long_enough() {
+        let seconds = |s: u64| s * 1_000_000_000;
+        let now = Stamp(seconds(1000));
+        for (state, silence, since) in [
+            (FlowState::Established, 20, 980),
+            (FlowState::Udp, 10, 990),
+            (FlowState::Udp, 20, 995),
+            (FlowState::Udp, 50, 995),
+            (FlowState::Active, 40, 975),
+            (FlowState::TimeWait, 5, 995),
+        ] {
+            let mut record = FlowRecord::default();
+            (record.hot.state, record.hot.last) = (state, Stamp(now.0 - seconds(silence)));
+            let mut row = Row::from_record(&record);
+            row.silence = Nanos(seconds(silence));
+            assert_eq!(row.in_state_since(now), Stamp(seconds(since)), "{state:?} {silence}");
+        }
+        // Packets that came later changed nothing of it.
+        let mut record = FlowRecord::default();
+        (record.hot.state, record.hot.last) = (FlowState::TimeWait, Stamp(now.0 - seconds(1)));
+        let mut row = Row::from_record(&record);
+        row.silence = Nanos(seconds(5));
+        assert_eq!(row.in_state_since(now), Stamp(seconds(995)));
+        row.end = Some(EndReason::Fin);
+        assert_eq!(row.in_state_since(now), Stamp(seconds(999)));
     }
 }

@@ -119,9 +119,7 @@ pub struct ScreenOptions<'a> {
     pub log: Box<dyn Fn(&str)>,
     /// What files are written with.
     pub files: Files,
-    /// Milliseconds between two refreshes.
-    pub refresh_ms: u32,
-    /// Told when that changes.
+    /// Sets the milliseconds between two refreshes.
     pub refresh: Box<dyn Fn(u32)>,
     /// Keeps the filters that were entered for the next run.
     pub remember: Remember,
@@ -200,7 +198,7 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
 fn answers(running: Running, app: &App, options: &ScreenOptions<'_>) -> Answers {
     let Running { publication, ended, .. } = running;
     let listening = app.setup.listening;
-    let refresh = Duration::from_millis(options.refresh_ms.into());
+    let refresh = Duration::from_millis(app.setup.refresh_ms.into());
     Answers { publication, ended, files: options.files, listening, give_way: options.give_way, refresh }
 }
 
@@ -382,7 +380,7 @@ impl Loop<'_> {
                     let _ = self.asks.send(Ask::Write(text, name));
                 }
                 Effect::Refresh(ms) => {
-                    self.options.refresh_ms = ms;
+                    self.app.setup.refresh_ms = ms;
                     (self.options.refresh)(ms);
                     let _ = self.asks.send(Ask::Refresh(Duration::from_millis(ms.into())));
                 }

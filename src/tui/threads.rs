@@ -295,7 +295,9 @@ fn wait_for_epochs(run: Run, publication: &Publication, asks: &Sender<Ask>, even
                 }
             }
             None if publication.is_over() => {
-                // The screen may be closed already.
+                // The last epoch waits for no refresh. The screen may be closed already.
+                let _ = asks.send(Ask::Refresh(Duration::ZERO));
+                let _ = asks.send(Ask::Epoch);
                 let _ = events.send(Event::Over(run));
                 return;
             }
@@ -305,7 +307,7 @@ fn wait_for_epochs(run: Run, publication: &Publication, asks: &Sender<Ask>, even
 }
 
 fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64, events: &Sender<Event>) {
-    let Answers { publication, ended, files, listening, give_way, mut refresh } = answers;
+    let Answers { publication, ended, files, listening, give_way, refresh } = answers;
     give_way();
     let mut finder = Finder::with_ended(ended);
     let mut request = Box::new(Request::default());
@@ -314,16 +316,13 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
     let mut waiting: Option<Instant> = None;
     let mut sockets = Sockets { list: listening, at: None, found: Arc::default() };
     let mut is_behind = false;
-    // Until then every epoch is shown, so that there is something to see; when rows were found last; and when an epoch
-    // is shown that came too early.
-    let begin = Instant::now() + BEGINNING;
-    let (mut shown, mut later): (Option<Instant>, Option<Instant>) = (None, None);
+    let mut pacing = Pacing::new(refresh, Instant::now());
     loop {
         let first = match asked.try_recv() {
             Ok(first) => first,
             // As if the epoch were new: the head of what was shown is not.
             Err(TryRecvError::Empty) if is_behind => Ask::Epoch,
-            Err(TryRecvError::Empty) => match next_ask(asked, later) {
+            Err(TryRecvError::Empty) => match next_ask(asked, pacing.later) {
                 Some(first) => first,
                 None => return,
             },
@@ -336,12 +335,8 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
         let (mut exports, mut texts) = (Vec::new(), Vec::new());
         for ask in std::iter::once(first).chain(asked.try_iter()) {
             match ask {
-                // The cuts are made as often as that themselves, and up to once a second.
-                Ask::Epoch => match shown.map(|at| at + refresh.saturating_sub(SLACK)) {
-                    Some(at) if refresh > LONGEST_CUT && Instant::now() < at => later = Some(at),
-                    _ => due = true,
-                },
-                Ask::Refresh(span) => refresh = span,
+                Ask::Epoch => due |= pacing.is_due(Instant::now()),
+                Ask::Refresh(span) => pacing.refresh = span,
                 Ask::Rows(rows, urgent) => {
                     request = rows;
                     // Rows may keep their places for a moment, unless somebody asks.
@@ -395,7 +390,7 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
         let Some(mut view) = finder.find_unless(&snapshot, &request, &over) else { continue };
         view.took = Nanos(begun.elapsed().as_nanos() as u64);
         waiting = None;
-        (shown, later) = (Some(Instant::now()).filter(|now| *now > begin), None);
+        pacing.show(Instant::now());
         request.exact = false;
         is_behind = finder.is_behind(&snapshot);
         drop(snapshot);
@@ -405,6 +400,35 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
         if events.send(Event::View(run, Box::new(view))).is_err() {
             return;
         }
+    }
+}
+
+/// When new epochs are shown. Cuts follow the refresh up to once a second; what is slower is kept here.
+struct Pacing {
+    refresh: Duration,
+    /// Until then every epoch is shown, so that there is something to see.
+    begin: Instant,
+    /// When rows were found last.
+    shown: Option<Instant>,
+    /// When an epoch is shown that came too early.
+    later: Option<Instant>,
+}
+
+impl Pacing {
+    fn new(refresh: Duration, now: Instant) -> Self {
+        Self { refresh, begin: now + BEGINNING, shown: None, later: None }
+    }
+
+    /// Returns whether an epoch, or one that was put off, is to be shown at `now`.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let next = self.shown.filter(|_| self.refresh > LONGEST_CUT).map(|at| at + self.refresh);
+        self.later = next.filter(|at| now + SLACK < *at);
+        self.later.is_none()
+    }
+
+    /// Takes note that rows were found.
+    fn show(&mut self, now: Instant) {
+        (self.shown, self.later) = (Some(now).filter(|now| *now > self.begin), None);
     }
 }
 
@@ -512,6 +536,28 @@ fn told(written: io::Result<String>, path: &Path) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn epochs_are_shown_no_more_often_than_asked_for_and_none_is_forgotten() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut pacing = Pacing::new(Duration::from_secs(5), start);
+        let mut shown = Vec::new();
+        let mut seen = |pacing: &mut Pacing, ms| {
+            if pacing.is_due(at(ms)) {
+                pacing.show(at(ms));
+                shown.push(ms);
+            }
+        };
+        (1..=15).for_each(|second| seen(&mut pacing, second * 1000));
+        // Nothing follows: what was put off is shown when its time has come.
+        assert_eq!(pacing.later, Some(at(18_000)));
+        seen(&mut pacing, 17_950);
+        assert_eq!(pacing.later, None);
+        pacing.refresh = Duration::from_millis(500);
+        seen(&mut pacing, 18_000);
+        assert_eq!(shown, [1000, 2000, 3000, 8000, 13_000, 17_950, 18_000]);
+    }
 
     #[test]
     fn a_file_gets_a_name_that_no_other_has() {

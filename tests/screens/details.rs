@@ -74,9 +74,9 @@ fn details_tell_what_happened_while_one_looks() {
     stage.epoch(&second);
     let text = stage.text();
     let lines: Vec<&str> = text.lines().skip_while(|line| !line.contains("What happened")).skip(1).collect();
-    assert!(lines[0].contains("14:03:23.000 owner found: a\\u{1b}[2J (7)"), "{text}");
+    assert!(lines[0].contains("14:03:23.000   owner found: a\\u{1b}[2J (7)"), "{text}");
     // The state is the last packet's.
-    assert!(lines[1].contains("14:03:21.000 CLOSE_WAIT after ESTABLISHED"), "{text}");
+    assert!(lines[1].contains("14:03:21.000   CLOSE_WAIT after ESTABLISHED"), "{text}");
     assert!(lines[2].contains("13:58:04.000") && lines[2].contains("the handshake took 11.8 ms"), "{text}");
     // A line is copied with its time.
     stage.key(KeyCode::Char('G'));

@@ -25,6 +25,7 @@ fn read(talk: &Datagram<'_>, notes: &mut Notes<'_>) -> Read<Verdict> {
     let mut kinds = [0; MOST_HOPS];
     let mut message = Cursor::whole(talk.bytes);
     let mut depth = 0;
+    let mut cut = talk.bytes.len() < talk.wire_len;
     loop {
         let kind = message.u8()?;
         ensure((1..=36).contains(&kind))?;
@@ -37,9 +38,10 @@ fn read(talk: &Datagram<'_>, notes: &mut Notes<'_>) -> Read<Verdict> {
         } else {
             message.take(3)?;
         }
-        let options = Options::read(message, talk.bytes.len() < talk.wire_len)?;
+        let options = Options::read(message, cut)?;
         match options.relayed {
-            Some(inner) if relayed => message = Cursor::whole(inner),
+            // What is passed on is there as a whole.
+            Some(inner) if relayed => (message, cut) = (Cursor::whole(inner), false),
             _ => {
                 let on_port = talk.has_port(546) || talk.has_port(547);
                 ensure(!relayed && (options.identified || on_port))?;

@@ -1,8 +1,7 @@
 //! HTTP/1.0 and 1.1 (RFC 9112), HTTP/0.9, and what an upgrade or CONNECT makes of them.
 //!
 //! What is learned is the first exchange: the first request, and the responses up to the first final one.
-//! Later requests of the same connection are not looked at: their cost would grow with the traffic. Of a connection
-//! whose request was not seen, the next one is.
+//! Later requests of the same connection are not looked at: their cost would grow with the traffic.
 //! Requests alone and responses alone are recognised too.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
@@ -122,8 +121,7 @@ fn exchange(talk: &Streams<'_>, client: usize, notes: &mut Notes<'_>) -> Verdict
     };
     let request_read = match asked {
         Some(Asked { body, .. }) => body.is_some() || talk.ended[client],
-        // A connection that was joined at an answer goes on with a request, perhaps.
-        None => talk.ended[client] || matches!(request, Line::No) || !talk.opened && talk.ended[server],
+        None => !talk.opened || talk.ended[client] || matches!(request, Line::No),
     };
     match answered {
         Answer::Final { status, upgrade, body } => {
@@ -560,29 +558,6 @@ mod tests {
         assert_eq!(cut(b"GET /a HTT"), (Verdict::Is, 2));
         assert_eq!(cut(b"GET /ab HTTP/1.1\r"), (Verdict::Is, 3));
         assert_eq!(cut(b"GET /a X").0, Verdict::More, "the answer may tell");
-    }
-
-    #[test]
-    fn a_connection_joined_at_an_answer_waits_for_the_next_request() {
-        let ask = |client, server, ended| {
-            let mut heard = testing::Heard::default();
-            let talk = Streams {
-                bytes: [server, client],
-                ended: [ended, false],
-                total: [0; 2],
-                client: 1,
-                opened: false,
-                ports: [80, 50_000],
-            };
-            let verdict = streams(&talk, &mut Notes::new(&mut heard));
-            (verdict, heard.first(Fact::HttpHost).to_owned())
-        };
-        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-        assert_eq!(ask(&b""[..], &answer[..], false).0, Verdict::Is);
-        assert_eq!(ask(b"", answer, true).0, Verdict::Done, "only a long answer");
-        assert_eq!(ask(b"\x01\x02\x03\x04", answer, false).0, Verdict::Done, "the middle of a request");
-        let next = b"GET /next HTTP/1.1\r\nHost: next.example\r\n\r\n";
-        assert_eq!(ask(next, answer, false), (Verdict::Done, "next.example".to_owned()));
     }
 
     proptest! {

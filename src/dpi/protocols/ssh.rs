@@ -47,7 +47,7 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
         match identity {
             Identity::Line { text, .. } => notes.text(fact, text),
             // What was captured of it.
-            Identity::Begun(text) if ended => notes.text(fact, text),
+            Identity::Begun(text) if ended => notes.text(fact, text.strip_suffix(b"\r").unwrap_or(text)),
             _ => {}
         }
     }

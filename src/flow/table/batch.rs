@@ -11,6 +11,8 @@ use crate::{
 
 /// Frames in a batch at most.
 const MOST: usize = 32;
+// Sets of places in a batch are bits of a word.
+const _: () = assert!(MOST <= u32::BITS as usize);
 
 /// A frame of a batch, and where its flow most likely is.
 #[derive(Clone, Copy)]

@@ -50,6 +50,9 @@ pub fn among(field: Field, wanted: &[String], rows: &[Row], around: &Surrounding
             left.retain(|wanted| !text.eq_ignore_ascii_case(wanted.as_bytes()));
             left.is_empty()
         });
+        if left.is_empty() {
+            break;
+        }
     }
     wanted.iter().filter(|text| !left.contains(text)).cloned().collect()
 }

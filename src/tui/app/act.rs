@@ -76,6 +76,8 @@ impl App {
                 self.readings.stage_peaks.clear();
                 self.readings.drops.clear();
                 self.reset_counts();
+                self.still = None;
+                self.hold_engine();
                 self.say("counters, history and peaks are reset", Role::Plain);
             }
             Action::Clear | Action::Reset => {

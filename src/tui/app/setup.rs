@@ -60,6 +60,8 @@ pub struct Setup {
     pub watches: Vec<Watch>,
     /// Makes a row's line of the export.
     pub row_line: Option<fn(&Ended) -> String>,
+    /// Milliseconds between two refreshes.
+    pub refresh_ms: u32,
     /// Names the interfaces that can be watched, each with what is known of it.
     pub interfaces: Option<ListInterfaces>,
     /// Names the sockets that wait for others.
@@ -108,6 +110,7 @@ impl Default for Setup {
             remembered: Vec::new(),
             watches: built_in(),
             row_line: None,
+            refresh_ms: 1000,
             interfaces: None,
             listening: None,
             neighbour: None,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{answers::is_on_its_way, *};
 use crate::{query::application, snapshot::row::Direction};
 
-/// What changed of one row, oldest first.
+/// What changed of one row, in the order in which it was noticed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Story {
     of: Option<FlowId>,
@@ -75,7 +75,8 @@ impl App {
         self.story.changes.drain(..extra);
     }
 
-    /// Returns what changed of a row while it was the selected one, oldest first. Names are as they came.
+    /// Returns what changed of a row while it was the selected one, in the order in which it was noticed. Names are as they
+    /// came.
     pub fn changes_of(&self, id: FlowId) -> impl Iterator<Item = &(Stamp, String)> {
         self.story.changes.iter().filter(move |_| self.story.of == Some(id))
     }

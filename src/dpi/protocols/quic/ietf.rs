@@ -72,6 +72,7 @@ pub fn follow(datagram: &mut Datagram<'_>, connection: &mut Connection, notes: &
         } else if opened.is_some() && before.is_none() && connection.role(from) == 1 {
             connection.turn_round();
             notes.client(from);
+            notes.hex(Fact::QuicDcid, long.dcid.as_bytes());
         } else if opened.is_some() && connection.role(from) == 0 {
             let is_renewed = before.is_some() && before != connection.origin;
             if is_renewed && is_another(long, connection) {
@@ -239,7 +240,7 @@ fn begin(
     }
     connection.begun = true;
     connection.client = told.unwrap_or(guess & 1);
-    if connection.role(from) == 0 {
+    if told == Some(from) {
         notes.hex(Fact::QuicDcid, long.dcid.as_bytes());
     }
 }

@@ -168,7 +168,7 @@ impl Connection {
         self.client = usize::from(client);
     }
 
-    /// Takes the other side for the client. Nothing may have been opened yet.
+    /// Takes the other side for the client, whose keys and origin are there already.
     pub fn turn_round(&mut self) {
         self.client = 1 - self.client;
         self.initial.swap(0, 1);

@@ -72,12 +72,13 @@ fn draw_head(buf: &mut Buffer, area: Rect, app: &App, row: &Row) {
     let ends = column::ends(row, &look, usize::from(area.width).saturating_sub(2));
     strip.left(9, [app.run(Role::Strong, ends)]);
     strip.left(8, [app.run(Role::Plain, format!("{} {}", column::protocol(row), row.state_text()))]);
+    let room = (60, app.setup.signs.ellipsis);
     let facts = row
         .app
         .as_ref()
-        .map_or(String::new(), |app| application::application(app, row.ports, 1 - row.roles.initiator()));
+        .map_or(String::new(), |app| application::within(app, row.ports, 1 - row.roles.initiator(), room));
     if !facts.is_empty() {
-        strip.left(6, [app.run(Role::Accent, text::clip(&facts, 60, app.setup.signs.ellipsis))]);
+        strip.left(6, [app.run(Role::Accent, text::clip(&facts, room.0, room.1))]);
     }
     strip.left(5, [app.run(Role::Plain, column::process(row, &look, usize::MAX))]);
     if let Some(frozen) = app.frozen_for() {

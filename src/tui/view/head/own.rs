@@ -66,7 +66,8 @@ fn age_of(app: &App, view: &View, width: u16) -> Option<(String, Style)> {
         return None;
     }
     let age = app.clock.since(view.wall).as_secs_f64();
-    let role = if age > 5.0 { Role::Warn } else { Role::Dim };
+    let usual = f64::from(app.setup.refresh_ms) / 1000.0;
+    let role = if age > (usual + 1.0).max(5.0) { Role::Warn } else { Role::Dim };
     let text = if width >= 100 { format!("{age:.1} s old") } else { format!("{age:.1}s") };
     Some(app.run(role, text))
 }

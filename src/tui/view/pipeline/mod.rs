@@ -116,7 +116,7 @@ fn of(app: &App, width: u16) -> Page {
     let Some(engine) = app.engine() else {
         let waits = "Waiting for the first epoch";
         page.item(
-            page::about("epoch", "A cut through all tables, at every refresh."),
+            page::about("epoch", "A cut through all tables, at every refresh, and at least once a second."),
             vec![vec![app.run(Role::Strong, waits)]],
         );
         return page;

@@ -36,7 +36,7 @@ const THREADS: [(&str, &str); 6] = [
     ("rx", "Takes frames from the kernel or the file, reads their headers, and hands them to the workers."),
     ("worker", "Keeps its share of the connections and reads what they say."),
     ("shard", "Takes its share of the frames, and keeps the connections of these, on one core."),
-    ("collector", "Puts what the workers publish together, at every refresh."),
+    ("collector", "Puts what the workers publish together, at every refresh, and at least once a second."),
     ("screen/query", "Finds, filters and sorts the rows that are shown."),
     ("screen", "Draws, and answers keys."),
 ];
