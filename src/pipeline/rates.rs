@@ -198,6 +198,11 @@ mod tests {
         }
     }
 
+    fn assert_close(a: DownUp<f64>, b: DownUp<f64>) {
+        let close = |a: f64, b: f64| (a - b).abs() <= 1e-6 * a.abs().max(1.0);
+        assert!(close(a.down, b.down) && close(a.up, b.up), "{a:?} {b:?}");
+    }
+
     /// One worker's table and the collector's side of it.
     struct Bench {
         table: FlowTable,
@@ -241,11 +246,12 @@ mod tests {
             }
         }
 
-        /// A frame of `bytes` bytes of UDP flow `n`, from the low end, which is the initiator.
+        /// A frame of `bytes` bytes of UDP flow `n` from its initiator: the low end, of odd flows the high one.
         fn frame(&mut self, n: u64, ms: u64, bytes: u32) {
+            let is_high = n % 2 == 1;
             let key = FlowKey {
                 ends: n << 32 | u64::from(u32::MAX),
-                ports: [40_000, 9],
+                ports: if is_high { [9, 40_000] } else { [40_000, 9] },
                 proto: proto::UDP,
                 kind: kind::LIVE,
                 zero: 0,
@@ -258,6 +264,7 @@ mod tests {
                 tick: now.tick(),
                 wire_len: bytes,
                 segments: 1,
+                flags: u8::from(is_high),
                 ..Descriptor::default()
             };
             self.table.process(&[Line::of(frame)], &crate::packet::payload::Behind, &mut self.ended);
@@ -284,7 +291,9 @@ mod tests {
                 let window = if passed >= second { passed } else { Nanos::from_secs(1) };
                 let span = Span { passed, heard: passed, window };
                 let before = self.total;
-                (self.rows, _) = self.rates.reckon(&self.frozen, &cut, &span, &mut self.list);
+                let of_rows;
+                (self.rows, of_rows) = self.rates.reckon(&self.frozen, &cut, &span, &mut self.list);
+                assert_close(of_rows, self.seen_by_all());
                 self.total = DownUp {
                     down: span.rate(self.rows.down as f64, before.down),
                     up: span.rate(self.rows.up as f64, before.up),
@@ -296,7 +305,8 @@ mod tests {
             ended
         }
 
-        fn rows_make_the_total(&self) {
+        /// What all rows moved within the last second.
+        fn seen_by_all(&self) -> DownUp<f64> {
             let mut rows = DownUp::default();
             for slot in 0..self.frozen.hot.slots().min(self.list.seen.len()) {
                 let hot = self.frozen.hot.get(slot as u32);
@@ -307,20 +317,19 @@ mod tests {
                     assert_eq!(self.list.shown[slot], [0.0; 2], "a free slot has no rate");
                 }
             }
-            let close = |a: f64, b: f64| (a - b).abs() <= 1e-6 * a.abs().max(1.0);
-            assert!(
-                close(rows.down, self.total.down) && close(rows.up, self.total.up),
-                "{rows:?} {:?}",
-                self.total
-            );
+            rows
+        }
+
+        fn rows_make_the_total(&self) {
+            assert_close(self.seen_by_all(), self.total);
         }
 
         fn rate(&self, slot: usize) -> f32 {
-            self.list.shown[slot][0]
+            self.list.shown[slot].iter().sum()
         }
 
         fn seen(&self, slot: usize) -> f32 {
-            self.list.seen[slot][0]
+            self.list.seen[slot].iter().sum()
         }
     }
 
