@@ -28,6 +28,7 @@ use crate::{
         room::{Kept, Room},
         said::{Memo, Passer, Said},
         service::Service,
+        standing::{FOLLOWED, OVER, Place, Standing, TRIES},
         stream::{Gaps, Side, Written},
         talk::{MEMORY, STREAM_BUDGET, Streams},
     },
@@ -50,16 +51,8 @@ const MOST_SEGMENTS: u32 = 64;
 const MOST_OF_KNOWN: u32 = 512;
 /// Beginnings that are tried of a flow whose own was not seen.
 const MOST_TRIES: u32 = 4;
-/// Bit of a slot's entry: the flow has no place; the number of tries stands below.
-const TRIES: u32 = 1 << 31;
-/// Bit of a slot's entry: the flow has no place, and only its phase is followed; the number of its
-/// recogniser stands below.
-const FOLLOWED: u32 = 1 << 30;
 /// Datagrams after which a flow that rests is only followed.
 const FACTS_OF_DATAGRAMS: u32 = 8;
-/// A slot's entry: the flow is settled; whoever asks again is told so.
-const OVER: u32 = u32::MAX;
-
 /// A flow under inspection. What most payloads touch lies in three cache lines: what was said of the flow crosses into
 /// the second one, the sides of a connection are the third.
 #[derive(Clone, Copy)]
@@ -67,7 +60,7 @@ const OVER: u32 = u32::MAX;
 struct Conversation {
     /// Recognisers that have not said no.
     candidates: u128,
-    /// The flow; its slot's entry points back here while it has this place.
+    /// The flow; its slot's word points back here while it has this place.
     id: FlowId,
     /// The memory of its recogniser.
     kept: Kept,
@@ -138,11 +131,7 @@ pub struct Inspector {
     resting: Bits,
     /// Where the search for a flow to give up goes on.
     hand: u32,
-    /// By slot of the flow table: 0 before its first payload, its place plus 1, [`TRIES`] and their number, or [`OVER`].
-    of_slot: Array<u32>,
-    /// By slot, one bit: its entry is [`OVER`]. That is asked of every frame, and the bits of many flows lie in the first
-    /// cache. One bit more than there are slots is never set.
-    over: Array<u32>,
+    standing: Standing,
     room: Room,
     /// Where a stream's bytes are put together, by side.
     scratch: Box<[[u8; STREAM_BUDGET]; 2]>,
@@ -179,9 +168,7 @@ impl Inspector {
             used: 0,
             resting: Bits::new(places),
             hand: 0,
-            // No large pages: what most flows' frames ask stands in `over`.
-            of_slot: Array::new(capacity, no_advice)?,
-            over: Array::new(capacity / 32 + 1, no_advice)?,
+            standing: Standing::new(capacity)?,
             room: Room::new(BLOCKS * places, places.div_ceil(MEMORIES), advise)?,
             scratch: Box::new([[0; STREAM_BUDGET]; 2]),
             counts: InspectorCounts::default(),
@@ -203,21 +190,19 @@ impl Inspector {
     /// Starts loading where the inspection of the flow in a slot stands.
     #[inline(always)]
     pub fn prefetch(&self, slot: u32) {
-        prefetch(self.of_slot.address(slot as usize));
+        self.standing.prefetch(slot);
     }
 
     /// Returns whether the flow in a slot may be looked at, or there is no such slot.
     #[inline(always)]
     pub fn may_look(&self, slot: u32) -> bool {
-        // Of a slot that is none the last bit, which is never set.
-        let word = (slot as usize / 32).min(self.over.len() - 1);
-        self.over[word] >> (slot % 32) & 1 == 0
+        self.standing.may_look(slot)
     }
 
     /// Starts loading a flow's inspection.
     #[inline]
     pub fn approach(&self, slot: u32, transport: u8) -> Approach {
-        let place = match self.place(slot) {
+        let place = match self.standing.place(slot) {
             Place::At(place) => self.pool.address(place).cast::<Line<u8>>(),
             Place::Followed(_) => return Approach::Followed,
             Place::None | Place::Over => return Approach::Begins,
@@ -236,7 +221,7 @@ impl Inspector {
     /// Starts loading the memory of a flow's inspection that goes on, which should be on its way itself.
     #[inline]
     pub fn approach_memory(&self, slot: u32, transport: u8) {
-        if let Place::At(place) = self.place(slot) {
+        if let Place::At(place) = self.standing.place(slot) {
             let talk = &self.pool[place];
             match transport {
                 proto::TCP => self.room.approach_streams(&talk.sides.0.1),
@@ -250,7 +235,7 @@ impl Inspector {
     /// Looks at a TCP segment with payload or FIN.
     pub fn segment(&mut self, subject: &Subject<'_>, learn: &mut impl Learn) -> Judgement {
         self.counts.payloads += 1;
-        let place = match self.place(subject.flow.slot) {
+        let place = match self.standing.place(subject.flow.slot) {
             Place::At(place) => place,
             Place::Over | Place::Followed(_) => return SETTLED,
             Place::None if subject.payload.is_empty() => return Judgement::default(),
@@ -344,7 +329,7 @@ impl Inspector {
         if subject.payload.is_empty() {
             return Judgement::default();
         }
-        let place = match self.place(subject.flow.slot) {
+        let place = match self.standing.place(subject.flow.slot) {
             Place::At(place) => place,
             Place::Over => return SETTLED,
             Place::Followed(n) => {
@@ -371,7 +356,7 @@ impl Inspector {
     /// Returns whether only the phase of the flow in a slot is followed, and the one that this datagram makes.
     #[inline]
     pub fn followed(&self, slot: u32, payload: &[u8]) -> Option<Option<Phase>> {
-        match self.place(slot) {
+        match self.standing.place(slot) {
             Place::Followed(n) => Some(RECOGNISERS[n].follow.and_then(|phase| phase(payload))),
             _ => None,
         }
@@ -459,7 +444,7 @@ impl Inspector {
         let is_followed = !settled && rests && seen >= FACTS_OF_DATAGRAMS && can_follow();
         self.leave_if(settled || is_followed, place);
         if is_followed {
-            self.set_entry(subject.flow.slot, FOLLOWED | u32::from(chosen - 1));
+            self.standing.set(subject.flow.slot, FOLLOWED | u32::from(chosen - 1));
         }
         Judgement { settled, phase, client }
     }
@@ -471,12 +456,12 @@ impl Inspector {
             let mut digits = itoa::Buffer::new();
             learn.learned(flow.id(), Learned::Fact(fact, digits.format(value).as_bytes()));
         };
-        let place = match self.place(flow.slot) {
+        let place = match self.standing.place(flow.slot) {
             Place::At(place) => place,
             Place::None => {
                 tell(Fact::IcmpId, echo.id.into());
                 if !self.has_room() {
-                    self.set_entry(flow.slot, OVER);
+                    self.standing.set(flow.slot, OVER);
                     return;
                 }
                 let place = self.enter(flow);
@@ -497,8 +482,8 @@ impl Inspector {
     pub fn hardware(&mut self, flow: Flow<'_>, address: [u8; 6], learn: &mut impl Learn) {
         const DIGEST: u32 = (1 << 27) - 1;
         const MOST: u32 = 7;
-        let entry = &mut self.of_slot[flow.slot as usize];
-        let (told, times) = if *entry & TRIES == 0 { (0, 0) } else { (*entry & DIGEST, *entry >> 27 & MOST) };
+        let word = self.standing.get(flow.slot);
+        let (told, times) = if word & TRIES == 0 { (0, 0) } else { (word & DIGEST, word >> 27 & MOST) };
         let [a, b, c, d, e, f] = address.map(u64::from);
         let number = a << 40 | b << 32 | c << 24 | d << 16 | e << 8 | f;
         let digest = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 37) as u32;
@@ -506,7 +491,7 @@ impl Inspector {
         if number == 0 || times == MOST || (times > 0 && digest == told) {
             return;
         }
-        *entry = TRIES | (times + 1) << 27 | digest;
+        self.standing.set(flow.slot, TRIES | (times + 1) << 27 | digest);
         let mut text = *b"00:00:00:00:00:00";
         for (pair, byte) in text.chunks_mut(3).zip(address) {
             pair[..2].copy_from_slice(&hex2(byte));
@@ -516,7 +501,7 @@ impl Inspector {
 
     /// Returns whether a datagram begins another connection on the ends of a flow that was closed.
     pub fn renews(&self, slot: u32, payload: &[u8], wire_len: usize) -> bool {
-        let Place::At(place) = self.place(slot) else { return false };
+        let Place::At(place) = self.standing.place(slot) else { return false };
         let talk = &self.pool[place];
         let renews = talk.chosen.checked_sub(1).and_then(|n| RECOGNISERS[usize::from(n)].renews);
         renews.is_some_and(|ask| self.room.look(talk.kept).is_some_and(|kept| ask(payload, wire_len, kept)))
@@ -525,14 +510,14 @@ impl Inspector {
     /// Forgets a flow: it ended.
     #[inline]
     pub fn forget(&mut self, slot: u32) {
-        let entry = self.of_slot[slot as usize];
-        if entry == 0 {
+        let word = self.standing.get(slot);
+        if word == 0 {
             // NB: not written to, either: that would take a page that nobody has touched.
             return;
         }
-        self.set_entry(slot, 0);
-        if entry & (TRIES | FOLLOWED) == 0 {
-            self.give_back(entry as usize - 1);
+        self.standing.set(slot, 0);
+        if word & (TRIES | FOLLOWED) == 0 {
+            self.give_back(word as usize - 1);
         }
     }
 
@@ -575,7 +560,7 @@ impl Inspector {
                 Ok(Judgement { settled: false, phase, client })
             }
             Asked::Open(0) if subject.opened || !self.may_try(slot) => {
-                self.set_entry(slot, OVER);
+                self.standing.set(slot, OVER);
                 self.counts.given_up += 1;
                 Ok(Judgement { settled: true, ..Judgement::default() })
             }
@@ -588,7 +573,7 @@ impl Inspector {
     fn settle_known(&mut self, flow: Flow<'_>, label: Service, learn: &mut impl Learn) {
         learn.learned(flow.id(), Learned::Service(label));
         self.counts.labelled += 1;
-        self.set_entry(flow.slot, OVER);
+        self.standing.set(flow.slot, OVER);
     }
 
     /// Remembers what was said of a flow before it had this place.
@@ -600,9 +585,9 @@ impl Inspector {
 
     /// Counts a try of a flow without a place; returns whether it may be tried again.
     fn may_try(&mut self, slot: u32) -> bool {
-        let tries = (self.of_slot[slot as usize] & !TRIES) + 1;
+        let tries = (self.standing.get(slot) & !TRIES) + 1;
         let may = tries < MOST_TRIES;
-        self.set_entry(slot, if may { TRIES | tries } else { OVER });
+        self.standing.set(slot, if may { TRIES | tries } else { OVER });
         may
     }
 
@@ -649,35 +634,15 @@ impl Inspector {
         if settled {
             self.counts.given_up += 1;
         } else {
-            self.set_entry(id.slot(), TRIES | tries);
+            self.standing.set(id.slot(), TRIES | tries);
         }
         Judgement { settled, ..Judgement::default() }
-    }
-
-    /// Writes the entry of a slot that may be, or may have been, [`OVER`].
-    #[inline]
-    fn set_entry(&mut self, slot: u32, entry: u32) {
-        self.of_slot[slot as usize] = entry;
-        let (word, bit) = (&mut self.over[slot as usize / 32], slot % 32);
-        *word = *word & !(1 << bit) | u32::from(entry == OVER) << bit;
-    }
-
-    #[inline]
-    fn place(&self, slot: u32) -> Place {
-        match self.of_slot[slot as usize] {
-            0 => Place::None,
-            OVER => Place::Over,
-            tries if tries & TRIES != 0 => Place::None,
-            followed if followed & FOLLOWED != 0 => Place::Followed((followed & !FOLLOWED) as usize),
-            place => Place::At(place as usize - 1),
-        }
     }
 
     /// Gives a flow a place; its candidates are to be set.
     fn enter(&mut self, flow: Flow<'_>) -> usize {
         let place = self.take_place();
-        debug_assert!(self.of_slot[flow.slot as usize] != OVER, "`over` does not follow");
-        let before = std::mem::replace(&mut self.of_slot[flow.slot as usize], place as u32 + 1);
+        let before = self.standing.enter(flow.slot, place);
         let talk = &mut self.pool[place];
         (talk.id, talk.seen, talk.tries) = (flow.id(), 0, (before & !TRIES) as u8);
         (talk.chosen, talk.label, talk.is_connection) = (0, 0, false);
@@ -719,12 +684,12 @@ impl Inspector {
         self.counts.displaced += 1;
         let slot = self.pool[victim as usize].id.slot();
         self.give_back(victim as usize);
-        self.set_entry(slot, OVER);
+        self.standing.set(slot, OVER);
     }
 
     fn leave_if(&mut self, settled: bool, place: usize) {
         if settled {
-            self.set_entry(self.pool[place].id.slot(), OVER);
+            self.standing.set(self.pool[place].id.slot(), OVER);
             self.give_back(place);
         }
     }
@@ -776,17 +741,6 @@ pub enum Approach {
     Begins,
     /// Its memory, too.
     Goes,
-}
-
-/// Where a flow's inspection stands.
-enum Place {
-    /// It has none.
-    None,
-    /// It is settled.
-    Over,
-    /// This recogniser follows its phase.
-    Followed(usize),
-    At(usize),
 }
 
 #[cfg(test)]

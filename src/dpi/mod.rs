@@ -22,6 +22,7 @@ pub mod recogniser;
 mod room;
 mod said;
 pub mod service;
+mod standing;
 mod stream;
 pub mod subject;
 pub mod talk;
