@@ -261,6 +261,7 @@ impl Loop<'_> {
                 self.app.readings.usage = (self.options.usage)();
                 self.app.readings.pace = Some(self.pace.take());
                 self.app.read_nics();
+                self.app.look_elsewhere();
             }
             if let Some((request, urgent)) = self.app.ask()
                 && self.asks.send(Ask::Rows(Box::new(request), urgent)).is_err()

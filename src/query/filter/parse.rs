@@ -146,7 +146,11 @@ impl<'a> Parser<'a> {
 
     fn go_deeper(&mut self, token: &Token) -> Result<(), Problem> {
         self.depth += 1;
-        if self.depth > DEEPEST { Err(problem(token, "too deep: nested more than 64 times")) } else { Ok(()) }
+        if self.depth > DEEPEST {
+            Err(problem(token, format!("nested more than {DEEPEST} times")))
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -24,19 +24,26 @@ impl App {
 }
 
 impl App {
-    /// Returns the interfaces that nobody watches and on which frames have passed since the start, and how many: those
-    /// with most first.
-    pub fn passed_elsewhere(&self) -> Vec<(String, u64)> {
+    /// Looks where frames pass while none are heard; to be called now and then.
+    pub fn look_elsewhere(&mut self) {
+        if self.is_file() || self.has_heard() {
+            return;
+        }
+        let passed = self.setup.passed();
+        let Some(before) = &self.passed_before else {
+            self.passed_before = Some(passed);
+            return;
+        };
         let watched =
             || self.view.iter().flat_map(|view| &view.sources).flat_map(|source| &source.interfaces);
-        let since_start = |(name, now): (String, u64)| {
-            let (_, before) = self.passed_before.iter().find(|(known, _)| *known == name)?;
+        let since_then = |(name, now): (String, u64)| {
+            let (_, before) = before.iter().find(|(known, _)| *known == name)?;
             let is_elsewhere = now > *before && watched().all(|interface| interface.name != name);
             is_elsewhere.then(|| (name, now - before))
         };
-        let mut all: Vec<_> = self.setup.passed().into_iter().filter_map(since_start).collect();
+        let mut all: Vec<_> = passed.into_iter().filter_map(since_then).collect();
         all.sort_by_key(|(_, frames)| std::cmp::Reverse(*frames));
-        all
+        self.passed_elsewhere = all;
     }
 }
 

@@ -175,8 +175,10 @@ pub struct App {
     message: Option<(String, Role, Nanos)>,
     pending: Option<Action>,
     frozen_at: Option<Nanos>,
-    /// Frames that had passed on each interface when the program began.
-    passed_before: Vec<(String, u64)>,
+    /// Frames that had passed on each interface at the first look, while nothing is heard.
+    passed_before: Option<Vec<(String, u64)>>,
+    /// Interfaces that nobody watches and on which frames have passed since, and how many: those with most first.
+    pub passed_elsewhere: Vec<(String, u64)>,
     cleared: u64,
     serial: u64,
     panels: [Panel; 2],
@@ -257,7 +259,8 @@ impl App {
             message: None,
             pending: None,
             frozen_at: None,
-            passed_before: setup.passed(),
+            passed_before: None,
+            passed_elsewhere: Vec::new(),
             cleared: 0,
             serial: 0,
             panels: Default::default(),

@@ -89,26 +89,15 @@ impl App {
     /// Returns what a click on a cell of the screen asks for.
     pub fn clicked(&self, x: u16, y: u16) -> Option<Action> {
         if y == 0 {
-            return self
-                .hits
-                .tabs
-                .iter()
-                .find(|(from, to, _)| (*from..=*to).contains(&x))
-                .map(|t| Action::Go(t.2));
+            return hit(&self.hits.tabs, x).map(Action::Go);
         }
         if self.overlay.is_some() || !matches!(self.tab, Tab::Overview | Tab::Hosts | Tab::Processes) {
             return None;
         }
         if y == self.hits.header_y {
-            let (columns, sums) = (self.hits.columns.iter(), self.hits.sums.iter());
             return match self.group_by() {
-                None => columns
-                    .copied()
-                    .find(|hit| (hit.0..=hit.1).contains(&x))
-                    .map(|hit| Action::SortColumn(hit.2)),
-                Some(_) => {
-                    sums.copied().find(|hit| (hit.0..=hit.1).contains(&x)).map(|hit| Action::SortSums(hit.2))
-                }
+                None => hit(&self.hits.columns, x).map(Action::SortColumn),
+                Some(_) => hit(&self.hits.sums, x).map(Action::SortSums),
             };
         }
         let line = y.checked_sub(self.table_y).filter(|line| usize::from(*line) < self.height)?;
@@ -121,4 +110,9 @@ impl App {
         };
         is_there.then_some(Action::Line(line))
     }
+}
+
+/// Returns what has this cell between its first and its last one.
+fn hit<T: Copy>(all: &[(u16, u16, T)], x: u16) -> Option<T> {
+    all.iter().find(|(from, to, _)| (*from..=*to).contains(&x)).map(|(.., what)| *what)
 }

@@ -88,7 +88,7 @@ fn nothing_heard(app: &App, view: &View) -> Vec<String> {
             lines.push(line);
         }
     }
-    let elsewhere = app.passed_elsewhere();
+    let elsewhere = &app.passed_elsewhere;
     if !elsewhere.is_empty() {
         let told = elsewhere.iter().take(3).map(|(name, frames)| {
             let name = text::clip(&text::escape(name), 15, app.setup.signs.ellipsis).into_owned();
