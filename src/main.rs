@@ -459,7 +459,7 @@ fn watch<S: Source + 'static>(
         platform::use_realtime(&mut host);
     }
     let memory = platform::usable_memory();
-    let config = engine::config(cli, plan, host, locals, Some(memory), random());
+    let config = engine::config(cli, plan, host, locals, Some(memory), random(), &file.watches);
     if let Some(status) = owners.as_ref().map(|owners| owners.status())
         && let Some(reason) = &status.reason
     {

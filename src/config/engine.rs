@@ -7,6 +7,7 @@ use crate::{
         launch::{EngineConfig, Host},
         worker::Publish,
     },
+    query::watch::Watch,
 };
 
 /// Frames taken at once: enough to hide the latency of a table that is not in the cache.
@@ -16,7 +17,7 @@ const RING: usize = 4096;
 /// Ended flows that wait for the collector: a second of 16,000 that end.
 const ENDED_QUEUE: usize = 16_384;
 
-/// Returns the pipeline's config.
+/// Returns the pipeline's config; `watches` are those that an export tells of.
 pub fn config(
     cli: &Cli,
     plan: &Plan,
@@ -24,6 +25,7 @@ pub fn config(
     locals: Locals,
     memory: Option<u64>,
     seed: u64,
+    watches: &[Watch],
 ) -> EngineConfig {
     EngineConfig {
         workers: plan.workers,
@@ -34,8 +36,8 @@ pub fn config(
         max_flows: cli.flows(memory),
         seed,
         cut_interval: cli.cut_interval(),
-        // Who writes what changed wants every epoch, as a screen does; so does who selects.
-        file_epochs: match cli.headless && !cli.wants_epochs() {
+        // Who writes what changed wants every epoch, as a screen does; so do those who select, and watch rows.
+        file_epochs: match cli.headless && !cli.wants_epochs() && !watches.iter().any(Watch::wants_epochs) {
             true => Publish::AtEnd,
             false => Publish::Always,
         },

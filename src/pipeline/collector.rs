@@ -34,12 +34,13 @@ use crate::{
         tempo::Tempo,
         wake::Bell,
     },
+    process::owner::Owner,
     snapshot::{
         app::App,
         publication::Publication,
         side::SideTable,
         tap::Ended,
-        view::{RateList, RowRef, Snapshot, StageStatus, Totals, WorkerView},
+        view::{RateList, Snapshot, StageStatus, Totals, WorkerView},
     },
 };
 
@@ -59,6 +60,8 @@ const FILE_HOLD: Duration = Duration::from_millis(20);
 const LARGEST_BATCH: usize = 1 << 17;
 /// Flows handed to taps at once.
 const TAP_BATCH: usize = 1024;
+/// Open flows handed to taps at once where their order does not matter: few enough to be read from the core's own cache.
+const OPEN_BATCH: usize = 64;
 
 /// An rx thread, as the collector sees it.
 pub struct RxLink {
@@ -120,6 +123,8 @@ pub struct CollectorParts {
     pub clock: Clock,
     /// Whether each worker runs in the loop of the rx of its number.
     pub fused: bool,
+    /// Whether rates are reckoned: who is handed the last epoch only has no use for them.
+    pub reckons: bool,
     /// The collector's bell.
     pub bell: Arc<Bell>,
     /// Monotonic clock, ns.
@@ -272,8 +277,8 @@ impl Collector {
             let Ok(chunk) = ended.read_chunk(read as usize) else { continue };
             let (first, second) = chunk.as_slices();
             for part in [first, second] {
-                for record in part {
-                    self.ended_sum += self.rates[w].ended(record);
+                if parts.reckons {
+                    part.iter().for_each(|record| self.ended_sum += self.rates[w].ended(record));
                 }
                 self.batch.extend(part.iter().map(|record| Ended {
                     record: *record,
@@ -439,7 +444,7 @@ impl Collector {
     fn publish(&mut self, cut: Cut, accounts: Accounts, counts: TableCounts, unreported: Unreported) {
         // The end of a flow that was not reported is not known to rates: its slot may have another one.
         let unknown = unreported.flows != self.totals.ended_unreported;
-        let due = self.tempo.due(&cut, unknown);
+        let due = self.tempo.due(&cut, unknown).filter(|_| self.parts.reckons);
         let (mut came, mut of_rows) = (DownUp::default(), DownUp::default());
         let reports = self.worker_reports.iter_mut();
         let tables: Vec<_> = reports
@@ -586,38 +591,36 @@ impl Collector {
 
     /// Gives the flows that are still open to the taps.
     fn end_open_flows(&mut self, snapshot: &Snapshot) {
-        if self.parts.taps.are_none() {
+        let taps = &mut self.parts.taps;
+        if taps.are_none() {
             return;
         }
-        self.parts.taps.stopping(snapshot);
-        let in_order = self.parts.taps.want_order();
-        let mut batch = Vec::with_capacity(TAP_BATCH);
-        let mut tell = |flows: &[(Stamp, RowRef)]| {
-            batch.clear();
-            flows.iter().for_each(|(_, at)| snapshot.approach_app(*at));
-            batch.extend(flows.iter().map(|&(_, at)| Ended {
-                record: FlowRecord { end: Some(EndReason::Eof), ..snapshot.record(at) },
-                app: snapshot.app(at).cloned(),
-                owner: snapshot.owner(at).cloned(),
-                rate: None,
-            }));
-            self.parts.taps.ended(&batch);
-        };
-        let room = if in_order { snapshot.len() } else { TAP_BATCH };
-        let mut open = Vec::with_capacity(room);
-        snapshot.scan(|at, _, facts| {
-            open.push((facts.first, at));
-            if !in_order && open.len() == TAP_BATCH {
-                tell(&open);
-                open.clear();
-            }
-        });
-        if in_order {
-            open.sort_unstable_by(|a, b| {
-                a.0.cmp(&b.0).then_with(|| snapshot.record(a.1).in_order(&snapshot.record(b.1)))
+        taps.stopping(snapshot);
+        if !taps.want_order() {
+            let mut batch = Vec::with_capacity(OPEN_BATCH);
+            snapshot.each_record(|record, app, owner| {
+                batch.push(still_open(record, app, owner));
+                if batch.len() == OPEN_BATCH {
+                    taps.ended(&batch);
+                    batch.clear();
+                }
             });
+            return taps.ended(&batch);
         }
-        open.chunks(TAP_BATCH).for_each(tell);
+        let mut open = Vec::with_capacity(snapshot.len());
+        snapshot.scan(|at, _, facts| open.push((facts.first, at)));
+        open.sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0).then_with(|| snapshot.record(a.1).in_order(&snapshot.record(b.1)))
+        });
+        let mut batch = Vec::with_capacity(TAP_BATCH);
+        for flows in open.chunks(TAP_BATCH) {
+            flows.iter().for_each(|&(_, at)| snapshot.approach_app(at));
+            let all =
+                flows.iter().map(|&(_, at)| (snapshot.record(at), snapshot.app(at), snapshot.owner(at)));
+            batch.extend(all.map(|(record, app, owner)| still_open(record, app, owner)));
+            taps.ended(&batch);
+            batch.clear();
+        }
     }
 
     /// Live: takes the last epoch back from readers and tells rx threads of the next cut. Returns
@@ -741,6 +744,13 @@ impl Listen for Known<'_> {
             }
         }
     }
+}
+
+/// Returns what taps get of a flow that is open at the end.
+#[inline]
+fn still_open(record: FlowRecord, app: Option<&Arc<App>>, owner: Option<&Arc<Owner>>) -> Ended {
+    let record = FlowRecord { end: Some(EndReason::Eof), ..record };
+    Ended { record, app: app.cloned(), owner: owner.cloned(), rate: None }
 }
 
 /// The first epoch comes sooner, so that there is something to see.

@@ -544,6 +544,7 @@ impl Launch {
             interval: Arc::clone(&interval),
             clock,
             fused: config.fused,
+            reckons: clock == Clock::Live || config.file_epochs == Publish::Always,
             bell: Arc::clone(&bell),
             monotonic: config.host.monotonic,
             monotonic_start: self.monotonic_start,

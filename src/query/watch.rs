@@ -30,6 +30,13 @@ pub struct Watch {
     pub on: bool,
 }
 
+impl Watch {
+    /// Returns whether it is to be looked at in every epoch of a file: it may cease to fire before the last.
+    pub fn wants_epochs(&self) -> bool {
+        self.on && !matches!(self.counts, Counted::Lost)
+    }
+}
+
 /// What a watch counts.
 #[derive(Clone, Debug)]
 pub enum Counted {

@@ -31,7 +31,13 @@ impl<T> Tenant<T> {
     /// Returns what is known of the flow of this generation.
     #[inline]
     pub fn of(&self, generation: u32) -> Option<&T> {
-        self.value.as_deref().filter(|_| self.generation == generation)
+        self.shared(generation).map(|value| &**value)
+    }
+
+    /// The same, to be kept.
+    #[inline]
+    pub fn shared(&self, generation: u32) -> Option<&Arc<T>> {
+        self.value.as_ref().filter(|_| self.generation == generation)
     }
 }
 
@@ -105,8 +111,7 @@ impl<T> SideView<T> {
     #[inline]
     pub fn get(&self, slot: u32, generation: u32) -> Option<&Arc<T>> {
         let chunk = self.chunks.get(slot as usize / CHUNK)?.as_ref()?;
-        let tenant = &chunk[slot as usize % CHUNK];
-        tenant.value.as_ref().filter(|_| tenant.generation == generation)
+        chunk[slot as usize % CHUNK].shared(generation)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
         slab::{CHUNK, Frozen, Record, Slab, no_advice},
         table::{Beside, FrozenFlows},
     },
+    packet::key::WideKey,
     process::{lookup::OwnerStatus, owner::Owner},
     snapshot::{
         app::App,
@@ -459,6 +460,29 @@ impl Snapshot {
             wide: flows.wide_key(slot),
             id: FlowId::new(at.worker() as u8, slot, facts.generation),
             end: None,
+        }
+    }
+
+    /// Calls `each` with all that is known of every row, in the order of worker and slot: what costs less than one
+    /// after the other.
+    pub fn each_record(&self, mut each: impl FnMut(FlowRecord, Option<&Arc<App>>, Option<&Arc<Owner>>)) {
+        for (w, view) in self.workers.iter().enumerate() {
+            for c in 0..self.chunks(w) {
+                self.prefetch_apps(w, c);
+                let (apps, owners) = (self.app_tenants(w, c), self.owner_tenants(w, c));
+                let facts = view.flows.facts_of_chunk(c, Beside::All);
+                for (i, hot) in view.flows.hot.chunk(c).iter().enumerate() {
+                    if !hot.is_live() {
+                        continue;
+                    }
+                    let (slot, facts) = ((c * CHUNK + i) as u32, facts(i));
+                    let wide = if hot.key.is_wide() { view.flows.wide_key(slot) } else { WideKey::default() };
+                    let id = FlowId::new(w as u8, slot, facts.generation);
+                    let app = apps.get(i).and_then(|tenant| tenant.shared(facts.generation));
+                    let owner = owners.get(i).and_then(|tenant| tenant.shared(facts.generation));
+                    each(FlowRecord { hot: *hot, facts, wide, id, end: None }, app, owner);
+                }
+            }
         }
     }
 
