@@ -10,6 +10,8 @@
 # Also where rustup has just put it, before the next login finds it.
 CARGO ?= $(shell command -v cargo || echo $(HOME)/.cargo/bin/cargo)
 ARGS ?=
+# Capture through libpcap comes in where libpcap's development files are.
+PCAP := $(shell pkg-config --exists libpcap 2>/dev/null && echo --features pcap)
 BINARY = $${CARGO_TARGET_DIR:-target}/release/rustnet
 
 .PHONY: run build test bench check loom package-files packages cargo
@@ -19,10 +21,10 @@ run: build
 	@exec scripts/run.sh "$(BINARY)" $(ARGS)
 
 build: packages cargo
-	$(CARGO) build --release --locked
+	$(CARGO) build --release --locked $(PCAP)
 
 test: packages cargo
-	$(CARGO) test --locked
+	$(CARGO) test --locked $(PCAP)
 
 bench: packages cargo
 	$(CARGO) bench --locked

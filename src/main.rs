@@ -662,13 +662,17 @@ fn show<S: Source + 'static>(
     Ok(shown.and(ended)?)
 }
 
-/// Returns the addresses of this host and those that the user says are ours.
+/// Returns the addresses of this host and those that the user says are ours, and what its ports are for.
 fn own_and_given(given: &[(IpAddr, u8)]) -> Locals {
     let own = platform::addresses().into_iter().map(|address| (address, 128));
-    Locals::new(own.chain(given.iter().copied()))
+    let locals = Locals::new(own.chain(given.iter().copied()));
+    match platform::listening_ports() {
+        Ok(ports) => locals.with_ports(ports, platform::ephemeral_ports()),
+        Err(_) => locals,
+    }
 }
 
-/// Tells the engine when the addresses of this host change. While live only.
+/// Tells the engine when the addresses of this host change, and soon when its ports do. While live only.
 fn follow_addresses(cli: &Cli, engine: &mut Engine) {
     if !matches!(cli.input(), Input::Live(_)) {
         return;

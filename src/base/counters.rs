@@ -168,6 +168,14 @@ impl Accounts {
 }
 
 impl Accounts {
+    /// Returns how many packets came by, each once: not what was seen a second time, on another interface or on
+    /// loopback.
+    pub fn packets(&self) -> u64 {
+        self.flows.packets + self.not_flow.packets + self.drops.lost()
+    }
+}
+
+impl Accounts {
     /// Returns what was counted since an earlier moment.
     pub fn since(&self, earlier: &Self) -> Self {
         let volume = |now: Volume, before: Volume| Volume {

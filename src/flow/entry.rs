@@ -66,7 +66,8 @@ pub struct Roles(pub u8);
 pub enum Evidence {
     /// It sent the first packet.
     FirstPacket = 0,
-    /// Its port alone is not a registered one.
+    /// Ports say so: the other end's is where this host takes connections, or alone a registered one; or its own is one
+    /// that the system chose.
     Port = 1,
     /// What it sent is what a client sends.
     Application = 2,

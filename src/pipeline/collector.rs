@@ -444,12 +444,14 @@ impl Collector {
     fn publish(&mut self, cut: Cut, accounts: Accounts, counts: TableCounts, unreported: Unreported) {
         // The end of a flow that was not reported is not known to rates: its slot may have another one.
         let unknown = unreported.flows != self.totals.ended_unreported;
-        let due = self.tempo.due(&cut, unknown).filter(|_| self.parts.reckons);
         let (mut came, mut of_rows) = (DownUp::default(), DownUp::default());
         let reports = self.worker_reports.iter_mut();
         let tables: Vec<_> = reports
             .map(|report| report.as_mut().and_then(|r| r.flows.take()).expect("asked for before"))
             .collect();
+        let earliest = || tables.iter().filter_map(|flows| flows.earliest()).min();
+        let since = if self.tempo.begins_live() { earliest() } else { None };
+        let due = self.tempo.due(&cut, unknown, since).filter(|_| self.parts.reckons);
         if let Some(owners) = &mut self.parts.owners {
             let tables: Vec<&FrozenFlows> = tables.iter().map(|flows| &**flows).collect();
             owners.join(&tables, cut.now, cut.last);

@@ -7,7 +7,10 @@
 use std::sync::Arc;
 
 use crate::{
-    base::{counters::Accounts, time::Nanos},
+    base::{
+        counters::Accounts,
+        time::{Nanos, Stamp},
+    },
     capture::source::Clock,
     packet::descriptor::Cut,
     pipeline::rates::{DownUp, Span},
@@ -17,6 +20,9 @@ use crate::{
 /// Rates are reckoned over a second.
 const RATE_INTERVAL: Nanos = Nanos::from_millis(950);
 const SECOND: Nanos = Nanos::from_secs(1);
+/// What the first live reckoning is over, at least and at most: frames wait from when the capture was opened.
+const SHORTEST: Nanos = Nanos::from_millis(100);
+const LONGEST: Nanos = Nanos::from_secs(10);
 
 /// Reckons totals a second.
 pub struct Tempo {
@@ -43,18 +49,28 @@ impl Tempo {
         Self { clock, usual, last: None, history: Arc::default() }
     }
 
-    /// Returns the time that is to be reckoned at a cut, if it is due; `now` is whether it must be.
-    pub fn due(&self, cut: &Cut, now: bool) -> Option<Span> {
+    /// Returns whether the next reckoning is the first of a live capture: what it hears of has come since that was
+    /// opened, some time before the engine.
+    pub fn begins_live(&self) -> bool {
+        self.clock == Clock::Live && self.last.is_none()
+    }
+
+    /// Returns the time that is to be reckoned at a cut, if it is due; `now` is whether it must be. `since` is when the
+    /// first frame of all came, where the first live reckoning is to begin.
+    pub fn due(&self, cut: &Cut, now: bool, since: Option<Stamp>) -> Option<Span> {
         let passed = cut.now.since(self.last.map_or(Nanos(0), |last| last.now));
         if self.last.is_some() && passed < RATE_INTERVAL && !cut.last && !now {
             return None;
+        }
+        if let Some(since) = since {
+            let heard = cut.wall.since(since).clamp(passed.max(SHORTEST), LONGEST);
+            return Some(Span { passed, heard, window: heard });
         }
         // A file without a frame for long has no cut then, so that all came at the end of it.
         let heard = match self.clock {
             Clock::Live => passed,
             Clock::Frames => passed.min(self.usual),
         };
-        // NB: the first live cut comes soon after the start, with what the kernel has kept since before it.
         let window = if heard >= RATE_INTERVAL { heard } else { SECOND };
         Some(Span { passed, heard, window })
     }
@@ -71,7 +87,7 @@ impl Tempo {
         let before = self.last.unwrap_or(Reckoned { now: Nanos(0), packets: 0, opened: 0, closed: 0 });
         let now = Reckoned {
             now: cut.now,
-            packets: accounts.taken.packets,
+            packets: accounts.packets(),
             opened: totals.opened,
             closed: totals.closed,
         };
@@ -95,7 +111,7 @@ impl Tempo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{ids::Epoch, time::Stamp};
+    use crate::base::{counters::DropReason, ids::Epoch};
 
     fn cut(ms: u64, last: bool) -> Cut {
         Cut { epoch: Epoch(1), now: Nanos::from_millis(ms), wall: Stamp(ms), last }
@@ -109,9 +125,12 @@ mod tests {
         let mut all = Vec::new();
         for (n, (ms, bytes)) in cuts.iter().enumerate() {
             came.down += bytes;
-            accounts.taken.packets += bytes / 1000;
+            accounts.flows.packets += bytes / 1000;
+            // Seen a second time elsewhere: no packets of their own.
+            accounts.taken.packets += bytes / 500;
+            accounts.drops[DropReason::SeenElsewhere] += bytes / 1000;
             let cut = cut(*ms, clock == Clock::Frames && n + 1 == cuts.len());
-            let Some(span) = tempo.due(&cut, false) else { continue };
+            let Some(span) = tempo.due(&cut, false, None) else { continue };
             tempo.reckon(&cut, &span, std::mem::take(&mut came), &accounts, &mut totals);
             assert_eq!(totals.packets_per_second * 1000.0, totals.down);
             all.push(totals.down);
@@ -155,5 +174,21 @@ mod tests {
         let parts = tempo.history.parts(0, 60);
         assert_eq!(parts.iter().flatten().count(), 32);
         assert_eq!(parts.iter().flatten().sum::<f64>(), 18_000.0, "every byte once");
+    }
+
+    #[test]
+    fn the_first_live_reckoning_is_over_the_time_that_was_heard() {
+        let tempo = Tempo::new(Clock::Live, SECOND);
+        assert!(tempo.begins_live() && !Tempo::new(Clock::Frames, SECOND).begins_live());
+        let at = Cut { wall: Stamp(5_000_000_000), now: Nanos::from_millis(100), ..cut(100, false) };
+        let window = |ago_ms: u64| {
+            let since = Stamp(at.wall.0 - ago_ms * 1_000_000);
+            let span = tempo.due(&at, false, Some(since)).unwrap();
+            assert_eq!((span.heard, span.passed), (span.window, at.now));
+            span.window.0 / 1_000_000
+        };
+        assert_eq!([3, 250, 1500].map(window), [100, 250, 1500]);
+        let long_ago = tempo.due(&at, false, Some(Stamp(0))).unwrap();
+        assert_eq!(long_ago.window, Nanos::from_secs(5));
     }
 }

@@ -18,6 +18,7 @@
 //! | [`checks`] | what works here, and what helps where something does not |
 //! | [`terminal_background`] | whether the terminal is a light one |
 //! | [`owners()`], [`listening`] | who owns sockets; which of them wait for others |
+//! | [`listening_ports`], [`ephemeral_ports`] | where connections are taken, and where those that we open come from |
 //! | [`map_large_memory`], [`usable_memory`] | how memory is had, how much may be used |
 //! | [`self_usage`], [`ThreadTimes`] | what is used |
 
@@ -41,8 +42,9 @@ use portable as system;
 
 pub use system::{
     AddressWatch, Lookout, ThreadTimes, addresses, allowed_cores, check_capture, check_cores, check_realtime,
-    come_first, give_way, held_privileges, interfaces, listening, map_large_memory, neighbour, nic_counters,
-    placement_of, reader_gone, reader_keeps_up, self_usage, terminal_background, usable_memory, utc_offset,
+    come_first, ephemeral_ports, give_way, held_privileges, interfaces, listening, listening_ports,
+    map_large_memory, neighbour, nic_counters, placement_of, reader_gone, reader_keeps_up, self_usage,
+    terminal_background, usable_memory, utc_offset,
 };
 
 use crate::{

@@ -162,6 +162,19 @@ pub fn listening() -> Vec<crate::process::listening::Listening> {
 }
 
 /// Not known.
+///
+/// # Errors
+/// Always.
+pub fn listening_ports() -> io::Result<Vec<u16>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Not known.
+pub fn ephemeral_ports() -> Option<std::ops::RangeInclusive<u16>> {
+    None
+}
+
+/// Not known.
 pub fn terminal_background() -> (bool, Vec<u8>) {
     (false, Vec::new())
 }

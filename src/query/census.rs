@@ -32,7 +32,7 @@ pub struct Protocol {
     pub bytes: u64,
 }
 
-/// Where the middle and the far end of many spans lie, to a tenth of themselves.
+/// Where the middle and the far end of many spans lie, to a hundredth of themselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spread {
     /// How many spans there are.
@@ -45,8 +45,12 @@ pub struct Spread {
     pub p99: Nanos,
 }
 
-/// Classes of spans: eight for each doubling of a microsecond.
-const CLASSES: usize = 8 * 32;
+/// Classes of spans for each doubling of their microseconds: as many as tell a hundredth.
+const STEPS: u64 = 64;
+/// Shorter spans have a class for each microsecond.
+const EXACT: u64 = 2 * STEPS;
+/// Classes of spans up to 2^32 us.
+const CLASSES: usize = (EXACT + (32 - EXACT.ilog2() as u64) * STEPS) as usize;
 
 impl Census {
     /// Counts. Costs a look at every connection.
@@ -121,8 +125,21 @@ fn by_name(all: impl Iterator<Item = Protocol>) -> Vec<Protocol> {
 }
 
 fn class(span: Nanos) -> usize {
-    let us = (span.0 / 1000).max(1) as f64;
-    ((us.log2() * 8.0) as usize).min(CLASSES - 1)
+    let us = span.0 / 1000;
+    let doublings = us.max(EXACT).ilog2() - EXACT.ilog2();
+    // Below EXACT the number itself, else its first seven bits behind those of shorter spans.
+    let class = (us >> doublings >> u32::from(us >= EXACT)) + u64::from(us >= EXACT) * STEPS;
+    (class + u64::from(doublings) * STEPS).min(CLASSES as u64 - 1) as usize
+}
+
+/// Returns the middle of a class.
+fn middle(class: usize) -> Nanos {
+    let class = class as u64;
+    if class < EXACT {
+        return Nanos(class * 1000);
+    }
+    let (doublings, step) = ((class - EXACT) / STEPS + 1, (class - EXACT) % STEPS);
+    Nanos(((STEPS + step) << doublings) * 1000 + (500 << doublings))
 }
 
 fn spread(classes: &[u64]) -> Spread {
@@ -134,8 +151,7 @@ fn spread(classes: &[u64]) -> Spread {
             seen += n;
             seen >= wanted
         });
-        // The middle of its class.
-        found.map_or(Nanos(0), |class| Nanos(((class as f64 + 0.5) / 8.0).exp2() as u64 * 1000))
+        found.map_or(Nanos(0), middle)
     };
     Spread { count, p50: at(0.5), p90: at(0.9), p99: at(0.99) }
 }
@@ -167,11 +183,22 @@ mod tests {
         assert_eq!(named, [("UDP", 10, 50_000.0), ("TCP", 90, 90.0)]);
         let near = |span: Nanos, ms: u64| {
             let apart = span.0 as f64 / (ms as f64 * 1e6);
-            assert!((0.9..1.1).contains(&apart), "{span:?} is not near {ms} ms");
+            assert!((0.99..1.01).contains(&apart), "{span:?} is not near {ms} ms");
         };
         assert_eq!(census.round_trips.count, 90);
         near(census.round_trips.p50, 55);
         near(census.round_trips.p99, 100);
+        // Classes follow one another without a gap, and each holds what lies within a hundredth of its middle.
+        let mut before = 0;
+        for us in (1..1_000_000_u64).chain([u64::from(u32::MAX), u64::from(u32::MAX) + 1, 1 << 40]) {
+            let class = class(Nanos(us * 1000));
+            assert!(class == before || class == before + 1 || us > 999_999, "{us}");
+            before = class;
+            if us <= u64::from(u32::MAX) {
+                let apart = middle(class).0 as f64 / (us * 1000) as f64;
+                assert!((0.99..1.01).contains(&apart), "{us} {apart}");
+            }
+        }
         assert_eq!(Spread::sampled(&sample::of_rows(&rows, Nanos(0), Stamp(1))), census.round_trips);
     }
 

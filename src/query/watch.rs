@@ -143,7 +143,7 @@ impl Watcher {
         if snapshot.now.since(at) < Nanos::from_millis(900) && snapshot.now >= at {
             return;
         }
-        let now = (snapshot.now, snapshot.totals.retransmits, snapshot.accounts.taken.packets);
+        let now = (snapshot.now, snapshot.totals.retransmits, snapshot.accounts.packets());
         let packets = now.2.saturating_sub(packets);
         self.share = now.1.saturating_sub(again) as f64 * 100.0 / packets.max(1) as f64;
         self.sent_again = now;

@@ -2,7 +2,7 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::{
-    base::memory::prefetch,
+    base::{memory::prefetch, time::Stamp},
     flow::{
         entry::{Facts, Hot, Origin, RoundTrip, Tally, WideEnds},
         slab::{CHUNK, Frozen},
@@ -93,6 +93,13 @@ impl FrozenFlows {
                 prefetch(&raw const tallies[i]);
             }
         }
+    }
+
+    /// Returns when the first frame of any flow came.
+    pub fn earliest(&self) -> Option<Stamp> {
+        let chunks = 0..self.hot.chunks();
+        let firsts = chunks.flat_map(|c| self.hot.chunk(c).iter().zip(self.origins.chunk(c)));
+        firsts.filter(|(hot, _)| hot.is_live()).map(|(_, origin)| origin.first).min()
     }
 
     /// Returns the rest of the key of the flow in a slot.

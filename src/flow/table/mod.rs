@@ -540,7 +540,7 @@ impl FlowTable {
     ) -> u32 {
         let slot = self.take_slot(ended);
         let local = self.locals_among(frame, wide);
-        let (initiator, evidence) = classify::initiator_of(frame);
+        let (initiator, evidence) = self.initiator_of(frame, local);
         let mut hot = Hot {
             key: frame.key,
             last: frame.wall,
@@ -594,6 +594,17 @@ impl FlowTable {
             self.inspect_header(slot, frame, ended);
         }
         if inspected && says_something(frame) { slot } else { NONE }
+    }
+
+    /// Returns which end began a flow, judged by its first frame and, of TCP that had begun before, by our ports.
+    #[inline]
+    fn initiator_of(&self, frame: &Descriptor, local: [bool; 2]) -> (usize, Evidence) {
+        let judged = classify::initiator_of(frame);
+        if local == [false; 2] || judged.1 > Evidence::Port || !has_segment(frame) {
+            return judged;
+        }
+        let opener = self.config.locals.opener(local, frame.key.ports);
+        opener.map_or(judged, |end| (end, Evidence::Port))
     }
 
     fn take_slot(&mut self, ended: &mut impl EndedFlows) -> u32 {

@@ -309,6 +309,33 @@ fn a_frame_between_cut_and_sweep_begins_a_new_row() {
 
 /// The lifetime runs on when ticks wrap, after 52 days.
 #[test]
+fn who_opened_a_connection_seen_from_the_middle_is_told_by_our_ports() {
+    let ours = Locals::new([("0.0.0.2".parse().unwrap(), 32)]).with_ports([22], Some(32_768..=60_999));
+    // The low end is 0.0.0.2, the high end not ours.
+    for (ports, flags, initiator) in [
+        ([42_084, 8124], tcp_flag::ACK, 0),
+        ([22, 50_000], tcp_flag::ACK, 1),
+        ([22, 50_000], tcp_flag::SYN, 0),
+        // Neither a port where we take connections nor one that the system chose.
+        ([8124, 42_084], tcp_flag::ACK, 1),
+    ] {
+        let mut table = table(64);
+        table.set_locals(&mut ours.clone());
+        let key = FlowKey { ends: 2 << 32 | 0xffff, ports, ..key(2).0 };
+        let from = if flags == tcp_flag::SYN { 0 } else { 1 };
+        let frame = Descriptor {
+            key,
+            hash: SEED.hash(&key),
+            tcp_flags: flags,
+            flags: from as u8,
+            ..*lines(2, from, Nanos(0), 60)[0].frame()
+        };
+        table.process(&[Line::of(frame)], &crate::packet::payload::Behind, &mut Ended::default());
+        assert_eq!(table.hot.get(0).roles.initiator(), initiator, "{ports:?}");
+    }
+}
+
+#[test]
 fn lifetimes_hold_across_the_wrap_of_ticks() {
     let mut table = table(64);
     let mut ended = Ended::default();

@@ -7,6 +7,7 @@ use std::{fs, io};
 use crate::platform::{
     OwnerMethod,
     check::{Check, Verdict},
+    filter::Filter,
     interface::default_interface,
     linux::{
         affinity, interfaces,
@@ -113,13 +114,9 @@ fn interface() -> Check {
 }
 
 fn filter() -> Check {
-    let name = "bpf-filter";
-    match cfg!(feature = "pcap") {
-        true => Check::works(name, "libpcap"),
-        false => {
-            let how = "-f and --capture pcap need a build with --features pcap, and libpcap";
-            Check { name, verdict: Verdict::LeftOut(how.into()) }
-        }
+    match Filter::new("ip") {
+        Ok(_) => Check::works("bpf-filter", "libpcap"),
+        Err(why) => Check { name: "bpf-filter", verdict: Verdict::LeftOut(why) },
     }
 }
 

@@ -34,7 +34,7 @@ pub use lookout::{AddressWatch, Lookout};
 pub use native::{NativeSource, open as open_native};
 pub use nic::{neighbour, nic_counters};
 pub use output::{reader_gone, reader_keeps_up};
-pub use owners::listening::listening;
+pub use owners::listening::{ephemeral_ports, listening, listening_ports};
 pub use placement::placement_of;
 pub use privileges::{check_capture, held_privileges};
 pub use resources::{

@@ -73,7 +73,7 @@ fn draw_census(buf: &mut Buffer, area: Rect, app: &App) {
     let trip = |name: &str, span| {
         (name.to_owned(), if trips.count == 0 { "-".into() } else { format::span(span) }, String::new())
     };
-    let packets = view.accounts.taken.packets;
+    let packets = view.accounts.packets();
     let health = [
         trip("RTT p50", trips.p50),
         trip("RTT p90", trips.p90),

@@ -32,9 +32,13 @@ use crate::{
 const SILENCE: u64 = 10_000_000_000;
 /// A tally rests for so long before another flow gets it, ns.
 const REST: u64 = 2_000_000_000;
-/// Of TCP, a direction with so many frames in an epoch comes up again until its worker has seen some, so that
-/// round trips go on being measured.
-const SAMPLED_FROM: u64 = 1024;
+/// A TCP flow that moves comes up again so often until its worker has seen some of it, so that round trips go on being
+/// measured: ns. One with many frames at every cut, of which those that come up are few.
+const SAMPLE_EVERY: u64 = 1_000_000_000;
+const MANY_FRAMES: u64 = 1024;
+/// Where more flows move than these, they take turns: what comes up, some 30 frames of a direction each time, stays a
+/// few thousand frames a second whatever their number.
+const SAMPLES_A_SECOND: u64 = 256;
 /// A look at all flows for silent ones takes so many cuts.
 const CUTS_A_ROUND: usize = 8;
 /// A place for a flow.
@@ -49,6 +53,8 @@ struct Place {
     used: u64,
     /// Since when it rests; 0 before.
     rests: u64,
+    /// When it was told settled or came up last to be sampled, monotonic ns.
+    sampled: u64,
     is_live: bool,
     /// By direction: the reader knows from where on it counts.
     began: [bool; 2],
@@ -136,7 +142,14 @@ impl Books {
         };
         self.free.pop();
         let place = &mut self.places[number as usize];
-        *place = Place { flow: *flow, spots: [low, high], used: now, is_live: true, ..Place::default() };
+        *place = Place {
+            flow: *flow,
+            spots: [low, high],
+            used: now,
+            sampled: now,
+            is_live: true,
+            ..Place::default()
+        };
         Self::resume(&self.maps, number, place, flow, ifindex);
         Some(())
     }
@@ -231,11 +244,16 @@ impl Books {
         each: &mut impl FnMut(&Counted, u8),
     ) {
         self.hand_out_urgent(wall_offset, each);
+        let turn = SAMPLE_EVERY * (self.touched.len() as u64 / 2).div_ceil(SAMPLES_A_SECOND).max(1);
+        let mut samples = 0;
         while let Some(tally) = self.touched.pop() {
             let frames = self.hand_out(tally, wall_offset, each);
             let place = &mut self.places[tally as usize / 2];
             place.is_listed[tally as usize % 2] = false;
-            if frames >= SAMPLED_FROM && place.flow.key.proto == proto::TCP {
+            let is_its_turn = now.saturating_sub(place.sampled) >= turn && samples < SAMPLES_A_SECOND;
+            if place.flow.key.proto == proto::TCP && frames > 0 && (frames >= MANY_FRAMES || is_its_turn) {
+                samples += 1;
+                place.sampled = now;
                 for number in tallies_of(tally / 2) {
                     self.maps.stop_counting(number);
                 }
@@ -447,6 +465,39 @@ mod tests {
         assert_eq!(urgent(&mut books), [], "the note that says where it began was not read");
         books.note(Note::Began { tally: 0, next: 500 });
         assert_eq!(all(&mut books, SECOND, 0).len(), 1);
+    }
+
+    #[test]
+    fn tcp_comes_up_again_in_turn_so_that_round_trips_are_measured() {
+        const FLOWS: u16 = 600;
+        let mut books = books(4096);
+        let count_all = |books: &mut Books, at: u64| -> usize {
+            for n in 0..FLOWS {
+                books.settle(&flow(n, proto::TCP), 3, at);
+                let numbers =
+                    [0, 1].map(|from| books.maps.find(&books.maps.way_of(&flow(n, proto::TCP), from)));
+                let Some(low) = numbers[0] else { continue };
+                let t = books.maps.tally(low);
+                if t.state.load(Ordering::Relaxed) == state::BEGINS {
+                    t.state.store(state::COUNTS, Ordering::Relaxed);
+                    books.note(Note::Began { tally: low, next: 100 });
+                }
+                if let Some(note) = count(books, low, 60) {
+                    books.note(note);
+                }
+            }
+            let before = all(books, at, 0).len();
+            assert!(before > 500, "{before}: most find room, and all that do are handed out");
+            (0..books.places.len() as u32)
+                .filter(|n| books.places[*n as usize].is_live)
+                .filter(|n| books.maps.tally(2 * n).state.load(Ordering::Relaxed) == state::OFF)
+                .count()
+        };
+        let ups: Vec<usize> = (1..=6).map(|second| count_all(&mut books, second * SECOND)).collect();
+        assert_eq!(ups[0], 0, "they were just told settled");
+        assert!(ups.iter().all(|up| *up as u64 <= SAMPLES_A_SECOND), "{ups:?}");
+        let flows = books.counting().flows as usize;
+        assert!(ups.iter().sum::<usize>() >= flows, "each had its turn: {ups:?} of {flows}");
     }
 
     #[test]

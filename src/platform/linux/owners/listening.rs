@@ -1,6 +1,10 @@
 //! The sockets of our network namespace that wait for others, with their processes.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    fs, io,
+    ops::RangeInclusive,
+};
 
 use super::{procfs::Procfs, sock_diag::SockDiag, tables};
 use crate::{packet::key::proto, process::listening::Listening};
@@ -49,9 +53,41 @@ pub fn listening() -> Vec<Listening> {
     all
 }
 
+/// Returns the ports of TCP on which our network namespace takes connections, in order.
+///
+/// # Errors
+/// When the kernel does not tell.
+pub fn listening_ports() -> io::Result<Vec<u16>> {
+    let mut ports: Vec<u16> =
+        SockDiag::open()?.listeners()?.iter().map(|found| found.tuple.local.1).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    Ok(ports)
+}
+
+/// Returns the ports from which the system takes one for a connection that it opens, for IPv4 and IPv6 alike
+/// (`ip_local_port_range`, ip(7)).
+pub fn ephemeral_ports() -> Option<RangeInclusive<u16>> {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().ok());
+    Some(numbers.next()??..=numbers.next()??)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports_of_the_system_are_those_where_connections_are_taken_and_come_from() {
+        let Ok(tcp) = std::net::TcpListener::bind("127.0.0.1:0") else { return };
+        let to = tcp.local_addr().unwrap();
+        let Ok(ports) = listening_ports() else { return };
+        assert!(ports.contains(&to.port()), "{ports:?}");
+        assert!(ports.is_sorted());
+        let from = std::net::TcpStream::connect(to).unwrap().local_addr().unwrap().port();
+        assert!(!listening_ports().unwrap().contains(&from));
+        assert!(ephemeral_ports().is_none_or(|range| range.contains(&from)));
+    }
 
     #[test]
     fn own_sockets_that_wait_are_found_with_their_process() {

@@ -56,17 +56,29 @@ impl SockDiag {
         let mut found = Vec::new();
         for protocol in [proto::TCP, proto::UDP] {
             for family in [libc::AF_INET, libc::AF_INET6] {
-                self.dump(family as u8, protocol, &mut found)?;
+                self.dump(family as u8, protocol, STATES, &mut found)?;
             }
         }
         Ok(found)
     }
 
-    fn dump(&self, family: u8, protocol: u8, out: &mut Vec<Found>) -> io::Result<()> {
+    /// Returns the sockets of TCP that take connections.
+    ///
+    /// # Errors
+    /// As [`SockDiag::all`].
+    pub fn listeners(&self) -> io::Result<Vec<Found>> {
+        let mut found = Vec::new();
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            self.dump(family as u8, proto::TCP, 1 << TCP_LISTEN, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn dump(&self, family: u8, protocol: u8, states: u32, out: &mut Vec<Found>) -> io::Result<()> {
         let mut request = Vec::with_capacity(HEAD + REQUEST);
         netlink::head(&mut request, SOCK_DIAG_BY_FAMILY, netlink::DUMP, 0, REQUEST);
         request.extend_from_slice(&[family, protocol, 0, 0]);
-        request.extend_from_slice(&STATES.to_ne_bytes());
+        request.extend_from_slice(&states.to_ne_bytes());
         request.resize(HEAD + REQUEST, 0);
         self.0.send(&request)?;
         self.0.read(|datagram| read_messages(datagram, protocol, out))
