@@ -12,7 +12,7 @@ use std::{
     process::ExitCode,
     rc::Rc,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -40,13 +40,13 @@ use rustnet::{
     },
     export::{
         self, Origin,
+        chosen::Chosen,
         counted::Counted,
         journal::Journal,
         json::Json,
         jsonl::Jsonl,
         links::LinkNotes,
-        pcapng::{self, Wanted},
-        reread,
+        pcapng, reread,
         selection::Selection,
     },
     flow::{locals::Locals, services::service_name},
@@ -64,16 +64,15 @@ use rustnet::{
         placement::Placement,
     },
     process::lookup::Owners,
-    query::{self, filter::eval, signs::Signs, sort::Sort, window::Localhost},
+    query::{self, filter::eval, recording::Order, signs::Signs, sort::Sort, window::Localhost},
     snapshot::{
         ended::{EndedFlows, EndedTap},
-        row::Row,
         tap::Tap,
     },
     tui::{
-        self, Record, Retrace, Running, ScreenOptions,
+        self, Retrace, Running, ScreenOptions,
         app::{Again, SelfUsage, Setup},
-        terms,
+        recorder::Record,
         theme::Theme,
         threads::Files,
     },
@@ -268,9 +267,9 @@ fn watch_file(
     // The time of a file is its packets'; only a stream may be silent for longer than one waits.
     let deadline = span.filter(|_| is_stream).map(|span| started + span);
     let (name, parser) = (path.to_owned(), cli.parse_config());
-    let record: Record = Arc::new(move |row, _, to, stop| {
+    let record: Record = Arc::new(move |order, to, stop| {
         let source = input::open(&name, span).map_err(|error| error.to_string())?;
-        write_frames(source, parser, row, true, to, stop)
+        write_frames(source, parser, order, to, stop)
     });
     let (again, parser) = (path.to_owned(), cli.parse_config());
     let retrace: Retrace = Arc::new(move |row, span_of_file, stop| {
@@ -368,6 +367,8 @@ fn watch_live(
         placement_warnings: placement.as_ref().map(Placement::warnings).unwrap_or_default(),
         ..setup(cli, file)
     };
+    let watched = Arc::new(Mutex::new(config.watch.clone()));
+    let record = live_record(cli, &config, &watched);
     let reopen = |again: &Again| match again {
         Again::Interface(name) => {
             let watch = if name == "any" { Watch::Any } else { Watch::Named(vec![name.clone()]) };
@@ -375,7 +376,10 @@ fn watch_live(
             let config = LiveConfig { watch, promiscuous, ..config.clone() };
             let live = platform::live::open(&config, threads).map_err(|error| error.to_string())?;
             match live.sources.len() == threads {
-                true => Ok(live),
+                true => {
+                    *watched.lock().unwrap_or_else(PoisonError::into_inner) = config.watch;
+                    Ok(live)
+                }
                 false => Err(format!("{name} cannot be watched by {threads} threads: start again with -i")),
             }
         }
@@ -383,47 +387,54 @@ fn watch_live(
     };
     // From when frames are taken: a busy machine may need seconds until then.
     let deadline = cli.stop_after().map(|span| Instant::now() + span);
-    let (stop, record) = (stop_flag_of(cli)?, live_record(cli));
+    let stop = stop_flag_of(cli)?;
     let run = Run { cli, file, started, deadline, stop, record, retrace: None, owners };
     watch(run, plan, live.sources, locals, &origin, setup, reopen)
 }
 
-/// Returns what writes the frames of rows of live traffic: a capture of its own, of that connection alone, so that
-/// the engine's is not concerned.
-fn live_record(cli: &Cli) -> Record {
-    let (parser, method) = (cli.parse_config(), cli.capture);
-    Arc::new(move |row, interface, to, stop| {
-        let name = interface.ok_or("the interface is not known")?.to_owned();
-        let text = terms::copies(row, None).into_iter().find(|(what, _)| *what == "tcpdump filter");
-        // It only saves work, and needs libpcap: which frames are the row's is found out frame by frame.
-        let filter = text.and_then(|(_, text)| Filter::new(&text).ok());
-        let method = if method == CaptureMethod::Pcap { Method::Pcap } else { Method::AfPacket };
-        // Frames in tunnels have other addresses outside.
-        let filter = filter.filter(|_| parser.layer == Layer::Outer);
-        let config = LiveConfig { method, filter, ..LiveConfig::new(Watch::Named(vec![name])) };
+/// Returns what writes the frames of rows of live traffic: a capture of its own, so that the engine's is not
+/// concerned, of what is watched at that time or of a single connection alone.
+fn live_record(cli: &Cli, engine: &LiveConfig, watched: &Arc<Mutex<Watch>>) -> Record {
+    let (parser, engine, watched) = (cli.parse_config(), engine.clone(), Arc::clone(watched));
+    Arc::new(move |order, to, stop| {
+        if engine.method == Method::AfXdp {
+            return Err(
+                "AF_XDP takes frames before they can be copied: start with --capture af-packet".into()
+            );
+        }
+        let method = if engine.method == Method::Pcap { Method::Pcap } else { Method::AfPacket };
+        let all = || watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (watch, filter) = match &order.narrow {
+            Some((name, text)) => {
+                // It needs libpcap: which frames are the row's is found out frame by frame.
+                let filter = text.as_ref().and_then(|text| Filter::new(text).ok());
+                // Frames in tunnels have other addresses outside.
+                (Watch::Named(vec![name.clone()]), filter.filter(|_| parser.layer == Layer::Outer))
+            }
+            None => (all(), engine.filter.clone()),
+        };
+        let promiscuous = engine.promiscuous && matches!(watch, Watch::Named(_));
+        let config = LiveConfig { method, filter, promiscuous, ..LiveConfig::new(watch) };
         let live = platform::live::open(&config, 1).map_err(|error| error.to_string())?;
         let source = live.sources.into_iter().next().ok_or("there is no capture")?;
-        write_frames(source, parser, row, false, to, stop)
+        write_frames(source, parser, order, to, stop)
     })
 }
 
-/// Writes the frames of a row; returns what to say of it.
+/// Writes frames; returns why it ended before it was to.
 fn write_frames(
     source: impl Source,
     parser: ParseConfig,
-    row: &Row,
-    between: bool,
+    order: Order,
     to: &Path,
     stop: &AtomicBool,
-) -> Result<String, String> {
-    let wanted = Wanted { record: row.to_record(), between, comment: terms::described(row) };
+) -> Result<Option<String>, String> {
+    let Order { news, others, until, comment, tally, narrow: _ } = order;
     let told = |error: io::Error| format!("cannot write {}: {error}", to.display());
     let out = io::BufWriter::new(platform::private_file(to).map_err(told)?);
-    let parser = Parser::new(parser, Seed::new(random()));
-    let done = pcapng::copy(source, parser, &wanted, out, stop).map_err(told)?;
-    let lost = if done.lost > 0 { format!(", {} lost", done.lost) } else { String::new() };
-    let full = if done.full { ", which is as large as it may be" } else { "" };
-    Ok(format!("{} frames written to {}{lost}{full}", done.frames, to.display()))
+    let chosen = Chosen::new(Parser::new(parser, Seed::new(random())), news, others, until);
+    let is_full = pcapng::copy(source, chosen, &comment, out, &tally, stop).map_err(told)?;
+    Ok(is_full.then(|| "it is as large as it may be".to_owned()))
 }
 
 /// What holds for a whole run.

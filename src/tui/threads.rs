@@ -34,6 +34,7 @@ use crate::{
         finder::Finder,
         group::{Group, GroupBy},
         kept::of_row,
+        recording::Tally,
         window::{Request, View},
     },
     snapshot::{
@@ -59,8 +60,8 @@ pub enum Event {
     Signal,
     /// An export is written: what to say of it.
     Exported(Result<String, String>),
-    /// The frames of a row are written: what to say of it.
-    Recorded(Result<String, String>),
+    /// Frames are written: how many, to which file, and why no more, if nobody asked for the end; or why not.
+    Recorded(Result<(Arc<Tally>, PathBuf, Option<String>), String>),
     /// What a row of a file moved in the minute before a time.
     Traced(FlowId, Stamp, History),
 }

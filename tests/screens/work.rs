@@ -239,26 +239,64 @@ fn k18_messages_have_room_on_every_screen() {
 }
 
 #[test]
-fn k19_the_frames_of_a_row_are_written_until_the_key_comes_again() {
+fn k19_the_frames_of_all_shown_rows_are_written_until_the_key_comes_again() {
     let snapshot = known();
     let mut stage = Stage::new(120, 24);
     stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('/'));
+    typed(&mut stage, "process:nginx");
+    stage.key(KeyCode::Enter);
+    stage.settle(&snapshot);
+    stage.app.effects.clear();
     stage.key(KeyCode::Char('P'));
-    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Record));
-    stage.app.recording = Some("rustnet_2026-11-22_14-03-22.pcapng".into());
-    assert!(stage.line("rustnet ").contains("P writes frames"));
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Record(Whose::Shown)));
+    let tally = Arc::new(Tally::default());
+    let mut follower =
+        Follower::new(stage.app.request_of_frames(), Arc::new(EndedFlows::new(0)), Arc::clone(&tally));
+    let joined: Vec<_> = follower.look(&snapshot).joined.into_iter().map(|flow| flow.comment).collect();
+    assert_eq!(joined.len(), 3);
+    assert!(joined.contains(
+        &"nginx (1211) www-data, api.example.org, TCP 10.0.3.14:443 - 203.0.113.77:51022".to_owned()
+    ));
+    let name = "rustnet_2026-11-22_14-03-22.pcapng".to_owned();
+    tally.frames.store(1204, Ordering::Relaxed);
+    tally.bytes.store(1_200_000, Ordering::Relaxed);
+    stage.app.recording = Some(Recording { name, tally });
+    assert!(stage.line("rustnet ").contains("P records"));
+    let line = stage.line("recording ");
+    assert!(line.contains("recording 3 flows · 1,204 frames · 1.20 MB"), "{line}");
+    assert!(line.contains("to rustnet_2026-11-22_14-03-22.pcapng"), "{line}");
     // Wherever one is, it ends it.
     stage.key(KeyCode::Char('7'));
     stage.key(KeyCode::Char('P'));
     assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::StopRecording));
     stage.app.recording = None;
     stage.key(KeyCode::Char('P'));
-    assert!(stage.app.effects.is_empty() && stage.text().contains("only on Overview and Details"));
-    // What has ended sends no more.
+    assert!(stage.app.effects.is_empty() && stage.text().contains("only in tables"));
+}
+
+#[test]
+fn k19_details_and_the_palette_write_the_frames_of_one_row() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('2'));
+    stage.key(KeyCode::Char('P'));
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Record(Whose::Row)));
+    stage.key(KeyCode::Esc);
+    stage.key(KeyCode::Char(':'));
+    typed(&mut stage, "records the sel");
+    stage.key(KeyCode::Enter);
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Record(Whose::Row)));
+    // Without a row there is none to write; of a table that is empty, what comes.
     let mut stage = Stage::new(120, 24);
     stage.epoch(&live(&[]));
+    stage.key(KeyCode::Char('2'));
     stage.key(KeyCode::Char('P'));
     assert!(stage.app.effects.is_empty());
+    stage.key(KeyCode::Char('1'));
+    stage.key(KeyCode::Char('P'));
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Record(Whose::Shown)));
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! What is asked for, and what becomes of answers.
 
 use super::*;
-use crate::{base::counters::DropReason, query::window::Request};
+use crate::{
+    base::counters::DropReason,
+    query::window::Request,
+};
 
 impl App {
     /// Takes a new view. One that answers an older question while the selection is elsewhere by
@@ -213,6 +216,23 @@ impl App {
         // What the loop has not asked yet, it must still ask.
         self.asked = None;
         request
+    }
+
+    /// Returns the request for the rows of the view whose frames are written: live ones go on while what is on the table
+    /// may stand still.
+    pub fn request_of_frames(&mut self) -> Request {
+        let is_file = self.is_file();
+        let request = self.request();
+        Request {
+            keep: None,
+            frozen: request.frozen && is_file,
+            ended: request.ended.filter(|_| is_file),
+            group: None,
+            census: false,
+            watches: Arc::default(),
+            sort: Sort::default(),
+            ..request
+        }
     }
 
     /// Says that the next question must be asked even if it is the same: the rows are newer.

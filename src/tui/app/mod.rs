@@ -40,7 +40,7 @@ use ratatui::style::Style;
 use counts::Counts;
 use readings::Still;
 pub use readings::{Engine, Readings};
-pub use setup::{Again, Effect, Form, Next, Nic, ScreenPace, SelfUsage, Setup};
+pub use setup::{Again, Effect, Form, Next, Nic, Recording, ScreenPace, SelfUsage, Setup, Whose};
 use story::Story;
 
 use crate::{
@@ -152,7 +152,7 @@ pub struct App {
     /// What is watched for.
     pub watches: Arc<Vec<Watch>>,
     /// The file that frames are being written to.
-    pub recording: Option<String>,
+    pub recording: Option<Recording>,
     /// What the loop has to do.
     pub effects: Vec<Effect>,
     /// What the mouse can hit.

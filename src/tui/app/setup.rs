@@ -1,6 +1,6 @@
 //! What the screen is told once, and what it asks of the loop and of those who started it.
 
-use std::{net::IpAddr, path::Path};
+use std::{net::IpAddr, path::Path, sync::Arc};
 
 use crate::{
     base::time::{Nanos, Stamp},
@@ -9,6 +9,7 @@ use crate::{
     query::{
         column::ServiceName,
         layout::Choice,
+        recording::Tally,
         signs::Signs,
         sort::Sort,
         watch::{Watch, built_in},
@@ -194,10 +195,28 @@ pub enum Effect {
     Again(Again),
     /// A line for the log.
     Log(String),
-    /// The frames of the selected row, into a file.
-    Record,
+    /// The frames of the rows of the view or of the selected one alone, into a file.
+    Record(Whose),
     /// The end of that.
     StopRecording,
+}
+
+/// Whose frames are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of all rows that the view shows, and of those that come to be shown.
+    Shown,
+    /// Those of the selected row.
+    Row,
+}
+
+/// Frames that are being written.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// The file's name.
+    pub name: String,
+    /// How far it has come.
+    pub tally: Arc<Tally>,
 }
 
 /// The form of a file.
