@@ -297,7 +297,7 @@ pub const KEYS: &[Key] = &[
         Action::Play,
         of_file,
     ),
-    row(&[ch('r')], "r", "resets filter, order and columns", None, Action::ResetView, always),
+    row(&[ch('r')], "r", "resets filter, order, columns and their widths", None, Action::ResetView, always),
     row(&[ch('T')], "T", "the next theme", None, Action::Theme, always),
     row(&[key(KeyCode::Tab), ch(']')], "Tab, ]", "the next tab", None, Action::Cycle(1), always),
     row(

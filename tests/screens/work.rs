@@ -300,6 +300,27 @@ fn k19_details_and_the_palette_write_the_frames_of_one_row() {
 }
 
 #[test]
+fn so11_widths_are_reset_with_the_view_in_the_config_too() {
+    let snapshot = known();
+    let columns = Choice { wider: vec![(ColumnId::Remote, 4)], ..Choice::default() };
+    let mut stage = Stage::with(120, 24, Setup { columns, ..Setup::default() });
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('r'));
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::KeepColumns(Choice::default())));
+    stage.key(KeyCode::Char('r'));
+    assert!(stage.app.effects.is_empty(), "nothing is written that is there");
+    // It does not go on beyond what the config takes.
+    stage.key(KeyCode::Char('s'));
+    stage.settle(&snapshot);
+    for _ in 0..200 {
+        stage.key(KeyCode::Char('>'));
+    }
+    let kept = stage.app.effects.iter().filter(|effect| matches!(effect, Effect::KeepColumns(_))).count();
+    assert!(kept <= 80, "{kept}");
+    assert!(stage.text().contains("cannot be wider here"));
+}
+
+#[test]
 fn k16_interfaces_and_sockets_that_wait_are_listed() {
     use rustnet::process::listening::Listening;
     let setup = Setup {

@@ -121,7 +121,7 @@ impl App {
             Action::ResetView => {
                 self.filter.clear();
                 self.filter.set(&self.setup.filter.clone(), self.setup.services);
-                self.columns = self.setup.columns.clone();
+                self.reset_columns();
                 self.only_marked = false;
                 self.grouping = None;
                 self.set_sort(self.setup.sort);
