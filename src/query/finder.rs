@@ -24,7 +24,7 @@ use crate::{
         shares::{Share, shares},
         sort::SortBy,
         watch::{Counted, Firing, Watch, Watcher},
-        window::{Cursor, FrozenAt, Request, View},
+        window::{Between, Cursor, FrozenAt, Request, View},
     },
     snapshot::{
         ended::{EndedFlow, EndedFlows, EndedList},
@@ -112,6 +112,18 @@ impl Finder {
         view.watched = self.watched(&view.rows, &request.watches, &around);
         (self.frozen, self.around) = (frozen, around);
         Some(view)
+    }
+
+    /// Looks at an epoch whose rows are not shown: what is watched for, and what one row moves.
+    pub fn look_between(&mut self, live: &Snapshot, request: &Request, row: Option<FlowId>) -> Between {
+        let around = look_around(std::mem::take(&mut self.around), live, request);
+        self.watch(live, request, &around);
+        self.around = around;
+        let moved = row.and_then(|id| {
+            let (down, up) = live.flow(live.find(id)?).seen_down_up();
+            Some((id, [down, up]))
+        });
+        Between { now: live.now, firing: self.firing.2.clone(), moved }
     }
 
     fn watch(&mut self, live: &Snapshot, request: &Request, around: &Surroundings) {

@@ -319,7 +319,11 @@ impl Loop<'_> {
     fn handle(&mut self, event: Event, came: Instant) -> Next {
         let next = match event {
             // What is left of an engine that was looked at before.
-            Event::View(run, _) | Event::Over(run) if run != self.run => Next::Draw,
+            Event::View(run, _) | Event::Between(run, _) | Event::Over(run) if run != self.run => Next::Draw,
+            Event::Between(_, told) => {
+                self.app.take_between(*told);
+                Next::Draw
+            }
             Event::View(_, view) => {
                 self.app.uptime = Nanos(self.options.started.elapsed().as_nanos() as u64);
                 self.app.take(*view);

@@ -35,7 +35,7 @@ use crate::{
         group::{Group, GroupBy},
         kept::of_row,
         recording::Tally,
-        window::{Request, View},
+        window::{Between, Request, View},
     },
     snapshot::{
         ended::EndedFlows, history::History, publication::Publication, row::Row, tap::Ended, view::Snapshot,
@@ -54,6 +54,8 @@ pub enum Event {
     LightBackground,
     /// Rows.
     View(Run, Box<View>),
+    /// What an epoch tells whose rows are not shown, as they are shown more seldom.
+    Between(Run, Box<Between>),
     /// There will be no further epoch.
     Over(Run),
     /// A signal asks to end.
@@ -318,6 +320,8 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
     let mut sockets = Sockets { list: listening, at: None, found: Arc::default() };
     let mut is_behind = false;
     let mut pacing = Pacing::new(refresh, Instant::now());
+    // The last epoch that told something without its rows, and the row that was selected last.
+    let (mut between, mut selected) = (Epoch(0), None);
     loop {
         let first = match asked.try_recv() {
             Ok(first) => first,
@@ -349,6 +353,15 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
                 }
                 Ask::Export(rows, path) => exports.push((rows, path)),
                 Ask::Write(text, path) => texts.push((text, path)),
+            }
+        }
+        if pacing.is_put_off()
+            && let Some(snapshot) = publication.latest().filter(|_| !due)
+            && std::mem::replace(&mut between, snapshot.epoch) < snapshot.epoch
+        {
+            let told = Box::new(finder.look_between(&snapshot, &request, selected));
+            if events.send(Event::Between(run, told)).is_err() {
+                return;
             }
         }
         let mut done = Vec::new();
@@ -392,6 +405,7 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
         view.took = Nanos(begun.elapsed().as_nanos() as u64);
         waiting = None;
         pacing.show(Instant::now());
+        selected = view.selected.and_then(|place| view.at(place)).map(|row| row.id);
         request.exact = false;
         is_behind = finder.is_behind(&snapshot);
         drop(snapshot);
@@ -425,6 +439,11 @@ impl Pacing {
         let next = self.shown.filter(|_| self.refresh > LONGEST_CUT).map(|at| at + self.refresh);
         self.later = next.filter(|at| now + SLACK < *at);
         self.later.is_none()
+    }
+
+    /// Returns whether an epoch waits until its time has come.
+    fn is_put_off(&self) -> bool {
+        self.later.is_some()
     }
 
     /// Takes note that rows were found.

@@ -321,6 +321,28 @@ fn so11_widths_are_reset_with_the_view_in_the_config_too() {
 }
 
 #[test]
+fn seconds_that_are_not_shown_count_for_watches_and_charts() {
+    let mut snapshot = known();
+    let mut stage = Stage::new(120, 40);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('2'));
+    stage.epoch(&snapshot);
+    stage.app.effects.clear();
+    let id = stage.app.selected_row().map(|row| row.id);
+    for second in 1..4 {
+        (snapshot.epoch, snapshot.now) = (Epoch(100 + second), Nanos(snapshot.now.0 + 1_000_000_000));
+        snapshot.sources[0].kernel_drops = 700;
+        let told = stage.finder.look_between(&snapshot, &stage.request, id);
+        assert_eq!(told.moved.map(|(of, _)| of), id);
+        stage.app.take_between(told);
+    }
+    assert_eq!(stage.app.trace.parts(0, 60).iter().flatten().count(), 4);
+    assert!(stage.text().contains("lost > 0"), "{}", stage.text());
+    let logged = stage.app.effects.iter().filter(|effect| matches!(effect, Effect::Log(_))).count();
+    assert_eq!(logged, 1);
+}
+
+#[test]
 fn k16_interfaces_and_sockets_that_wait_are_listed() {
     use rustnet::process::listening::Listening;
     let setup = Setup {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     base::counters::DropReason,
-    query::window::Request,
+    query::window::{Between, Request},
 };
 
 impl App {
@@ -34,6 +34,17 @@ impl App {
         self.follow_group();
         self.log_watches(&firing);
         self.renew_overlay();
+    }
+
+    /// Takes what an epoch tells whose rows are not shown.
+    pub fn take_between(&mut self, told: Between) {
+        let Some(view) = &mut self.view else { return };
+        let before = std::mem::replace(&mut view.firing, told.firing);
+        let is_traced = |(id, _): &(FlowId, [f64; 2])| self.trace_of == Some(*id) && view.frozen.is_none();
+        if let Some((_, [down, up])) = told.moved.filter(is_traced) {
+            self.trace.push(told.now, Nanos::from_secs(1), [down, up, 0.0]);
+        }
+        self.log_watches(&before);
     }
 
     pub(super) fn take_rows(&mut self, view: View) {
