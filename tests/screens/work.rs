@@ -337,6 +337,12 @@ fn seconds_that_are_not_shown_count_for_watches_and_charts() {
         stage.app.take_between(told);
     }
     assert_eq!(stage.app.trace.parts(0, 60).iter().flatten().count(), 4);
+    // The axis has the unit of the figures.
+    let next = Nanos(snapshot.now.0 + 1_000_000_000);
+    stage.app.trace.push(next, Nanos::from_secs(1), [184e6, 0.0, 0.0]);
+    assert!(stage.text().contains(" 184M "), "{}", stage.text());
+    stage.key(KeyCode::Char('b'));
+    assert!(stage.text().contains(" 1.47G "), "{}", stage.text());
     assert!(stage.text().contains("lost > 0"), "{}", stage.text());
     let logged = stage.app.effects.iter().filter(|effect| matches!(effect, Effect::Log(_))).count();
     assert_eq!(logged, 1);
