@@ -29,7 +29,7 @@ use rustnet::{
     },
     tui::{
         self, Retrace, Running, ScreenOptions,
-        app::{Again, SelfUsage, Setup},
+        app::{Again, SelfUsage, Setup, setup::REFRESH_MS},
         recorder::Record,
         theme::Theme,
         threads::Files,
@@ -93,7 +93,7 @@ pub fn show<S: Source + 'static>(
         let (engine, pace) = (Rc::clone(&engine), Rc::clone(&pace));
         move || {
             if let (Some(engine), Some(ms)) = (&*engine.borrow(), pace.get()) {
-                engine.set_cut_interval(Nanos::from_millis(u64::from(ms.min(1000))));
+                engine.set_cut_interval(Nanos::from_millis(ms.into()));
             }
         }
     };
@@ -184,7 +184,7 @@ pub fn setup(cli: &Cli, file: &FileConfig) -> Setup {
         remembered: config::file::remembered(),
         rereads: false,
         damping: !cli.no_damping,
-        refresh_ms: cli.refresh_interval.or(file.refresh).unwrap_or(1000),
+        refresh_ms: cli.refresh_interval.or(file.refresh).unwrap_or(REFRESH_MS),
         watches: file.watches.clone(),
         interfaces: Some(named_interfaces),
         listening: Some(platform::listening),

@@ -19,6 +19,9 @@ use crate::{
     tui::theme::Theme,
 };
 
+/// Milliseconds between two refreshes where nobody says otherwise.
+pub const REFRESH_MS: u32 = 1000;
+
 /// Returns the interfaces of this machine, each with its name and what it is.
 pub type ListInterfaces = fn() -> Vec<(String, String)>;
 
@@ -111,7 +114,7 @@ impl Default for Setup {
             remembered: Vec::new(),
             watches: built_in(),
             row_line: None,
-            refresh_ms: 1000,
+            refresh_ms: REFRESH_MS,
             interfaces: None,
             listening: None,
             neighbour: None,

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Epochs come at least so often.
-const LONGEST_CUT: Duration = Duration::from_secs(1);
+use crate::snapshot::publication::LONGEST_EPOCH;
 
 /// What a screen begins with comes as it is known.
 const BEGINNING: Duration = Duration::from_secs(2);
@@ -32,7 +31,7 @@ impl Pacing {
     pub fn is_due(&mut self, now: Instant) -> bool {
         let next = self
             .shown
-            .filter(|_| self.refresh > LONGEST_CUT)
+            .filter(|_| self.refresh > Duration::from_nanos(LONGEST_EPOCH.0))
             .map(|at| at + self.refresh);
         self.later = next.filter(|at| now + SLACK < *at);
         self.later.is_none()
