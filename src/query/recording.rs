@@ -243,6 +243,9 @@ mod tests {
         assert_eq!(follower.look(&snapshot(&flows)).joined.len(), 7);
         tally.frames.store(1, Ordering::Relaxed);
         tally.lost.store(1234, Ordering::Relaxed);
-        assert_eq!(tally.told(&Signs::UNICODE), "104 flows · 1 frame · 0 B · 1,234 lost · no room for 3 flows");
+        assert_eq!(
+            tally.told(&Signs::UNICODE),
+            "104 flows · 1 frame · 0 B · 1,234 lost · no room for 3 flows"
+        );
     }
 }
