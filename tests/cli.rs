@@ -395,7 +395,7 @@ fn an_output_that_cannot_be_written_is_a_failure() {
 
 #[test]
 fn signals_end_with_everything_written() {
-    for signal in ["INT", "TERM"] {
+    for signal in ["INT", "TERM", "QUIT"] {
         let mut child = spawn(["--headless", "--read", "-"], Stdio::piped(), Stdio::piped());
         let mut input = child.stdin.take().unwrap();
         // So far apart that flows end, which writes the first lines while the input is open.

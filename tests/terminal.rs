@@ -56,7 +56,7 @@ fn capture() -> PathBuf {
 #[test]
 fn c11_signals_give_the_terminal_back() {
     let (program, file) = (env!("CARGO_BIN_EXE_rustnet"), capture());
-    for signal in ["TERM", "HUP", "INT"] {
+    for signal in ["TERM", "HUP", "INT", "QUIT"] {
         let line = format!("timeout --foreground -s {signal} 1 {program} --read {}", file.display());
         let Some(got) = in_terminal(&line) else { return };
         is_given_back(&got);

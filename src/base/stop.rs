@@ -16,9 +16,12 @@ use signal_hook::{
 };
 
 /// Signals that ask to end.
-pub const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+pub const SIGNALS: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
 /// Hangup of the terminal: number 1 on every system that has it (POSIX, `kill`).
 const SIGHUP: i32 = 1;
+/// The terminal's other key to quit, Ctrl+\: number 3 on every system that has it (POSIX, `kill`). It would leave the
+/// terminal as it is.
+const SIGQUIT: i32 = 3;
 /// Signals within this time of the first are the same wish: timeout(1) sends two, one to the process and one to its
 /// group.
 const SAME_WISH: Duration = Duration::from_secs(1);
@@ -47,8 +50,8 @@ pub fn stop_flag(status: i32) -> io::Result<Arc<AtomicBool>> {
         // SAFETY: what runs inside the signal reads a clock (clock_gettime), works on atomics and may call _exit, all of
         // which signal-safety(7) allows.
         let caught = unsafe { low_level::register(signal, heard) };
-        // Systems without hangups refuse the number.
-        if signal != SIGHUP {
+        // Systems without them refuse their numbers.
+        if ![SIGHUP, SIGQUIT].contains(&signal) {
             caught?;
         }
     }

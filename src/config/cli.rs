@@ -17,7 +17,8 @@ use crate::{
     config::parse::{self, CoreList},
     packet::parse::{Layer, ParseConfig},
     query::sort::SortBy,
-    tui::theme::ThemeName,
+    snapshot::publication::LONGEST_EPOCH,
+    tui::{app::setup::REFRESH_MS, theme::ThemeName},
 };
 
 /// Shows every connection of this host, or of a capture file, with exact totals.
@@ -384,8 +385,11 @@ impl Cli {
     /// of an export depends on them. `--interval` is a number of cuts.
     pub fn cut_interval(&self) -> Nanos {
         let most = match self.input() {
-            Input::Live(_) => Nanos::from_millis(u64::from(self.refresh_interval.unwrap_or(1000).min(1000))),
-            Input::File(_) | Input::Stdin => Nanos::from_secs(1),
+            Input::Live(_) => {
+                let refresh = self.refresh_interval.unwrap_or(REFRESH_MS);
+                Nanos::from_millis(refresh.into()).min(LONGEST_EPOCH)
+            }
+            Input::File(_) | Input::Stdin => LONGEST_EPOCH,
         };
         match self.interval_ns() {
             Some(every) => Nanos(every.0.div_ceil(every.0.div_ceil(most.0).max(1))),

@@ -84,7 +84,7 @@ struct Raw {
     bits: Option<bool>,
     ascii: Option<bool>,
     mouse: Option<bool>,
-    widths: BTreeMap<Spanned<String>, i16>,
+    widths: BTreeMap<Spanned<String>, Spanned<i64>>,
     watch: Vec<RawWatch>,
 }
 
@@ -206,10 +206,18 @@ fn watches(text: &str, all: Vec<RawWatch>) -> Result<Vec<Watch>, String> {
     Ok(watches)
 }
 
-fn widths(text: &str, all: BTreeMap<Spanned<String>, i16>) -> Result<Vec<(ColumnId, i16)>, String> {
-    let named = |(name, cells): (Spanned<String>, i16)| match column(name.get_ref()) {
-        Ok(column) => Ok((column, cells.clamp(-40, 80))),
-        Err(why) => Err(located(text, &name.span(), &format!("widths: {:?} is not {why}", name.get_ref()))),
+fn widths(text: &str, all: BTreeMap<Spanned<String>, Spanned<i64>>) -> Result<Vec<(ColumnId, i16)>, String> {
+    let named = |(name, cells): (Spanned<String>, Spanned<i64>)| {
+        let column = column(name.get_ref()).map_err(|why| {
+            located(text, &name.span(), &format!("widths: {:?} is not {why}", name.get_ref()))
+        })?;
+        let [least, most] = Choice::WIDER;
+        let within = i16::try_from(*cells.get_ref()).ok().filter(|cells| (least..=most).contains(cells));
+        let cells = within.ok_or_else(|| {
+            let why = format!("widths: {} is {least} to {most} cells more than usual", name.get_ref());
+            located(text, &cells.span(), &why)
+        })?;
+        Ok((column, cells))
     };
     all.into_iter().map(named).collect()
 }
@@ -422,6 +430,9 @@ mod tests {
             ("[[watch]]\nname = \"x\"\nfilter = \"rate>\"", ["3: filter", "not complete"]),
             ("[[watch]]\nname = \"x\"\nfilter = \"tcp\"\nfor = -1", ["4: for", "from 0"]),
             ("widths = { Nothing = 2 }", ["1: widths", "RTT"]),
+            ("\nwidths = { Remote = 81 }", ["2: widths: Remote is", "-40 to 80"]),
+            ("widths = { Remote = -41 }", ["1: widths: Remote is", "-40 to 80"]),
+            ("widths = { Remote = 99999999 }", ["1: widths: Remote is", "-40 to 80"]),
         ] {
             let error = parse_text(text).unwrap_err();
             assert!(parts.iter().all(|part| error.contains(part)), "{text}: {error}");

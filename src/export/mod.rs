@@ -4,6 +4,7 @@
 //! Text is written by hand into a reused buffer: a million flows end when a large file does, and
 //! stamps keep their nanoseconds because no number passes through a float.
 
+pub mod chosen;
 pub mod counted;
 pub mod csv;
 pub mod journal;

@@ -1,82 +1,87 @@
-//! The frames of one connection as a pcapng file (draft-ietf-opsawg-pcapng), with owner and name as comments.
+//! Frames of connections as a pcapng file (draft-ietf-opsawg-pcapng), with owners and names as comments.
 //!
-//! Frames come from a source of their own ([`reread`](crate::export::reread)), read in a thread of its own.
+//! Frames come from a source of their own, read in a thread of its own: the packet path is not concerned, and what
+//! comes faster than it is written is lost to that source alone, which counts it.
 
 use std::{
     io::{self, Write},
     sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
 };
 
 use crate::{
     capture::source::{Progress, Source, SourceStatus},
-    export::reread::{BURST, Reread, WAIT},
-    flow::entry::FlowRecord,
-    packet::{
-        link::LinkType,
-        parse::{FrameMeta, Parser},
+    export::{
+        chosen::{Choice, Chosen},
+        reread::{BURST, WAIT},
     },
+    packet::{link::LinkType, parse::FrameMeta},
+    query::recording::Tally,
 };
 
 /// Bytes after which writing ends.
 const MOST_BYTES: u64 = 4 << 30;
+/// How often the source is asked what it lost, and what its interfaces are called.
+const LOOK: Duration = Duration::from_secs(1);
 
-/// Which frames are written, and what is said of them.
-pub struct Wanted {
-    /// The connection.
-    pub record: FlowRecord,
-    /// Only frames between its first and its last, as a file has them; live all from now on.
-    pub between: bool,
-    /// The comment of the file and of its first frame.
-    pub comment: String,
-}
-
-/// What became of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// Frames in the file.
-    pub frames: u64,
-    /// Frames of any connection that the source lost meanwhile.
-    pub lost: u64,
-    /// The file has become so large that writing ended.
-    pub full: bool,
-}
-
-/// Copies frames until the source ends or `stop` is set.
+/// Copies the chosen frames until the source ends, `stop` is set or the file is as large as it may be; returns whether
+/// it is. `comment` is what is said of the file.
 ///
 /// # Errors
 /// When `out` cannot be written to.
 pub fn copy<S: Source>(
     mut source: S,
-    parser: Parser,
-    wanted: &Wanted,
+    mut chosen: Chosen,
+    comment: &str,
     out: impl Write,
+    tally: &Tally,
     stop: &AtomicBool,
-) -> io::Result<Written> {
-    let mut file = File { out, links: Vec::new(), bytes: 0 };
-    file.section(&wanted.comment)?;
-    let mut connection = Reread::new(parser, wanted.record, wanted.between);
-    let mut done = Written::default();
-    let mut failed = None;
-    while failed.is_none() && !stop.load(Ordering::Relaxed) && !done.full {
+) -> io::Result<bool> {
+    let mut file = File::new(out);
+    let mut status = SourceStatus::default();
+    // Relaxed here and below: figures for the eye, and a flag that stands alone.
+    let mut look = |source: &mut S, file: &mut File<_>| {
+        source.status(&mut status);
+        tally.lost.store(status.kernel_drops, Ordering::Relaxed);
+        file.names = status.interfaces.iter().map(|interface| interface.name.clone()).collect();
+    };
+    look(&mut source, &mut file);
+    file.section(comment)?;
+    chosen.begin();
+    let (mut frames, mut asked, mut done) = (0, Instant::now(), Ok(()));
+    while done.is_ok() && !stop.load(Ordering::Relaxed) && file.bytes < MOST_BYTES {
+        for (meta, bytes, comment) in chosen.hear() {
+            file.frame(&bytes, &meta, comment.as_deref())?;
+            frames += 1;
+        }
         let progress = source.burst(BURST, |bytes, meta| {
-            if failed.is_none() && connection.find(bytes, meta).is_some() {
-                let comment = (done.frames == 0).then_some(&*wanted.comment);
-                failed = file.frame(bytes, meta, comment).err();
-                done.frames += u64::from(failed.is_none());
+            if done.is_ok()
+                && let Choice::Written(comment) = chosen.choose(bytes, meta)
+            {
+                done = file.frame(bytes, meta, comment.as_deref());
+                frames += u64::from(done.is_ok());
             }
         });
+        tally.frames.store(frames, Ordering::Relaxed);
+        tally.bytes.store(file.bytes, Ordering::Relaxed);
+        if asked.elapsed() >= LOOK {
+            asked = Instant::now();
+            look(&mut source, &mut file);
+        }
         match progress {
             Progress::Frames => {}
-            Progress::Idle => source.wait(WAIT),
+            Progress::Idle => {
+                // What is quiet is on disk, as far as anybody has seen it on screen.
+                file.out.flush()?;
+                source.wait(WAIT);
+            }
             Progress::End => break,
         }
-        done.full = file.bytes >= MOST_BYTES;
     }
-    let mut status = SourceStatus::default();
-    source.status(&mut status);
-    done.lost = status.kernel_drops;
+    look(&mut source, &mut file);
+    done?;
     file.out.flush()?;
-    failed.map_or(Ok(done), Err)
+    Ok(file.bytes >= MOST_BYTES)
 }
 
 /// A file in the making. Every block is 32-bit aligned and has its length at both ends.
@@ -84,10 +89,16 @@ struct File<W> {
     out: W,
     /// Link types by interface.
     links: Vec<(LinkType, u16)>,
+    /// What the source's interfaces are called.
+    names: Vec<String>,
     bytes: u64,
 }
 
 impl<W: Write> File<W> {
+    fn new(out: W) -> Self {
+        Self { out, links: Vec::new(), names: Vec::new(), bytes: 0 }
+    }
+
     /// Section header (4.1): byte order, version 1.0, length unknown.
     fn section(&mut self, comment: &str) -> io::Result<()> {
         let mut body = 0x1a2b_3c4d_u32.to_ne_bytes().to_vec();
@@ -100,7 +111,8 @@ impl<W: Write> File<W> {
         self.block(0x0a0d_0d0a, &body)
     }
 
-    /// Returns the number of an interface; its description (4.2) comes with its first frame: nanoseconds.
+    /// Returns the number of an interface; its description (4.2) comes with its first frame: its
+    /// name, nanoseconds.
     fn interface(&mut self, meta: &FrameMeta) -> io::Result<u32> {
         let wanted = (meta.link, meta.iface.0);
         if let Some(n) = self.links.iter().position(|known| *known == wanted) {
@@ -108,6 +120,9 @@ impl<W: Write> File<W> {
         }
         let mut body = meta.link.0.to_ne_bytes().to_vec();
         body.extend_from_slice(&[0; 6]);
+        if let Some(name) = self.names.get(usize::from(meta.iface.0)).filter(|name| !name.is_empty()) {
+            option(&mut body, 2, name.as_bytes());
+        }
         option(&mut body, 9, &[9]);
         option(&mut body, 0, b"");
         self.block(1, &body)?;
@@ -162,10 +177,31 @@ fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashMap, sync::Arc};
+    use std::{
+        collections::HashMap,
+        sync::{Arc, mpsc},
+    };
 
     use super::*;
-    use crate::packet::{descriptor::Descriptor, key::WideKey, parse::Verdict};
+    use crate::{
+        base::{
+            ids::IfaceId,
+            time::{Stamp, Tick},
+        },
+        capture::{
+            capture_file::CaptureFile,
+            synthetic::{Frames, MemorySource, Mix, Traffic},
+        },
+        flow::entry::FlowRecord,
+        packet::{
+            descriptor::Descriptor,
+            hash::Seed,
+            key::{FlowKey, WideKey},
+            name::FlowName,
+            parse::{ParseConfig, Parser, Verdict},
+        },
+        query::recording::{News, Others, Recorded},
+    };
 
     #[test]
     fn k19_a_long_comment_is_cut_between_characters() {
@@ -182,18 +218,6 @@ mod tests {
         option(&mut body, 1, b"short");
         assert_eq!(body[4..], *b"short\0\0\0");
     }
-    use crate::{
-        base::{
-            ids::IfaceId,
-            time::{Stamp, Tick},
-        },
-        capture::{
-            capture_file::CaptureFile,
-            synthetic::{MemorySource, Mix, Traffic},
-        },
-        packet::{hash::Seed, key::FlowKey, parse::ParseConfig},
-    };
-
     type Key = (FlowKey, [u8; 32]);
 
     /// All frames of a source by the key that the parser gives them.
@@ -221,30 +245,76 @@ mod tests {
         }
     }
 
+    /// Writes what is chosen out of `frames`, and returns what is read of it.
+    fn written(
+        frames: &Arc<Frames>,
+        news: News,
+        others: Others,
+        until: Option<Stamp>,
+    ) -> (HashMap<Key, (FlowRecord, Vec<Vec<u8>>)>, Vec<u8>, Tally) {
+        let (sender, receiver) = mpsc::channel();
+        sender.send(news).unwrap();
+        // Another secret than that of the engine.
+        let parser = Parser::new(ParseConfig::default(), Seed::new(99));
+        let chosen = Chosen::new(parser, receiver, others, until);
+        let (mut out, tally) = (Vec::new(), Tally::default());
+        let source = MemorySource::new(Arc::clone(frames));
+        let full = copy(source, chosen, "all", &mut out, &tally, &AtomicBool::new(false)).unwrap();
+        assert!(!full);
+        let read = by_key(CaptureFile::from_reader(Box::new(io::Cursor::new(out.clone()))).unwrap());
+        (read, out, tally)
+    }
+
+    fn has(bytes: &[u8], text: &str) -> usize {
+        bytes.windows(text.len()).filter(|window| *window == text.as_bytes()).count()
+    }
+
     #[test]
-    fn k19_a_connection_s_frames_are_in_its_file_and_no_others() {
+    fn k19_the_frames_of_named_flows_are_in_the_file_and_no_others() {
         let frames = Arc::new(Traffic::new(40, 2000, 3).mix(Mix::ALL).frames());
         let all = by_key(MemorySource::new(Arc::clone(&frames)));
         assert!(all.len() > 20);
-        for (record, expected) in all.values() {
-            let mut out = Vec::new();
-            let wanted = Wanted { record: *record, between: true, comment: "nginx (1211)".into() };
-            // Another secret than that of the engine.
-            let parser = Parser::new(ParseConfig::default(), Seed::new(99));
-            let source = MemorySource::new(Arc::clone(&frames));
-            let done = copy(source, parser, &wanted, &mut out, &AtomicBool::new(false)).unwrap();
-            assert_eq!(done, Written { frames: expected.len() as u64, lost: 0, full: false });
-            let read = by_key(CaptureFile::from_reader(Box::new(io::Cursor::new(out))).unwrap());
-            let read: Vec<_> = read.into_values().collect();
-            assert_eq!(read.len(), 1);
-            assert_eq!(&read[0].1, expected);
-            assert_eq!((read[0].0.facts.first, read[0].0.hot.last), (record.facts.first, record.hot.last));
+        let last = all.values().map(|(record, _)| record.hot.last).max().unwrap();
+        let named = |record: &FlowRecord, n: usize| Recorded {
+            name: FlowName::of(&record.hot.key, &record.wide),
+            span: [record.facts.first, record.hot.last],
+            comment: format!("nginx ({n})."),
+        };
+        for until in [None, Some(last)] {
+            for part in [1, 3, all.len()] {
+                let meant: Vec<_> = all.values().take(part).collect();
+                let joined = meant.iter().enumerate().map(|(n, (record, _))| named(record, n)).collect();
+                let news = News { joined, ..News::default() };
+                let (read, bytes, tally) = written(&frames, news, Others::Left, until);
+                let mut read: Vec<_> = read.into_values().map(|(_, frames)| frames).collect();
+                let mut expected: Vec<_> = meant.iter().map(|(_, frames)| frames.clone()).collect();
+                (read.sort(), expected.sort());
+                assert!(read == expected, "{part} {until:?}");
+                let count: usize = expected.iter().map(Vec::len).sum();
+                assert_eq!(tally.frames.load(Ordering::Relaxed), count as u64);
+                assert_eq!(tally.bytes.load(Ordering::Relaxed), bytes.len() as u64);
+                // Each has its comment, once.
+                (0..part).for_each(|n| assert_eq!(has(&bytes, &format!("nginx ({n}).")), 1));
+            }
+            // Without a filter all are meant, also those that nobody has named.
+            let count = |read: HashMap<Key, (_, Vec<_>)>| read.values().map(|(_, f)| f.len()).sum::<usize>();
+            let (read, ..) = written(&frames, News::default(), Others::Written, until);
+            assert_eq!(count(read), all.values().map(|(_, frames)| frames.len()).sum::<usize>());
         }
+        // A file stands at some time: what comes later is not shown.
+        let mut stamps: Vec<_> = all.values().map(|(record, _)| record.facts.first).collect();
+        stamps.sort();
+        let (read, ..) = written(&frames, News::default(), Others::Written, Some(stamps[10]));
+        assert!(
+            read.len() >= 11
+                && read.len() < all.len()
+                && read.values().all(|(r, _)| r.hot.last <= stamps[10])
+        );
     }
 
     #[test]
     fn a_tag_that_the_kernel_took_off_comes_back() {
-        let mut file = File { out: Vec::new(), links: Vec::new(), bytes: 0 };
+        let mut file = File::new(Vec::new());
         let meta = FrameMeta {
             wall: Stamp(1_700_000_000_123_456_789),
             wire_len: 14,

@@ -1,5 +1,4 @@
-//! The frames of one connection, found again by a second reading of their source: for a file of them, and for
-//! what it moved second by second.
+//! The frames of one connection, found again by a second reading of their file: for what it moved second by second.
 //!
 //! Each frame is read as the pipeline reads it, so that fragments and tunnels belong where the screen has
 //! them. The packet path is not concerned.
@@ -13,6 +12,7 @@ use crate::{
     packet::{
         descriptor::Descriptor,
         key::WideKey,
+        name::FlowName,
         parse::{FrameMeta, Parser, Verdict},
     },
     snapshot::history::{History, SECONDS},
@@ -27,41 +27,34 @@ pub const WAIT: Nanos = Nanos::from_millis(50);
 pub struct Reread {
     parser: Parser,
     record: FlowRecord,
-    between: bool,
+    name: FlowName,
 }
 
 impl Reread {
-    /// Returns what looks for the frames of a connection: with `between` only those between its first and its
-    /// last, as a file has them.
-    pub fn new(parser: Parser, record: FlowRecord, between: bool) -> Self {
-        Self { parser, record, between }
+    /// Returns what looks for the frames of a connection in a file: those between its first and its last.
+    pub fn new(parser: Parser, record: FlowRecord) -> Self {
+        Self { parser, record, name: FlowName::of(&record.hot.key, &record.wide) }
     }
 
     /// Returns the frame as it was read, if it is one of the connection's.
     pub fn find(&mut self, bytes: &[u8], meta: &FrameMeta) -> Option<Descriptor> {
-        // The sender's copy on a loopback comes a second time.
-        if meta.loopback && meta.outgoing {
+        let span = self.record.facts.first..=self.record.hot.last;
+        if !span.contains(&meta.wall) {
             return None;
         }
-        let record = &self.record;
-        if self.between && !(record.facts.first..=record.hot.last).contains(&meta.wall) {
-            return None;
-        }
-        let (mut frame, mut wide) = (Descriptor::default(), WideKey::default());
-        if self.parser.parse(bytes, meta, &mut frame, &mut wide) != Verdict::Flow {
-            return None;
-        }
-        let (a, b) = (&frame.key, &record.hot.key);
-        let same = a.kind == b.kind && a.proto == b.proto && a.ports == b.ports;
-        let same = same && if a.is_wide() { names(&wide) == names(&record.wide) } else { a.ends == b.ends };
-        same.then_some(frame)
+        let (frame, wide) = read(&mut self.parser, bytes, meta)?;
+        (FlowName::of(&frame.key, &wide) == self.name).then_some(frame)
     }
 }
 
-/// What a wide key says without the engine's secret and its numbers of interfaces.
-fn names(wide: &WideKey) -> ([[u8; 16]; 2], (u32, u8, u8, u16)) {
-    let e = &wide.extension;
-    (wide.ends, (e.tunnel_id, e.tunnel, e.depth, e.vlan))
+/// Reads a frame as the pipeline does; `None` for one that is not for a flow.
+pub fn read(parser: &mut Parser, bytes: &[u8], meta: &FrameMeta) -> Option<(Descriptor, WideKey)> {
+    // The sender's copy on a loopback comes a second time.
+    if meta.loopback && meta.outgoing {
+        return None;
+    }
+    let (mut frame, mut wide) = (Descriptor::default(), WideKey::default());
+    (parser.parse(bytes, meta, &mut frame, &mut wide) == Verdict::Flow).then_some((frame, wide))
 }
 
 /// Returns what a connection moved towards Local and towards Remote in each second of the last minute before
@@ -80,7 +73,7 @@ pub fn minute<S: Source>(
     let first = last.saturating_sub(SECONDS).max(second(record.facts.first)).min(last);
     let mut seconds = vec![[0.0; 3]; (last - first + 1) as usize];
     let local = record.hot.roles.subject();
-    let mut connection = Reread::new(parser, record, true);
+    let mut connection = Reread::new(parser, record);
     loop {
         if stop.load(Ordering::Relaxed) {
             return None;

@@ -15,6 +15,7 @@ pub mod hash;
 pub mod key;
 pub mod line;
 pub mod link;
+pub mod name;
 pub mod parse;
 pub mod payload;
 pub mod settled;

@@ -42,11 +42,12 @@ use crate::{
         worker::{Publish, Worker, WorkerParts, WorkerShares, WorkerThread},
     },
     process::lookup::Owners,
-    snapshot::{publication::Publication, tap::Tap},
+    snapshot::{
+        publication::{LONGEST_EPOCH, Publication},
+        tap::Tap,
+    },
 };
 
-/// Live cuts come at least so often, whatever was asked for.
-const LONGEST_INTERVAL: Nanos = Nanos::from_secs(1);
 /// Reports of a thread that the collector may be behind.
 const REPORTS: usize = 4;
 
@@ -199,7 +200,7 @@ impl Engine {
 
     /// Changes the time between live cuts; at least one a second is made.
     pub fn set_cut_interval(&self, interval: Nanos) {
-        self.interval.store(interval.min(LONGEST_INTERVAL).0, Ordering::Relaxed);
+        self.interval.store(interval.min(LONGEST_EPOCH).0, Ordering::Relaxed);
         self.bell.ring();
     }
 
@@ -208,7 +209,7 @@ impl Engine {
     pub fn pacer(&self) -> impl Fn(Nanos) + use<> {
         let (interval, bell) = (Arc::clone(&self.interval), Arc::clone(&self.bell));
         move |wanted| {
-            interval.store(wanted.min(LONGEST_INTERVAL).0, Ordering::Relaxed);
+            interval.store(wanted.min(LONGEST_EPOCH).0, Ordering::Relaxed);
             bell.ring();
         }
     }
@@ -282,7 +283,7 @@ impl Launch {
         Self {
             publication: Arc::default(),
             control: Arc::new(Control::new(sources.len())),
-            interval: Arc::new(AtomicU64::new(config.cut_interval.min(LONGEST_INTERVAL).0)),
+            interval: Arc::new(AtomicU64::new(config.cut_interval.min(LONGEST_EPOCH).0)),
             bell: Arc::default(),
             failed: Arc::default(),
             together: Arc::new(Together::new(sources.len())),
@@ -461,7 +462,7 @@ impl Launch {
             control: Arc::clone(&self.control),
             part,
             clock: EngineClock::new(self.start),
-            cut_interval: self.config.cut_interval.min(LONGEST_INTERVAL),
+            cut_interval: self.config.cut_interval.min(LONGEST_EPOCH),
             cut_by_frames: !shared,
             cut_when_idle: !shared && self.config.file_epochs == Publish::Always,
             monotonic: self.config.host.monotonic,

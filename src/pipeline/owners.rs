@@ -13,6 +13,7 @@ use crate::{
         slab::CHUNK,
         table::{Beside, FrozenFlows},
     },
+    packet::key::proto,
     process::{
         lookup::{Asked, OwnerStatus, Owners},
         owner::{Owner, Quality},
@@ -184,7 +185,8 @@ impl Attribution {
     }
 
     /// Asks about a flow that lives; a worse answer than the last one changes nothing, unless it is
-    /// certain: who listens at a port may do so for others. Returns whether it should be asked about again.
+    /// certain: who listens at a port may do so for others; or somebody else has joined in where ends have no ports.
+    /// Returns whether it should be asked about again.
     fn ask_again(&mut self, tables: &[&FrozenFlows], id: FlowId) -> bool {
         let (w, slot) = (usize::from(id.worker()), id.slot());
         let Some(flows) = tables.get(w).filter(|f| (slot as usize) < f.hot.slots()) else { return false };
@@ -197,7 +199,11 @@ impl Attribution {
         let owners = &mut self.workers[w].owners;
         if let Some(owner) = answer
             && owners.get(id).is_none_or(|known| {
-                (owner.quality >= known.quality || owner.quality.is_certain()) && *known != owner
+                let is_joined = !proto::has_ports(asked.proto) && owner.pid == known.pid;
+                // Neighbours look for each other while somebody pings.
+                let is_between = asked.is_discovery && known.pid.is_some();
+                let is_better = owner.quality >= known.quality || owner.quality.is_certain() || is_joined;
+                is_better && !is_between && *known != owner
             })
         {
             owners.set(id, owner);
@@ -209,6 +215,8 @@ impl Attribution {
 /// Returns whether another look may give a better answer. Flows of others have none, as a rule.
 fn needs_more(owner: Option<&Arc<Owner>>, asked: &Asked) -> bool {
     match owner {
+        // Who pings a neighbour looks for it first.
+        Some(owner) if asked.is_discovery => owner.is_kernel,
         Some(owner) => !owner.quality.is_certain() && owner.quality != Quality::LinkLocal,
         None => asked.has_local_end() && !asked.is_inner,
     }

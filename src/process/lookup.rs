@@ -4,7 +4,10 @@ use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     base::{ids::FlowId, time::Stamp},
-    flow::entry::{Evidence, Facts, FlowRecord, Hot, Roles},
+    flow::{
+        entry::{Evidence, Facts, FlowRecord, Hot, Roles},
+        state::FlowState,
+    },
     packet::key::{WideKey, kind, proto},
     process::owner::Owner,
 };
@@ -92,6 +95,8 @@ pub struct Asked {
     pub roles: Roles,
     /// Wall time of the first packet.
     pub first: Stamp,
+    /// Neighbours look for each other (RFC 4861), which no process has to do with.
+    pub is_discovery: bool,
     /// It was found inside of a tunnel: no socket of this host has these ends.
     pub is_inner: bool,
 }
@@ -108,6 +113,7 @@ impl Asked {
             ports: if has_ports { hot.key.ports } else { [0, 0] },
             roles: hot.roles,
             first: facts.first,
+            is_discovery: is_discovery(hot, wide),
             is_inner: hot.key.kind & kind::EXTENDED != 0 && wide.extension.tunnel != 0,
         }
     }
@@ -147,5 +153,37 @@ impl Asked {
     /// in by a listener.
     pub fn was_opened_by(&self, end: usize) -> bool {
         self.roles.initiator() == end && self.roles.evidence() >= Evidence::Handshake as u8
+    }
+}
+
+/// Returns whether what came last of a flow is neighbour discovery (RFC 4861 sections 4.3 and 4.4). Advertisements to all
+/// nodes and solicitations of all routers are not: a daemon may send those of routers.
+fn is_discovery(hot: &Hot, wide: &WideKey) -> bool {
+    let to_all = |address: IpAddr| matches!(address, IpAddr::V6(a) if matches!(a.segments(), [0xff02, 0, 0, 0, 0, 0, 0, 1 | 2]));
+    matches!(hot.state, FlowState::NdSolicit | FlowState::NdAdvert)
+        && !hot.key.addresses(wide).into_iter().any(to_all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::key::FlowKey;
+
+    #[test]
+    fn what_neighbours_ask_is_discovery_and_what_routers_tell_all_is_not() {
+        let end = |text: &str| text.parse::<std::net::Ipv6Addr>().unwrap().octets();
+        for (state, remote, expected) in [
+            (FlowState::NdSolicit, "ff02::1:ff00:2", true),
+            (FlowState::NdAdvert, "fe80::2", true),
+            (FlowState::NdAdvert, "ff02::1", false),
+            (FlowState::NdSolicit, "ff02::2", false),
+            (FlowState::EchoRequest, "fe80::2", false),
+            (FlowState::Icmp, "ff02::16", false),
+        ] {
+            let key = FlowKey { proto: proto::ICMPV6, kind: kind::LIVE | kind::V6, ..FlowKey::default() };
+            let wide = WideKey { ends: [end("fe80::1"), end(remote)], ..WideKey::default() };
+            let hot = Hot { key, state, ..Hot::default() };
+            assert_eq!(is_discovery(&hot, &wide), expected, "{state:?} {remote}");
+        }
     }
 }

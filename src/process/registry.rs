@@ -340,6 +340,19 @@ impl Registry {
         self.changed.append(&mut life.flows);
         self.held.entry(process.id).or_default().push((seen.id, index));
         life.holders.push(Holder { process, acted, pass: pass.unwrap_or(0) });
+        if !proto::has_ports(seen.tuple.proto) {
+            self.unsettle(&seen.tuple);
+        }
+    }
+
+    /// Has flows with these ends asked about again: somebody else has a socket with the same.
+    fn unsettle(&mut self, tuple: &Tuple) {
+        let mut index = self.by_tuple.get(tuple).copied().unwrap_or(NONE);
+        while index != NONE {
+            let life = &mut self.lives[index as usize];
+            self.changed.append(&mut life.flows);
+            index = life.older;
+        }
     }
 
     fn begin_life(&mut self, seen: &Seen, born: Nanos) -> u32 {

@@ -77,6 +77,7 @@ fn flow(number: u8, ports: [u16; 2], opened: usize) -> Asked {
         ports,
         roles: Roles::new(opened, Evidence::Handshake, [true, false]),
         first: Stamp(0),
+        is_discovery: false,
         is_inner: false,
     }
 }
@@ -184,6 +185,41 @@ fn of_several_that_ping_the_same_host_none_is_certain() {
     assert_eq!(bench.owner(&asked, 100), some("a", Quality::Exact));
     bench.used(13, tuple, &b, 110);
     assert_eq!(bench.owner(&asked, 100).unwrap().1, Quality::Wildcard);
+}
+
+#[test]
+fn who_joins_in_pinging_later_makes_the_owner_uncertain() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.process(1, 1, "a"), bench.process(2, 2, "b"));
+    let tuple = Tuple::new(proto::ICMP, (ip(HERE), 0), (ip(THERE), 0));
+    let asked = flow(proto::ICMP, [0, 0], 0);
+    bench.used(11, tuple, &a, 100);
+    assert_eq!(bench.owner(&asked, 100), some("a", Quality::Exact));
+    let mut changed = Vec::new();
+    bench.0.changed(&mut changed);
+    changed.clear();
+    bench.used(12, tuple, &b, 60_000);
+    bench.0.changed(&mut changed);
+    assert_eq!(changed, [asked.id], "it is asked about again");
+    assert_eq!(bench.owner(&asked, 100), some("a", Quality::Wildcard));
+    // With ports ends are one process's at a time.
+    bench.used(21, tcp(5000, 443), &a, 100);
+    bench.used(22, tcp(5000, 443), &b, 60_000);
+    assert_eq!(bench.owner(&flow(proto::TCP, [5000, 443], 0), 100), some("a", Quality::Exact));
+}
+
+#[test]
+fn neighbour_discovery_is_the_kernels_whoever_pings() {
+    let mut bench = Bench::new();
+    let a = bench.process(1, 1, "ping");
+    bench.used(11, Tuple::bound(proto::ICMPV6, ip("::"), 0), &a, 100);
+    let mut asked = flow(proto::ICMPV6, [0, 0], 0);
+    asked.addresses = [ip("2001:db8::1"), ip("ff02::1:ff00:2")];
+    assert_eq!(bench.owner(&asked, 200), some("ping", Quality::Exact));
+    asked.is_discovery = true;
+    assert!(
+        bench.0.find(&asked, Nanos(200 * MS)).is_some_and(|owner| owner.is_kernel && owner.pid.is_none())
+    );
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::{
         shares::{Share, shares},
         sort::SortBy,
         watch::{Counted, Firing, Watch, Watcher},
-        window::{Cursor, FrozenAt, Request, View},
+        window::{Between, Cursor, FrozenAt, Request, View},
     },
     snapshot::{
         ended::{EndedFlow, EndedFlows, EndedList},
@@ -84,25 +84,8 @@ impl Finder {
             Some((snapshot, list)) => (&**snapshot, list),
             None => (live, &ended_now),
         };
-        let mut around = std::mem::take(&mut self.around);
-        around.services = request.services;
-        (around.wall, around.now) = (snapshot.wall, snapshot.now.tick());
-        around.no_owners = !snapshot.looks_for_owners();
-        Arc::make_mut(&mut around.catalog).update(snapshot);
-        around.interfaces.clear();
-        let interfaces = snapshot.sources.first().map_or(&[][..], |s| &s.interfaces);
-        around.interfaces.extend(interfaces.iter().map(|i| i.name.clone()));
-        let question = Question {
-            serial: request.serial << 1 | u64::from(request.frozen),
-            filter: request.filter.as_deref(),
-            localhost: request.localhost,
-            only: request.only.as_ref(),
-            sort: request.sort,
-            ended: request.ended.map(|from| (list, from)),
-            around: &around,
-            is_frozen: request.frozen,
-            is_urgent: request.exact,
-        };
+        let around = look_around(std::mem::take(&mut self.around), snapshot, request);
+        let question = question(request, list, &around);
         let Some(mut view) = self.answer(live, snapshot, list, request, &question, over) else {
             (self.frozen, self.around) = (frozen, around);
             return None;
@@ -123,13 +106,54 @@ impl Finder {
         if others || self.firing.0 != live.epoch && !may_wait(request, self.firing.0, live.epoch) {
             // Watches look at what is, also while the rows are frozen.
             let now = Surroundings { wall: live.wall, now: live.now.tick(), ..around.clone() };
-            let firing = self.watcher.look(live, &request.watches, &now);
-            self.firing = (live.epoch, Arc::clone(&request.watches), firing);
+            self.watch(live, request, &now);
         }
         view.firing.clone_from(&self.firing.2);
         view.watched = self.watched(&view.rows, &request.watches, &around);
         (self.frozen, self.around) = (frozen, around);
         Some(view)
+    }
+
+    /// Looks at an epoch whose rows are not shown: what is watched for, and what one row moves.
+    pub fn look_between(&mut self, live: &Snapshot, request: &Request, row: Option<FlowId>) -> Between {
+        let around = look_around(std::mem::take(&mut self.around), live, request);
+        self.watch(live, request, &around);
+        self.around = around;
+        let moved = row.and_then(|id| {
+            let (down, up) = live.flow(live.find(id)?).seen_down_up();
+            Some((id, [down, up]))
+        });
+        Between { now: live.now, firing: self.firing.2.clone(), moved }
+    }
+
+    fn watch(&mut self, live: &Snapshot, request: &Request, around: &Surroundings) {
+        let firing = self.watcher.look(live, &request.watches, around);
+        self.firing = (live.epoch, Arc::clone(&request.watches), firing);
+    }
+
+    /// Calls `each` with every flow that the request shows, in no order, and with what makes a row of it. Costs a look
+    /// at what has changed since the last call, and one at each of these flows.
+    pub fn each_shown(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request,
+        mut each: impl FnMut(&FlowView, &dyn Fn() -> Row),
+    ) {
+        let list = self.ended.as_ref().map(|ended| ended.list()).unwrap_or_default();
+        let around = look_around(std::mem::take(&mut self.around), snapshot, request);
+        let question = question(request, &list, &around);
+        while self.scan.update(snapshot, &question, &|| false).is_none() {}
+        let first_ended = self.scan.ended_first();
+        self.scan.each(|_, spot| match spot {
+            Spot::Live(at) => each(&snapshot.flow(at), &|| snapshot.row(at)),
+            Spot::Ended(n) => {
+                if let Some(flow) = list.get(first_ended + u64::from(n)) {
+                    each(&flow.view(), &|| flow.row());
+                }
+            }
+            Spot::Kept => {}
+        });
+        self.around = around;
     }
 
     /// Calls `each` with every row that the request shows, in its order.
@@ -388,6 +412,33 @@ impl Finder {
         });
         sums.add_gone(gone);
         GroupView::of(&sums, members, &rows, request)
+    }
+}
+
+/// Returns what answers to a request depend on beside the flows; what was known of an epoch before is brought up to this
+/// one.
+fn look_around(mut around: Surroundings, snapshot: &Snapshot, request: &Request) -> Surroundings {
+    around.services = request.services;
+    (around.wall, around.now) = (snapshot.wall, snapshot.now.tick());
+    around.no_owners = !snapshot.looks_for_owners();
+    Arc::make_mut(&mut around.catalog).update(snapshot);
+    around.interfaces.clear();
+    let interfaces = snapshot.sources.first().map_or(&[][..], |s| &s.interfaces);
+    around.interfaces.extend(interfaces.iter().map(|i| i.name.clone()));
+    around
+}
+
+fn question<'a>(request: &'a Request, list: &'a EndedList, around: &'a Surroundings) -> Question<'a> {
+    Question {
+        serial: request.serial << 1 | u64::from(request.frozen),
+        filter: request.filter.as_deref(),
+        localhost: request.localhost,
+        only: request.only.as_ref(),
+        sort: request.sort,
+        ended: request.ended.map(|from| (list, from)),
+        around,
+        is_frozen: request.frozen,
+        is_urgent: request.exact,
     }
 }
 

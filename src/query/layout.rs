@@ -49,6 +49,9 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// The least and the most cells by which a column is made wider.
+    pub const WIDER: [i16; 2] = [-40, 80];
+
     /// Returns whether a column is shown on a screen of `width` cells that is sorted by `sort`.
     pub fn shows(&self, column: &Column, width: u16, sort: Option<ColumnId>) -> bool {
         sort == Some(column.id)
@@ -70,7 +73,8 @@ impl Choice {
 
     /// Makes a column wider, or narrower, by some cells.
     pub fn widen(&mut self, column: ColumnId, by: i16) {
-        let cells = self.wider(column).saturating_add(by).clamp(-40, 80);
+        let [least, most] = Self::WIDER;
+        let cells = self.wider(column).saturating_add(by).clamp(least, most);
         self.wider.retain(|(id, _)| *id != column);
         if cells != 0 {
             self.wider.push((column, cells));

@@ -12,6 +12,7 @@ pub mod group;
 pub mod kept;
 pub mod labels;
 pub mod layout;
+pub mod recording;
 pub mod rest;
 pub mod scan;
 pub mod select;

@@ -6,6 +6,7 @@ use crate::snapshot::row::Direction;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named after what they mean")]
 pub struct Signs {
+    /// Text is cut here; another one than any sign that says something of what it stands beside.
     pub ellipsis: char,
     /// Opened by us, by the other side, by neither.
     pub out: char,
@@ -67,7 +68,8 @@ impl Signs {
 
     /// For all others.
     pub const ASCII: Self = Self {
-        ellipsis: '~',
+        // As procps cuts names of users.
+        ellipsis: '+',
         out: '>',
         inward: '<',
         forwarded: '=',

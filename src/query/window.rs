@@ -99,6 +99,17 @@ pub struct FrozenAt {
     pub new: u64,
 }
 
+/// What an epoch that is not shown has to tell.
+#[derive(Clone, Debug, Default)]
+pub struct Between {
+    /// Engine time of its cut.
+    pub now: Nanos,
+    /// Which watches fire, in their order.
+    pub firing: Vec<Option<Firing>>,
+    /// What a row moved in the last second, towards Local and towards Remote.
+    pub moved: Option<(FlowId, [f64; 2])>,
+}
+
 /// What a screen draws from; owns everything and holds no snapshot.
 #[derive(Clone, Debug)]
 pub struct View {

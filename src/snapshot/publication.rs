@@ -10,9 +10,12 @@ use std::{
 };
 
 use crate::{
-    base::{call::Caller, ids::Epoch},
+    base::{call::Caller, ids::Epoch, time::Nanos},
     snapshot::view::Snapshot,
 };
+
+/// Epochs come at least so often, however seldom anybody looks: rates are those of seconds.
+pub const LONGEST_EPOCH: Nanos = Nanos::from_secs(1);
 
 /// The newest epoch, shared by the collector and all readers.
 #[derive(Default)]

@@ -108,8 +108,10 @@ pub enum Action {
     CopyField,
     /// Asks in which form the rows of the view are written to a file.
     Export,
-    /// Writes the frames of the selected row to a file from now on; stops.
+    /// Writes the frames of the rows of the view to a file, live from now on; stops.
     Record,
+    /// The same of the selected row alone.
+    RecordRow,
     /// Opens the list of interfaces.
     Interfaces,
     /// Opens the list of sockets that wait for others.

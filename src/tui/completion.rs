@@ -51,7 +51,7 @@ impl Completion {
 
 /// What is asked of the rows.
 #[derive(Clone, Copy, Debug)]
-pub enum Wanted<'a> {
+pub enum Sought<'a> {
     /// The values of the keyword that begin with a text.
     Begin(&'a str),
     /// Which of these they have.
@@ -62,7 +62,7 @@ pub enum Wanted<'a> {
 /// first that rows have. `values` tells values of a keyword among the rows.
 pub fn complete(
     line: &mut Field,
-    values: impl FnOnce(&'static Keyword, Wanted) -> Vec<String>,
+    values: impl FnOnce(&'static Keyword, Sought) -> Vec<String>,
 ) -> Option<Completion> {
     let before = line.before();
     let start = word_start(before);
@@ -79,9 +79,9 @@ pub fn complete(
             let mut candidates = of_tables(keyword.name);
             candidates.retain(|candidate| begins(candidate, &typed));
             if candidates.is_empty() {
-                candidates = values(keyword, Wanted::Begin(&typed));
+                candidates = values(keyword, Sought::Begin(&typed));
             } else {
-                let here = values(keyword, Wanted::Of(&candidates));
+                let here = values(keyword, Sought::Of(&candidates));
                 candidates.sort_by_key(|candidate| !here.contains(candidate));
             }
             // In quotes a backslash at the end would belong to the quote.
@@ -177,7 +177,7 @@ fn common_start(candidates: &[String]) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn nobody(_: &Keyword, _: Wanted) -> Vec<String> {
+    fn nobody(_: &Keyword, _: Sought) -> Vec<String> {
         Vec::new()
     }
 
@@ -236,9 +236,9 @@ mod tests {
             ("nothing:x", "nothing:x", 0),
         ] {
             let mut line = Field::new(before);
-            let all = |keyword: &Keyword, wanted: Wanted| {
+            let all = |keyword: &Keyword, wanted: Sought| {
                 assert_eq!(keyword.name, "process");
-                let Wanted::Begin(start) = wanted else { panic!("no table has processes") };
+                let Sought::Begin(start) = wanted else { panic!("no table has processes") };
                 names.iter().filter(|name| begins(name, start)).map(|name| (*name).to_owned()).collect()
             };
             let open = complete(&mut line, all);
@@ -250,8 +250,8 @@ mod tests {
     #[test]
     fn f1_what_rows_have_comes_first() {
         let mut line = Field::new("state:");
-        let some = |_: &Keyword, wanted: Wanted| {
-            let Wanted::Of(all) = wanted else { panic!("states are in a table") };
+        let some = |_: &Keyword, wanted: Sought| {
+            let Sought::Of(all) = wanted else { panic!("states are in a table") };
             all.iter().filter(|state| *state == "time_wait" || *state == "closed").cloned().collect()
         };
         let open = complete(&mut line, some).unwrap();

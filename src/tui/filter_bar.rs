@@ -8,7 +8,7 @@ use crate::{
         filter::{Problem, eval::Filter, field::Keyword, parse},
     },
     tui::{
-        completion::{self, Completion, Wanted},
+        completion::{self, Completion, Sought},
         field::Field,
     },
 };
@@ -111,7 +111,7 @@ impl FilterBar {
 
     /// Completes the keyword or value before the cursor as far as it is certain; where that is not far enough,
     /// puts one candidate after the other there. `values` tells values of a keyword among the rows.
-    pub fn complete(&mut self, values: impl FnOnce(&'static Keyword, Wanted) -> Vec<String>, back: bool) {
+    pub fn complete(&mut self, values: impl FnOnce(&'static Keyword, Sought) -> Vec<String>, back: bool) {
         let Some(line) = &mut self.editing else { return };
         match &mut self.completion {
             Some(open) if open.is_of(line) => open.step(line, back),
@@ -142,6 +142,7 @@ fn unfinished(text: &str, start: usize) -> Problem {
     let is_regex = term.starts_with('/') || term.contains(":/");
     let reason = match is_regex {
         true => "/ is not closed; in quotes it is text",
+        false if term.starts_with('(') => "nothing stands between ( and )",
         false => "something is missing behind this",
     };
     Problem { start, end: text.len(), reason: reason.into() }
@@ -179,6 +180,9 @@ mod tests {
             "sni:/ab",
             "tcp \"a b",
             "tcp not",
+            "tcp and",
+            "tcp ()",
+            "and",
         ] {
             let mut bar = typed("tcp");
             bar.editing = Some(Field::new(text));

@@ -95,11 +95,26 @@ fn records(app: &App) -> Result<(), &'static str> {
     if app.recording.is_some() {
         return Ok(());
     }
-    if_so(!app.is_file() || app.setup.rereads, "standard input cannot be read again")
-        .and_then(|()| row_in_view(app))
-        .and_then(|()| {
-            if_so(app.is_file() || app.selected_row().is_some_and(|row| row.end.is_none()), "it has ended")
-        })
+    if app.tab == Tab::Details {
+        return records_row(app);
+    }
+    can_record(app).and_then(|()| in_table(app))
+}
+
+fn records_row(app: &App) -> Result<(), &'static str> {
+    if app.recording.is_some() {
+        return Ok(());
+    }
+    can_record(app).and_then(|()| row_in_view(app)).and_then(|()| {
+        if_so(app.is_file() || app.selected_row().is_some_and(|row| row.end.is_none()), "it has ended")
+    })
+}
+
+fn can_record(app: &App) -> Result<(), &'static str> {
+    if_so(!app.is_file() || app.setup.rereads, "standard input cannot be read again").and_then(|()| {
+        let is_read = app.view.as_ref().is_some_and(|view| view.ended);
+        if_so(!app.is_file() || is_read, "the file is still being read")
+    })
 }
 
 fn on_details(app: &App) -> Result<(), &'static str> {
@@ -257,10 +272,18 @@ pub const KEYS: &[Key] = &[
     row(
         &[ch('P')],
         "P",
-        "writes the frames of the row to a new pcapng file, live from now on until P again",
+        "writes the frames of the rows of the view, in Details of the row, to a new pcapng file: live from now on until P again, also of rows that come later and pass the filter",
         None,
         Action::Record,
         records,
+    ),
+    row(
+        &[],
+        ": record",
+        "records the selected row alone, as P all rows of the view",
+        None,
+        Action::RecordRow,
+        records_row,
     ),
     row(&[ch('I')], "I", "watches another interface", None, Action::Interfaces, live),
     row(&[ch('!')], "!", "what is degraded, and what helps", None, Action::Degraded, always),
@@ -274,7 +297,7 @@ pub const KEYS: &[Key] = &[
         Action::Play,
         of_file,
     ),
-    row(&[ch('r')], "r", "resets filter, order and columns", None, Action::ResetView, always),
+    row(&[ch('r')], "r", "resets filter, order, columns and their widths", None, Action::ResetView, always),
     row(&[ch('T')], "T", "the next theme", None, Action::Theme, always),
     row(&[key(KeyCode::Tab), ch(']')], "Tab, ]", "the next tab", None, Action::Cycle(1), always),
     row(
@@ -336,7 +359,7 @@ pub fn waits_for_rows(event: KeyEvent, app: &App) -> bool {
     let mut actions = KEYS.iter().filter(|k| k.keys.contains(&pressed)).map(|k| k.action);
     actions.any(|action| match action {
         Move(_) | HalfScreens(_) | First | Last => app.awaits_rows(),
-        Enter | Mark | Include | Exclude | Copy | CopyAs | CopyField | Record | Unfold | Fold => {
+        Enter | Mark | Include | Exclude | Copy | CopyAs | CopyField | Record | RecordRow | Unfold | Fold => {
             app.awaits_rows() || app.awaits_selection()
         }
         _ => false,

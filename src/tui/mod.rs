@@ -14,6 +14,7 @@ pub mod input;
 pub mod keys;
 pub mod overlay;
 mod pace;
+pub mod recorder;
 pub mod terminal;
 pub mod terms;
 pub mod theme;
@@ -23,7 +24,7 @@ pub mod widget;
 
 use std::{
     io::{self, IsTerminal as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -44,10 +45,11 @@ use crate::{
     snapshot::{ended::EndedFlows, history::History, publication::Publication, row::Row},
     tui::{
         action::Tab,
-        app::{Again, App, Effect, Form, Next, SelfUsage, Setup},
+        app::{Again, App, Effect, Form, Next, Recording, SelfUsage, Setup, Whose},
         clipboard::Wrapper,
         held::Held,
         pace::Pace,
+        recorder::{Record, Subject},
         terminal::Screen,
         theme::Role,
         theme::ThemeName,
@@ -76,10 +78,6 @@ pub struct Running {
 /// Starts to look at something else: ends the engine that runs and returns the next one; where that is
 /// not possible, the one that runs goes on, and the reason is told.
 pub type StartAgain<'a> = Box<dyn FnMut(&Again) -> Result<Running, String> + 'a>;
-
-/// Writes the frames of a row, seen on the interface of this name, to a new file of this name, until there are
-/// no more or the flag is set; returns what to say of it, or why not.
-pub type Record = Arc<dyn Fn(&Row, Option<&str>, &Path, &AtomicBool) -> Result<String, String> + Send + Sync>;
 
 /// Reads a file again and returns what a row moved in each second of the minute before a time; the first of both
 /// times is that of the file's first frame. `None` if the flag was set before, or it cannot be read.
@@ -170,7 +168,7 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
     let (sender, events) = mpsc::channel();
     let mut options = options;
     let app = App::new(std::mem::take(&mut options.setup));
-    let answers = answers(running, &app, &options);
+    let (answers, running) = answers(running, &app, &options);
     let asks = threads::start(0, answers, &sender).map_err(ScreenError::Start)?;
     threads::start_input(&sender, options.background, options.come_first).map_err(ScreenError::Start)?;
     let hear = std::mem::replace(&mut options.signals, Box::new(|| Box::new(|| ())));
@@ -187,6 +185,7 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
         events,
         options,
         run: 0,
+        running,
         held: Held::default(),
         stop_recording,
         stop_tracing,
@@ -195,11 +194,18 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
     .run(stopped)
 }
 
-fn answers(running: Running, app: &App, options: &ScreenOptions<'_>) -> Answers {
+/// Returns what answers questions about an engine, and what is looked at there.
+fn answers(
+    running: Running,
+    app: &App,
+    options: &ScreenOptions<'_>,
+) -> (Answers, (Arc<Publication>, Arc<EndedFlows>)) {
     let Running { publication, ended, .. } = running;
+    let looked_at = (Arc::clone(&publication), Arc::clone(&ended));
     let listening = app.setup.listening;
     let refresh = Duration::from_millis(app.setup.refresh_ms.into());
-    Answers { publication, ended, files: options.files, listening, give_way: options.give_way, refresh }
+    let (files, give_way) = (options.files, options.give_way);
+    (Answers { publication, ended, files, listening, give_way, refresh }, looked_at)
 }
 
 struct Loop<'a> {
@@ -211,6 +217,8 @@ struct Loop<'a> {
     events: Receiver<Event>,
     options: ScreenOptions<'a>,
     run: Run,
+    /// What is looked at: its epochs, and flows that have ended.
+    running: (Arc<Publication>, Arc<EndedFlows>),
     held: Held,
     /// Ends the thread that writes frames.
     stop_recording: Arc<AtomicBool>,
@@ -311,7 +319,11 @@ impl Loop<'_> {
     fn handle(&mut self, event: Event, came: Instant) -> Next {
         let next = match event {
             // What is left of an engine that was looked at before.
-            Event::View(run, _) | Event::Over(run) if run != self.run => Next::Draw,
+            Event::View(run, _) | Event::Between(run, _) | Event::Over(run) if run != self.run => Next::Draw,
+            Event::Between(_, told) => {
+                self.app.take_between(*told);
+                Next::Draw
+            }
             Event::View(_, view) => {
                 self.app.uptime = Nanos(self.options.started.elapsed().as_nanos() as u64);
                 self.app.take(*view);
@@ -340,9 +352,16 @@ impl Loop<'_> {
                 Next::Draw
             }
             Event::Recorded(done) => {
-                let role = if done.is_ok() { Role::Good } else { Role::Bad };
                 self.app.recording = None;
-                self.app.say(done.unwrap_or_else(|why| why), role);
+                match done {
+                    Ok((tally, path, why)) => {
+                        let why = why.map_or(String::new(), |why| format!(": {why}"));
+                        let told = tally.told(&self.app.setup.signs);
+                        // The name first: it is what must not be cut.
+                        self.app.say(format!("{}: {told} written{why}", path.display()), Role::Good);
+                    }
+                    Err(why) => self.app.say(why, Role::Bad),
+                }
                 Next::Draw
             }
         };
@@ -391,7 +410,7 @@ impl Loop<'_> {
                         self.app.say(format!("the columns are not kept: {why}"), Role::Warn);
                     }
                 }
-                Effect::Record => self.record(),
+                Effect::Record(whose) => self.record(whose),
                 Effect::StopRecording => self.stop_recording.store(true, Ordering::Relaxed),
                 Effect::Log(line) => (self.options.log)(&line),
                 Effect::Again(again) => self.look_at(&again)?,
@@ -408,26 +427,36 @@ impl Loop<'_> {
         PathBuf::from(format!("rustnet_{time}.{ending}"))
     }
 
-    /// Writes the frames of a row in a thread of its own.
-    fn record(&mut self) {
-        let Some(row) = self.app.selected_row().cloned() else { return };
+    /// Writes frames in threads of their own.
+    fn record(&mut self, whose: Whose) {
+        let Some(subject) = self.subject(whose) else { return };
         let path = threads::free_name(self.export_name("pcapng"));
-        let interfaces = self.app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces);
-        let interface = interfaces.into_iter().nth(row.iface.0.into()).map(|i| i.name.clone());
-        let (record, events) = (Arc::clone(&self.options.record), self.sender.clone());
+        let until = self.app.view.as_ref().filter(|_| self.app.is_file()).map(|view| view.wall);
         self.stop_recording = Arc::default();
-        let (stop, name) = (Arc::clone(&self.stop_recording), path.display().to_string());
-        let write = move || {
-            // The screen may be closed by then.
-            let _ = events.send(Event::Recorded(record(&row, interface.as_deref(), &path, &stop)));
-        };
-        match thread::Builder::new().name("screen/record".into()).spawn(write) {
-            Ok(_) => {
-                self.app.say(format!("writing frames to {name}; P ends it"), Role::Plain);
-                self.app.recording = Some(name);
+        let (record, events) = (Arc::clone(&self.options.record), self.sender.clone());
+        let started = recorder::start(subject, until, path.clone(), record, &self.stop_recording, events);
+        match started {
+            Ok(tally) => {
+                let name = path.display().to_string();
+                self.app.say(format!("frames go to {name}; P ends it"), Role::Plain);
+                self.app.recording = Some(Recording { name, tally });
             }
             Err(error) => self.app.say(format!("cannot write frames: {error}"), Role::Bad),
         }
+    }
+
+    fn subject(&mut self, whose: Whose) -> Option<Subject> {
+        if whose == Whose::Shown {
+            let (publication, ended) = (Arc::clone(&self.running.0), Arc::clone(&self.running.1));
+            let filter = self.app.filter.text().to_owned();
+            let request = self.app.request_of_frames();
+            return Some(Subject::Shown { request: Box::new(request), publication, ended, filter });
+        }
+        let row = Box::new(self.app.selected_row()?.clone());
+        let interfaces = self.app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces);
+        let interface = interfaces.into_iter().nth(row.iface.0.into()).map(|i| i.name.clone());
+        let filter = terms::copies(&row, None).into_iter().find(|(what, _)| *what == "tcpdump filter");
+        Some(Subject::Row { row, interface, capture_filter: filter.map(|(_, text)| text) })
     }
 
     /// Finds out in a thread of its own what the selected row of a file moved, if that is wanted.
@@ -464,7 +493,12 @@ impl Loop<'_> {
             Again::Until(_) => self.app.begin_again(),
         }
         self.run += 1;
-        let answers = answers(running, &self.app, &self.options);
+        if matches!(again, Again::Interface(_)) {
+            // What was shown is not any more.
+            self.stop_recording.store(true, Ordering::Relaxed);
+        }
+        let (answers, running) = answers(running, &self.app, &self.options);
+        self.running = running;
         // The threads of the last engine end when their channel is closed.
         self.asks = threads::start(self.run, answers, &self.sender)?;
         Ok(())

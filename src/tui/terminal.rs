@@ -1,6 +1,6 @@
 //! The terminal: taken over on opening, given back on every way out.
 //!
-//! Ways out: leaving, an error, a panic of any thread, SIGINT, SIGTERM and SIGHUP (see
+//! Ways out: leaving, an error, a panic of any thread, SIGINT, SIGTERM, SIGHUP and SIGQUIT (see
 //! [`crate::base::stop`]), and a terminal that goes away, which shows as an error of the next write: each
 //! frame writes something. A frame leaves in one write, between the marks of a synchronized
 //! update (DEC private mode 2026), which terminals without it ignore.

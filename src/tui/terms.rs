@@ -131,23 +131,6 @@ pub fn copies(row: &Row, jsonl: Option<String>) -> Vec<(&'static str, String)> {
     all
 }
 
-/// Returns a row in one line, for a comment in a file: owner, names, ends.
-pub fn described(row: &Row) -> String {
-    use crate::dpi::fact::Fact;
-    let mut parts = Vec::new();
-    if let Some(owner) = row.owner.as_ref().filter(|owner| !owner.name.is_empty()) {
-        let pid = owner.pid.map_or(String::new(), |pid| format!(" ({pid})"));
-        let user = owner.user.as_ref().map_or(String::new(), |user| format!(" {}", text::escape(user)));
-        parts.push(format!("{}{pid}{user}", text::escape(&owner.name)));
-    }
-    let name = row.app.as_ref().and_then(|app| app.first(Fact::Sni).or(app.first(Fact::HttpHost)));
-    parts.extend(name.map(|name| text::escape(&String::from_utf8_lossy(name)).into_owned()));
-    let [local, remote] =
-        [row.local(), row.remote()].map(|end| text::endpoint(row.addresses[end], column::port(row, end)));
-    parts.push(format!("{} {local} - {remote}", column::protocol(row)));
-    parts.join(", ")
-}
-
 fn protocol_word(number: u8) -> String {
     match number {
         proto::TCP => "tcp".into(),

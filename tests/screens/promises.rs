@@ -145,8 +145,8 @@ const SHOWN: &[(&str, &[&str])] = &[
         "K19",
         &[
             "k19_the_form_of_an_export_is_asked_for",
-            "k19_the_frames_of_a_row_are_written_until_the_key_comes_again",
-            "k19_a_connection_s_frames_are_in_its_file_and_no_others",
+            "k19_the_frames_of_all_shown_rows_are_written_until_the_key_comes_again",
+            "k19_the_frames_of_named_flows_are_in_the_file_and_no_others",
             "k19_sums_are_written_where_sums_are_shown_and_pipeline_as_text",
             "k19_every_host_is_a_line_whatever_the_window",
             "k19_a_process_is_a_line_with_its_pids_and_ports",

@@ -1,6 +1,9 @@
 //! Rows to show, a screen without its threads to show them on, and the names that its tests use.
 
-pub use std::{net::IpAddr, sync::Arc};
+pub use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
+};
 
 pub use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 pub use ratatui::{
@@ -23,18 +26,22 @@ pub use rustnet::{
     },
     process::owner::{Owner, Quality},
     query::{
+        column::ColumnId,
         finder::Finder,
+        layout::Choice,
+        recording::{Follower, Tally},
         signs::Signs,
         sort::{Sort, SortBy},
         window::{Localhost, Request},
     },
     snapshot::{
+        ended::EndedFlows,
         sample,
         view::{RingFill, Snapshot, StageStatus},
     },
     tui::{
         action::Tab,
-        app::{Again, App, Effect, Form, Next, SelfUsage, Setup},
+        app::{Again, App, Effect, Form, Next, Recording, SelfUsage, Setup, Whose},
         held::Held,
         input,
         overlay::Overlay,

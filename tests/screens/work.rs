@@ -239,26 +239,113 @@ fn k18_messages_have_room_on_every_screen() {
 }
 
 #[test]
-fn k19_the_frames_of_a_row_are_written_until_the_key_comes_again() {
+fn k19_the_frames_of_all_shown_rows_are_written_until_the_key_comes_again() {
     let snapshot = known();
     let mut stage = Stage::new(120, 24);
     stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('/'));
+    typed(&mut stage, "process:nginx");
+    stage.key(KeyCode::Enter);
+    stage.settle(&snapshot);
+    stage.app.effects.clear();
     stage.key(KeyCode::Char('P'));
-    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Record));
-    stage.app.recording = Some("rustnet_2026-11-22_14-03-22.pcapng".into());
-    assert!(stage.line("rustnet ").contains("P writes frames"));
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Record(Whose::Shown)));
+    let tally = Arc::new(Tally::default());
+    let mut follower =
+        Follower::new(stage.app.request_of_frames(), Arc::new(EndedFlows::new(0)), Arc::clone(&tally));
+    let joined: Vec<_> = follower.look(&snapshot).joined.into_iter().map(|flow| flow.comment).collect();
+    assert_eq!(joined.len(), 3);
+    assert!(joined.contains(
+        &"nginx (1211) www-data, api.example.org, TCP 10.0.3.14:443 - 203.0.113.77:51022".to_owned()
+    ));
+    let name = "rustnet_2026-11-22_14-03-22.pcapng".to_owned();
+    tally.frames.store(1204, Ordering::Relaxed);
+    tally.bytes.store(1_200_000, Ordering::Relaxed);
+    stage.app.recording = Some(Recording { name, tally });
+    assert!(stage.line("rustnet ").contains("P records"));
+    let line = stage.line("recording ");
+    assert!(line.contains("recording 3 flows · 1,204 frames · 1.20 MB"), "{line}");
+    assert!(line.contains("to rustnet_2026-11-22_14-03-22.pcapng"), "{line}");
     // Wherever one is, it ends it.
     stage.key(KeyCode::Char('7'));
     stage.key(KeyCode::Char('P'));
     assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::StopRecording));
     stage.app.recording = None;
     stage.key(KeyCode::Char('P'));
-    assert!(stage.app.effects.is_empty() && stage.text().contains("only on Overview and Details"));
-    // What has ended sends no more.
+    assert!(stage.app.effects.is_empty() && stage.text().contains("only in tables"));
+}
+
+#[test]
+fn k19_details_and_the_palette_write_the_frames_of_one_row() {
+    let snapshot = known();
+    let mut stage = Stage::new(120, 24);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('2'));
+    stage.key(KeyCode::Char('P'));
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Record(Whose::Row)));
+    stage.key(KeyCode::Esc);
+    stage.key(KeyCode::Char(':'));
+    typed(&mut stage, "records the sel");
+    stage.key(KeyCode::Enter);
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Record(Whose::Row)));
+    // Without a row there is none to write; of a table that is empty, what comes.
     let mut stage = Stage::new(120, 24);
     stage.epoch(&live(&[]));
+    stage.key(KeyCode::Char('2'));
     stage.key(KeyCode::Char('P'));
     assert!(stage.app.effects.is_empty());
+    stage.key(KeyCode::Char('1'));
+    stage.key(KeyCode::Char('P'));
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Record(Whose::Shown)));
+}
+
+#[test]
+fn so11_widths_are_reset_with_the_view_in_the_config_too() {
+    let snapshot = known();
+    let columns = Choice { wider: vec![(ColumnId::Remote, 4)], ..Choice::default() };
+    let mut stage = Stage::with(120, 24, Setup { columns, ..Setup::default() });
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('r'));
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::KeepColumns(Choice::default())));
+    stage.key(KeyCode::Char('r'));
+    assert!(stage.app.effects.is_empty(), "nothing is written that is there");
+    // It does not go on beyond what the config takes.
+    stage.key(KeyCode::Char('s'));
+    stage.settle(&snapshot);
+    for _ in 0..200 {
+        stage.key(KeyCode::Char('>'));
+    }
+    let kept = stage.app.effects.iter().filter(|effect| matches!(effect, Effect::KeepColumns(_))).count();
+    assert!(kept <= 80, "{kept}");
+    assert!(stage.text().contains("cannot be wider here"));
+}
+
+#[test]
+fn seconds_that_are_not_shown_count_for_watches_and_charts() {
+    let mut snapshot = known();
+    let mut stage = Stage::new(120, 40);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char('2'));
+    stage.epoch(&snapshot);
+    stage.app.effects.clear();
+    let id = stage.app.selected_row().map(|row| row.id);
+    for second in 1..4 {
+        (snapshot.epoch, snapshot.now) = (Epoch(100 + second), Nanos(snapshot.now.0 + 1_000_000_000));
+        snapshot.sources[0].kernel_drops = 700;
+        let told = stage.finder.look_between(&snapshot, &stage.request, id);
+        assert_eq!(told.moved.map(|(of, _)| of), id);
+        stage.app.take_between(told);
+    }
+    assert_eq!(stage.app.trace.parts(0, 60).iter().flatten().count(), 4);
+    // The axis has the unit of the figures.
+    let next = Nanos(snapshot.now.0 + 1_000_000_000);
+    stage.app.trace.push(next, Nanos::from_secs(1), [184e6, 0.0, 0.0]);
+    assert!(stage.text().contains(" 184M "), "{}", stage.text());
+    stage.key(KeyCode::Char('b'));
+    assert!(stage.text().contains(" 1.47G "), "{}", stage.text());
+    assert!(stage.text().contains("lost > 0"), "{}", stage.text());
+    let logged = stage.app.effects.iter().filter(|effect| matches!(effect, Effect::Log(_))).count();
+    assert_eq!(logged, 1);
 }
 
 #[test]

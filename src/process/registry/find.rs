@@ -77,6 +77,9 @@ impl Registry {
             return None;
         }
         let subject = asked.roles.subject();
+        if asked.has_local_end() && asked.is_discovery {
+            return Some(self.kernel(""));
+        }
         if asked.has_local_end() {
             return self.find_ours(asked, subject, first).or_else(|| self.kernels_own(asked, subject));
         }
@@ -189,11 +192,30 @@ impl Registry {
             }
             index = life.older;
         }
-        let best = before.or(after).map(|index| Best { index, is_one_of_several: several });
+        let best = before.or(after).map(|index| {
+            // Without ports who comes later has the same ends, too.
+            let several = several || !proto::has_ports(tuple.proto) && self.is_joined(index, sought);
+            Best { index, is_one_of_several: several }
+        });
         if best.is_none() && sought.where_to != Where::Here {
             self.wait_for_places(tuple, sought.flow);
         }
         best
+    }
+
+    /// Returns whether another process has a socket with the ends of a life, at any time since the flow began.
+    fn is_joined(&self, index: u32, sought: &Sought) -> bool {
+        let of = &self.lives[index as usize];
+        let mut index = self.by_tuple.get(&of.tuple).copied().unwrap_or(NONE);
+        while index != NONE {
+            let life = &self.lives[index as usize];
+            let covers = life.died.is_none_or(|died| died + LATE_STAMP >= sought.first);
+            if covers && !life.has_holder_of(of) && self.counts(life, sought) {
+                return true;
+            }
+            index = life.older;
+        }
+        false
     }
 
     /// Returns whether a life's namespace is one that counts.

@@ -89,12 +89,29 @@ impl<'a> Parser<'a> {
 
     fn and(&mut self) -> Result<Option<Expr>, Problem> {
         let mut parts = Vec::new();
+        // An `and` behind which nothing stands yet.
+        let mut open: Option<&Token> = None;
         while let Some(token) = self.peek() {
             match token.kind {
                 Kind::Or | Kind::Close => break,
-                Kind::And => self.at += 1,
-                _ => parts.extend(self.not()?),
+                Kind::And if parts.is_empty() || open.is_some() => {
+                    return Err(problem(token, "nothing stands before and"));
+                }
+                Kind::And => {
+                    open = Some(token);
+                    self.at += 1;
+                }
+                _ => {
+                    open = None;
+                    parts.extend(self.not()?);
+                }
             }
+        }
+        match (open, self.peek()) {
+            // Still being typed.
+            (Some(token), None) => drop(self.incomplete.get_or_insert(token.start)),
+            (Some(token), Some(_)) => return Err(problem(token, "nothing stands behind and")),
+            (None, _) => {}
         }
         Ok(join(parts, Expr::And))
     }
@@ -119,15 +136,27 @@ impl<'a> Parser<'a> {
                 self.go_deeper(token)?;
                 let inner = self.or()?;
                 self.depth -= 1;
-                match self.peek() {
-                    Some(close) if close.kind == Kind::Close => self.at += 1,
-                    _ => return Err(problem(token, ") is missing")),
+                let Some(close) = self.peek().filter(|close| close.kind == Kind::Close) else {
+                    return Err(problem(token, ") is missing"));
+                };
+                self.at += 1;
+                if inner.is_none() && self.incomplete.is_none() {
+                    match self.peek() {
+                        // Still being typed.
+                        None => self.incomplete = Some(token.start),
+                        // That one has nothing before it.
+                        Some(next) if next.kind == Kind::Close && self.depth == 0 => {}
+                        Some(_) => {
+                            let reason = "nothing stands between ( and )".into();
+                            return Err(Problem { start: token.start, end: close.end, reason });
+                        }
+                    }
                 }
                 Ok(inner)
             }
             Kind::Term(raw) => {
                 let is_last = self.at == self.tokens.len();
-                if is_last && is_unfinished(raw) {
+                if is_last && (is_unfinished(raw) || may_become_mac(&raw.whole)) {
                     self.incomplete = Some(token.start);
                     return Ok(None);
                 }
@@ -226,13 +255,33 @@ fn term(raw: &RawTerm) -> Result<Term, Wrong> {
 fn looks_like_text(word: &str) -> bool {
     let plain = |c: char| c.is_ascii_hexdigit() || matches!(c, ':' | '.' | '/' | '%');
     let head = word.split(':').next().unwrap_or("");
-    let is_address = word.parse::<SocketAddr>().is_ok()
+    let is_address = is_mac(word)
+        || word.parse::<SocketAddr>().is_ok()
         || word.parse::<IpAddr>().is_ok()
         || head.contains(|c: char| c.is_ascii_digit())
             && word.chars().all(plain)
             && keyword_of(head).is_none()
         || word.contains("::") && word.chars().all(plain);
     is_address || word.contains("://")
+}
+
+/// Returns whether a word is a MAC address, or three of its six pairs or more from the first on.
+fn is_mac(word: &str) -> bool {
+    (3..=6).contains(&word.split(':').count()) && has_pairs(word)
+}
+
+/// Returns whether a word of letters and a colon is the first or the second pair of a MAC address: with a colon behind
+/// it, more is on its way.
+fn may_become_mac(word: &str) -> bool {
+    word.split(':').count() == 2 && has_pairs(word) && keyword_of(&word[..2]).is_none()
+}
+
+/// Returns whether a word is pairs of hexadecimal digits with colons between them; of the last one some may be missing.
+fn has_pairs(word: &str) -> bool {
+    let mut pairs = word.split(':').rev();
+    let is_hex = |part: &str| part.bytes().all(|digit| digit.is_ascii_hexdigit());
+    pairs.next().is_some_and(|last| last.len() <= 2 && is_hex(last))
+        && pairs.all(|pair| pair.len() == 2 && is_hex(pair))
 }
 
 /// Returns an address without the brackets around it, as rows without ports show it.
@@ -497,6 +546,8 @@ mod tests {
     fn f16_addresses_and_urls_are_text() {
         for text in
             ["fe80::1", "10.0.0.1:443", "[::1]:22", "https://a.b/c", "00:1b:21:3c:9d:f8", "2001:db8:", "::1"]
+                .into_iter()
+                .chain(["aa:bb:cc:dd:ee:ff", "aa:bb:", "aa:bb:c", "de:ad:be:ef"])
         {
             assert_eq!(shown(text), format!("Any~{text}"), "{text}");
         }
@@ -513,6 +564,12 @@ mod tests {
         assert_eq!(shown("a not port:"), "Any~a … from 6");
         assert_eq!(shown("sni:/"), "all … from 0");
         assert_eq!(shown("~"), "all … from 0");
+        assert_eq!(shown("a and "), "Any~a … from 2");
+        assert_eq!(shown("a ()"), "Any~a … from 2");
+        assert_eq!(shown("( )"), "all … from 0");
+        // On their way to a MAC address.
+        assert_eq!(shown("a de:"), "Any~a … from 2");
+        assert_eq!(shown("a de:ad"), "Any~a … from 2");
     }
 
     #[test]
@@ -534,6 +591,14 @@ mod tests {
             ("a (b", 2, 3, ") is missing"),
             ("or a", 0, 2, "nothing stands before or"),
             ("(a or) b", 3, 5, "nothing stands behind or"),
+            ("and", 0, 3, "nothing stands before and"),
+            ("and a", 0, 3, "nothing stands before and"),
+            ("a and and b", 6, 9, "nothing stands before and"),
+            ("(a and) b", 3, 6, "nothing stands behind and"),
+            ("a and or b", 2, 5, "nothing stands behind and"),
+            ("() a", 0, 2, "nothing stands between ( and )"),
+            ("(a ())", 3, 5, "nothing stands between ( and )"),
+            ("de:ad a", 0, 5, "de: is no keyword; if: is near"),
             ("() )", 3, 4, "there is no ( before this )"),
             ("\"abc", 0, 4, "\" is not closed"),
             ("port:9-1", 5, 8, "9-1 goes down"),

@@ -40,7 +40,10 @@ impl App {
                 self.effects.push(Effect::Write(text));
             }
             Action::Export => self.overlay = Some(Overlay::export(self)),
-            Action::Record => self.record(),
+            // Details show one row.
+            Action::Record if self.tab == Tab::Details => self.record(Whose::Row),
+            Action::Record => self.record(Whose::Shown),
+            Action::RecordRow => self.record(Whose::Row),
             Action::Interfaces => self.overlay = Some(Overlay::interfaces(self)),
             Action::Listening => self.overlay = Some(Overlay::listeners(self)),
             Action::Degraded => self.overlay = Some(Overlay::degraded(self)),
@@ -118,7 +121,7 @@ impl App {
             Action::ResetView => {
                 self.filter.clear();
                 self.filter.set(&self.setup.filter.clone(), self.setup.services);
-                self.columns = self.setup.columns.clone();
+                self.reset_columns();
                 self.only_marked = false;
                 self.grouping = None;
                 self.set_sort(self.setup.sort);
@@ -215,11 +218,11 @@ impl App {
         self.effects.push(Effect::Copy(text));
     }
 
-    /// Begins to write the frames of the selected row, or ends that.
-    fn record(&mut self) {
+    /// Begins to write frames, or ends that.
+    fn record(&mut self, whose: Whose) {
         self.effects.push(match self.recording {
             Some(_) => Effect::StopRecording,
-            None => Effect::Record,
+            None => Effect::Record(whose),
         });
     }
 

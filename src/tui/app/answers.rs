@@ -1,7 +1,10 @@
 //! What is asked for, and what becomes of answers.
 
 use super::*;
-use crate::{base::counters::DropReason, query::window::Request};
+use crate::{
+    base::counters::DropReason,
+    query::window::{Between, Request},
+};
 
 impl App {
     /// Takes a new view. One that answers an older question while the selection is elsewhere by
@@ -31,6 +34,17 @@ impl App {
         self.follow_group();
         self.log_watches(&firing);
         self.renew_overlay();
+    }
+
+    /// Takes what an epoch tells whose rows are not shown.
+    pub fn take_between(&mut self, told: Between) {
+        let Some(view) = &mut self.view else { return };
+        let before = std::mem::replace(&mut view.firing, told.firing);
+        let is_traced = |(id, _): &(FlowId, [f64; 2])| self.trace_of == Some(*id) && view.frozen.is_none();
+        if let Some((_, [down, up])) = told.moved.filter(is_traced) {
+            self.trace.push(told.now, Nanos::from_secs(1), [down, up, 0.0]);
+        }
+        self.log_watches(&before);
     }
 
     pub(super) fn take_rows(&mut self, view: View) {
@@ -213,6 +227,23 @@ impl App {
         // What the loop has not asked yet, it must still ask.
         self.asked = None;
         request
+    }
+
+    /// Returns the request for the rows of the view whose frames are written: live ones go on while what is on the table
+    /// may stand still.
+    pub fn request_of_frames(&mut self) -> Request {
+        let is_file = self.is_file();
+        let request = self.request();
+        Request {
+            keep: None,
+            frozen: request.frozen && is_file,
+            ended: request.ended.filter(|_| is_file),
+            group: None,
+            census: false,
+            watches: Arc::default(),
+            sort: Sort::default(),
+            ..request
+        }
     }
 
     /// Says that the next question must be asked even if it is the same: the rows are newer.

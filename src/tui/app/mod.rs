@@ -12,7 +12,8 @@
 //! | `moves` | where the selection goes, what lies under the mouse |
 //! | `answers` | what is asked for, and what becomes of answers |
 //! | `counts` | counts since they were reset |
-//! | `story` | what changes of the selected row, what this host knows beside it |
+//! | `story` | what changes of the selected row |
+//! | `neighbour` | the hardware address of its other end |
 //! | `values` | what the filter's words can become |
 //! | `watches` | what is watched for, what is degraded |
 //! | `losses` | what cards lost, and what was lost each second |
@@ -25,6 +26,7 @@ mod counts;
 mod groups;
 mod losses;
 mod moves;
+mod neighbour;
 mod playback;
 mod readings;
 mod rows;
@@ -33,14 +35,15 @@ mod story;
 mod values;
 mod watches;
 
-use std::{collections::HashSet, net::IpAddr, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use ratatui::style::Style;
 
 use counts::Counts;
+use neighbour::Neighbour;
 use readings::Still;
 pub use readings::{Engine, Readings};
-pub use setup::{Again, Effect, Form, Next, Nic, ScreenPace, SelfUsage, Setup};
+pub use setup::{Again, Effect, Form, Next, Nic, Recording, ScreenPace, SelfUsage, Setup, Whose};
 use story::Story;
 
 use crate::{
@@ -152,7 +155,7 @@ pub struct App {
     /// What is watched for.
     pub watches: Arc<Vec<Watch>>,
     /// The file that frames are being written to.
-    pub recording: Option<String>,
+    pub recording: Option<Recording>,
     /// What the loop has to do.
     pub effects: Vec<Effect>,
     /// What the mouse can hit.
@@ -163,8 +166,7 @@ pub struct App {
     pub trace: History,
     trace_of: Option<FlowId>,
     story: Story,
-    /// The hardware address of the selected row's other end, and when it was found out.
-    neighbour: Option<(IpAddr, Nanos, Option<String>)>,
+    neighbour: Option<Neighbour>,
     /// Of which row of a file, up to when, the trace was asked for.
     retraced: Option<(FlowId, Stamp)>,
     stage_frames: Option<StageFrames>,

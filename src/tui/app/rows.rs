@@ -58,11 +58,20 @@ impl App {
             return self.say("this column cannot be narrower", Role::Warn);
         }
         // States and numbers of other columns are never cut for it.
-        if by > 0 && self.uncut_columns() < others {
+        if by > 0 && (self.uncut_columns() < others || self.columns == columns) {
             self.columns = columns;
             return self.say("this column cannot be wider here", Role::Warn);
         }
         self.effects.push(Effect::KeepColumns(self.columns.clone()));
+    }
+
+    /// Shows the columns of the start, each as wide as usual; what the config keeps of others is put right.
+    pub(super) fn reset_columns(&mut self) {
+        let columns = Choice { wider: Vec::new(), ..self.setup.columns.clone() };
+        if self.columns != columns {
+            self.columns = columns.clone();
+            self.effects.push(Effect::KeepColumns(columns));
+        }
     }
 
     /// Returns how many columns are shown with the cells that they need at least.

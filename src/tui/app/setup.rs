@@ -1,6 +1,6 @@
 //! What the screen is told once, and what it asks of the loop and of those who started it.
 
-use std::{net::IpAddr, path::Path};
+use std::{net::IpAddr, path::Path, sync::Arc};
 
 use crate::{
     base::time::{Nanos, Stamp},
@@ -9,6 +9,7 @@ use crate::{
     query::{
         column::ServiceName,
         layout::Choice,
+        recording::Tally,
         signs::Signs,
         sort::Sort,
         watch::{Watch, built_in},
@@ -17,6 +18,9 @@ use crate::{
     snapshot::tap::Ended,
     tui::theme::Theme,
 };
+
+/// Milliseconds between two refreshes where nobody says otherwise.
+pub const REFRESH_MS: u32 = 1000;
 
 /// Returns the interfaces of this machine, each with its name and what it is.
 pub type ListInterfaces = fn() -> Vec<(String, String)>;
@@ -110,7 +114,7 @@ impl Default for Setup {
             remembered: Vec::new(),
             watches: built_in(),
             row_line: None,
-            refresh_ms: 1000,
+            refresh_ms: REFRESH_MS,
             interfaces: None,
             listening: None,
             neighbour: None,
@@ -194,10 +198,28 @@ pub enum Effect {
     Again(Again),
     /// A line for the log.
     Log(String),
-    /// The frames of the selected row, into a file.
-    Record,
+    /// The frames of the rows of the view or of the selected one alone, into a file.
+    Record(Whose),
     /// The end of that.
     StopRecording,
+}
+
+/// Whose frames are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of all rows that the view shows, and of those that come to be shown.
+    Shown,
+    /// Those of the selected row.
+    Row,
+}
+
+/// Frames that are being written.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// The file's name.
+    pub name: String,
+    /// How far it has come.
+    pub tally: Arc<Tally>,
 }
 
 /// The form of a file.

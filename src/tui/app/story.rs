@@ -1,9 +1,9 @@
-//! What changes of the selected row while one looks at it, and what this host knows of its other end.
+//! What changes of the selected row while one looks at it.
 
 use std::collections::VecDeque;
 
 use super::{answers::is_on_its_way, *};
-use crate::{query::application, snapshot::row::Direction};
+use crate::query::application;
 
 /// What changed of one row, in the order in which it was noticed.
 #[derive(Clone, Debug, Default)]
@@ -23,8 +23,6 @@ struct Seen {
 
 /// Changes of a row that are kept.
 const MOST_CHANGES: usize = 50;
-/// How long the hardware address of a neighbour is believed.
-const FRESH: Nanos = Nanos::from_secs(5);
 
 impl Seen {
     fn of(row: &Row) -> Self {
@@ -79,26 +77,5 @@ impl App {
     /// came.
     pub fn changes_of(&self, id: FlowId) -> impl Iterator<Item = &(Stamp, String)> {
         self.story.changes.iter().filter(move |_| self.story.of == Some(id))
-    }
-
-    /// Finds out the hardware address of the selected row's other end, if that is a neighbour; returns whether that
-    /// is another one than is shown.
-    pub fn look_up_neighbour(&mut self) -> bool {
-        let Some(row) = self.selected_row() else { return false };
-        let address = row.addresses[row.remote()];
-        let is_known = |(of, at, _): &(_, Nanos, _)| *of == address && self.uptime.since(*at) < FRESH;
-        if row.direction() == Direction::Forwarded || self.neighbour.as_ref().is_some_and(is_known) {
-            return false;
-        }
-        let shown = self.neighbour_of(address);
-        let found = self.setup.neighbour.filter(|_| !self.is_file()).and_then(|find| find(address));
-        let is_news = found != shown;
-        self.neighbour = Some((address, self.uptime, found));
-        is_news
-    }
-
-    /// Returns the hardware address of a neighbour, once it was found out.
-    pub fn neighbour_of(&self, address: IpAddr) -> Option<String> {
-        self.neighbour.as_ref().filter(|(of, ..)| *of == address)?.2.clone()
     }
 }

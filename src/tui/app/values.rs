@@ -12,7 +12,7 @@ use crate::{
         },
         group::GroupLine,
     },
-    tui::completion::Wanted,
+    tui::completion::Sought,
 };
 
 impl App {
@@ -24,7 +24,7 @@ impl App {
     }
 
     /// Returns values of a keyword, of the rows and sums that are there.
-    fn values(&self, keyword: &Keyword, wanted: Wanted) -> Vec<String> {
+    fn values(&self, keyword: &Keyword, wanted: Sought) -> Vec<String> {
         let Some(view) = &self.view else { return Vec::new() };
         let interfaces = view.sources.iter().flat_map(|source| &source.interfaces);
         let interfaces: Vec<String> = interfaces.map(|interface| interface.name.clone()).collect();
@@ -37,8 +37,8 @@ impl App {
             catalog: Arc::default(),
         };
         let start = match wanted {
-            Wanted::Begin(start) => start,
-            Wanted::Of(all) => return among(keyword.field, all, &view.rows, &around),
+            Sought::Begin(start) => start,
+            Sought::Of(all) => return among(keyword.field, all, &view.rows, &around),
         };
         let mut found = values(keyword.field, start, &view.rows, &around);
         // Who moves most, and sums, are known beyond the window of rows.

@@ -162,7 +162,8 @@ fn draw_chart(
         rule.left(7, [app.run(Role::Dim, more)]);
     }
     // That there is more stays told; its mean can be seen.
-    let texts = [amount(now), amount(mean), amount(peak)];
+    // The last second may lie across two of the chart's, and be the largest.
+    let texts = [amount(now), amount(mean), amount(peak.max(now))];
     let forms = [
         format!("now {} {dot} mean {} {dot} peak {} {dot} {span}", texts[0], texts[1], texts[2]),
         format!("now {} {dot} peak {} {dot} {span}", texts[0], texts[2]),

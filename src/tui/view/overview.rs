@@ -173,6 +173,11 @@ fn draw_place(buf: &mut Buffer, area: Rect, app: &App) {
             strip.right(3, [app.run(Role::Dim, format!("{dot} G follows the newest {dot} C columns"))]);
         }
     }
+    if let Some(recording) = &app.recording {
+        let told = format!("recording {}", recording.tally.told(&app.setup.signs));
+        strip.left(8, [app.run(Role::Warn, told)]);
+        strip.left(5, [app.run(Role::Plain, format!("to {}", recording.name))]);
+    }
     if !app.marks.is_empty() {
         strip.left(6, [app.run(Role::Accent, format!("{} marked", app.marks.len()))]);
     }

@@ -44,6 +44,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
         }
         rule.draw(buf, Rect { height: 1, ..place });
         let below = Rect { y: place.y + 1, height: place.height - 1, ..place };
-        chart::draw(buf, below, app, &parts, "60 s", &format::compact(peak, format::Digits::Three));
+        let scale = format::compact(if app.bits { peak * 8.0 } else { peak }, format::Digits::Three);
+        chart::draw(buf, below, app, &parts, "60 s", &scale);
     }
 }

@@ -26,7 +26,7 @@ pub fn chips(app: &App, in_words: bool) -> Vec<(u8, String)> {
         [(what, _)] => Some(format!("! {what} degraded")),
         all => Some(format!("! {} degraded", all.len())),
     };
-    let recording = app.recording.as_ref().map(|_| if in_words { "P writes frames" } else { "P" });
+    let recording = app.recording.as_ref().map(|_| if in_words { "P records" } else { "P" });
     let says_so = matches!(app.tab, Tab::Overview | Tab::Details | Tab::Hosts | Tab::Processes);
     let frozen = app.frozen_for().filter(|_| !says_so).map(|frozen| match in_words {
         true => format!("FROZEN {}", format::whole_span(frozen)),

@@ -1,0 +1,71 @@
+//! What writes the frames of rows to a file.
+
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+};
+
+use rustnet::{
+    capture::source::Source,
+    config::cli::Cli,
+    export::{chosen::Chosen, pcapng},
+    packet::{
+        hash::Seed,
+        parse::{Layer, ParseConfig, Parser},
+    },
+    platform::{
+        self,
+        filter::Filter,
+        live::{LiveConfig, Method, Watch},
+    },
+    query::recording::Order,
+    tui::recorder::Record,
+};
+
+use crate::random;
+
+/// Returns what writes the frames of rows of live traffic: a capture of its own, so that the engine's is not
+/// concerned, of what is watched at that time or of a single connection alone.
+pub fn live_record(cli: &Cli, engine: &LiveConfig, watched: &Arc<Mutex<Watch>>) -> Record {
+    let (parser, engine, watched) = (cli.parse_config(), engine.clone(), Arc::clone(watched));
+    Arc::new(move |order, to, stop| {
+        if engine.method == Method::AfXdp {
+            return Err(
+                "AF_XDP takes frames before they can be copied: start with --capture af-packet".into()
+            );
+        }
+        let method = if engine.method == Method::Pcap { Method::Pcap } else { Method::AfPacket };
+        let all = || watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (watch, filter) = match &order.narrow {
+            Some((name, text)) => {
+                // It needs libpcap: which frames are the row's is found out frame by frame.
+                let filter = text.as_ref().and_then(|text| Filter::new(text).ok());
+                // Frames in tunnels have other addresses outside.
+                (Watch::Named(vec![name.clone()]), filter.filter(|_| parser.layer == Layer::Outer))
+            }
+            None => (all(), engine.filter.clone()),
+        };
+        let promiscuous = engine.promiscuous && matches!(watch, Watch::Named(_));
+        let config = LiveConfig { method, filter, promiscuous, ..LiveConfig::new(watch) };
+        let live = platform::live::open(&config, 1).map_err(|error| error.to_string())?;
+        let source = live.sources.into_iter().next().ok_or("there is no capture")?;
+        write_frames(source, parser, order, to, stop)
+    })
+}
+
+/// Writes frames; returns why it ended before it was to.
+pub fn write_frames(
+    source: impl Source,
+    parser: ParseConfig,
+    order: Order,
+    to: &Path,
+    stop: &AtomicBool,
+) -> Result<Option<String>, String> {
+    let Order { news, others, until, comment, tally, narrow: _ } = order;
+    let told = |error: io::Error| format!("cannot write {}: {error}", to.display());
+    let out = io::BufWriter::new(platform::private_file(to).map_err(told)?);
+    let chosen = Chosen::new(Parser::new(parser, Seed::new(random())), news, others, until);
+    let is_full = pcapng::copy(source, chosen, &comment, out, &tally, stop).map_err(told)?;
+    Ok(is_full.then(|| "it is as large as it may be".to_owned()))
+}

@@ -1,0 +1,251 @@
+//! Which flows' frames are written to a file: those that a view shows when that begins, and those that come to be
+//! shown by it later.
+//!
+//! Who writes the frames has a capture of its own and knows flows by name; this tells it, epoch by epoch, which
+//! names are meant. A flow that was shown once is meant until it ends.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::Receiver,
+    },
+};
+
+use crate::{
+    base::{ids::FlowId, time::Stamp},
+    dpi::fact::Fact,
+    packet::name::FlowName,
+    query::{column, finder::Finder, format, signs::Signs, text, window::Request},
+    snapshot::{ended::EndedFlows, row::Row, view::Snapshot},
+};
+
+/// Flows whose frames are written at the same time, at most: some 20 MB of names and comments.
+pub const MOST_FLOWS: usize = 1 << 16;
+
+/// A flow whose frames are written.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// What it is called.
+    pub name: FlowName,
+    /// Its first and its last frame so far.
+    pub span: [Stamp; 2],
+    /// What is said of it.
+    pub comment: String,
+}
+
+/// What an epoch changes.
+#[derive(Clone, Debug, Default)]
+pub struct News {
+    /// Flows that have ended: their names may come again and mean others.
+    pub left: Vec<FlowName>,
+    /// Flows whose frames are written from now on.
+    pub joined: Vec<Recorded>,
+}
+
+/// Whether frames of flows that nobody has named yet are written too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Others {
+    /// Only flows that were named.
+    #[default]
+    Left,
+    /// All flows.
+    Written,
+    /// All but connections of this host with itself.
+    WrittenButLocalhost,
+}
+
+/// How far it has come: counted by those who look for flows and who write frames, read by the screen.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Flows that joined so far.
+    pub flows: AtomicU64,
+    /// Shown flows for which there was no room at the last look.
+    pub left_out: AtomicU64,
+    /// Frames in the file.
+    pub frames: AtomicU64,
+    /// Bytes of the file.
+    pub bytes: AtomicU64,
+    /// Frames of any flow that came faster than they could be looked at and written.
+    pub lost: AtomicU64,
+}
+
+impl Tally {
+    /// Returns it in words: `12 flows · 1,204 frames · 1.20 MB`, and what is not in the file.
+    pub fn told(&self, signs: &Signs) -> String {
+        // Relaxed: figures for the eye.
+        let [flows, left_out, frames, bytes, lost] =
+            [&self.flows, &self.left_out, &self.frames, &self.bytes, &self.lost]
+                .map(|count| count.load(Ordering::Relaxed));
+        let count =
+            |n: u64, one: &str| format!("{} {one}{}", format::grouped(n), if n == 1 { "" } else { "s" });
+        let mut parts = vec![count(flows, "flow"), count(frames, "frame"), format::bytes(bytes)];
+        if lost > 0 {
+            parts.push(format!("{} lost", format::grouped(lost)));
+        }
+        if left_out > 0 {
+            parts.push(format!("no room for {}", count(left_out, "flow")));
+        }
+        parts.join(&format!(" {} ", signs.dot))
+    }
+}
+
+/// Returns a row as a flow whose frames are written.
+pub fn alone(row: &Row) -> Recorded {
+    Recorded { name: FlowName::of(&row.key, &row.wide), span: [row.first, row.last], comment: described(row) }
+}
+
+/// Follows the flows that a view shows.
+pub struct Follower {
+    finder: Finder,
+    request: Request,
+    /// Flows that joined and have not ended.
+    known: HashMap<FlowId, FlowName>,
+    most: usize,
+    tally: Arc<Tally>,
+}
+
+impl Follower {
+    /// Returns what follows the flows that a request shows; those that have ended only where it shows ended ones.
+    pub fn new(request: Request, ended: Arc<EndedFlows>, tally: Arc<Tally>) -> Self {
+        let finder = Finder::with_ended(ended);
+        Self { finder, request, known: HashMap::new(), most: MOST_FLOWS, tally }
+    }
+
+    /// Returns what an epoch changes. Costs a look at what has changed, and one at every flow that is shown.
+    pub fn look(&mut self, snapshot: &Snapshot) -> News {
+        let Self { finder, request, known, most, tally } = self;
+        let mut news = News::default();
+        known.retain(|id, name| {
+            let stays = snapshot.find(*id).is_some();
+            if !stays {
+                news.left.push(*name);
+            }
+            stays
+        });
+        let mut left_out = 0;
+        finder.each_shown(snapshot, request, |flow, row| {
+            if known.len() >= *most {
+                left_out += u64::from(!known.contains_key(&flow.id));
+            } else if let std::collections::hash_map::Entry::Vacant(place) = known.entry(flow.id) {
+                let joined = alone(&row());
+                place.insert(joined.name);
+                news.joined.push(joined);
+            }
+        });
+        // Relaxed: figures for the eye.
+        tally.flows.fetch_add(news.joined.len() as u64, Ordering::Relaxed);
+        tally.left_out.store(left_out, Ordering::Relaxed);
+        news
+    }
+}
+
+/// Returns what is said of a row beside its frames: `nginx (1211) www-data, api.example.org, TCP 10.0.3.14:443 -
+/// 203.0.113.77:51022`.
+pub fn described(row: &Row) -> String {
+    let mut parts = Vec::new();
+    if let Some(owner) = row.owner.as_ref().filter(|owner| !owner.name.is_empty()) {
+        let pid = owner.pid.map_or(String::new(), |pid| format!(" ({pid})"));
+        let user = owner.user.as_ref().map_or(String::new(), |user| format!(" {}", text::escape(user)));
+        parts.push(format!("{}{pid}{user}", text::escape(&owner.name)));
+    }
+    let name = row.app.as_ref().and_then(|app| app.first(Fact::Sni).or(app.first(Fact::HttpHost)));
+    parts.extend(name.map(|name| text::escape(&String::from_utf8_lossy(name)).into_owned()));
+    let [local, remote] =
+        [row.local(), row.remote()].map(|end| text::endpoint(row.addresses[end], column::port(row, end)));
+    parts.push(format!("{} {local} - {remote}", column::protocol(row)));
+    parts.join(", ")
+}
+
+/// What is to be written.
+pub struct Order {
+    /// Flows, epoch by epoch.
+    pub news: Receiver<News>,
+    /// Whether all others too.
+    pub others: Others,
+    /// Of a file: the time at which it stands.
+    pub until: Option<Stamp>,
+    /// Where the frames of a single row come by: its interface, and the capture filter that finds them, which only saves
+    /// work. Otherwise frames come from all that is watched.
+    pub narrow: Option<(String, Option<String>)>,
+    /// What is said of the file.
+    pub comment: String,
+    /// How far it has come.
+    pub tally: Arc<Tally>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::{
+        base::time::Nanos,
+        flow::entry::FlowRecord,
+        query::filter::{eval::Filter, parse},
+        snapshot::sample,
+    };
+
+    fn flow(n: u16, port: u16) -> FlowRecord {
+        let end = |last: u8, port| (IpAddr::from([10, 0, 0, last]), port);
+        sample::record([end(1, n), end(2, port)], 6)
+    }
+
+    fn snapshot(flows: &[FlowRecord]) -> Snapshot {
+        let rows: Vec<_> = flows.iter().map(|record| (*record, [0.0; 2])).collect();
+        sample::of_rows(&rows, Nanos::from_secs(50), Stamp(0))
+    }
+
+    fn follower(filter: &str) -> (Follower, Arc<Tally>) {
+        let expr = parse(filter).unwrap().expr;
+        let filter = expr.map(|expr| Arc::new(Filter::new(expr, None)));
+        let tally = Arc::<Tally>::default();
+        let request = Request { filter, ..Request::default() };
+        (Follower::new(request, Arc::new(EndedFlows::new(0)), Arc::clone(&tally)), tally)
+    }
+
+    fn names(flows: &[FlowRecord]) -> Vec<FlowName> {
+        flows.iter().map(|record| FlowName::of(&record.hot.key, &record.wide)).collect()
+    }
+
+    fn joined(news: &News) -> Vec<FlowName> {
+        news.joined.iter().map(|flow| flow.name).collect()
+    }
+
+    #[test]
+    fn k19_flows_join_when_they_are_shown_and_leave_when_they_end() {
+        let flows: Vec<_> = (0..100).map(|n| flow(1000 + n, if n % 2 == 0 { 443 } else { 80 })).collect();
+        let web: Vec<_> = flows.iter().step_by(2).copied().collect();
+        let (mut follower, tally) = follower("port:=443");
+        let news = follower.look(&snapshot(&flows[..50]));
+        assert_eq!((joined(&news), news.left), (names(&web[..25]), vec![]));
+        assert!(news.joined[0].comment.contains("TCP 10.0.0.1:1000 - 10.0.0.2:443"));
+        // More of them, and nothing twice.
+        assert_eq!(joined(&follower.look(&snapshot(&flows))), names(&web[25..]));
+        assert!(joined(&follower.look(&snapshot(&flows))).is_empty());
+        // Half of them end.
+        let news = follower.look(&snapshot(&flows[..50]));
+        assert_eq!((news.left.len(), news.joined.len()), (25, 0));
+        assert_eq!(tally.flows.load(Ordering::Relaxed), 50);
+        assert_eq!(tally.told(&Signs::UNICODE), "50 flows · 0 frames · 0 B");
+    }
+
+    #[test]
+    fn k19_flows_without_room_are_told() {
+        let flows: Vec<_> = (0..100).map(|n| flow(1000 + n, 443)).collect();
+        let (mut follower, tally) = follower("");
+        follower.most = 97;
+        assert_eq!(follower.look(&snapshot(&flows)).joined.len(), 97);
+        assert_eq!(tally.told(&Signs::ASCII), "97 flows - 0 frames - 0 B - no room for 3 flows");
+        // Room is made by those that end.
+        assert_eq!(follower.look(&snapshot(&flows[..90])).left.len(), 7);
+        assert_eq!(follower.look(&snapshot(&flows)).joined.len(), 7);
+        tally.frames.store(1, Ordering::Relaxed);
+        tally.lost.store(1234, Ordering::Relaxed);
+        assert_eq!(
+            tally.told(&Signs::UNICODE),
+            "104 flows · 1 frame · 0 B · 1,234 lost · no room for 3 flows"
+        );
+    }
+}

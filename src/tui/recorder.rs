@@ -1,0 +1,135 @@
+//! What begins to write frames of rows into a file: one thread writes, another tells it which flows are meant.
+//!
+//! ```text
+//!   screen/chosen ── an epoch's new rows of the view ──▶ screen/record ── frames ──▶ a file
+//!                                                         ▲
+//!                                        a capture of its own, or the file again
+//! ```
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Sender},
+    },
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    base::{ids::Epoch, time::Stamp},
+    query::{
+        recording::{Follower, News, Order, Others, Tally, alone, described},
+        window::{Localhost, Request},
+    },
+    snapshot::{ended::EndedFlows, publication::Publication, row::Row},
+    tui::threads::Event,
+};
+
+/// Writes what is ordered to a new file of this name, until there are no more frames or the flag is set; returns why it
+/// ended before either, or why not.
+pub type Record = Arc<dyn Fn(Order, &Path, &AtomicBool) -> Result<Option<String>, String> + Send + Sync>;
+
+/// How long a look for epochs takes at most, to find out that it is over.
+const WAIT: Duration = Duration::from_millis(500);
+
+/// Whose frames are written.
+pub enum Subject {
+    /// Those of the rows that a request shows, found in epochs and among flows that have ended; and what is said of them.
+    Shown {
+        /// Which rows.
+        request: Box<Request>,
+        /// Where epochs come from.
+        publication: Arc<Publication>,
+        /// Flows that have ended.
+        ended: Arc<EndedFlows>,
+        /// The filter, as it was typed.
+        filter: String,
+    },
+    /// Those of a row, and where they come by: its interface, a capture filter.
+    Row {
+        /// The row.
+        row: Box<Row>,
+        /// The name of its interface.
+        interface: Option<String>,
+        /// What finds its frames with less work.
+        capture_filter: Option<String>,
+    },
+}
+
+/// Begins to write; what became of it comes as [`Event::Recorded`]. Returns how far it has come.
+///
+/// # Errors
+/// When a thread cannot be started.
+pub fn start(
+    subject: Subject,
+    until: Option<Stamp>,
+    to: PathBuf,
+    record: Record,
+    stop: &Arc<AtomicBool>,
+    events: Sender<Event>,
+) -> io::Result<Arc<Tally>> {
+    let (news, told) = mpsc::channel();
+    let tally = Arc::new(Tally::default());
+    let (others, narrow, comment) = match &subject {
+        Subject::Shown { request, filter, .. } => {
+            let said = if filter.is_empty() { "all connections".into() } else { format!("filter: {filter}") };
+            (others(request), None, said)
+        }
+        Subject::Row { row, interface, capture_filter } => {
+            let narrow = interface.clone().map(|name| (name, capture_filter.clone()));
+            (Others::Left, narrow, described(row))
+        }
+    };
+    let order = Order { news: told, others, until, narrow, comment, tally: Arc::clone(&tally) };
+    let spawn = |name: &str| thread::Builder::new().name(name.into());
+    match subject {
+        Subject::Row { row, .. } => {
+            tally.flows.store(1, Ordering::Relaxed);
+            // The other end is in `order`.
+            let _ = news.send(News { joined: vec![alone(&row)], left: Vec::new() });
+        }
+        Subject::Shown { request, publication, ended, .. } => {
+            let (stop, tally) = (Arc::clone(stop), Arc::clone(&tally));
+            let follower = Follower::new(*request, ended, tally);
+            spawn("screen/chosen").spawn(move || follow(follower, &publication, &news, &stop))?;
+        }
+    }
+    let stop = Arc::clone(stop);
+    let tally_of_end = Arc::clone(&tally);
+    spawn("screen/record").spawn(move || {
+        let done = record(order, &to, &stop);
+        stop.store(true, Ordering::Relaxed);
+        // The screen may be closed by then.
+        let _ = events.send(Event::Recorded(done.map(|why| (tally_of_end, to, why))));
+    })?;
+    Ok(tally)
+}
+
+/// Tells what each epoch changes, until nobody listens or the last epoch was looked at.
+fn follow(mut follower: Follower, publication: &Publication, news: &Sender<News>, stop: &AtomicBool) {
+    let mut seen = Epoch(0);
+    while !stop.load(Ordering::Relaxed) {
+        let is_over = publication.is_over();
+        if let Some(snapshot) = publication.wait_after(seen, WAIT) {
+            seen = snapshot.epoch;
+            if news.send(follower.look(&snapshot)).is_err() {
+                return;
+            }
+        }
+        if is_over {
+            return;
+        }
+    }
+}
+
+/// Returns whether flows that nobody names are meant too: where there is no choice, all are.
+fn others(request: &Request) -> Others {
+    match request.localhost {
+        _ if request.filter.is_some() || request.only.is_some() => Others::Left,
+        Localhost::Show => Others::Written,
+        Localhost::Hide => Others::WrittenButLocalhost,
+    }
+}
