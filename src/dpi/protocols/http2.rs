@@ -40,7 +40,85 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
             return exchange(talk, client, notes);
         }
     }
-    answer
+    match (answer, joined(talk)) {
+        (Verdict::More, Verdict::No) => Verdict::More,
+        (_, Verdict::Done) => {
+            notes.phase(Phase::Web);
+            notes.text(Fact::HttpVersion, b"HTTP/2");
+            Verdict::Done
+        }
+        (_, joined) => joined,
+    }
+}
+
+/// Judges a connection whose beginning was missed by the frames that a side goes on with. Fields of later requests may
+/// be compressed with what was said before, so that none is read.
+fn joined(talk: &Streams<'_>) -> Verdict {
+    let sides = talk.bytes.map(frames);
+    let waits = |side: usize| sides[side] == Start::Part && !talk.ended[side];
+    match sides.contains(&Start::Full) {
+        true => Verdict::Done,
+        false if waits(0) || waits(1) => Verdict::More,
+        false => Verdict::No,
+    }
+}
+
+/// Compares a side's first bytes with frames: one of a fixed shape on stream 0, or two in a row.
+fn frames(bytes: &[u8]) -> Start {
+    let mut rest = bytes;
+    match header_shape(rest) {
+        Shape::Fixed => Start::Full,
+        Shape::No => Start::No,
+        Shape::Part => Start::Part,
+        Shape::Any => match next_frame(&mut rest) {
+            None => Start::Part,
+            Some(_) => match header_shape(rest) {
+                Shape::No => Start::No,
+                Shape::Part => Start::Part,
+                Shape::Any | Shape::Fixed => Start::Full,
+            },
+        },
+    }
+}
+
+/// What a frame's header looks like.
+enum Shape {
+    No,
+    /// Too short to tell.
+    Part,
+    /// It may be one.
+    Any,
+    /// It is one: all but a few of its 72 bits are as they must be.
+    Fixed,
+}
+
+/// Judges a frame's header: length, flags and stream that go with its type (RFC 9113 section 6).
+fn header_shape(bytes: &[u8]) -> Shape {
+    // No frame is longer than 2^14 bytes unless a side asked for that (section 4.2).
+    if bytes.first().is_some_and(|high| *high != 0) || bytes.get(1).is_some_and(|middle| *middle > 0x40) {
+        return Shape::No;
+    }
+    let Some(header) = bytes.first_chunk::<FRAME_HEADER>() else {
+        return if bytes.get(3).is_none_or(|kind| *kind <= 9) { Shape::Part } else { Shape::No };
+    };
+    let len = u32::from_be_bytes([0, header[0], header[1], header[2]]);
+    let stream = u32::from_be_bytes([header[5], header[6], header[7], header[8]]);
+    let (kind, flags) = (header[3], header[4]);
+    // Streams are numbered one after the other: those beyond a million are left.
+    let on_stream = (1..1 << 20).contains(&stream);
+    match kind {
+        SETTINGS if stream == 0 && flags == 1 && len == 0 => Shape::Fixed,
+        SETTINGS if stream == 0 && flags == 0 && len > 0 && len % 6 == 0 && len <= 96 => Shape::Fixed,
+        6 if stream == 0 && flags <= 1 && len == 8 => Shape::Fixed,
+        8 if stream == 0 && flags == 0 && len == 4 => Shape::Fixed,
+        7 if stream == 0 && flags == 0 && len >= 8 => Shape::Any,
+        0 if on_stream && flags & !0x09 == 0 => Shape::Any,
+        HEADERS if on_stream && flags & !0x2d == 0 && len > 0 => Shape::Any,
+        2 if on_stream && flags == 0 && len == 5 => Shape::Any,
+        3 | 8 if on_stream && flags == 0 && len == 4 => Shape::Any,
+        9 if on_stream && flags & !END_HEADERS == 0 => Shape::Any,
+        _ => Shape::No,
+    }
 }
 
 /// Reads what follows `101 Switching Protocols` with `Upgrade: h2c`: the client still sends its preface.
@@ -283,6 +361,30 @@ mod tests {
                 *byte = value;
             }
             testing::streams(streams, &changed, &server(), 80);
+        }
+    }
+
+    #[test]
+    fn frames_of_a_connection_that_was_joined_late() {
+        let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+            let length = (payload.len() as u32).to_be_bytes();
+            [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+        };
+        let data = frame(0, 1, 3, b"abc");
+        for (what, bytes, wanted) in [
+            ("an acknowledgement of settings", frame(SETTINGS, 1, 0, b""), Verdict::Done),
+            ("a ping", frame(6, 0, 0, &[7; 8]), Verdict::Done),
+            ("two frames", [&data[..], &frame(HEADERS, 4, 5, b"\x82")].concat(), Verdict::Done),
+            ("one frame", data.clone(), Verdict::More),
+            ("one frame, then something else", [&data[..], b"GET / HTTP"].concat(), Verdict::No),
+            ("a ping on a stream", frame(6, 0, 1, &[7; 8]), Verdict::No),
+        ] {
+            for len in 1..bytes.len() {
+                let verdict = testing::late(streams, &bytes[..len], b"", 80).verdict;
+                assert!(verdict != Some(Verdict::No) || wanted == Verdict::No, "{what}, {len} bytes");
+            }
+            let heard = testing::late(streams, &bytes, &bytes, 80);
+            assert_eq!((heard.verdict, heard.first(Fact::HttpPath)), (Some(wanted), ""), "{what}");
         }
     }
 }
