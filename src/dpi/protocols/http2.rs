@@ -63,62 +63,57 @@ fn joined(talk: &Streams<'_>) -> Verdict {
     }
 }
 
-/// Compares a side's first bytes with frames: one of a fixed shape on stream 0, or two in a row.
+/// Compares a side's first bytes with SETTINGS, or with frames in a row of which one before the last is HEADERS: those of
+/// fixed shapes have too many zeros to tell them from others' small numbers.
 fn frames(bytes: &[u8]) -> Start {
-    let mut rest = bytes;
-    match header_shape(rest) {
-        Shape::Fixed => Start::Full,
-        Shape::No => Start::No,
-        Shape::Part => Start::Part,
-        Shape::Any => match next_frame(&mut rest) {
-            None => Start::Part,
-            Some(_) => match header_shape(rest) {
-                Shape::No => Start::No,
-                Shape::Part => Start::Part,
-                Shape::Any | Shape::Fixed => Start::Full,
-            },
-        },
+    const MOST: usize = 8;
+    if begins_with_settings(bytes) {
+        return Start::Full;
     }
-}
-
-/// What a frame's header looks like.
-enum Shape {
-    No,
-    /// Too short to tell.
-    Part,
-    /// It may be one.
-    Any,
-    /// It is one: all but a few of its 72 bits are as they must be.
-    Fixed,
+    let (mut rest, mut headers) = (bytes, false);
+    for _ in 0..MOST {
+        match header_shape(rest) {
+            Start::Full if headers => return Start::Full,
+            Start::Full => {}
+            other => return other,
+        }
+        let Some(frame) = next_frame(&mut rest) else { return Start::Part };
+        let zeros = frame.payload.iter().filter(|byte| **byte == 0).count();
+        headers |= frame.kind == HEADERS
+            && frame.flags & END_HEADERS != 0
+            && frame.payload.len() >= 8
+            && zeros * 4 < frame.payload.len();
+    }
+    Start::No
 }
 
 /// Judges a frame's header: length, flags and stream that go with its type (RFC 9113 section 6).
-fn header_shape(bytes: &[u8]) -> Shape {
+fn header_shape(bytes: &[u8]) -> Start {
     // No frame is longer than 2^14 bytes unless a side asked for that (section 4.2).
     if bytes.first().is_some_and(|high| *high != 0) || bytes.get(1).is_some_and(|middle| *middle > 0x40) {
-        return Shape::No;
+        return Start::No;
     }
     let Some(header) = bytes.first_chunk::<FRAME_HEADER>() else {
-        return if bytes.get(3).is_none_or(|kind| *kind <= 9) { Shape::Part } else { Shape::No };
+        return if bytes.get(3).is_none_or(|kind| *kind <= 9) { Start::Part } else { Start::No };
     };
     let len = u32::from_be_bytes([0, header[0], header[1], header[2]]);
     let stream = u32::from_be_bytes([header[5], header[6], header[7], header[8]]);
-    let (kind, flags) = (header[3], header[4]);
+    let flags = header[4];
     // Streams are numbered one after the other: those beyond a million are left.
     let on_stream = (1..1 << 20).contains(&stream);
-    match kind {
-        SETTINGS if stream == 0 && flags == 1 && len == 0 => Shape::Fixed,
-        SETTINGS if stream == 0 && flags == 0 && len > 0 && len % 6 == 0 && len <= 96 => Shape::Fixed,
-        6 if stream == 0 && flags <= 1 && len == 8 => Shape::Fixed,
-        8 if stream == 0 && flags == 0 && len == 4 => Shape::Fixed,
-        7 if stream == 0 && flags == 0 && len >= 8 => Shape::Any,
-        0 if on_stream && flags & !0x09 == 0 => Shape::Any,
-        HEADERS if on_stream && flags & !0x2d == 0 && len > 0 => Shape::Any,
-        2 if on_stream && flags == 0 && len == 5 => Shape::Any,
-        3 | 8 if on_stream && flags == 0 && len == 4 => Shape::Any,
-        9 if on_stream && flags & !END_HEADERS == 0 => Shape::Any,
-        _ => Shape::No,
-    }
+    let fits = match header[3] {
+        0 => on_stream && flags & !0x09 == 0,
+        HEADERS => on_stream && flags & !0x2d == 0 && len > 0,
+        2 => on_stream && flags == 0 && len == 5,
+        3 => on_stream && flags == 0 && len == 4,
+        SETTINGS => stream == 0 && (flags == 1 && len == 0 || flags == 0 && len % 6 == 0 && len <= 96),
+        6 => stream == 0 && flags <= 1 && len == 8,
+        7 => stream == 0 && flags == 0 && len >= 8,
+        8 => (on_stream || stream == 0) && flags == 0 && len == 4,
+        9 => on_stream && flags & !END_HEADERS == 0,
+        _ => false,
+    };
+    if fits { Start::Full } else { Start::No }
 }
 
 /// Reads what follows `101 Switching Protocols` with `Upgrade: h2c`: the client still sends its preface.
@@ -370,11 +365,18 @@ mod tests {
             let length = (payload.len() as u32).to_be_bytes();
             [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
         };
-        let data = frame(0, 1, 3, b"abc");
+        let (data, headers) =
+            (frame(0, 1, 3, b"abc"), frame(HEADERS, 4, 5, b"\x82\x86\x84\x41\x8a\x08\x9d\x5c"));
         for (what, bytes, wanted) in [
-            ("an acknowledgement of settings", frame(SETTINGS, 1, 0, b""), Verdict::Done),
-            ("a ping", frame(6, 0, 0, &[7; 8]), Verdict::Done),
-            ("two frames", [&data[..], &frame(HEADERS, 4, 5, b"\x82")].concat(), Verdict::Done),
+            ("settings", frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 9]), Verdict::Done),
+            ("an acknowledgement of settings", frame(SETTINGS, 1, 0, b""), Verdict::More),
+            ("a ping", frame(6, 0, 0, &[7; 8]), Verdict::More),
+            (
+                "small numbers",
+                [frame(0, 0, 1, b""), frame(HEADERS, 4, 1, &[0; 8]), data.clone()].concat(),
+                Verdict::More,
+            ),
+            ("two frames", [&headers[..], &data].concat(), Verdict::Done),
             ("one frame", data.clone(), Verdict::More),
             ("one frame, then something else", [&data[..], b"GET / HTTP"].concat(), Verdict::No),
             ("a ping on a stream", frame(6, 0, 1, &[7; 8]), Verdict::No),
