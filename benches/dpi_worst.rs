@@ -129,6 +129,7 @@ fn subject(payload: &[u8]) -> Subject<'_> {
         client: 0,
         opened: true,
         starts: [Some(1); 2],
+        acknowledged: [None; 2],
         seq_number: 1,
         closes: false,
         ports: [50_000, 443],

@@ -51,22 +51,28 @@ pub fn until_ended(talk: &Streams<'_>) -> Verdict {
 pub struct Cursor<'a> {
     rest: &'a [u8],
     short: Verdict,
+    /// Bytes behind the rest that were sent and will not be shown.
+    cut: usize,
 }
 
 impl<'a> Cursor<'a> {
     /// Returns a reader of bytes that are all there: what is missing will never come.
     pub const fn whole(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, short: Verdict::No }
+        Self { rest: bytes, short: Verdict::No, cut: 0 }
     }
 
     /// Returns a reader of bytes that more may follow.
     pub const fn growing(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, short: Verdict::More }
+        Self { rest: bytes, short: Verdict::More, cut: 0 }
     }
 
     /// Returns a reader of what `side` has sent in a connection.
     pub fn of(talk: &Streams<'a>, side: usize) -> Self {
-        Self { rest: talk.bytes[side], short: if talk.ended[side] { Verdict::No } else { Verdict::More } }
+        let rest = talk.bytes[side];
+        match talk.ended[side] {
+            false => Self::growing(rest),
+            true => Self { cut: (talk.total[side] as usize).saturating_sub(rest.len()), ..Self::whole(rest) },
+        }
     }
 
     /// Returns what was not read yet.
@@ -77,6 +83,11 @@ impl<'a> Cursor<'a> {
     /// Returns how many bytes were not read yet.
     pub const fn len(&self) -> usize {
         self.rest.len()
+    }
+
+    /// Returns how many bytes were not read yet of all that were sent, as far as that is known.
+    pub const fn sent(&self) -> usize {
+        self.rest.len() + self.cut
     }
 
     /// Returns whether all was read.
@@ -93,6 +104,17 @@ impl<'a> Cursor<'a> {
         let (taken, rest) = self.rest.split_at_checked(length).ok_or(self.short)?;
         self.rest = rest;
         Ok(taken)
+    }
+
+    /// Reads the next `length` bytes, or what is shown of them if the others were sent too.
+    ///
+    /// # Errors
+    /// Fewer were sent so far.
+    #[inline]
+    pub fn take_shown(&mut self, length: usize) -> Read<&'a [u8]> {
+        let hidden = length.saturating_sub(self.rest.len());
+        self.cut = self.cut.checked_sub(hidden).ok_or(self.short)?;
+        self.take(length - hidden)
     }
 
     /// Reads the next `N` bytes.
@@ -156,6 +178,15 @@ impl<'a> Cursor<'a> {
             None if self.rest.len() > most => Err(Verdict::No),
             None => Err(self.short),
         }
+    }
+
+    /// Reads text as [`Self::text`], or what is shown of it if more was sent.
+    pub fn text_shown(&mut self, most: usize) -> Read<&'a [u8]> {
+        let shown = self.rest;
+        self.text(most).or_else(|verdict| {
+            let is_cut = self.cut > 0 && shown.len() <= most && !shown.is_empty();
+            if is_cut { self.take(shown.len()) } else { Err(verdict) }
+        })
     }
 
     /// Reads tag and length of a BER element (X.690 section 8.1; tags of one byte, definite lengths of at most

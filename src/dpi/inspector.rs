@@ -28,7 +28,7 @@ use crate::{
         room::{Kept, Room},
         said::{Memo, Passer, Said},
         service::Service,
-        standing::{FOLLOWED, OVER, Place, Standing, TRIES},
+        standing::{FOLLOWED, FROM_HIGH, OVER, Place, Standing, TRIED, TRIES},
         stream::{Gaps, Side, Written},
         talk::{MEMORY, STREAM_BUDGET, Streams},
     },
@@ -51,6 +51,11 @@ const MOST_SEGMENTS: u32 = 64;
 const MOST_OF_KNOWN: u32 = 512;
 /// Beginnings that are tried of a flow whose own was not seen.
 const MOST_TRIES: u32 = 4;
+/// Segments of a connection that are looked at for such beginnings: behind [`MOST_TRIES`] of them those alone that follow
+/// one of the other side, as a request does that comes behind a long answer.
+const MOST_PASSED: u32 = 24;
+/// Bytes of several segments of such a flow after which the last of them is tried as a beginning, if nobody knows it.
+const MOST_OF_A_TRY: usize = 512;
 /// Datagrams after which a flow that rests is only followed.
 const FACTS_OF_DATAGRAMS: u32 = 8;
 /// A flow under inspection. What most payloads touch lies in three cache lines: what was said of the flow crosses into
@@ -236,17 +241,27 @@ impl Inspector {
     pub fn segment(&mut self, subject: &Subject<'_>, learn: &mut impl Learn) -> Judgement {
         self.counts.payloads += 1;
         let place = match self.standing.place(subject.flow.slot) {
+            // Of a flow that was tried before, what comes now lies in the middle.
+            _ if subject.opened && self.was_tried(subject.flow.slot) => {
+                self.counts.payloads -= 1;
+                return self.segment(&Subject { opened: false, starts: [None; 2], ..*subject }, learn);
+            }
             Place::At(place) => place,
             Place::Over | Place::Followed(_) => return SETTLED,
             Place::None if subject.payload.is_empty() => return Judgement::default(),
-            Place::None => match self.first_segment(subject, learn) {
-                Ok(judgement) => return judgement,
-                Err(candidates) => {
-                    let place = self.enter_connection(subject.flow);
-                    self.pool[place].candidates = candidates;
-                    place
+            Place::None => {
+                if let Some(judgement) = self.pass_over(subject) {
+                    return judgement;
                 }
-            },
+                match self.first_segment(subject, learn) {
+                    Ok(judgement) => return judgement,
+                    Err(candidates) => {
+                        let place = self.enter_connection(subject.flow);
+                        self.pool[place].candidates = candidates;
+                        place
+                    }
+                }
+            }
         };
         let news = self.keep(place, subject);
         let Self { pool, room, scratch, memo, .. } = self;
@@ -257,15 +272,16 @@ impl Inspector {
         }
         let [low, high] = &mut **scratch;
         let (sides, chains) = &talk.sides.0;
+        let opened = subject.opened && !sides.iter().any(Side::is_late);
         let view = Streams {
             bytes: [
-                room.blocks.read(&chains[0], usize::from(sides[0].ready), low),
-                room.blocks.read(&chains[1], usize::from(sides[1].ready), high),
+                room.blocks.read(&chains[0], sides[0].shown(), low),
+                room.blocks.read(&chains[1], sides[1].shown(), high),
             ],
             ended: [sides[0].has_ended(), sides[1].has_ended()],
-            total: [sides[0].total, sides[1].total],
+            total: [sides[0].shown_total(), sides[1].shown_total()],
             client: subject.client,
-            opened: subject.opened,
+            opened,
             ports: subject.ports,
         };
         let asking = Asking { candidates: talk.candidates, chosen: u32::from(talk.chosen) };
@@ -275,11 +291,13 @@ impl Inspector {
         let mut passer = Passer::new((flow, subject.wall), learn, &mut talk.said, memo);
         let Answer { asked, phase, client, label, .. } = asking.streams(&view, &mut passer);
         let over = view.ended == [true; 2] || talk.seen >= MOST_SEGMENTS;
+        // What waits for the rest of something long is the middle of something else, more often than not.
+        let is_much = !opened && talk.seen > 1 && view.bytes[0].len() + view.bytes[1].len() > MOST_OF_A_TRY;
         room.save_said(&mut talk.said, memo);
-        let settled = self.conclude(place, asked, label, over, learn);
-        if settled && self.pool[place].chosen == 0 && !subject.opened {
+        let settled = self.conclude(place, asked, label, over || is_much, learn);
+        if settled && self.pool[place].chosen == 0 && !opened {
             let is_first = self.pool[place].seen == 1;
-            let judgement = self.try_again(place, over);
+            let judgement = self.try_again(place, over, MOST_PASSED);
             if is_first || judgement.settled {
                 return judgement;
             }
@@ -320,7 +338,40 @@ impl Inspector {
             side.close(subject.seq_number.wrapping_add(subject.wire_len as u32));
         }
         talk.seen += 1;
-        (side.ready, side.has_ended()) != before
+        let news = (side.ready, side.has_ended()) != before;
+        let is_unknown = talk.chosen == 0;
+        news | (is_unknown && self.skip_gaps(place, subject.acknowledged))
+    }
+
+    /// Goes on behind gaps that stay open, in a connection that nobody knew by what came before them: its recognisers
+    /// are asked anew. Returns whether there are such gaps.
+    #[inline]
+    fn skip_gaps(&mut self, place: usize, acknowledged: [Option<u32>; 2]) -> bool {
+        let talk = &mut self.pool[place];
+        let (sides, _) = &mut talk.sides.0;
+        for (side, number) in sides.iter_mut().zip(acknowledged) {
+            if let Some(number) = number {
+                side.acknowledge(number);
+            }
+        }
+        let is_lost = sides.iter().any(Side::has_lost);
+        if is_lost {
+            for (n, side) in sides.iter_mut().enumerate() {
+                side.skip_gap(&mut talk.apart.gaps()[n], acknowledged[n]);
+            }
+            talk.candidates = self.masks.streams;
+        }
+        is_lost
+    }
+
+    /// Returns whether recognisers gave up a flow by the beginning that it had, and were asked about another one since.
+    #[inline]
+    fn was_tried(&self, slot: u32) -> bool {
+        match self.standing.place(slot) {
+            Place::At(place) => self.pool[place].tries > 0,
+            Place::None => self.standing.get(slot) != 0,
+            Place::Over | Place::Followed(_) => false,
+        }
     }
 
     /// Looks at a UDP datagram.
@@ -396,7 +447,7 @@ impl Inspector {
 
     /// Takes note that a flow without a place is unknown by its datagram.
     fn nobody_knows(&mut self, slot: u32) -> Judgement {
-        let settled = !self.may_try(slot);
+        let settled = !self.may_try(slot, MOST_TRIES);
         self.counts.given_up += u64::from(settled);
         Judgement { settled, ..Judgement::default() }
     }
@@ -438,7 +489,7 @@ impl Inspector {
         let settled = self.conclude(place, asked, label, over, learn) || !has_memory;
         let chosen = self.pool[place].chosen;
         if settled && chosen == 0 {
-            return self.try_again(place, over);
+            return self.try_again(place, over, MOST_TRIES);
         }
         let can_follow = || RECOGNISERS[usize::from(chosen) - 1].follow.is_some();
         let is_followed = !settled && rests && seen >= FACTS_OF_DATAGRAMS && can_follow();
@@ -559,7 +610,7 @@ impl Inspector {
                 self.conclude(place, asked, label, false, learn);
                 Ok(Judgement { settled: false, phase, client })
             }
-            Asked::Open(0) if subject.opened || !self.may_try(slot) => {
+            Asked::Open(0) if subject.opened || !self.may_try(slot, MOST_PASSED) => {
                 self.standing.set(slot, OVER);
                 self.counts.given_up += 1;
                 Ok(Judgement { settled: true, ..Judgement::default() })
@@ -584,11 +635,29 @@ impl Inspector {
     }
 
     /// Counts a try of a flow without a place; returns whether it may be tried again.
-    fn may_try(&mut self, slot: u32) -> bool {
-        let tries = (self.standing.get(slot) & !TRIES) + 1;
-        let may = tries < MOST_TRIES;
-        self.standing.set(slot, if may { TRIES | tries } else { OVER });
+    fn may_try(&mut self, slot: u32, most: u32) -> bool {
+        let word = self.standing.get(slot) | TRIES;
+        let may = (word & TRIED) + 1 < most;
+        self.standing.set(slot, if may { word + 1 } else { OVER });
         may
+    }
+
+    /// Passes over a segment of a connection that was tried as often as all are, unless the other side sent the last one.
+    #[inline]
+    fn pass_over(&mut self, subject: &Subject<'_>) -> Option<Judgement> {
+        let slot = subject.flow.slot;
+        let word = self.standing.get(slot);
+        if word & TRIES == 0 {
+            return None;
+        }
+        let from = if subject.from & 1 == 0 { 0 } else { FROM_HIGH };
+        self.standing.set(slot, word & !FROM_HIGH | from);
+        let passes = word & TRIED >= MOST_TRIES && word & FROM_HIGH == from;
+        passes.then(|| {
+            let settled = !self.may_try(slot, MOST_PASSED);
+            self.counts.given_up += u64::from(settled);
+            Judgement { settled, ..Judgement::default() }
+        })
     }
 
     /// Takes note of what recognisers said; returns whether the flow is settled.
@@ -626,11 +695,11 @@ impl Inspector {
     }
 
     /// Begins anew with the next payload of a flow that nobody knew by its first ones.
-    fn try_again(&mut self, place: usize, over: bool) -> Judgement {
+    fn try_again(&mut self, place: usize, over: bool, most: u32) -> Judgement {
         let talk = &mut self.pool[place];
         let (id, tries) = (talk.id, u32::from(talk.tries) + 1);
         self.leave_if(true, place);
-        let settled = over || tries >= MOST_TRIES;
+        let settled = over || tries >= most;
         if settled {
             self.counts.given_up += 1;
         } else {
@@ -644,7 +713,7 @@ impl Inspector {
         let place = self.take_place();
         let before = self.standing.enter(flow.slot, place);
         let talk = &mut self.pool[place];
-        (talk.id, talk.seen, talk.tries) = (flow.id(), 0, (before & !TRIES) as u8);
+        (talk.id, talk.seen, talk.tries) = (flow.id(), 0, (before & TRIED) as u8);
         (talk.chosen, talk.label, talk.is_connection) = (0, 0, false);
         talk.said.clear();
         place
@@ -767,6 +836,7 @@ mod tests {
             client: 0,
             opened: true,
             starts: [Some(100), Some(900)],
+            acknowledged: [None; 2],
             seq_number: 100,
             closes: false,
             ports: [50_000, 8080],
@@ -804,6 +874,95 @@ mod tests {
             assert_eq!(heard.0.last(), Some(&(FlowId::new(0, slot, 2), Some(Service::Http))));
             inspector.forget(slot);
         }
+    }
+
+    #[test]
+    fn what_was_lost_is_not_waited_for() {
+        const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nServer: s\r\n\r\n";
+        // 100 bytes of each side are missing, and were acknowledged.
+        let acknowledged = [Some(200), Some(1000)];
+        let request = Subject { seq_number: 200, acknowledged, ..subject(3, &1, REQUEST) };
+        let answer = Subject { from: 1, seq_number: 1000, acknowledged, ..subject(3, &1, ANSWER) };
+        let mut inspector = Inspector::new(64, no_advice).unwrap();
+        let mut texts = Texts::default();
+        assert!(!inspector.segment(&request, &mut texts).settled);
+        assert!(texts.0.is_empty());
+        inspector.segment(&answer, &mut texts);
+        assert_eq!(texts.0, ["GET", "/", "HTTP/1.1", "a.example", "200", "s"]);
+        // Without an acknowledgement the frames may have been captured out of order.
+        let mut inspector = Inspector::new(64, no_advice).unwrap();
+        let mut texts = Texts::default();
+        for part in [&request, &answer] {
+            inspector.segment(&Subject { acknowledged: [None; 2], ..*part }, &mut texts);
+        }
+        assert!(texts.0.is_empty());
+        // So may two neighbours that were acknowledged.
+        for order in [[0, 1], [1, 0]] {
+            let mut inspector = Inspector::new(64, no_advice).unwrap();
+            let mut texts = Texts::default();
+            let (first, second) = REQUEST.split_at(9);
+            let parts = [first, second].map(|part| Subject {
+                seq_number: if part == first { 100 } else { 109 },
+                acknowledged: [Some(109), Some(900)],
+                ..subject(3, &1, part)
+            });
+            for n in order {
+                inspector.segment(&parts[n], &mut texts);
+            }
+            assert_eq!(texts.0, ["GET", "/", "HTTP/1.1", "a.example"], "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_behind_a_long_answer_is_a_beginning() {
+        let mut inspector = Inspector::new(64, no_advice).unwrap();
+        let mut heard = Heard::default();
+        let body = [0xa5; 1000];
+        let of_body = |n: u32| Subject {
+            from: 1,
+            opened: false,
+            starts: [None; 2],
+            seq_number: 7000 + 1000 * n,
+            ..subject(3, &1, &body)
+        };
+        for n in 0..MOST_PASSED - 2 {
+            assert!(!inspector.segment(&of_body(n), &mut heard).settled, "{n}");
+        }
+        let request = Subject { opened: false, starts: [None; 2], ..subject(3, &1, REQUEST) };
+        inspector.segment(&request, &mut heard);
+        assert_eq!(heard.0, [(FlowId::new(0, 3, 1), Some(Service::Http))]);
+        // One that only goes on is given up.
+        let mut settled = (0..4 * MOST_PASSED).map(|n| {
+            let flow = Flow { slot: 4, ..of_body(n).flow };
+            inspector.segment(&Subject { flow, ..of_body(n) }, &mut heard).settled
+        });
+        assert!(settled.any(|settled| settled));
+    }
+
+    /// The first byte of a length keeps those waiting that a message of that length would be of.
+    #[test]
+    fn what_waits_for_the_rest_of_something_long_begins_anew() {
+        let mut inspector = Inspector::new(64, no_advice).unwrap();
+        let mut heard = Heard::default();
+        let part = |n: u32, payload: &'static [u8]| Subject {
+            opened: false,
+            starts: [None; 2],
+            seq_number: 100 + 1400 * n,
+            ..subject(3, &1, payload)
+        };
+        // A query of DNS over TCP, as far as one can tell.
+        const LONG: &[u8; 1400] = &{
+            let mut bytes = [b'a'; 1400];
+            (bytes[0], bytes[1], bytes[4], bytes[5]) = (0x6f, 0x3d, 1, 0);
+            (bytes[6], bytes[7], bytes[8], bytes[9]) = (0, 1, 0, 0);
+            (bytes[10], bytes[11], bytes[12], bytes[13]) = (0, 0, 0, 0);
+            bytes
+        };
+        for n in 0..2 {
+            assert!(!inspector.segment(&part(n, LONG), &mut heard).settled);
+        }
+        inspector.segment(&part(2, REQUEST), &mut heard);
+        assert_eq!(heard.0, [(FlowId::new(0, 3, 1), Some(Service::Http))]);
     }
 
     /// Tells facts' texts.

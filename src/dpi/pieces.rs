@@ -2,6 +2,8 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 #![expect(unsafe_code, reason = "records promise that zeros are a value")]
 
+use std::ops::Range;
+
 use crate::{
     base::memory::{Advise, Array, OutOfMemory, Record, no_advice, prefetch},
     dpi::talk::{MEMORY, STREAM_BUDGET},
@@ -146,22 +148,27 @@ impl Blocks {
         Some(new)
     }
 
-    /// Returns the first `len` bytes of a chain, which were all written: where they lie if that is one
+    /// Returns these bytes of a chain, which were all written: where they lie if all before their end is one
     /// block, else put together in `scratch`.
-    pub fn read<'a>(&'a self, chain: &Chain, len: usize, scratch: &'a mut [u8; STREAM_BUDGET]) -> &'a [u8] {
-        if len == 0 {
+    pub fn read<'a>(
+        &'a self,
+        chain: &Chain,
+        range: Range<usize>,
+        scratch: &'a mut [u8; STREAM_BUDGET],
+    ) -> &'a [u8] {
+        if range.is_empty() {
             return &[];
         }
-        if len <= BLOCK {
-            return &self.bytes(chain.first)[..len];
+        if range.end <= BLOCK {
+            return &self.bytes(chain.first)[range];
         }
         let mut number = chain.first;
-        for part in scratch[..len].chunks_mut(BLOCK) {
+        for part in scratch[..range.end].chunks_mut(BLOCK) {
             let piece = &self.pool[number as usize - 1];
             part.copy_from_slice(&piece.bytes[..part.len()]);
             number = piece.next;
         }
-        &scratch[..len]
+        &scratch[range]
     }
 
     /// Gives all blocks of a chain back.
@@ -195,7 +202,8 @@ mod tests {
                 assert!(blocks.write(&mut chain, at, &all[at..(at + piece).min(all.len())]));
             }
             for len in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 5000, STREAM_BUDGET] {
-                assert_eq!(blocks.read(&chain, len, &mut scratch), &all[..len], "{piece} {len}");
+                assert_eq!(blocks.read(&chain, 0..len, &mut scratch), &all[..len], "{piece} {len}");
+                assert_eq!(blocks.read(&chain, len / 2..len, &mut scratch), &all[len / 2..len]);
             }
             assert_eq!(blocks.take(), None);
             blocks.release(&mut chain);

@@ -158,7 +158,7 @@ pub const RECOGNISERS: &[Recogniser] = &[
     both(Service::Ldap, ldap::streams, ldap::datagram).led_by(|b| b == 0x30),
     udp(Service::WireGuard, wireguard::datagram).led_by(|b| matches!(b, 1..=4)),
     both(Service::OpenVpn, openvpn::streams, openvpn::datagram)
-        .led_by(|b| b & 7 == 0 && b != 0)
+        .led_by(|b| b & 7 == 0 && b != 0 || b >> 3 == 9)
         .keeping(openvpn::KEEPS),
     tcp(Service::Bgp, bgp::streams),
     both(Service::Rdp, tpkt::streams, tpkt::datagram).led_by(|b| b == 0xff),

@@ -5,6 +5,10 @@ use crate::base::memory::{Array, OutOfMemory, no_advice, prefetch};
 
 /// Bit of a word: the flow has no place; the number of tries stands below, or what an ARP flow's replies named.
 pub const TRIES: u32 = 1 << 31;
+/// Bits of a word with [`TRIES`]: how often a flow was tried.
+pub const TRIED: u32 = 0xff;
+/// Bit of a word with [`TRIES`]: the last segment was the high end's.
+pub const FROM_HIGH: u32 = 1 << 8;
 /// Bit of a word: the flow has no place, and only its phase is followed; the number of its recogniser stands below.
 pub const FOLLOWED: u32 = 1 << 30;
 /// The flow is settled; whoever asks again is told so.

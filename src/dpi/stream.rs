@@ -5,8 +5,16 @@
 //!   |<--- in order ------>|      |<- piece ->|  |<- piece ->|    |
 //! ```
 //!
-//! Bytes that came twice keep their first value once they are in order, as at the receiver.
+//! Bytes that came twice keep their first value once they are in order, as at the receiver. A gap that nobody will fill
+//! can be skipped: what is shown then begins behind it.
+//!
+//! ```text
+//!  base                          skip       ready           STREAM_BUDGET
+//!   |                             |<-------->|  |<- piece ->|    |
+//! ```
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
+
+use std::ops::Range;
 
 use crate::dpi::talk::STREAM_BUDGET;
 
@@ -14,6 +22,9 @@ use crate::dpi::talk::STREAM_BUDGET;
 const PIECES: usize = 8;
 /// Segments that may come behind a gap before it counts as lost.
 const GAP_PATIENCE: u16 = 64;
+/// As many of them, of either side, are waited for once the receiver acknowledged the gap's bytes: they were sent, and
+/// only a capture that is out of order, mostly of two neighbours, still has them.
+const ACKNOWLEDGED_PATIENCE: u16 = 1;
 
 /// What is known of one direction; zeros before its first segment. The bytes lie beside it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,6 +40,8 @@ pub struct Side {
     behind: u16,
     /// Bytes up to the FIN, plus 1; 0 without one, or with one beyond the budget.
     fin: u16,
+    /// Bytes up to the end of the last gap that was skipped: what is shown begins behind it.
+    pub skip: u16,
     /// Pieces ahead of a gap.
     len: u8,
     has_base: bool,
@@ -62,6 +75,56 @@ impl Side {
     /// Returns whether no more bytes will be shown.
     pub fn has_ended(&self) -> bool {
         self.stopped || usize::from(self.ready) == STREAM_BUDGET || self.fin == self.ready + 1
+    }
+
+    /// Returns whether it begins behind a gap that was skipped.
+    pub const fn is_late(&self) -> bool {
+        self.skip > 0
+    }
+
+    /// Returns where what is shown lies in the direction's bytes.
+    pub fn shown(&self) -> Range<usize> {
+        usize::from(self.skip)..usize::from(self.ready)
+    }
+
+    /// Returns how many bytes were sent from what is shown on, as far as that is known.
+    pub const fn shown_total(&self) -> u64 {
+        self.total.saturating_sub(self.skip as u64)
+    }
+
+    /// Notes, with a segment of either side, that the receiver has all bytes before `number`.
+    pub fn acknowledge(&mut self, number: u32) {
+        let at = number.wrapping_sub(self.base) as i32;
+        if self.has_base && at > i32::from(self.ready) && !self.has_ended() {
+            self.behind = (self.behind + 1).max(GAP_PATIENCE + 1 - ACKNOWLEDGED_PATIENCE);
+            self.stopped = self.behind > GAP_PATIENCE;
+        }
+    }
+
+    /// Returns whether it ends at a gap that stayed open.
+    pub const fn has_lost(&self) -> bool {
+        self.stopped && self.behind > GAP_PATIENCE
+    }
+
+    /// Skips a gap that stayed open, if there is one: the direction goes on with what came behind it, or with the byte
+    /// at `acknowledged`.
+    pub fn skip_gap(&mut self, gaps: &mut Gaps, acknowledged: Option<u32>) {
+        if !self.has_lost() {
+            return;
+        }
+        let pieces = &mut gaps[..usize::from(self.len)];
+        if let Some(first) = (0..pieces.len()).min_by_key(|nth| pieces[*nth].0) {
+            (self.skip, self.ready) = pieces[first];
+            pieces[first] = pieces[pieces.len() - 1];
+            self.len -= 1;
+        } else if let (Some(number), 0) = (acknowledged, self.fin) {
+            // One byte before it, which was sent too, stands for all that are missing.
+            (self.base, self.total, self.skip, self.ready) = (number.wrapping_sub(1), 1, 1, 1);
+        } else {
+            self.behind = 0;
+            return;
+        }
+        (self.behind, self.stopped) = (0, false);
     }
 
     /// Notes that the sender closed behind `seq_number`.
@@ -250,6 +313,38 @@ mod tests {
             take(&mut side, 10 + n, b"x", 1, &mut buffer);
         }
         assert!(side.has_ended());
+    }
+
+    #[test]
+    fn a_gap_that_was_acknowledged_is_skipped() {
+        let (mut whole, mut buffer) = (Apart::default(), vec![0; STREAM_BUDGET]);
+        whole.begin(100);
+        for (nth, byte) in [b'x', b'y'].into_iter().enumerate() {
+            assert!(!whole.side.has_lost());
+            take(&mut whole, 110 + nth as u32, &[byte], 1, &mut buffer);
+            whole.acknowledge(110);
+        }
+        assert!(whole.side.has_lost());
+        let Apart { side, gaps } = &mut whole;
+        side.skip_gap(gaps, Some(110));
+        assert_eq!((side.shown(), side.shown_total(), side.is_late()), (10..12, 2, true));
+        assert!(!side.has_ended() && !side.has_lost());
+        assert!(take(&mut whole, 112, b"z", 1, &mut buffer));
+        assert_eq!(&buffer[whole.shown()], b"xyz");
+    }
+
+    #[test]
+    fn a_gap_with_nothing_behind_it_is_skipped_to_what_was_acknowledged() {
+        let (mut whole, mut buffer) = (Apart::default(), vec![0; STREAM_BUDGET]);
+        whole.begin(u32::MAX - 5);
+        let far = 3 * STREAM_BUDGET as u32;
+        (0..2).for_each(|_| whole.acknowledge(far));
+        let Apart { side, gaps } = &mut whole;
+        side.skip_gap(gaps, Some(far));
+        assert_eq!((side.shown(), side.shown_total(), side.is_late()), (1..1, 0, true));
+        assert!(!take(&mut whole, 7, b"old", 3, &mut buffer));
+        assert!(take(&mut whole, far, b"new", 3, &mut buffer));
+        assert_eq!((&buffer[whole.shown()], whole.shown_total()), (&b"new"[..], 3));
     }
 
     #[test]

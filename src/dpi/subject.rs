@@ -41,6 +41,8 @@ pub struct Subject<'a> {
     pub opened: bool,
     /// TCP: sequence number of each side's first byte, where its SYN was seen.
     pub starts: [Option<u32>; 2],
+    /// TCP: up to which number each side's bytes were acknowledged, as far as that was seen.
+    pub acknowledged: [Option<u32>; 2],
     /// TCP: sequence number of the first byte of the payload.
     pub seq_number: u32,
     /// TCP: the sender closes behind the payload.

@@ -60,22 +60,59 @@ impl Sink for Heard {
 
 /// Asks about a connection whose client (side 0, port 50000) and server (side 1) have sent this.
 pub fn streams(ask: OfStreams, client: &[u8], server: &[u8], server_port: u16) -> Heard {
-    let mut heard = Heard::default();
-    let talk = Streams {
+    of(ask, &talk(client, server, server_port))
+}
+
+/// Asks about a connection whose beginning was missed, side 0 guessed to be the client.
+pub fn late(ask: OfStreams, low: &[u8], high: &[u8], port: u16) -> Heard {
+    of(ask, &Streams { opened: false, ..talk(low, high, port) })
+}
+
+/// Asks about a connection whose client has sent `sent` bytes, of which the first were captured.
+pub fn cut(ask: OfStreams, captured: &[u8], sent: usize, server_port: u16) -> Heard {
+    let talk = talk(captured, b"", server_port);
+    of(ask, &Streams { ended: [true, false], total: [sent as u64, 0], ..talk })
+}
+
+fn talk<'a>(client: &'a [u8], server: &'a [u8], server_port: u16) -> Streams<'a> {
+    Streams {
         bytes: [client, server],
         ended: [false; 2],
         total: [client.len() as u64, server.len() as u64],
         client: 0,
         opened: true,
         ports: [50_000, server_port],
-    };
+    }
+}
+
+fn of(ask: OfStreams, talk: &Streams<'_>) -> Heard {
+    let mut heard = Heard::default();
     let mut notes = Notes::new(&mut heard);
-    let verdict = ask(&talk, &mut notes);
+    let verdict = ask(talk, &mut notes);
     let (phase, client) = (notes.phase, notes.client);
     heard.verdict = Some(verdict);
     heard.phase = phase;
     heard.client = client;
     heard
+}
+
+/// Asks about a flow's first datagram, of which `wire_len` bytes were sent and the first were captured.
+pub fn cut_datagram(ask: OfDatagram, bytes: &[u8], wire_len: usize, ports: [u16; 2]) -> Heard {
+    let mut heard = Heard::default();
+    let mut datagram = Datagram {
+        bytes,
+        wire_len,
+        from: 0,
+        client: 0,
+        ports,
+        wall: Stamp(1),
+        nth: 0,
+        before: [&[]; 2],
+        memory: &mut [0; MEMORY],
+        keeps: MEMORY,
+    };
+    let verdict = ask(&mut datagram, &mut Notes::new(&mut heard));
+    Heard { verdict: Some(verdict), ..heard }
 }
 
 /// Asks about a flow's datagrams (sender, bytes) one after the other, until the verdict is final.

@@ -45,7 +45,7 @@ fn message<'a>(bytes: &mut Cursor<'a>) -> Read<(u8, &'a [u8])> {
         _ => return Err(Verdict::No),
     };
     ensure((least..=4096).contains(&length) && (kind != 4 || length == 19))?;
-    Ok((kind, bytes.take(length - 19)?))
+    Ok((kind, bytes.take_shown(length - 19)?))
 }
 
 /// Reads the sender's system: the one of four bytes among the capabilities (RFC 6793) before the one of two.
@@ -69,7 +69,10 @@ fn autonomous_system(mut body: Cursor<'_>) -> Read<u32> {
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::dpi::{testing::streams as ask, trial};
+    use crate::dpi::{
+        testing::{cut, streams as ask},
+        trial,
+    };
 
     fn message(kind: u8, body: &[u8]) -> Vec<u8> {
         [&[0xff; 16][..], &(19 + body.len() as u16).to_be_bytes(), &[kind], body].concat()
@@ -83,5 +86,14 @@ mod tests {
         assert_eq!((heard.verdict, heard.values(Fact::BgpAs)), (Some(Verdict::Done), vec!["65000", "65537"]));
         assert_eq!(ask(streams, &message(4, &[]), b"", 1).verdict, Some(Verdict::Is));
         assert_eq!(ask(streams, &[0xff; 40], b"", 179).verdict, Some(Verdict::No));
+    }
+
+    #[test]
+    fn what_was_captured_of_a_message_is_enough() {
+        let open = message(OPEN, &[4, 0xfd, 0xe8, 0, 180, 10, 0, 0, 1, 0]);
+        for (sent, wanted) in [(open.len(), Verdict::Is), (open.len() - 1, Verdict::No)] {
+            let heard = cut(streams, &open[..20], sent, 179);
+            assert_eq!((heard.verdict, heard.values(Fact::BgpAs).len()), (Some(wanted), 0));
+        }
     }
 }

@@ -2,7 +2,7 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::dpi::{
-    cursor::{Cursor, either_side, said},
+    cursor::{Cursor, Read, either_side, said},
     fact::Fact,
     notes::Notes,
     recogniser::Verdict,
@@ -15,15 +15,17 @@ const TRACKER: [u8; 8] = [0, 0, 4, 0x17, 0x27, 0x10, 0x19, 0x80];
 
 /// Judges a connection by the peers' handshake.
 pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
-    let hash = |mut bytes: Cursor<'_>| {
+    fn hash(mut bytes: Cursor<'_>) -> Read<&[u8]> {
         bytes.expect(HANDSHAKE)?;
-        bytes.take(8)?;
-        bytes.array::<20>()
-    };
+        bytes.take_shown(8)?;
+        bytes.take_shown(20)
+    }
     said(either_side(talk, |bytes| hash(bytes).map(|_| ())).map(|_| {
         for side in [0, 1] {
-            if let Ok(hash) = hash(Cursor::of(talk, side)) {
-                notes.hex(Fact::BtInfoHash, &hash);
+            if let Ok(hash) = hash(Cursor::of(talk, side))
+                && hash.len() == 20
+            {
+                notes.hex(Fact::BtInfoHash, hash);
             }
         }
         Verdict::Done
@@ -126,5 +128,11 @@ mod tests {
                 "{bytes:x?}"
             );
         }
+    }
+
+    #[test]
+    fn a_handshake_that_was_cut() {
+        let heard = crate::dpi::testing::cut(streams, &[HANDSHAKE, &[0; 8], b"ab"].concat(), 68, 6881);
+        assert_eq!((heard.verdict, heard.first(Fact::BtInfoHash)), (Some(Verdict::Done), ""));
     }
 }

@@ -106,6 +106,8 @@ fn server(bytes: &[u8], ended: bool) -> Sign {
             Some(229) if begins(&line[3..], b" Entering Extended Passive Mode (") => return Sign::Full,
             Some(215) if begins_with_any(&line[3..], &[b" UNIX Type:", b" Windows_NT"]) => return Sign::Full,
             Some(331) if begins_with_any(&line[3..], PASSWORD) => return Sign::Full,
+            // Of the protocols that greet so, this one alone has a code for encryption that begins (RFC 4217).
+            Some(234) if sign == Sign::Weak && is_text(line) => return Sign::Full,
             Some(220 | 230 | 331 | 332 | 421 | 530 | 234) if is_text(line) => sign = Sign::Weak,
             // Within a greeting of several lines (RFC 959 section 4.2) anything may stand.
             _ if sign == Sign::Weak => {}
@@ -144,6 +146,12 @@ mod tests {
         assert_eq!(heard.values(Fact::FtpCommand), ["USER", "PASS", "SYST", "PASV", "QUIT"]);
         assert_eq!(heard.first(Fact::FtpUser), "anonymous");
         every_cut(streams, CLIENT, SERVER, 21);
+    }
+
+    #[test]
+    fn a_server_that_turns_to_tls() {
+        let server = b"220 \"Authorized users only\"\r\n234 Proceed with negotiation.\r\n";
+        assert_eq!(testing::streams(streams, b"", server, 21).verdict, Some(Verdict::Is));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use crate::dpi::{
     fact::Fact,
-    lines::{Lines, begins, find, header, inside, is_text, lists, number, trim},
+    lines::{Lines, Start, begins, find, header, inside, is_text, lists, number, start_of_any, trim},
     notes::{Notes, Phase},
     protocols::{http2, tls},
     recogniser::Verdict,
@@ -230,20 +230,26 @@ fn begins_version(bytes: &[u8]) -> bool {
 
 /// Reads a status line (RFC 9112 section 4): `HTTP/1.1 200 OK`. The index is that of its own start.
 fn status_line(bytes: &[u8], ended: bool) -> Line<()> {
-    const SIGN: &[u8] = b"HTTP/1.";
-    let common = bytes.len().min(SIGN.len());
-    if bytes[..common] != SIGN[..common] {
+    if start_of_any(bytes, &[b"HTTP/1.", ICY]) == Start::No {
         return Line::No;
     }
+    let shortest = if bytes.starts_with(ICY) { 8 } else { 13 };
     match parse_status(bytes) {
         Some(_) if ended || memchr::memchr(b'\n', bytes).is_some() => Line::Whole((), 0),
-        _ if bytes.len() < 13 || (memchr::memchr(b'\n', bytes).is_none() && !ended) => Line::Part,
+        _ if bytes.len() < shortest || (memchr::memchr(b'\n', bytes).is_none() && !ended) => Line::Part,
         _ => Line::No,
     }
 }
 
-/// Returns version and code of the status line at the start of `bytes`.
+/// How servers of SHOUTcast begin their status line, in place of a version.
+const ICY: &[u8] = b"ICY ";
+
+/// Returns version, empty of SHOUTcast, and code of the status line at the start of `bytes`.
 fn parse_status(bytes: &[u8]) -> Option<(&[u8], u32)> {
+    if let Some(rest) = bytes.strip_prefix(ICY) {
+        let code = number(rest.get(..3)?)?;
+        return ((200..600).contains(&code) && rest.get(3) == Some(&b' ')).then_some((&[], code));
+    }
     let head = bytes.get(..12)?;
     let code = number(&head[9..])?;
     let valid = head.starts_with(b"HTTP/1.")
@@ -341,7 +347,9 @@ fn note_responses(bytes: &[u8], ended: bool, notes: &mut Notes<'_>) -> Answer {
         if lines.next().is_none() && !ended {
             break;
         }
-        notes.text(Fact::HttpVersion, version);
+        if !version.is_empty() {
+            notes.text(Fact::HttpVersion, version);
+        }
         notes.number(Fact::HttpStatus, u64::from(status));
         let last = status >= 200 || status == 101;
         let mut upgrade = Upgrade::None;
@@ -571,5 +579,23 @@ mod tests {
                 testing::streams(streams, REQUEST, &changed, 80);
             }
         }
+    }
+
+    #[test]
+    fn stations_of_shoutcast_are_http() {
+        let answer = b"ICY 200 OK\r\nicy-name: a\r\nContent-Type: audio/mpeg\r\n\r\n";
+        let heard = testing::streams(streams, b"GET / HTTP/1.0\r\n\r\n", answer, 8000);
+        assert_eq!(
+            (heard.first(Fact::HttpStatus), heard.first(Fact::HttpContentType)),
+            ("200", "audio/mpeg")
+        );
+        assert_eq!(heard.values(Fact::HttpVersion), ["HTTP/1.0"]);
+        let heard = testing::streams(streams, b"", answer, 8000);
+        assert_eq!((heard.verdict, heard.values(Fact::HttpVersion).len()), (Some(Verdict::Is), 0));
+        for answer in [&b"ICY day\r\n"[..], b"ICY 20 0\r\n", b"ICY 700 x\r\n"] {
+            let heard = testing::late(streams, answer, answer, 80);
+            assert_eq!(heard.verdict, Some(Verdict::No));
+        }
+        every_cut(streams, b"GET / HTTP/1.0\r\n\r\n", answer, 8000);
     }
 }

@@ -40,7 +40,80 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
             return exchange(talk, client, notes);
         }
     }
-    answer
+    match (answer, joined(talk)) {
+        (Verdict::More, Verdict::No) => Verdict::More,
+        (_, Verdict::Done) => {
+            notes.phase(Phase::Web);
+            notes.text(Fact::HttpVersion, b"HTTP/2");
+            Verdict::Done
+        }
+        (_, joined) => joined,
+    }
+}
+
+/// Judges a connection whose beginning was missed by the frames that a side goes on with. Fields of later requests may
+/// be compressed with what was said before, so that none is read.
+fn joined(talk: &Streams<'_>) -> Verdict {
+    let sides = talk.bytes.map(frames);
+    let waits = |side: usize| sides[side] == Start::Part && !talk.ended[side];
+    match sides.contains(&Start::Full) {
+        true => Verdict::Done,
+        false if waits(0) || waits(1) => Verdict::More,
+        false => Verdict::No,
+    }
+}
+
+/// Compares a side's first bytes with SETTINGS, or with frames in a row of which one before the last is HEADERS: those of
+/// fixed shapes have too many zeros to tell them from others' small numbers.
+fn frames(bytes: &[u8]) -> Start {
+    const MOST: usize = 8;
+    if begins_with_settings(bytes) {
+        return Start::Full;
+    }
+    let (mut rest, mut headers) = (bytes, false);
+    for _ in 0..MOST {
+        match header_shape(rest) {
+            Start::Full if headers => return Start::Full,
+            Start::Full => {}
+            other => return other,
+        }
+        let Some(frame) = next_frame(&mut rest) else { return Start::Part };
+        let zeros = frame.payload.iter().filter(|byte| **byte == 0).count();
+        headers |= frame.kind == HEADERS
+            && frame.flags & END_HEADERS != 0
+            && frame.payload.len() >= 8
+            && zeros * 4 < frame.payload.len();
+    }
+    Start::No
+}
+
+/// Judges a frame's header: length, flags and stream that go with its type (RFC 9113 section 6).
+fn header_shape(bytes: &[u8]) -> Start {
+    // No frame is longer than 2^14 bytes unless a side asked for that (section 4.2).
+    if bytes.first().is_some_and(|high| *high != 0) || bytes.get(1).is_some_and(|middle| *middle > 0x40) {
+        return Start::No;
+    }
+    let Some(header) = bytes.first_chunk::<FRAME_HEADER>() else {
+        return if bytes.get(3).is_none_or(|kind| *kind <= 9) { Start::Part } else { Start::No };
+    };
+    let len = u32::from_be_bytes([0, header[0], header[1], header[2]]);
+    let stream = u32::from_be_bytes([header[5], header[6], header[7], header[8]]);
+    let flags = header[4];
+    // Streams are numbered one after the other: those beyond a million are left.
+    let on_stream = (1..1 << 20).contains(&stream);
+    let fits = match header[3] {
+        0 => on_stream && flags & !0x09 == 0,
+        HEADERS => on_stream && flags & !0x2d == 0 && len > 0,
+        2 => on_stream && flags == 0 && len == 5,
+        3 => on_stream && flags == 0 && len == 4,
+        SETTINGS => stream == 0 && (flags == 1 && len == 0 || flags == 0 && len % 6 == 0 && len <= 96),
+        6 => stream == 0 && flags <= 1 && len == 8,
+        7 => stream == 0 && flags == 0 && len >= 8,
+        8 => (on_stream || stream == 0) && flags == 0 && len == 4,
+        9 => on_stream && flags & !END_HEADERS == 0,
+        _ => false,
+    };
+    if fits { Start::Full } else { Start::No }
 }
 
 /// Reads what follows `101 Switching Protocols` with `Upgrade: h2c`: the client still sends its preface.
@@ -283,6 +356,37 @@ mod tests {
                 *byte = value;
             }
             testing::streams(streams, &changed, &server(), 80);
+        }
+    }
+
+    #[test]
+    fn frames_of_a_connection_that_was_joined_late() {
+        let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+            let length = (payload.len() as u32).to_be_bytes();
+            [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+        };
+        let (data, headers) =
+            (frame(0, 1, 3, b"abc"), frame(HEADERS, 4, 5, b"\x82\x86\x84\x41\x8a\x08\x9d\x5c"));
+        for (what, bytes, wanted) in [
+            ("settings", frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 9]), Verdict::Done),
+            ("an acknowledgement of settings", frame(SETTINGS, 1, 0, b""), Verdict::More),
+            ("a ping", frame(6, 0, 0, &[7; 8]), Verdict::More),
+            (
+                "small numbers",
+                [frame(0, 0, 1, b""), frame(HEADERS, 4, 1, &[0; 8]), data.clone()].concat(),
+                Verdict::More,
+            ),
+            ("two frames", [&headers[..], &data].concat(), Verdict::Done),
+            ("one frame", data.clone(), Verdict::More),
+            ("one frame, then something else", [&data[..], b"GET / HTTP"].concat(), Verdict::No),
+            ("a ping on a stream", frame(6, 0, 1, &[7; 8]), Verdict::No),
+        ] {
+            for len in 1..bytes.len() {
+                let verdict = testing::late(streams, &bytes[..len], b"", 80).verdict;
+                assert!(verdict != Some(Verdict::No) || wanted == Verdict::No, "{what}, {len} bytes");
+            }
+            let heard = testing::late(streams, &bytes, &bytes, 80);
+            assert_eq!((heard.verdict, heard.first(Fact::HttpPath)), (Some(wanted), ""), "{what}");
         }
     }
 }

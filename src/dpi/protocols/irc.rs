@@ -21,7 +21,9 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
 }
 
 fn judge(dialog: &Dialog<'_>, notes: &mut Notes<'_>) -> Verdict {
-    if let Ruling::Unknown(verdict) = weigh(dialog, client(dialog.client), server(dialog.server)) {
+    if let Ruling::Unknown(verdict) =
+        weigh(dialog, client(dialog.client, dialog.ended[0]), server(dialog.server, dialog.ended[1]))
+    {
         return verdict;
     }
     let mut lines = Lines::new(dialog.client);
@@ -35,13 +37,13 @@ fn judge(dialog: &Dialog<'_>, notes: &mut Notes<'_>) -> Verdict {
     Verdict::Done
 }
 
-fn client(bytes: &[u8]) -> Sign {
+fn client(bytes: &[u8], ended: bool) -> Sign {
     let Some(first) = bytes.first() else { return Sign::Part };
     if !matches!(first.to_ascii_uppercase(), b'A' | b'C' | b'J' | b'M' | b'N' | b'P' | b'Q' | b'U' | b'W') {
         return Sign::No;
     }
     let mut weak = 0;
-    for line in Lines::new(bytes).take(MOST_LINES) {
+    for line in Lines::until(bytes, ended).take(MOST_LINES) {
         if !is_text(line) {
             return Sign::No;
         }
@@ -73,12 +75,12 @@ fn is_user(line: &[u8]) -> bool {
         && line.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).nth(4).is_some()
 }
 
-fn server(bytes: &[u8]) -> Sign {
+fn server(bytes: &[u8], ended: bool) -> Sign {
     let Some(first) = bytes.first() else { return Sign::Part };
     if !matches!(first, b':' | b'N' | b'P' | b'E') {
         return Sign::No;
     }
-    let Some(line) = Lines::new(bytes).next() else {
+    let Some(line) = Lines::until(bytes, ended).next() else {
         let short = bytes.len() < LONGEST_LINE && is_text(bytes.strip_suffix(b"\r").unwrap_or(bytes));
         return if short { Sign::Part } else { Sign::No };
     };
@@ -151,5 +153,12 @@ mod tests {
             testing::streams(streams, &bytes, &bytes, 6667);
             testing::streams(streams, &[b"NICK ", &bytes[..]].concat(), &[b":a ", &bytes[..]].concat(), 6667);
         }
+    }
+
+    #[test]
+    fn a_line_that_was_cut() {
+        let heard = testing::cut(streams, b"USER a 0 * :so", 100, 6667);
+        assert_eq!(heard.verdict, Some(Verdict::Is));
+        assert_eq!(testing::cut(streams, b"USER a", 100, 6667).verdict, Some(Verdict::No));
     }
 }

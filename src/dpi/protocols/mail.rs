@@ -250,6 +250,8 @@ fn imap_client(bytes: &[u8]) -> Sign {
     ];
     match bytes[blank + 1..].first() {
         None => Sign::Part,
+        // `AUTH LOGIN` of SMTP is no tag with a command.
+        Some(_) if bytes[..blank].eq_ignore_ascii_case(b"AUTH") => Sign::No,
         Some(_) => client_sign(&bytes[blank + 1..], FULL, WEAK),
     }
 }
@@ -434,5 +436,11 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_login_of_smtp_is_not_one_of_imap() {
+        let late = |ask| testing::late(ask, b"AUTH LOGIN\r\n", b"334 VXNlcm5hbWU6\r\n", 25).verdict;
+        assert_eq!(late(imap), Some(Verdict::No));
     }
 }

@@ -5,7 +5,7 @@ use crate::dpi::{
     cursor::{Cursor, Read, ensure, said, until_ended},
     fact::Fact,
     notes::Notes,
-    protocols::starttls,
+    protocols::{postgres::is_sql, starttls},
     recogniser::Verdict,
     talk::Streams,
 };
@@ -55,8 +55,29 @@ fn read(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Read<Verdict> {
         if greeted.err() == Some(Verdict::More) && open(&logged_in) {
             missing = Verdict::More;
         }
+        if !talk.opened {
+            match query(asks) {
+                Ok(query) => {
+                    notes.client(1 - server);
+                    notes.text(Fact::SqlQuery, query);
+                    return Ok(Verdict::Done);
+                }
+                Err(Verdict::More) if !asks.is_empty() => missing = Verdict::More,
+                Err(_) => {}
+            }
+        }
     }
     Err(missing)
+}
+
+/// Judges a command of a session whose beginning was missed: the first packet of a client is a query.
+fn query(mut bytes: Cursor<'_>) -> Read<&[u8]> {
+    let length = usize::from(bytes.le16()?);
+    bytes.expect(&[0, 0, COM_QUERY])?;
+    ensure(length > 8)?;
+    let query = bytes.take_shown(length - 1)?;
+    ensure(bytes.is_empty() && is_sql(query))?;
+    Ok(query)
 }
 
 /// Judges a greeting (version 10) or an error in place of one. Returns the version.
@@ -200,5 +221,17 @@ mod tests {
         let heard = trial::of_streams(streams, &client, &server, 3306);
         assert_eq!((heard.first(Fact::Sni), heard.first(Fact::TlsVersion)), ("db.example", "TLS1.2"));
         assert_eq!((heard.first(Fact::StartTls), heard.first(Fact::SqlVersion)), ("true", "8.0.36-ubuntu"));
+    }
+
+    #[test]
+    fn a_query_of_a_session_that_was_joined_late() {
+        use crate::dpi::testing::late;
+        let query = packet(0, b"\x03select 1 from t");
+        let heard = late(streams, b"", &query, 3306);
+        assert_eq!((heard.verdict, heard.client), (Some(Verdict::Done), Some(1)));
+        assert_eq!(heard.first(Fact::SqlQuery), "select 1 from t");
+        for other in [packet(1, b"\x03select 1 from t"), packet(0, b"\x03who knows what")] {
+            assert_eq!(late(streams, &other, &other, 3306).verdict, Some(Verdict::No));
+        }
     }
 }

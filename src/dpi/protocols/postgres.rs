@@ -4,6 +4,7 @@
 use crate::dpi::{
     cursor::{Cursor, Read, ensure, said, until_ended},
     fact::Fact,
+    lines::begins,
     notes::Notes,
     protocols::starttls,
     recogniser::Verdict,
@@ -58,7 +59,98 @@ fn read(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Read<Verdict> {
             }
         }
     }
+    if talk.opened { Err(missing) } else { joined(talk, missing, notes) }
+}
+
+/// Judges a connection whose beginning was missed by whole messages: a server's up to the one that says that it is
+/// ready, or a client's query.
+fn joined(talk: &Streams<'_>, missing: Verdict, notes: &mut Notes<'_>) -> Read<Verdict> {
+    let mut missing = missing;
+    for client in [talk.client, 1 - talk.client] {
+        let (asks, says) = (Cursor::of(talk, client), Cursor::of(talk, 1 - client));
+        let read = [asked(asks), ready(says)];
+        if read.contains(&Ok(())) {
+            notes.client(client);
+            note_messages(asks, notes);
+            return Ok(Verdict::Done);
+        }
+        let waits = |verdict: &Read<()>| *verdict == Err(Verdict::More);
+        if waits(&read[0]) && waits(&read[1]) {
+            missing = Verdict::More;
+        }
+    }
     Err(missing)
+}
+
+/// Judges a client's messages: a query, or what ends with a wish to be answered now.
+fn asked(mut bytes: Cursor<'_>) -> Read<()> {
+    for nth in 0..MOST_MESSAGES {
+        let kind = bytes.u8()?;
+        ensure(b"QPBDECHFSdcfp".contains(&kind))?;
+        bytes.expect(&[0])?;
+        let length = bytes.u24()?;
+        ensure(length >= 4)?;
+        match kind {
+            b'Q' => {
+                let query = bytes.take_shown(length - 4)?;
+                let words = query.strip_suffix(b"\0").unwrap_or(query);
+                return ensure(is_sql(words));
+            }
+            b'S' => return ensure(length == 4 && nth > 0),
+            _ => bytes.take(length - 4)?,
+        };
+    }
+    Err(Verdict::No)
+}
+
+/// Judges a server's messages up to ReadyForQuery.
+fn ready(mut bytes: Cursor<'_>) -> Read<()> {
+    for _ in 0..MOST_MESSAGES {
+        let kind = bytes.u8()?;
+        ensure(b"TDCZ123nstNEAVKRSIGWHdc".contains(&kind))?;
+        bytes.expect(&[0])?;
+        let length = bytes.u24()?;
+        ensure(length >= 4 && (kind != b'Z' || length == 5))?;
+        let body = bytes.take(length - 4)?;
+        if kind == b'Z' {
+            return ensure(matches!(body, b"I" | b"T" | b"E"));
+        }
+    }
+    Err(Verdict::No)
+}
+
+/// Returns whether text begins with a word that statements of SQL begin with, letters of any case.
+pub(super) fn is_sql(text: &[u8]) -> bool {
+    const WORDS: &[&[u8]] = &[
+        b"SELECT ",
+        b"INSERT ",
+        b"UPDATE ",
+        b"DELETE ",
+        b"BEGIN",
+        b"COMMIT",
+        b"ROLLBACK",
+        b"SET ",
+        b"SHOW ",
+        b"CREATE ",
+        b"ALTER ",
+        b"DROP ",
+        b"START TRANSACTION",
+        b"WITH ",
+        b"CALL ",
+        b"EXPLAIN ",
+        b"REPLACE ",
+        b"TRUNCATE ",
+        b"LOCK ",
+        b"UNLOCK ",
+        b"DECLARE ",
+        b"FETCH ",
+        b"COPY ",
+        b"EXECUTE ",
+        b"PREPARE ",
+    ];
+    let text = text.trim_ascii_start();
+    WORDS.iter().any(|word| begins(text, word))
+        && text.iter().all(|byte| *byte >= b' ' || byte.is_ascii_whitespace())
 }
 
 /// Judges a client's first message: a length, and a number that nothing else begins with.
@@ -79,7 +171,12 @@ fn first(mut bytes: Cursor<'_>) -> Read<()> {
 
 /// Judges a server's first messages: how the user is let in, and parameters, or an error.
 fn answers(mut bytes: Cursor<'_>) -> Read<()> {
-    match bytes.u8()? {
+    let mut kind = bytes.u8()?;
+    if kind == b'N' {
+        // Encryption was asked for before, and refused.
+        kind = bytes.u8()?;
+    }
+    match kind {
         b'R' => {
             let length = bytes.u32()?;
             let kind = bytes.u32()?;
@@ -142,6 +239,11 @@ fn note_client(mut bytes: Cursor<'_>, notes: &mut Notes<'_>) {
             Err(_) => return,
         }
     }
+    note_messages(bytes, notes);
+}
+
+/// Notes a client's first queries.
+fn note_messages(mut bytes: Cursor<'_>, notes: &mut Notes<'_>) {
     for _ in 0..MOST_MESSAGES {
         let (Ok(kind), Ok(length)) = (bytes.u8(), bytes.u32()) else { return };
         let Ok(message) = bytes.take((length as usize).saturating_sub(4)) else { return };
@@ -235,5 +337,31 @@ mod tests {
         // The server was not captured.
         let heard = ask(streams, &[&ssl[..], &asks].concat(), b"", 5432);
         assert_eq!(heard.first(Fact::Sni), "db.example");
+    }
+
+    #[test]
+    fn messages_of_a_session_that_was_joined_late() {
+        use crate::dpi::testing::late;
+        let query = framed(b"Q", b"select 1\0");
+        let rows = [framed(b"T", &[0; 30]), framed(b"D", &[0; 9]), framed(b"C", b"SELECT 1\0")].concat();
+        let ready = framed(b"Z", b"I");
+        let heard = late(streams, &query, b"", 5432);
+        assert_eq!((heard.verdict, heard.client), (Some(Verdict::Done), Some(0)));
+        assert_eq!(heard.values(Fact::SqlQuery), ["select 1"]);
+        let heard = late(streams, &[&rows[..], &ready].concat(), b"", 5432);
+        assert_eq!((heard.verdict, heard.client), (Some(Verdict::Done), Some(1)));
+        let bound = [framed(b"B", &[0; 12]), framed(b"E", &[0; 5]), framed(b"S", b"")].concat();
+        assert_eq!(late(streams, &bound, b"", 5432).verdict, Some(Verdict::Done));
+        assert_eq!(late(streams, b"", &rows, 5432).verdict, Some(Verdict::More));
+        for other in [framed(b"Q", b"who knows\0"), [&rows[..], b"x"].concat(), framed(b"S", b"")] {
+            assert_eq!(late(streams, &other, &other, 5432).verdict, Some(Verdict::No), "{other:x?}");
+            assert_eq!(ask(streams, &query, b"", 5432).verdict, Some(Verdict::No));
+        }
+    }
+
+    #[test]
+    fn an_answer_behind_a_refusal_to_encrypt() {
+        let server = [&b"N"[..], &framed(b"R", b"\0\0\0\x0aSCRAM-SHA-256\0\0")].concat();
+        assert_eq!(ask(streams, b"", &server, 5432).verdict, Some(Verdict::Is));
     }
 }

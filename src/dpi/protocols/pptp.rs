@@ -38,8 +38,8 @@ fn message(mut bytes: Cursor<'_>) -> Read<(u16, &[u8])> {
         return Ok((kind, &[]));
     }
     ensure(length == 156)?;
-    bytes.take(16)?;
-    let host = bytes.take(64)?;
+    bytes.take_shown(16)?;
+    let host = bytes.take_shown(64)?;
     Ok((kind, host.split(|byte| *byte == 0).next().unwrap_or_default()))
 }
 
@@ -55,5 +55,11 @@ mod tests {
         start[28..32].copy_from_slice(b"host");
         let heard = trial::of_streams(streams, &start, b"", 1723);
         assert_eq!((heard.first(Fact::Detail), heard.client), ("host", Some(0)));
+    }
+
+    #[test]
+    fn a_start_that_was_cut() {
+        let start = [0, 156, 0, 1, 0x1a, 0x2b, 0x3c, 0x4d, 0, 1, 0, 0, 1, 0];
+        assert_eq!(crate::dpi::testing::cut(streams, &start, 156, 1723).verdict, Some(Verdict::Done));
     }
 }

@@ -27,7 +27,12 @@ fn read(talk: &Datagram<'_>, notes: &mut Notes<'_>) -> Read<Verdict> {
     ensure(length == talk.wire_len && (length > 20 || length == 20 && on_port))?;
     bytes.take(16)?;
     let mut user = None;
+    let is_cut = talk.bytes.len() < talk.wire_len && on_port;
     while !bytes.is_empty() {
+        // What was not captured of the last one is not missed.
+        if is_cut && bytes.rest().get(1).is_none_or(|length| usize::from(*length) > bytes.len()) {
+            break;
+        }
         let (name, length) = (bytes.u8()?, usize::from(bytes.u8()?));
         ensure(name != 0 && length >= 2)?;
         let value = bytes.take(length - 2)?;
@@ -46,7 +51,10 @@ fn read(talk: &Datagram<'_>, notes: &mut Notes<'_>) -> Read<Verdict> {
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::dpi::{testing::datagrams, trial};
+    use crate::dpi::{
+        testing::{cut_datagram, datagrams},
+        trial,
+    };
 
     fn message(code: u8, length: u16, attributes: &[u8]) -> Vec<u8> {
         [&[code, 7][..], &length.to_be_bytes(), &[0xa5; 16], attributes].concat()
@@ -74,5 +82,14 @@ mod tests {
                 "{bytes:x?}"
             );
         }
+    }
+
+    #[test]
+    fn attributes_that_were_cut_count_on_the_ports() {
+        let bytes = message(1, 60, b"\x01\x06jane\x02\x12\x01\x02");
+        let heard = cut_datagram(datagram, &bytes, 60, [50_000, 1812]);
+        assert_eq!((heard.verdict, heard.first(Fact::RadiusUser)), (Some(Verdict::Done), "jane"));
+        assert_eq!(cut_datagram(datagram, &bytes, 60, [50_000, 9]).verdict, Some(Verdict::No));
+        assert_eq!(cut_datagram(datagram, &bytes, 61, [50_000, 1812]).verdict, Some(Verdict::No));
     }
 }

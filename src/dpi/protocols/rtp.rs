@@ -45,8 +45,11 @@ pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
         if before.is_empty() {
             return Verdict::More;
         }
-        if !Header::read(before).is_some_and(|before| header.follows(&before)) {
-            return Verdict::No;
+        match Header::read(before) {
+            Some(before) if header.follows(&before) => {}
+            // Captured twice.
+            Some(before) if header.is_again(&before) => return Verdict::More,
+            _ => return Verdict::No,
         }
     }
     talk.memory[0] = 1;
@@ -112,6 +115,11 @@ impl Header {
             timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
             source,
         })
+    }
+
+    /// Returns whether the two are one.
+    fn is_again(&self, before: &Self) -> bool {
+        (self.seq_number, self.timestamp, self.source) == (before.seq_number, before.timestamp, before.source)
     }
 
     /// Returns whether it comes soon after the other one in the same stream, perhaps with another type.
@@ -187,17 +195,21 @@ mod tests {
     #[test]
     fn packets_that_do_not_belong_together() {
         let one = packet(8, 10, 160, 7);
-        for two in [
-            packet(8, 10, 160, 7),
-            packet(8, 11, 160, 8),
-            packet(8, 500, 160, 7),
-            packet(8, 11, 0x8000_0000, 7),
-        ] {
+        for two in [packet(8, 11, 160, 8), packet(8, 500, 160, 7), packet(8, 11, 0x8000_0000, 7)] {
             assert_eq!(datagrams(datagram, &[(0, &one), (0, &two)], [1, 2]).verdict, Some(Verdict::No));
         }
         // Those of the other side are another stream.
         let heard = datagrams(datagram, &[(0, &one), (1, &packet(8, 11, 320, 7))], [1, 2]);
         assert_eq!(heard.verdict, Some(Verdict::More));
+    }
+
+    #[test]
+    fn a_packet_that_was_captured_twice_is_one() {
+        let (one, two) = (packet(8, 10, 160, 7), packet(8, 11, 320, 7));
+        let again = [(0, &one[..]), (0, &one), (0, &two), (0, &two)];
+        assert_eq!(datagrams(datagram, &again[..2], [1, 2]).verdict, Some(Verdict::More));
+        let heard = datagrams(datagram, &again, [1, 2]);
+        assert_eq!((heard.verdict, heard.service), (Some(Verdict::Is), Some(Service::Rtp)));
     }
 
     #[test]

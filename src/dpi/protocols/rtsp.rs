@@ -32,7 +32,7 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
 }
 
 fn judge(dialog: &Dialog<'_>, notes: &mut Notes<'_>) -> Verdict {
-    match (request(dialog.client), response(dialog.server)) {
+    match (request(dialog.client, dialog.ended[0]), response(dialog.server, dialog.ended[1])) {
         (Sign::Full, _) | (_, Sign::Full) => {}
         (Sign::No, _) | (_, Sign::No) => return Verdict::No,
         _ if dialog.ended == [true; 2] => return Verdict::No,
@@ -61,7 +61,7 @@ fn is_request_line(line: &[u8]) -> bool {
     version && METHODS.contains(&word(line).0) && is_text(line)
 }
 
-fn request(bytes: &[u8]) -> Sign {
+fn request(bytes: &[u8], ended: bool) -> Sign {
     let Some(first) = bytes.first() else { return Sign::Part };
     if !first.is_ascii_uppercase() {
         return Sign::No;
@@ -77,16 +77,18 @@ fn request(bytes: &[u8]) -> Sign {
     match Lines::new(bytes).next() {
         Some(line) if is_request_line(line) => Sign::Full,
         Some(_) => Sign::No,
+        // It ends within the target.
+        None if ended && begins(word(bytes).1, b"rtsp://") && is_text(bytes) => Sign::Full,
         None if bytes.len() < 2048 && is_text(bytes.strip_suffix(b"\r").unwrap_or(bytes)) => Sign::Part,
         None => Sign::No,
     }
 }
 
-fn response(bytes: &[u8]) -> Sign {
+fn response(bytes: &[u8], ended: bool) -> Sign {
     match start(bytes, b"RTSP/") {
         crate::dpi::lines::Start::No => Sign::No,
         crate::dpi::lines::Start::Part => Sign::Part,
-        crate::dpi::lines::Start::Full => match Lines::new(bytes).next() {
+        crate::dpi::lines::Start::Full => match Lines::until(bytes, ended).next() {
             Some(line) => {
                 let (version, rest) = word(line);
                 let code = number(word(rest).0).is_some_and(|code| (100..600).contains(&code));
@@ -137,5 +139,12 @@ mod tests {
             changed[at] = value;
             testing::streams(streams, &changed, SERVER, 554);
         }
+    }
+
+    #[test]
+    fn a_request_that_was_cut() {
+        let heard = testing::cut(streams, b"DESCRIBE rtsp://h/a/lo", 100, 554);
+        assert_eq!((heard.verdict, heard.facts.len()), (Some(Verdict::Is), 0));
+        assert_eq!(testing::cut(streams, b"DESCRIBE the", 100, 554).verdict, Some(Verdict::More));
     }
 }

@@ -35,7 +35,9 @@ fn read(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Read<Verdict> {
                 }
                 Frame::Request { calling } => {
                     notes.client(side);
-                    note_name(Fact::NbnsName, calling, notes);
+                    if let Some(name) = calling {
+                        note_name(Fact::NbnsName, name, notes);
+                    }
                 }
                 Frame::Other => {}
             }
@@ -59,8 +61,8 @@ fn sign(mut bytes: Cursor<'_>) -> Read<()> {
 enum Frame<'a> {
     /// A message of SMB, as far as it is there: [`LEAST`] bytes at least.
     Message(&'a [u8]),
-    /// A request of a session, with the name of who asks.
-    Request { calling: &'a [u8; 32] },
+    /// A request of a session, with the name of who asks as far as it is shown.
+    Request { calling: Option<&'a [u8; 32]> },
     /// A positive or negative answer, a keepalive.
     Other,
 }
@@ -87,15 +89,14 @@ fn frame<'a>(bytes: &mut Cursor<'a>) -> Read<Frame<'a>> {
         }
         0x81 => {
             ensure(length == 68)?;
-            let names: &[u8; 68] = bytes.take(68)?.first_chunk().ok_or(Verdict::No)?;
-            let (called, calling) = names.split_at(34);
-            ensure(
-                called[0] == 32
-                    && is_encoded(&called[1..33])
-                    && calling[0] == 32
-                    && is_encoded(&calling[1..33]),
-            )?;
-            Ok(Frame::Request { calling: calling[1..].first_chunk().ok_or(Verdict::No)? })
+            // Who is called, who calls, each with a zero behind; what is shown must be all of the first.
+            let (called, calling) = bytes.take_shown(68)?.split_first_chunk::<34>().ok_or(Verdict::No)?;
+            let is_name = |name: &[u8]| match name {
+                [] => true,
+                [len, letters @ ..] => *len == 32 && is_encoded(&letters[..letters.len().min(32)]),
+            };
+            ensure(is_name(called) && is_name(calling))?;
+            Ok(Frame::Request { calling: calling.get(1..).and_then(|name| name.first_chunk()) })
         }
         _ => {
             ensure(length == [0, 0, 1, 0, 0][usize::from(kind - 0x81)])?;
@@ -176,5 +177,14 @@ mod tests {
         assert_eq!((heard.service, heard.first(Fact::SmbVersion)), (Some(Service::Smb), "1"));
         assert_eq!((heard.first(Fact::NbnsName), heard.first(Fact::SmbCommand)), ("HOST<00>", "114"));
         assert_eq!(ask(streams, &request, &[], 139).service, Some(Service::NetbiosSsn));
+    }
+
+    #[test]
+    fn a_request_of_a_session_that_was_cut() {
+        let name = encoded("HOST", 0x20);
+        let request = [&[0x81, 0, 0, 68][..], &name, &name[..3]].concat();
+        let heard = crate::dpi::testing::cut(streams, &request, 72, 139);
+        assert_eq!((heard.service, heard.first(Fact::NbnsName)), (Some(Service::NetbiosSsn), ""));
+        assert_eq!(crate::dpi::testing::cut(streams, &request, 71, 139).verdict, Some(Verdict::No));
     }
 }

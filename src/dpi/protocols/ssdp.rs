@@ -22,7 +22,8 @@ pub fn datagram(datagram: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
         let method: &[u8] = if bytes[0] == b'M' { b"M-SEARCH" } else { b"NOTIFY" };
         notes.text(Fact::SsdpMethod, method);
     } else if start_of_any(bytes, ANSWERS) == Start::Full {
-        if header_value(bytes, b"USN").is_none() && header_value(bytes, b"ST").is_none() {
+        let is_cut = bytes.len() < datagram.wire_len && datagram.has_port(1900);
+        if header_value(bytes, b"USN").is_none() && header_value(bytes, b"ST").is_none() && !is_cut {
             return Verdict::No;
         }
     } else {
@@ -134,6 +135,17 @@ mod tests {
                     testing::datagrams(ws_discovery, &[(0, sent)], [1, 2]);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_counts_on_the_port() {
+        let bytes = b"HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=120\r\nDATE";
+        for (wire_len, port, wanted) in
+            [(300, 1900, Verdict::Done), (300, 1901, Verdict::No), (bytes.len(), 1900, Verdict::No)]
+        {
+            let heard = testing::cut_datagram(datagram, bytes, wire_len, [port, 50_000]);
+            assert_eq!(heard.verdict, Some(wanted));
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use crate::dpi::{
     fact::Fact,
-    lines::{Lines, Start, find, start},
+    lines::{Lines, Start, find, start, start_of_any},
     notes::{Notes, Phase},
     recogniser::Verdict,
     talk::{STREAM_BUDGET, Streams},
@@ -32,6 +32,7 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     match found {
         [Identity::Line { .. } | Identity::Begun(_), _] | [_, Identity::Line { .. } | Identity::Begun(_)] => {
         }
+        [Identity::None, _] | [_, Identity::None] if !talk.opened => return joined(talk),
         [Identity::None, Identity::None] => return Verdict::No,
         // A server does not wait for the client's line; one that speaks SSH would have said so.
         [Identity::None, Identity::Part] if talk.opened => return Verdict::No,
@@ -153,6 +154,43 @@ struct Side<'a> {
     kexinit: Option<&'a [u8]>,
     /// Where its first encrypted packet begins.
     new_keys: Option<usize>,
+}
+
+/// Judges a connection whose identification lines were missed: by a packet in which keys are exchanged.
+fn joined(talk: &Streams<'_>) -> Verdict {
+    let sides = talk.bytes.map(exchanges_keys);
+    let waits = |side: usize| sides[side] == Start::Part && !talk.ended[side];
+    match sides.contains(&Start::Full) {
+        true => Verdict::Done,
+        false if waits(0) || waits(1) => Verdict::More,
+        false => Verdict::No,
+    }
+}
+
+/// Compares the first packet with KEXINIT, and the server's reply to a method of key exchange, by what either
+/// begins with: a list of such methods (RFC 4253 section 7.1), a key and the name of its kind (section 8).
+fn exchanges_keys(bytes: &[u8]) -> Start {
+    const METHODS: &[&[u8]] =
+        &[b"curve25519-", b"curve448-", b"ecdh-", b"diffie-hellman-", b"sntrup", b"mlkem"];
+    const KEYS: &[&[u8]] = &[b"ssh-", b"ecdsa-sha2-", b"rsa-sha2-", b"sk-"];
+    let fits = |at: usize, values: &[std::ops::RangeInclusive<u8>]| {
+        bytes.iter().skip(at).zip(values).all(|(byte, values)| values.contains(byte))
+    };
+    // A length of at most 35000, that of the padding.
+    if !fits(0, &[0..=0, 0..=0, 0..=0x88, 0..=255, 4..=255]) {
+        return Start::No;
+    }
+    let (names_at, names) = match bytes.get(5) {
+        None => return Start::Part,
+        Some(&SSH_MSG_KEXINIT) => (22, METHODS),
+        Some(31 | 33) if fits(6, &[0..=0, 0..=0, 0..=8]) => (10, KEYS),
+        Some(_) => return Start::No,
+    };
+    match bytes.get(names_at + 4..) {
+        _ if !fits(names_at, &[0..=0, 0..=0, 0..=4]) => Start::No,
+        None => Start::Part,
+        Some(list) => start_of_any(list, names),
+    }
 }
 
 const SSH_MSG_KEXINIT: u8 = 20;
@@ -461,6 +499,25 @@ mod tests {
                 *byte = value;
             }
             testing::streams(streams, &client, &server, 22);
+        }
+    }
+
+    #[test]
+    fn keys_that_are_exchanged_tell_it_where_the_lines_were_missed() {
+        let init = kexinit(["curve25519-sha256,ecdh-sha2-nistp256", "ssh-ed25519", "c", "c", "m", "m"]);
+        let reply = packet(&[&[31, 0, 0, 0, 51, 0, 0, 0, 11][..], b"ssh-ed25519", &[9; 200]].concat());
+        for first in [&init, &reply] {
+            let needs = (0..=first.len()).find(|len| {
+                let heard = testing::late(streams, b"", &first[..*len], 22);
+                assert_ne!(heard.verdict, Some(Verdict::No), "{len} bytes");
+                heard.verdict == Some(Verdict::Done)
+            });
+            assert!(needs.is_some_and(|len| (18..60).contains(&len)), "{needs:?}");
+            // In the middle of it another packet may come first on one side.
+            assert_eq!(testing::late(streams, &packet(&[30, 1]), first, 22).verdict, Some(Verdict::Done));
+        }
+        for other in [&packet(&[21]), &kexinit(["a,b", "", "", "", "", ""]), &packet(&[31; 60])] {
+            assert_eq!(testing::late(streams, other, other, 22).verdict, Some(Verdict::No));
         }
     }
 }

@@ -86,7 +86,7 @@ fn message(bytes: &mut Cursor<'_>) -> Read<u16> {
     }
     ensure(kind < 0x4000 && length % 4 == 0)?;
     bytes.expect(&COOKIE.to_be_bytes())?;
-    bytes.take(HEADER_LEN - 8 + usize::from(length))?;
+    bytes.take_shown(HEADER_LEN - 8 + usize::from(length))?;
     Ok(kind)
 }
 
@@ -186,5 +186,15 @@ mod tests {
         ] {
             assert_eq!(datagrams(datagram, &[(0, &bytes)], [50_000, 3478]).verdict, want, "{bytes:x?}");
         }
+    }
+
+    #[test]
+    fn a_message_in_a_connection_that_was_cut() {
+        use crate::dpi::testing::cut;
+        let message = [&[0, 1, 0, 80][..], &COOKIE.to_be_bytes(), &[7; 12], &[0, 6]].concat();
+        assert_eq!(cut(streams, &message, 100, 3478).verdict, Some(Verdict::Is));
+        assert_eq!(cut(streams, &message, 99, 3478).verdict, Some(Verdict::No));
+        let framed = [&[0, 100][..], &message].concat();
+        assert_eq!(cut(streams, &framed, 102, 9).verdict, Some(Verdict::Is));
     }
 }

@@ -80,6 +80,10 @@ fn sign(mut bytes: Cursor<'_>) -> Read<Sign<'_>> {
             {
                 return rdp(line[..end].strip_prefix(b"mstshash="));
             }
+            // What was captured of it.
+            if rest.starts_with(b"Cookie: mstshash=") {
+                return rdp(None);
+            }
             // RDP_NEG_REQ, RDP_NEG_RSP, RDP_NEG_FAILURE: type, flags, length 8.
             if matches!(rest, [1..=3, _, 8, 0, _, _, 0, 0, ..]) {
                 return rdp(None);
@@ -129,7 +133,7 @@ fn packet<'a>(bytes: &mut Cursor<'a>) -> Read<(u8, Cursor<'a>)> {
         _ => false,
     };
     ensure(sound)?;
-    let mut body = Cursor::whole(bytes.take(length - 4)?);
+    let mut body = Cursor::whole(bytes.take_shown(length - 4)?);
     body.take(2)?;
     Ok((code, body))
 }
@@ -199,5 +203,12 @@ mod tests {
             crate::dpi::testing::datagrams(datagram, &[(0, &bytes)], [1, 3389]).verdict,
             Some(Verdict::No)
         );
+    }
+
+    #[test]
+    fn a_cookie_that_was_cut() {
+        let request = connect(0xe0, b"Cookie: mstshash=jane\r\n\x01\0\x08\0\x03\0\0\0");
+        let heard = crate::dpi::testing::cut(streams, &request[..30], request.len(), 3389);
+        assert_eq!((heard.service, heard.first(Fact::RdpCookie)), (Some(Service::Rdp), ""));
     }
 }

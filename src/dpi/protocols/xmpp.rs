@@ -49,7 +49,16 @@ fn sign(bytes: &[u8]) -> Sign {
     if OPENINGS.iter().any(|opening| text.starts_with(opening)) {
         return Sign::Full;
     }
-    const STANZAS: &[&[u8]] = &[b"<?xml ", b"<iq ", b"<presence", b"<message "];
+    const STANZAS: &[&[u8]] = &[
+        b"<?xml ",
+        b"<iq ",
+        b"<presence",
+        b"<message ",
+        b"<auth ",
+        b"<challenge ",
+        b"<response ",
+        b"<success ",
+    ];
     if STANZAS.iter().any(|stanza| text.starts_with(stanza)) {
         let named =
             [&b"<stream:"[..], b"jabber:", b"jabber.org/", b"urn:ietf:params:xml:ns:xmpp", b"urn:xmpp:"];
@@ -114,5 +123,13 @@ mod tests {
             changed[at] = value;
             testing::streams(streams, &changed, SERVER, 80);
         }
+    }
+
+    #[test]
+    fn stanzas_of_a_login_tell_it() {
+        let auth = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>";
+        assert_eq!(testing::late(streams, auth, b"", 5222).verdict, Some(Verdict::Is));
+        let other = [&b"<auth xmlns='urn:other'>"[..], &[b'x'; HEAD]].concat();
+        assert_eq!(testing::late(streams, &other, b"", 5222).verdict, Some(Verdict::No));
     }
 }

@@ -141,6 +141,7 @@ impl FlowTable {
             client: hot.roles.initiator(),
             opened: hot.roles.evidence() == Evidence::Handshake as u8,
             starts: [None; 2],
+            acknowledged: [None; 2],
             seq_number: frame.seq_number,
             closes: false,
             ports: hot.key.ports,
@@ -151,6 +152,7 @@ impl FlowTable {
         let judgement = if hot.key.proto == proto::TCP {
             let track = &self.tcp[slot as usize];
             subject.starts = [track.first_data(0), track.first_data(1)];
+            subject.acknowledged = [track.acknowledged(0), track.acknowledged(1)];
             subject.closes = frame.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0;
             // A SYN takes a number of its own, before its data (RFC 9293 section 3.4).
             let is_syn = frame.tcp_flags & tcp_flag::SYN != 0;

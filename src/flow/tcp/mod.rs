@@ -179,6 +179,12 @@ impl TcpTrack {
         if end.has(bit::SYN) || end.has(bit::SYN_ACK) { Some(end.first) } else { None }
     }
 
+    /// Returns up to which number one end's bytes were acknowledged by the other, as far as that was seen.
+    pub const fn acknowledged(&self, end: usize) -> Option<u32> {
+        let peer = &self.ends[end & 1 ^ 1];
+        if peer.has(bit::ACKED) { Some(peer.acked) } else { None }
+    }
+
     /// Returns the number behind the last byte of one end that was seen.
     pub const fn front(&self, end: usize) -> u32 {
         self.ends[end & 1].next

@@ -6,6 +6,9 @@ use crate::dpi::protocols::quic::version::{Layout, Version};
 /// Bytes of a connection id at most (RFC 9000 section 17.2).
 pub const LONGEST_CID: usize = 20;
 
+/// What a client's first datagram has at least (RFC 9000 section 14.1).
+pub const SMALLEST_FIRST: usize = 1200;
+
 /// A connection id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cid {
@@ -100,6 +103,8 @@ impl Long {
         }
         let len = match kind {
             Kind::Retry | Kind::Negotiation => wire_len,
+            // A token that was not captured to its end hides the length of a packet that mostly fills its datagram.
+            Kind::Initial if at > bytes.len() && version.is_known() && wire_len >= SMALLEST_FIRST => wire_len,
             _ => {
                 let len = take_varint(bytes, &mut at)?;
                 at.checked_add(usize::try_from(len).ok()?)?
@@ -186,6 +191,16 @@ mod tests {
             }
         }
         assert_eq!(Long::read(b"\xc0Q046\x50aaaaaaaa\0\0\0\0\0\0\0\0\0\0", 24), None);
+    }
+
+    #[test]
+    fn a_token_that_was_cut_leaves_a_client_s_first_packet() {
+        let head = [&[0xc0, 0, 0, 0, 1, 8][..], &[7; 8], &[0, 0x40, 200], &[9; 20]].concat();
+        let long = Long::read(&head, 1200).unwrap();
+        assert_eq!((long.kind, long.has_token, long.len), (Kind::Initial, true, 1200));
+        assert_eq!(Long::read(&head, 1199), None);
+        let other = [&[0xc0, 0x5a, 0, 0, 1][..], &head[5..]].concat();
+        assert_eq!(Long::read(&other, 1200), None, "of a version that nobody has");
     }
 
     #[test]

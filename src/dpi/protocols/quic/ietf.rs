@@ -8,7 +8,7 @@ use crate::dpi::{
         quic::{
             frames::{Dialect, Frame, Frames},
             gquic,
-            header::{Cid, Kind, Long, is_short_for},
+            header::{Cid, Kind, Long, SMALLEST_FIRST, is_short_for},
             protect::{Keys, Opened},
             state::{Connection, LONGEST_INITIAL, Parts},
             version::Version,
@@ -30,8 +30,6 @@ const MOST_PACKETS: usize = 6;
 const MOST_KEYS: u32 = 4;
 /// Packets of a flow that may fail to open before none is tried any more.
 const MOST_FAILURES: u64 = 8;
-/// What a client's first datagram has at least (RFC 9000 section 14.1).
-const SMALLEST_FIRST: usize = 1200;
 /// Bytes of the destination connection id that a client makes up, at least (RFC 9000 section 7.2).
 const SHORTEST_FIRST_ID: u8 = 8;
 

@@ -266,6 +266,7 @@ fn only_hellos_in_pieces_take_large_memory() {
             client: CLIENT_SIDE,
             opened: false,
             starts: [None; 2],
+            acknowledged: [None; 2],
             seq_number: 0,
             closes: false,
             ports: [443, 50_000],
