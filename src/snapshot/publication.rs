@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     base::{call::Caller, ids::Epoch},
-    snapshot::view::Snapshot,
+    snapshot::{view::Snapshot, wish::Wish},
 };
 
 /// The newest epoch, shared by the collector and all readers.
@@ -19,6 +19,8 @@ use crate::{
 pub struct Publication {
     slot: Mutex<Slot>,
     changed: Condvar,
+    /// The row that readers want to know more of.
+    pub wish: Arc<Wish>,
 }
 
 #[derive(Default)]

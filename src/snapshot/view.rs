@@ -13,6 +13,7 @@ use crate::{
     dpi::inspector::InspectorCounts,
     flow::{
         entry::{Facts, FlowRecord, Hot},
+        health::Health,
         slab::{CHUNK, Frozen, Record, Slab, no_advice},
         table::{Beside, FrozenFlows},
     },
@@ -117,6 +118,8 @@ pub struct Snapshot {
     pub facts_lost: u64,
     /// The source has no more frames.
     pub ended: bool,
+    /// What only a worker knows of the row that was asked for, see [`crate::snapshot::wish`].
+    pub(crate) asked: Option<(FlowId, Health)>,
     pub(crate) workers: Vec<WorkerView>,
 }
 
@@ -241,6 +244,8 @@ impl Snapshot {
         let rate = view.rates.shown.get(slot as usize).copied().unwrap_or_default();
         let mut row = Row::new(id, hot, &facts, &wide, rate, self.now.tick());
         row.seen = view.rates.seen.get(slot as usize).copied().unwrap_or_default();
+        let asked = self.asked.filter(|(asked, _)| *asked == id).map(|(_, health)| health);
+        row.health = view.flows.health(slot).or(asked);
         row.app = self.app(at).cloned();
         row.owner = self.owner(at).cloned();
         row
@@ -427,6 +432,7 @@ impl Snapshot {
                 tallies: copy(&view.flows.tallies)?,
                 ends: copy(&view.flows.ends)?,
                 extensions: copy(&view.flows.extensions)?,
+                tracks: view.flows.tracks.clone(),
             };
             Some(WorkerView {
                 flows: Box::new(flows),
@@ -459,6 +465,7 @@ impl Snapshot {
             wide: flows.wide_key(slot),
             id: FlowId::new(at.worker() as u8, slot, facts.generation),
             end: None,
+            health: flows.health(slot),
         }
     }
 
