@@ -34,7 +34,7 @@ use crate::{
         finder::Finder,
         group::{Group, GroupBy},
         kept::of_row,
-        window::{Request, View},
+        window::{Cursor, Request, View},
     },
     snapshot::{
         ended::EndedFlows, history::History, publication::Publication, row::Row, tap::Ended, view::Snapshot,
@@ -389,8 +389,14 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
         let begun = Instant::now();
         let Some(mut view) = finder.find_unless(&snapshot, &request, &over) else { continue };
         view.took = Nanos(begun.elapsed().as_nanos() as u64);
+        // What of it only its worker knows comes with the next cut, whenever the next refresh is.
+        let selected = view.selected.and_then(|place| view.at(place));
+        let is_another = publication.wish.set(selected.map(|row| row.id));
         waiting = None;
         pacing.show(Instant::now());
+        if is_another && matches!(request.cursor, Cursor::On(_)) {
+            pacing.show_next();
+        }
         request.exact = false;
         is_behind = finder.is_behind(&snapshot);
         drop(snapshot);
@@ -424,6 +430,11 @@ impl Pacing {
         let next = self.shown.filter(|_| self.refresh > LONGEST_CUT).map(|at| at + self.refresh);
         self.later = next.filter(|at| now + SLACK < *at);
         self.later.is_none()
+    }
+
+    /// Has the next epoch shown whenever it comes.
+    fn show_next(&mut self) {
+        self.shown = None;
     }
 
     /// Takes note that rows were found.
