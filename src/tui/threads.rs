@@ -317,6 +317,9 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
     let mut sockets = Sockets { list: listening, at: None, found: Arc::default() };
     let mut is_behind = false;
     let mut pacing = Pacing::new(refresh, Instant::now());
+    // The epoch in which another row was selected. What only its worker knows comes with the next one, which is shown
+    // whenever the next refresh is.
+    let mut wished_at: Option<Epoch> = None;
     loop {
         let first = match asked.try_recv() {
             Ok(first) => first,
@@ -335,9 +338,17 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
         let (mut exports, mut texts) = (Vec::new(), Vec::new());
         for ask in std::iter::once(first).chain(asked.try_iter()) {
             match ask {
-                Ask::Epoch => due |= pacing.is_due(Instant::now()),
+                Ask::Epoch => {
+                    let is_told = wished_at.take_if(|asked| publication.epoch() > *asked).is_some();
+                    due |= pacing.is_due(Instant::now()) || is_told;
+                }
                 Ask::Refresh(span) => pacing.refresh = span,
                 Ask::Rows(rows, urgent) => {
+                    if let Cursor::On(id) = rows.cursor
+                        && publication.wish.set(Some(id))
+                    {
+                        wished_at = Some(publication.epoch());
+                    }
                     request = rows;
                     // Rows may keep their places for a moment, unless somebody asks.
                     request.exact = urgent;
@@ -389,14 +400,12 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
         let begun = Instant::now();
         let Some(mut view) = finder.find_unless(&snapshot, &request, &over) else { continue };
         view.took = Nanos(begun.elapsed().as_nanos() as u64);
-        // What of it only its worker knows comes with the next cut, whenever the next refresh is.
-        let selected = view.selected.and_then(|place| view.at(place));
-        let is_another = publication.wish.set(selected.map(|row| row.id));
+        if !matches!(request.cursor, Cursor::On(_)) {
+            let selected = view.selected.and_then(|place| view.at(place));
+            publication.wish.set(selected.map(|row| row.id));
+        }
         waiting = None;
         pacing.show(Instant::now());
-        if is_another && matches!(request.cursor, Cursor::On(_)) {
-            pacing.show_next();
-        }
         request.exact = false;
         is_behind = finder.is_behind(&snapshot);
         drop(snapshot);
@@ -430,11 +439,6 @@ impl Pacing {
         let next = self.shown.filter(|_| self.refresh > LONGEST_CUT).map(|at| at + self.refresh);
         self.later = next.filter(|at| now + SLACK < *at);
         self.later.is_none()
-    }
-
-    /// Has the next epoch shown whenever it comes.
-    fn show_next(&mut self) {
-        self.shown = None;
     }
 
     /// Takes note that rows were found.
