@@ -50,6 +50,7 @@ impl Rig {
             to_collector,
             tables: Arc::clone(&tables),
             locals: Arc::default(),
+            wish: Arc::default(),
             collector,
             publish,
             spread_sweep,

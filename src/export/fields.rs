@@ -171,6 +171,21 @@ fn tcp(out: &mut Vec<u8>, record: &FlowRecord, from: usize) {
             out.extend_from_slice(b",\"rtt_sampled\":true");
         }
     }
+    let Some(health) = &record.health else { return };
+    let zero_windows = [health.zero_windows[from], health.zero_windows[1 - from]];
+    if zero_windows != [0, 0] {
+        two!(out, "zero_windows", zero_windows);
+    }
+    if record.end.is_none() {
+        for (before, end) in [(&b",\"windows\":["[..], from), (b",", 1 - from)] {
+            out.extend_from_slice(before);
+            match health.windows[end].bytes() {
+                Some(bytes) => text::number(out, bytes),
+                None => out.extend_from_slice(b"null"),
+            }
+        }
+        out.push(b']');
+    }
 }
 
 /// Appends what an ICMP or ARP flow's messages were: `"icmp_type":["8/0","0/0"]`, `"arp_op":["1"]`.
@@ -438,6 +453,7 @@ pub(super) mod fixture {
             inspections: crate::dpi::inspector::InspectorCounts::default(),
             facts_lost: 0,
             ended: true,
+            asked: None,
             workers: Vec::new(),
         }
     }

@@ -13,6 +13,7 @@ use crate::{
         time::{Nanos, Stamp, Tick},
     },
     flow::{
+        health::Health,
         slab::Record,
         state::{EndReason, FlowState},
     },
@@ -390,6 +391,8 @@ pub struct FlowRecord {
     pub id: crate::base::ids::FlowId,
     /// Why it ended; `None` while it lives.
     pub end: Option<EndReason>,
+    /// TCP's windows and legs, where they are at hand.
+    pub health: Option<Health>,
 }
 
 impl FlowRecord {

@@ -2,6 +2,7 @@
 
 pub mod classify;
 pub mod entry;
+pub mod health;
 pub mod index;
 pub mod locals;
 mod pool;

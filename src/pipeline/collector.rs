@@ -506,6 +506,7 @@ impl Collector {
             inspections,
             facts_lost,
             ended: cut.last,
+            asked: self.worker_reports.iter().flatten().find_map(|report| report.asked),
             workers,
         };
         if cut.last {

@@ -416,6 +416,7 @@ impl Launch {
         Ok(Worker::new(WorkerParts {
             table,
             locals,
+            wish: Arc::clone(&self.publication.wish),
             ended,
             to_collector,
             tables,

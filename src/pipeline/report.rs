@@ -14,6 +14,7 @@ use crate::{
     },
     flow::{
         entry::FlowRecord,
+        health::Health,
         table::{EndedFlows, FrozenFlows, TableCounts},
     },
     packet::{descriptor::Cut, settled::Settled},
@@ -59,6 +60,8 @@ pub struct WorkerReport {
     /// Frames that it accounted for and that came from an rx which is not part of this epoch, since
     /// that one's last cut: in no rx's report yet.
     pub ahead: Volume,
+    /// What it knows of the row that readers ask for, if that is one of its.
+    pub asked: Option<(FlowId, Health)>,
     /// The table, if the collector had given the last one back.
     pub flows: Option<Box<FrozenFlows>>,
 }

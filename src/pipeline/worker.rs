@@ -32,7 +32,7 @@ use crate::{
         rx::Control,
         wake::Bell,
     },
-    snapshot::view::RingFill,
+    snapshot::{view::RingFill, wish::Wish},
 };
 
 /// Chunks of 64 flows looked at between two bursts while a sweep is under way.
@@ -62,6 +62,7 @@ pub struct Worker {
     to_collector: rtrb::Producer<Message>,
     tables: Arc<Handover<FrozenFlows>>,
     locals: Arc<Renewal<Locals>>,
+    wish: Arc<Wish>,
     collector: Arc<Bell>,
     publish: Publish,
     /// Whether a sweep may be spread over bursts (live) or ends within the cut (files).
@@ -83,6 +84,8 @@ pub struct WorkerParts {
     pub tables: Arc<Handover<FrozenFlows>>,
     /// Where it learns which addresses are ours, when that changes.
     pub locals: Arc<Renewal<Locals>>,
+    /// Which row readers want to know more of.
+    pub wish: Arc<Wish>,
     /// The collector's bell.
     pub collector: Arc<Bell>,
     /// When tables are handed out.
@@ -94,14 +97,24 @@ pub struct WorkerParts {
 impl Worker {
     /// Puts a worker together.
     pub fn new(parts: WorkerParts) -> Self {
-        let WorkerParts { table, ended, to_collector, tables, locals, collector, publish, spread_sweep } =
-            parts;
+        let WorkerParts {
+            table,
+            ended,
+            to_collector,
+            tables,
+            locals,
+            wish,
+            collector,
+            publish,
+            spread_sweep,
+        } = parts;
         Self {
             table,
             ended,
             to_collector,
             tables,
             locals,
+            wish,
             collector,
             publish,
             spread_sweep,
@@ -182,6 +195,7 @@ impl Worker {
         }
         self.ended.nudge();
         self.locals.fetch(|fresh| self.table.set_locals(fresh));
+        let asked = self.wish.get().and_then(|id| Some((id, self.table.health(id)?)));
         let flows = self.freeze(cut.last);
         self.send(Message::Worker(WorkerReport {
             cut,
@@ -193,6 +207,7 @@ impl Worker {
             inspections: self.table.inspections(),
             facts_lost: self.ended.learned.lost,
             ahead,
+            asked,
             flows,
         }));
     }
@@ -216,7 +231,11 @@ impl Worker {
         };
         self.table.release();
         // Every chunk is given back now, so there is room.
-        self.table.freeze(&mut flows).then_some(flows)
+        let able = self.table.freeze(&mut flows);
+        if able && last {
+            self.table.part_with_tracks(&mut flows);
+        }
+        able.then_some(flows)
     }
 
     fn sweep_step(&mut self) {

@@ -11,3 +11,4 @@ pub mod sample;
 pub mod side;
 pub mod tap;
 pub mod view;
+pub mod wish;

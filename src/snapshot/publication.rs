@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     base::{call::Caller, ids::Epoch, time::Nanos},
-    snapshot::view::Snapshot,
+    snapshot::{view::Snapshot, wish::Wish},
 };
 
 /// Epochs come at least so often, however seldom anybody looks: rates are those of seconds.
@@ -22,6 +22,8 @@ pub const LONGEST_EPOCH: Nanos = Nanos::from_secs(1);
 pub struct Publication {
     slot: Mutex<Slot>,
     changed: Condvar,
+    /// The row that readers want to know more of.
+    pub wish: Arc<Wish>,
 }
 
 #[derive(Default)]

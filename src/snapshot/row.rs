@@ -9,6 +9,7 @@ use crate::{
     },
     flow::{
         entry::{Facts, FlowRecord, Hot, Roles},
+        health::Health,
         state::{EndReason, FlowState},
     },
     packet::key::{FlowKey, WideKey, kind, proto},
@@ -51,6 +52,8 @@ pub struct Row {
     pub rtt_handshake: Option<Nanos>,
     /// Smoothed round trip of data.
     pub rtt_data: Option<Nanos>,
+    /// TCP's windows and legs, where they are at hand.
+    pub health: Option<Health>,
     /// Round trips are those of some of the packets: the others were only counted.
     pub is_sampled: bool,
     /// Bytes per second by sender; 0 for an ended row.
@@ -94,6 +97,7 @@ impl Row {
             out_of_order: of_tcp(facts.out_of_order),
             rtt_handshake: rtt(facts.rtt_handshake_us),
             rtt_data: rtt(facts.rtt_data_us),
+            health: None,
             is_sampled: facts.is_sampled,
             rate,
             seen: rate,
@@ -111,6 +115,7 @@ impl Row {
         let mut row =
             Self::new(record.id, &record.hot, &record.facts, &record.wide, [0.0; 2], record.hot.tick);
         row.end = record.end;
+        row.health = record.health;
         row
     }
 
@@ -142,6 +147,7 @@ impl Row {
             },
             id: self.id,
             end: self.end,
+            health: self.health,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::{
     },
     flow::{
         entry::{Facts, FlowRecord, WideEnds},
+        health::Health,
         slab::{CHUNK, Frozen, Record, Slab, no_advice},
         table::FrozenFlows,
     },
@@ -76,6 +77,7 @@ fn build(rows: &[(FlowRecord, [f32; 2])], versions: (usize, u32), now: Nanos, wa
             tallies: freeze(rows.iter().map(|(r, _)| r.facts.tally()), len, versions),
             ends: freeze(rows.iter().map(|(r, _)| WideEnds(r.wide.ends)), len, versions),
             extensions: freeze(rows.iter().map(|(r, _)| r.wide.extension), len, versions),
+            tracks: None,
         }),
         rates: RateList { shown: rates.clone(), seen: rates, versions: Vec::new() },
         apps: SideView::counted_from(tenants),
@@ -95,6 +97,7 @@ fn build(rows: &[(FlowRecord, [f32; 2])], versions: (usize, u32), now: Nanos, wa
         inspections: crate::dpi::inspector::InspectorCounts::default(),
         facts_lost: 0,
         ended: false,
+        asked: None,
         workers: vec![worker],
     }
 }
@@ -111,6 +114,12 @@ pub fn set_owner(snapshot: &mut Snapshot, slot: usize, owner: impl Into<Arc<Owne
     let view = &mut snapshot.workers[0];
     let generation = view.flows.origins.get(slot as u32).generation;
     view.owners.put(slot as u32, generation, owner.into());
+}
+
+/// Says what its worker knows of the row in `slot` of [`of_rows`], as if it had been asked for.
+pub fn set_health(snapshot: &mut Snapshot, slot: usize, health: Health) {
+    let generation = snapshot.workers[0].flows.origins.get(slot as u32).generation;
+    snapshot.asked = Some((FlowId::new(0, slot as u32, generation), health));
 }
 
 /// Returns the id that row `slot` of [`of_rows`] has with these facts.

@@ -13,6 +13,7 @@ use crate::{
     dpi::inspector::InspectorCounts,
     flow::{
         entry::{Facts, FlowRecord, Hot},
+        health::Health,
         slab::{CHUNK, Frozen, Record, Slab, no_advice},
         table::{Beside, FrozenFlows},
     },
@@ -118,6 +119,8 @@ pub struct Snapshot {
     pub facts_lost: u64,
     /// The source has no more frames.
     pub ended: bool,
+    /// What only a worker knows of the row that was asked for, see [`crate::snapshot::wish`].
+    pub(crate) asked: Option<(FlowId, Health)>,
     pub(crate) workers: Vec<WorkerView>,
 }
 
@@ -242,6 +245,8 @@ impl Snapshot {
         let rate = view.rates.shown.get(slot as usize).copied().unwrap_or_default();
         let mut row = Row::new(id, hot, &facts, &wide, rate, self.now.tick());
         row.seen = view.rates.seen.get(slot as usize).copied().unwrap_or_default();
+        let asked = self.asked.filter(|(asked, _)| *asked == id).map(|(_, health)| health);
+        row.health = view.flows.health(slot).or(asked);
         row.app = self.app(at).cloned();
         row.owner = self.owner(at).cloned();
         row
@@ -428,6 +433,7 @@ impl Snapshot {
                 tallies: copy(&view.flows.tallies)?,
                 ends: copy(&view.flows.ends)?,
                 extensions: copy(&view.flows.extensions)?,
+                tracks: view.flows.tracks.clone(),
             };
             Some(WorkerView {
                 flows: Box::new(flows),
@@ -460,6 +466,7 @@ impl Snapshot {
             wide: flows.wide_key(slot),
             id: FlowId::new(at.worker() as u8, slot, facts.generation),
             end: None,
+            health: flows.health(slot),
         }
     }
 
@@ -480,7 +487,8 @@ impl Snapshot {
                     let id = FlowId::new(w as u8, slot, facts.generation);
                     let app = apps.get(i).and_then(|tenant| tenant.shared(facts.generation));
                     let owner = owners.get(i).and_then(|tenant| tenant.shared(facts.generation));
-                    each(FlowRecord { hot: *hot, facts, wide, id, end: None }, app, owner);
+                    let health = view.flows.health(slot);
+                    each(FlowRecord { hot: *hot, facts, wide, id, end: None, health }, app, owner);
                 }
             }
         }

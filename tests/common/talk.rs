@@ -70,6 +70,26 @@ impl Talk {
         }
     }
 
+    /// Adds segments of a TCP connection between two ends, numbered as if none was lost; `true` is the first end's.
+    pub fn segments(&mut self, ends: [(&str, u16); 2], sent: &[(u64, bool, Said)]) {
+        let mut seq = [1000_u32, 9000];
+        for &(ms, from_first, Said { flags, window, window_scale, len }) in sent {
+            let from = usize::from(!from_first);
+            let [src, dst] = [ends[from], ends[1 - from]];
+            let tcp = Tcp {
+                src_port: src.1,
+                dst_port: dst.1,
+                seq_number: seq[from],
+                ack_number: if flags & ACK != 0 { seq[1 - from] } else { 0 },
+                flags,
+                window,
+                window_scale,
+            };
+            self.frame(ms, addresses([src, dst]), Body::Tcp(tcp), &vec![b'x'; len]);
+            seq[from] += len as u32 + u32::from(flags & SYN != 0);
+        }
+    }
+
     /// Returns a source of the frames, in the order of their times.
     pub fn source(mut self) -> MemorySource {
         self.0.sort_by_key(|(ms, _)| *ms);
@@ -79,6 +99,41 @@ impl Talk {
         }
         MemorySource::new(Arc::new(frames))
     }
+}
+
+/// What a segment says: its flags, its window field, with SYN perhaps its scale, and bytes of payload.
+#[derive(Clone, Copy)]
+pub struct Said {
+    pub flags: u8,
+    pub window: u16,
+    pub window_scale: Option<u8>,
+    pub len: usize,
+}
+
+/// Returns an acknowledgement with this window field and so many bytes of payload.
+pub fn ack(window: u16, len: usize) -> Said {
+    Said { flags: ACK, window, window_scale: None, len }
+}
+
+/// Returns a SYN, or its answer, with this window scale.
+pub fn syn(flags: u8, scale: u8) -> Said {
+    Said { flags: flags | SYN, window: 64_000, window_scale: Some(scale), len: 0 }
+}
+
+/// Segments of a transfer to a reader that falls asleep twice and answers within 20 ms: ms, whether the first end sends,
+/// what. Windows are of scale 7 and 4; the first end's is 1,500,032 bytes at last, the second end's is closed.
+pub fn slow_reader() -> Vec<(u64, bool, Said)> {
+    vec![
+        (0, true, syn(0, 7)),
+        (10, false, syn(ACK, 4)),
+        (11, true, ack(11_719, 0)),
+        (200, true, ack(11_719, 1400)),
+        (220, false, ack(0, 0)),
+        (420, false, ack(0, 0)),
+        (500, false, ack(500, 0)),
+        (600, true, ack(11_719, 1400)),
+        (620, false, ack(0, 0)),
+    ]
 }
 
 fn addresses(ends: [(&str, u16); 2]) -> [IpAddr; 2] {

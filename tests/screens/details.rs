@@ -100,3 +100,74 @@ fn details_scroll_to_the_field_under_the_cursor() {
         }
     }
 }
+
+/// The lines of the page that tell windows.
+fn windows_of(text: &str) -> Vec<String> {
+    let labels = [" Window ", " Zero windows ", " Acked after "];
+    let line = |label: &str| text.lines().find_map(|line| Some(line[line.find(label)?..].trim().to_owned()));
+    labels.into_iter().filter_map(line).collect()
+}
+
+#[test]
+fn windows_are_those_of_who_receives() {
+    let row = |is_sampled| {
+        let (mut row, rates) =
+            flow(6, "10.0.3.14:443 ← 203.0.113.77:51022", FlowState::Established, [9e6, 1e3], 9, 0);
+        row.facts.is_sampled = is_sampled;
+        let mut snapshot = live(&[(row, rates)]);
+        snapshot.owner_method.method = "bpf";
+        snapshot
+    };
+    let known = |is_sampled, windows, zero_windows, legs_us| {
+        let mut snapshot = row(is_sampled);
+        sample::set_health(&mut snapshot, 0, Health { windows, zero_windows, legs_us });
+        snapshot
+    };
+    // The low end is this host's.
+    let windows = [Window::Bytes(1_050_000), Window::Bytes(64_200)];
+    for (snapshot, want) in [
+        (row(false), ["Window         -", "Zero windows   -", "Acked after    -"]),
+        (
+            known(false, windows, [2, 127], [11_600, 40_000]),
+            [
+                "Window         ↓          1.05 MB   ↑          64.2 kB",
+                "Zero windows   ↓                2   ↑             127+",
+                "Acked after    ↓          40.0 ms   ↑          11.6 ms",
+            ],
+        ),
+        (
+            known(true, windows, [0, 3], [11_600, 0]),
+            [
+                "Window         ↓  1.05 MB sampled   ↑  64.2 kB sampled",
+                "Zero windows   ↓        0 sampled   ↑        3 sampled",
+                "Acked after    ↓                -   ↑  11.6 ms sampled",
+            ],
+        ),
+        (
+            known(false, [Window::AtLeast(65_535), Window::AtLeast(502)], [0, 0], [0, 0]),
+            [
+                "Window         ↓ >= 65.5 kB  ↑ >= 502 B  (scale unknown)",
+                "Zero windows   ↓                0   ↑                0",
+                "Acked after    ↓                -   ↑                -",
+            ],
+        ),
+    ] {
+        for (width, height) in [(80, 60), (120, 40), (200, 50)] {
+            assert_eq!(windows_of(&page(width, height, &snapshot).text()), want, "{width}x{height}");
+        }
+    }
+    // Where the table stands still, only one row's were kept.
+    let mut stage = page(120, 40, &row(false));
+    stage.key(KeyCode::Char(' '));
+    stage.settle(&row(false));
+    let text = stage.text();
+    assert!(text.contains("- (another row was selected when it froze)"), "{text}");
+    // On Overview, only what is amiss is told.
+    for (zero_windows, is_told) in [([0, 0], false), ([2, 1], true)] {
+        let snapshot = known(false, windows, zero_windows, [0, 0]);
+        let mut stage = page(120, 40, &snapshot);
+        stage.key(KeyCode::Char('1'));
+        let text = stage.settle(&snapshot).text();
+        assert_eq!(text.contains("zero windows 3"), is_told, "{text}");
+    }
+}

@@ -12,7 +12,7 @@ use rustnet::{
 use crate::{
     engine,
     stage::*,
-    talk::{Talk, dns_answer, dns_query, initial, quic_hello, ssh_kexinit},
+    talk::{Talk, dns_answer, dns_query, initial, quic_hello, slow_reader, ssh_kexinit},
 };
 
 const US: &str = "10.0.0.1";
@@ -72,10 +72,14 @@ fn talk() -> Talk {
 }
 
 fn seen() -> Snapshot {
+    seen_of(talk())
+}
+
+fn seen_of(talk: Talk) -> Snapshot {
     let locals = Locals::new([(US.parse().unwrap(), 32), ("2001:db8::1".parse().unwrap(), 128)]);
     let config = EngineConfig { fused: true, workers: 1, locals, ..engine::config() };
     let last = Last::default();
-    engine::run_with_taps(config, vec![talk().source()], vec![Box::new(last.clone())], |_| ());
+    engine::run_with_taps(config, vec![talk.source()], vec![Box::new(last.clone())], |_| ());
     let mut snapshot = last.0.lock().unwrap().take().unwrap();
     // The threads' names and times are the machine's.
     snapshot.stages.clear();
@@ -95,6 +99,22 @@ fn what_a_host_does_is_on_the_screen_at_every_size() {
             insta::assert_snapshot!(format!("frames_tab{tab}_{width}x{height}"), text);
         }
     }
+}
+
+#[test]
+fn a_slow_reader_is_seen_by_its_windows() {
+    let mut talk = Talk::default();
+    talk.segments([(US, 40_000), ("192.0.2.80", 80)], &slow_reader());
+    let snapshot = seen_of(talk);
+    let mut stage = Stage::with(120, 40, Setup::default());
+    stage.epoch(&snapshot).key(KeyCode::Char('2'));
+    insta::assert_snapshot!("slow_reader_120x40", stage.epoch(&snapshot).text());
+    // Its line as an export has it tells them, too.
+    let row = &stage.app.view.as_ref().unwrap().rows[0];
+    let mut line = Vec::new();
+    rustnet::export::line(&mut line, &rustnet::query::kept::of_row(row));
+    let line = String::from_utf8(line).unwrap();
+    assert!(line.contains(r#","zero_windows":[0,2],"windows":[1500032,0],"#), "{line}");
 }
 
 #[test]

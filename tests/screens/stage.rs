@@ -22,6 +22,7 @@ pub use rustnet::{
     dpi::{fact::Fact, service::Service},
     flow::{
         entry::{Evidence, FlowRecord, Roles},
+        health::{Health, Window},
         state::FlowState,
     },
     process::owner::{Owner, Quality},

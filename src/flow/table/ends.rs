@@ -13,6 +13,7 @@ use crate::{
         state::{EndReason, FlowState},
         table::{EndedFlows, FlowTable, frozen::wide_key, is_embryo, is_half_open},
     },
+    packet::key::proto,
 };
 
 /// No flow ends sooner than this after its last packet or its final state.
@@ -176,6 +177,7 @@ impl FlowTable {
             wide: wide_key(hot.key.kind, slot, |s| *self.ends.get(s), |s| *self.extensions.get(s)),
             id: FlowId::new(self.config.worker, slot, facts.generation),
             end,
+            health: (hot.key.proto == proto::TCP).then(|| self.tcp[slot as usize].health()),
         }
     }
 }

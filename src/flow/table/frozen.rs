@@ -2,13 +2,20 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::{
-    base::{memory::prefetch, time::Stamp},
+    base::{
+        ids::FlowId,
+        memory::{Array, no_advice, prefetch},
+        sync::Arc,
+        time::Stamp,
+    },
     flow::{
         entry::{Facts, Hot, Origin, RoundTrip, Tally, WideEnds},
+        health::Health,
         slab::{CHUNK, Frozen},
         table::{FlowTable, NO_WIDE_KEY},
+        tcp::TcpTrack,
     },
-    packet::key::{Extension, WideKey, kind},
+    packet::key::{Extension, WideKey, kind, proto},
 };
 
 /// The records of all flows as of one cut.
@@ -25,6 +32,8 @@ pub struct FrozenFlows {
     pub ends: Frozen<WideEnds>,
     /// By slot; those of extended keys.
     pub extensions: Frozen<Extension>,
+    /// By slot; with the last cut only, after which they change no more.
+    pub tracks: Option<Arc<Array<TcpTrack>>>,
 }
 
 /// How much of what stands beside the hot records is looked at: each part is memory of its own.
@@ -48,6 +57,7 @@ impl FrozenFlows {
             tallies: Frozen::with_capacity(capacity),
             ends: Frozen::with_capacity(capacity),
             extensions: Frozen::with_capacity(capacity),
+            tracks: None,
         }
     }
 
@@ -102,6 +112,12 @@ impl FrozenFlows {
         firsts.filter(|(hot, _)| hot.is_live()).map(|(_, origin)| origin.first).min()
     }
 
+    /// Returns the windows and legs of the flow in a slot, if this is the last cut and it is one of TCP.
+    pub fn health(&self, slot: u32) -> Option<Health> {
+        let tracks = self.tracks.as_ref().filter(|_| self.hot.get(slot).key.proto == proto::TCP)?;
+        Some(tracks[slot as usize].health())
+    }
+
     /// Returns the rest of the key of the flow in a slot.
     pub fn wide_key(&self, slot: u32) -> WideKey {
         wide_key(self.hot.get(slot).key.kind, slot, |s| *self.ends.get(s), |s| *self.extensions.get(s))
@@ -127,6 +143,24 @@ impl FlowTable {
             self.extensions.freeze(&mut into.extensions);
         }
         able
+    }
+
+    /// Hands out, behind the last cut, what only the table has known: it knows nothing of connections any more. Without
+    /// address space for others in their place it keeps them.
+    pub fn part_with_tracks(&mut self, into: &mut FrozenFlows) {
+        let Ok(none) = Array::new(self.tcp.len(), no_advice) else { return };
+        into.tracks = Some(Arc::new(std::mem::replace(&mut self.tcp, none)));
+    }
+
+    /// Returns the windows and legs of a flow, if it is one of TCP and here.
+    pub fn health(&self, id: FlowId) -> Option<Health> {
+        let slot = id.slot();
+        if id.worker() != self.config.worker || slot as usize >= self.used {
+            return None;
+        }
+        let hot = self.hot.get(slot);
+        let is_here = hot.is_live() && self.origins.get(slot).generation == id.generation();
+        (is_here && hot.key.proto == proto::TCP).then(|| self.tcp[slot as usize].health())
     }
 
     /// Takes note that what was frozen last is read no more.

@@ -137,7 +137,7 @@ fn frozen_rows(frozen: &FrozenFlows) -> HashMap<u64, Plain> {
         let (hot, facts) = (*frozen.hot.get(slot), frozen.facts(slot));
         if hot.is_live() {
             let id = FlowId::new(3, slot, facts.generation);
-            let record = FlowRecord { hot, facts, wide: frozen.wide_key(slot), id, end: None };
+            let record = FlowRecord { hot, facts, wide: frozen.wide_key(slot), id, ..FlowRecord::default() };
             assert!(rows.insert(number(&record), plain(&record)).is_none(), "one row a flow");
         }
     }

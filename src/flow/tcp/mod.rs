@@ -27,7 +27,7 @@ mod timer;
 
 use crate::{
     base::time::Stamp,
-    flow::{entry::Evidence, slab::Record, state::FlowState},
+    flow::{entry::Evidence, health::Health, slab::Record, state::FlowState},
     packet::descriptor::tcp_flag::{ACK, FIN, RST, SYN},
 };
 use sequence::{End, Place, acknowledges, after, bit};
@@ -128,7 +128,8 @@ impl TcpTrack {
         let bits = me.bits | peer.bits;
         let settled = bits & (EVENTFUL | bit::UP) == bit::UP
             && me.bits & (bit::KNOWN | bit::ACKED) == bit::KNOWN | bit::ACKED;
-        if !settled || seg.seq_number != me.next || seg.payload_len == 1 {
+        // A window that is closed is counted elsewhere.
+        if !settled || seg.seq_number != me.next || seg.payload_len == 1 || seg.window == 0 {
             return Advance::Unusual;
         }
         // No branch on what comes half of the time.
@@ -188,6 +189,16 @@ impl TcpTrack {
     /// Returns the number behind the last byte of one end that was seen.
     pub const fn front(&self, end: usize) -> u32 {
         self.ends[end & 1].next
+    }
+
+    /// Returns what readers are told of windows and of the legs of the round trip.
+    pub const fn health(&self) -> Health {
+        let [low, high] = &self.ends;
+        Health {
+            windows: [low.offered(high), high.offered(low)],
+            zero_windows: [self.timer.zero_windows(0), self.timer.zero_windows(1)],
+            legs_us: [self.timer.leg_us(0), self.timer.leg_us(1)],
+        }
     }
 
     /// Returns the state of one end: 0 the low end, 1 the high end.
@@ -381,7 +392,9 @@ impl TcpTrack {
         }
         me.bits |= bit::UP;
         if seg.flags & ACK != 0 {
-            me.acknowledge(seg.ack_number, seg.window, peer);
+            if me.acknowledge(seg.ack_number, seg.window, peer) {
+                timer.count_zero_window(seg.from & 1);
+            }
             if me.has(bit::TIMED_SYN) {
                 me.bits &= !bit::TIMED_SYN;
                 if peer.has(bit::SYN_ACK) && !seg.late {

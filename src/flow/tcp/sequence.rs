@@ -12,6 +12,8 @@
 //! All comparisons are modulo 2^32 (RFC 9293 section 3.4).
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
+use crate::flow::health::Window;
+
 /// No window is larger (RFC 7323 section 2.3), so what is further away is no part of the stream.
 const LARGEST_WINDOW: u32 = 1 << 30;
 /// How far below the first byte seen segments may lie that were merely overtaken.
@@ -161,16 +163,32 @@ impl End {
         }
     }
 
-    /// Takes note of an acknowledgement that this end sent.
+    /// Returns the window that this end offered last.
+    pub const fn offered(&self, peer: &Self) -> Window {
+        if !self.has(bit::ACKED) {
+            return Window::Unknown;
+        }
+        match self.shift(peer) {
+            Some(shift) => Window::Bytes((self.window as u32) << shift),
+            // Nothing is nothing in any scale.
+            None if self.window == 0 => Window::Bytes(0),
+            None => Window::AtLeast(self.window as u32),
+        }
+    }
+
+    /// Takes note of an acknowledgement that this end sent; returns whether the window is closed by it, and was not before.
     #[inline]
-    pub fn acknowledge(&mut self, ack_number: u32, window: u16, peer: &Self) {
+    pub fn acknowledge(&mut self, ack_number: u32, window: u16, peer: &Self) -> bool {
         let fresh = !self.has(bit::ACKED) || !after(self.acked, ack_number);
         let possible = !peer.has(bit::KNOWN) || acknowledges(ack_number, peer.next);
-        if fresh && possible {
-            self.acked = ack_number;
-            self.window = window;
-            self.bits |= bit::ACKED;
+        if !fresh || !possible {
+            return false;
         }
+        let closes = window == 0 && (self.window != 0 || !self.has(bit::ACKED));
+        self.acked = ack_number;
+        self.window = window;
+        self.bits |= bit::ACKED;
+        closes
     }
 
     /// Takes note of a segment with the bytes `[start, start + len)`; `peer` takes them. Without

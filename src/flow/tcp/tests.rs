@@ -17,6 +17,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::flow::health::Window;
 
 /// A client, a server and the track of their connection.
 struct Play {
@@ -491,6 +492,56 @@ fn the_subjects_data_is_timed_even_while_the_other_end_sends_without_pause() {
 }
 
 /// The same cases in every run.
+/// Script after script, how often client and server closed their windows, and the windows they offered last.
+#[rustfmt::skip]
+const WINDOWS: &[(&str, [u8; 2], [Window; 2])] = &[
+    ("c:S",                                 [0, 0], [Window::Unknown, Window::Unknown]),
+    ("c:S s:SAw4000 c:Aw5000",              [0, 0], [Window::Bytes(5000), Window::Bytes(4000)]),
+    // The scale counts only if both ends have one, and not in the segments that tell it.
+    ("c:Sw500k7 s:SAw512k2 c:Aw502",        [0, 0], [Window::Bytes(64_256), Window::Bytes(512)]),
+    ("c:Sw500k7 s:SAw512 c:Aw502 s:Aw9",    [0, 0], [Window::Bytes(502), Window::Bytes(9)]),
+    ("c:Sk14 s:SAk14 c:Aw65535 s:Aw1",      [0, 0], [Window::Bytes(65_535 << 14), Window::Bytes(1 << 14)]),
+    // Without its SYN an end's scale is not known, nor without the other's answer.
+    ("c:A10w502 s:Aw9",                     [0, 0], [Window::AtLeast(502), Window::AtLeast(9)]),
+    ("s:SAk2^1 c:A@1w502 s:A^1w9",          [0, 0], [Window::AtLeast(502), Window::Bytes(36)]),
+    ("c:Sk7 c:Aw502",                       [0, 0], [Window::AtLeast(502), Window::Unknown]),
+    ("c:A10w502 s:Aw0",                     [0, 1], [Window::AtLeast(502), Window::Bytes(0)]),
+    // Closed once, however often it is said; open and closed again, twice.
+    ("HS c:A10 s:Aw0 s:Aw0 c:A1@-1 s:Aw0",  [0, 1], [Window::Bytes(65_535), Window::Bytes(0)]),
+    ("HS c:A10 s:Aw0 s:Aw9 c:A9 s:Aw0",     [0, 2], [Window::Bytes(65_535), Window::Bytes(0)]),
+    ("HS c:Aw0 s:A c:A10w0 s:A c:A10w1",    [1, 0], [Window::Bytes(1), Window::Bytes(65_535)]),
+    ("c:S s:SA c:Aw0 s:A c:FAw0 s:A",       [1, 0], [Window::Bytes(0), Window::Bytes(65_535)]),
+    // What is old says nothing of it, nor what a SYN or a RST says.
+    ("HS c:A10 s:A s:A^-5w0",               [0, 0], [Window::Bytes(65_535); 2]),
+    ("HS c:A10 s:Aw0! s:A",                 [0, 1], [Window::Bytes(65_535); 2]),
+    ("c:Sw0 s:SAw0 c:A s:A",                [0, 0], [Window::Bytes(65_535); 2]),
+    ("HS s:RAw0 s:Aw0",                     [0, 0], [Window::Bytes(65_535); 2]),
+];
+
+#[test]
+fn windows_have_their_scale_and_are_counted_when_they_close() {
+    for (script, zero_windows, windows) in WINDOWS {
+        let script = script.replace("HS ", HS);
+        for client in [0, 1] {
+            let play = Play::new([1000, 9000], client).run(&script);
+            let health = play.track.health();
+            let of = |end: usize| (health.zero_windows[end ^ client], health.windows[end ^ client]);
+            let want = [0, 1].map(|end| (zero_windows[end], windows[end]));
+            assert_eq!([of(0), of(1)], want, "{script} client {client}");
+        }
+    }
+}
+
+#[test]
+fn windows_that_close_too_often_are_counted_up_to_127_and_leave_round_trips_alone() {
+    let mut play = Play::of(HS);
+    for _ in 0..200 {
+        play = play.run("c:A10 s:At20w0 s:Aw9");
+    }
+    let health = play.track.health();
+    assert_eq!((health.zero_windows, health.legs_us[0].div_ceil(1000)), ([0, 127], 20), "{health:?}");
+}
+
 fn seeded() -> ProptestConfig {
     ProptestConfig {
         cases: 2000,

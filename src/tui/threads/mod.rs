@@ -46,7 +46,7 @@ use crate::{
         finder::Finder,
         group::GroupBy,
         recording::Tally,
-        window::{Between, Request, View},
+        window::{Between, Cursor, Request, View},
     },
     snapshot::{ended::EndedFlows, history::History, publication::Publication, view::Snapshot},
 };
@@ -194,6 +194,9 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
     let mut sockets = Sockets { list: listening, at: None, found: Arc::default() };
     let mut is_behind = false;
     let mut pacing = Pacing::new(refresh, Instant::now());
+    // The epoch in which another row was selected. What only its worker knows comes with the next one, which is shown
+    // whenever the next refresh is.
+    let mut wished_at: Option<Epoch> = None;
     // The last epoch that told something without its rows, and the row that was selected last.
     let (mut between, mut selected) = (Epoch(0), None);
     loop {
@@ -214,9 +217,17 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
         let (mut exports, mut texts) = (Vec::new(), Vec::new());
         for ask in std::iter::once(first).chain(asked.try_iter()) {
             match ask {
-                Ask::Epoch => due |= pacing.is_due(Instant::now()),
+                Ask::Epoch => {
+                    let is_told = wished_at.take_if(|asked| publication.epoch() > *asked).is_some();
+                    due |= pacing.is_due(Instant::now()) || is_told;
+                }
                 Ask::Refresh(span) => pacing.refresh = span,
                 Ask::Rows(rows, urgent) => {
+                    if let Cursor::On(id) = rows.cursor
+                        && publication.wish.set(Some(id))
+                    {
+                        wished_at = Some(publication.epoch());
+                    }
                     request = rows;
                     // Rows may keep their places for a moment, unless somebody asks.
                     request.exact = urgent;
@@ -277,6 +288,10 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
         let begun = Instant::now();
         let Some(mut view) = finder.find_unless(&snapshot, &request, &over) else { continue };
         view.took = Nanos(begun.elapsed().as_nanos() as u64);
+        if !matches!(request.cursor, Cursor::On(_)) {
+            let selected = view.selected.and_then(|place| view.at(place));
+            publication.wish.set(selected.map(|row| row.id));
+        }
         waiting = None;
         pacing.show(Instant::now());
         selected = view.selected.and_then(|place| view.at(place)).map(|row| row.id);

@@ -120,6 +120,11 @@ fn add_traffic(strip: &mut Strip, app: &App, row: &Row) {
             let text = format::grouped(late);
             strip.left(4, [app.run(Role::Dim, "out of order "), app.run(Role::Plain, text)]);
         }
+        let closed = row.health.map_or(0, |health| health.zero_windows.iter().map(|n| u64::from(*n)).sum());
+        if closed > 0 {
+            let text = format::grouped(closed);
+            strip.left(4, [app.run(Role::Dim, "zero windows "), app.run(Role::Plain, text)]);
+        }
     }
     if row.end.is_none() && app.gone().is_none_or(|k| k.row.id != row.id) {
         let left = format::countdown(row.left());

@@ -85,6 +85,11 @@ fn lines(app: &App, width: u16) -> Vec<Line> {
     for (name, text) in [
         ("Down/Up", "bytes per second towards Local and towards Remote; K is 1,000, - is none"),
         ("Lost", "frames that passed and were not counted, of all that passed"),
+        (
+            "Window",
+            "what the receiver of what is down, or up, said last that it takes; zero: it took no more",
+        ),
+        ("Acked after", "how long data waited from here until its receiver acknowledged it"),
         ("+ and -", "connections that began and ended in the last second"),
     ] {
         lines.extend(item(Role::Plain, name.into(), text));
