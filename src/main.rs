@@ -654,6 +654,7 @@ fn show<S: Source + 'static>(
         give_way: platform::give_way,
         come_first: platform::come_first,
         wrapper: terminal::wrapper(),
+        copy: config::clipboard::copy,
     };
     let shown = tui::run(running, options).context("screen");
     let Some(engine) = engine.borrow_mut().take() else { return Ok(shown?) };
