@@ -124,3 +124,15 @@ fn k14_it_goes_live_with_the_selection_kept() {
         assert_eq!(stage.line("▌").contains("ended"), place == 3, "{text}");
     }
 }
+
+#[test]
+fn k8_esc_goes_live_before_it_closes_sums() {
+    let snapshot = before();
+    let mut stage = Stage::new(120, 40);
+    stage.epoch(&snapshot);
+    typed(&mut stage, "a ");
+    stage.settle(&snapshot).key(KeyCode::Esc);
+    assert!(!stage.app.is_frozen() && stage.app.group_by().is_some());
+    stage.settle(&snapshot).key(KeyCode::Esc);
+    assert!(stage.app.group_by().is_none());
+}
