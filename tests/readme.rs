@@ -14,7 +14,7 @@ use rustnet::{
     config::cli::Cli,
     dpi::{
         fact::Fact,
-        inspector::BYTES_PER_FLOW,
+        inspector::{BYTES_PER_FLOW, MOST_DATAGRAMS, MOST_SEGMENTS},
         service::Service,
         talk::{MEMORY, STREAM_BUDGET},
     },
@@ -122,6 +122,16 @@ fn services_and_facts_are_those_of_the_program() {
     let facts: Vec<&str> = rows.iter().map(|row| spans(&row[0])[0]).collect();
     assert_eq!(facts, Fact::ALL.iter().map(|fact| fact.key()).collect::<Vec<_>>());
     const { assert!(BYTES_PER_FLOW < 1024 && STREAM_BUDGET == 8192 && MEMORY == 2 * STREAM_BUDGET) };
+    // How long a connection is looked into.
+    let limits = table(text);
+    for (what, most) in [
+        ("bytes of each direction of a TCP connection", STREAM_BUDGET),
+        ("segments with payload of a connection that nobody knows", MOST_SEGMENTS as usize),
+        ("datagrams of a UDP flow that nobody knows", MOST_DATAGRAMS as usize),
+    ] {
+        let row = limits.iter().find(|row| row[0] == what).unwrap_or_else(|| panic!("{what}"));
+        assert_eq!(row[1].replace(',', ""), most.to_string(), "{what}");
+    }
 }
 
 /// Whether a name is one that README writes, perhaps with `*` for one part.

@@ -60,11 +60,16 @@ impl Tap for States {
 }
 
 /// Returns the states at all cuts where they changed; a cut comes each second, up to `seconds`.
-fn states(mut talk: Talk, seconds: u64, local: Option<&str>) -> Vec<Vec<&'static str>> {
+fn states(talk: Talk, seconds: u64, local: Option<&str>) -> Vec<Vec<&'static str>> {
+    states_among(talk, seconds, local.as_slice())
+}
+
+/// As [`states`] where these addresses are local.
+fn states_among(mut talk: Talk, seconds: u64, local: &[&str]) -> Vec<Vec<&'static str>> {
     for second in 0..=seconds {
         talk.datagrams(METRONOME, &[(second * 1000 + 500, true, b"tick")]);
     }
-    let locals = Locals::new(local.map(|address| (address.parse::<IpAddr>().unwrap(), 32)));
+    let locals = Locals::new(local.iter().map(|address| (address.parse::<IpAddr>().unwrap(), 32)));
     let config = EngineConfig { fused: true, workers: 1, file_epochs: Publish::Always, locals, ..config() };
     let seen = States::default();
     engine::run_with_taps(config, vec![talk.source()], vec![Box::new(seen.clone())], |_| ());
@@ -160,6 +165,21 @@ fn st2_the_state_is_that_of_the_local_end() {
     let closing = [SYN_0, SYN_ACK_2, ACK_4, (6000, true, FIN | ACK, 100, 500), (6100, false, ACK, 500, 101)];
     assert_eq!(states(segments(&closing), 8, Some(SERVER)).last().unwrap(), &["CLOSE_WAIT"]);
     assert_eq!(states(segments(&closing), 8, Some(CLIENT)).last().unwrap(), &["FIN_WAIT2"]);
+}
+
+#[test]
+fn st2_the_state_is_the_initiators_where_both_ends_are_local_or_none_is() {
+    let by_client =
+        [SYN_0, SYN_ACK_2, ACK_4, (6000, true, FIN | ACK, 100, 500), (6100, false, ACK, 500, 101)];
+    let by_server =
+        [SYN_0, SYN_ACK_2, ACK_4, (6000, false, FIN | ACK, 500, 100), (6100, true, ACK, 100, 501)];
+    for local in [&[][..], &[CLIENT, SERVER]] {
+        for (list, state) in
+            [(&by_client[..2], "SYN_SENT"), (&by_client[..], "FIN_WAIT2"), (&by_server[..], "CLOSE_WAIT")]
+        {
+            assert_eq!(states_among(segments(list), 8, local).last().unwrap(), &[state], "{local:?}");
+        }
+    }
 }
 
 #[test]
@@ -302,4 +322,20 @@ fn st7_messages_have_states_of_their_own() {
     talk.frame(0, ends, Body::Icmp(8, 0, 1), &[]);
     talk.frame(2000, [ends[1], ends[0]], Body::Icmp(0, 0, 1), &[]);
     goes_through(talk, 4, None, &["ECHO_REQUEST", "ECHO_REPLY"]);
+}
+
+#[test]
+fn st8_other_protocols_are_active_up_to_15_s_and_then_idle() {
+    use rustnet::packet::key::proto;
+    for (number, payload, want) in [
+        (proto::IGMP, &[0x16, 0, 0, 0][..], &["ACTIVE"][..]),
+        (proto::ESP, &[1; 16], &["ACTIVE", "IDLE"]),
+        (proto::GRE, &[0, 0, 0x88, 0xbe], &["ACTIVE", "IDLE"]),
+        (89, &[2; 24], &["ACTIVE", "IDLE"]),
+        (proto::SCTP, &[0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0], &["ACTIVE", "IDLE"]),
+    ] {
+        let mut talk = Talk::default();
+        talk.frame(0, [CLIENT, SERVER].map(|a| a.parse().unwrap()), Body::Other(number), payload);
+        goes_through(talk, 50, None, want);
+    }
 }

@@ -5,11 +5,18 @@
 
 use std::{
     env, fs,
-    path::PathBuf,
-    process::{Command, Output, Stdio},
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
-use rustnet::tui::terminal::Screen;
+use rustnet::{
+    packet::build::{Body, Frame, Tcp},
+    tui::terminal::Screen,
+};
 
 /// What must stand at the end of what was written: no mouse, no bracketed paste, the first screen, the cursor.
 const GIVEN_BACK: [&str; 4] = ["\u{1b}[?1006l", "\u{1b}[?2004l", "\u{1b}[?1049l", "\u{1b}[?25h"];
@@ -46,11 +53,89 @@ fn is_given_back(got: &str) {
 /// A capture without packets (pcap, little endian, Ethernet).
 fn capture() -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("terminal.pcap");
+    fs::write(&path, header()).unwrap();
+    path
+}
+
+fn header() -> Vec<u8> {
     let mut bytes = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0];
     bytes.extend([0; 8]);
     bytes.extend([0, 0, 4, 0, 1, 0, 0, 0]);
-    fs::write(&path, bytes).unwrap();
-    path
+    bytes
+}
+
+/// As [`header`], with a segment and a datagram behind it.
+fn two_packets() -> Vec<u8> {
+    let tcp = Tcp { src_port: 40_000, dst_port: 443, flags: 2, window: 1000, ..Tcp::default() };
+    let mut bytes = header();
+    for body in [Body::Tcp(tcp), Body::Udp(40_000, 53)] {
+        let mut frame = [0; 128];
+        let len = Frame::new([10, 0, 0, 1].into(), [192, 0, 2, 1].into(), body).write(&mut frame).unwrap();
+        for number in [1_700_000_000, 0, len as u32, len as u32] {
+            bytes.extend(u32::to_le_bytes(number));
+        }
+        bytes.extend(&frame[..len]);
+    }
+    bytes
+}
+
+/// A new folder.
+fn folder(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// The built program in a terminal of its own that reads what is written to it.
+fn typing(folder: &Path, flags: &str) -> Option<Child> {
+    typing_behind("", folder, flags)
+}
+
+/// As [`typing`], behind what a shell does first.
+fn typing_behind(before: &str, folder: &Path, flags: &str) -> Option<Child> {
+    let program = env!("CARGO_BIN_EXE_rustnet");
+    let line = format!("stty rows 24 cols 80; {before} exec {program} --read two.pcap {flags}");
+    fs::write(folder.join("two.pcap"), two_packets()).unwrap();
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).current_dir(folder).env("TERM", "xterm-256color");
+    for name in ["COLORTERM", "COLORFGBG", "NO_COLOR", "TMUX", "DISPLAY", "WAYLAND_DISPLAY"] {
+        command.env_remove(name);
+    }
+    command.env("XDG_STATE_HOME", folder.join("state")).env("XDG_CONFIG_HOME", folder.join("config"));
+    match command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() {
+        Ok(child) => Some(child),
+        Err(error) => {
+            eprintln!("skipped: script: {error}");
+            None
+        }
+    }
+}
+
+fn press(child: &mut Child, keys: &[u8]) {
+    child.stdin.as_mut().unwrap().write_all(keys).unwrap();
+}
+
+/// Files in a folder with this ending, by name, once there are so many.
+#[track_caller]
+fn files(folder: &Path, ending: &str, count: usize) -> Vec<PathBuf> {
+    let start = Instant::now();
+    loop {
+        let all = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+        let is_wanted = |path: &PathBuf| path.to_string_lossy().ends_with(ending);
+        let is_written = |path: &PathBuf| fs::metadata(path).is_ok_and(|file| file.len() > 0);
+        let mut all: Vec<_> = all.filter(is_wanted).filter(is_written).collect();
+        if all.len() >= count {
+            all.sort();
+            return all;
+        }
+        assert!(start.elapsed().as_secs() < 30, "{count} of {ending} in {}: {all:?}", folder.display());
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
 #[test]
@@ -106,4 +191,121 @@ fn panics_in_another_thread() {
     let other = std::thread::spawn(|| panic!("as it was meant to"));
     assert!(other.join().is_err());
     drop(screen);
+}
+
+#[test]
+fn k19_rows_of_the_view_become_new_files_and_f1_filters_are_kept_for_their_owner_only() {
+    let folder = folder("terminal-files");
+    let Some(mut child) = typing(&folder, "") else { return };
+    press(&mut child, b"/proto:udp\r");
+    let filters = files(&folder.join("state/rustnet"), "filters", 1);
+    assert_eq!(
+        (fs::read_to_string(&filters[0]).unwrap().as_str(), mode(&filters[0])),
+        ("proto:udp\n", 0o600)
+    );
+    // Also within one second no file is written over.
+    press(&mut child, b"e\r");
+    files(&folder, ".jsonl", 1);
+    press(&mut child, b"e\r");
+    let lines = files(&folder, ".jsonl", 2);
+    press(&mut child, b"ej\r");
+    let tables = files(&folder, ".csv", 1);
+    press(&mut child, b"qq");
+    assert!(child.wait_with_output().unwrap().status.success());
+    for path in lines.iter().chain(&tables) {
+        assert_eq!(mode(path), 0o600, "{}", path.display());
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let shape: String = name.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        assert!(shape.starts_with("rustnet_0000-00-00_00-00-00"), "{name}");
+    }
+    for path in &lines {
+        let text = fs::read_to_string(path).unwrap();
+        assert!(text.lines().count() == 1 && text.contains("\"proto\":\"UDP\""), "{text}");
+    }
+    let text = fs::read_to_string(&tables[0]).unwrap();
+    assert!(text.lines().count() == 2 && text.lines().nth(1).unwrap().contains("UDP"), "{text}");
+}
+
+#[test]
+fn f1_filters_of_earlier_runs_come_back_by_their_key() {
+    let folder = folder("terminal-history");
+    fs::create_dir_all(folder.join("state/rustnet")).unwrap();
+    fs::write(folder.join("state/rustnet/filters"), "proto:tcp\nproto:nosuch\n").unwrap();
+    let Some(mut child) = typing(&folder, "--theme dark") else { return };
+    press(&mut child, b"/\x10\x10\re\r");
+    let lines = files(&folder, ".jsonl", 1);
+    press(&mut child, b"qq");
+    assert!(child.wait_with_output().unwrap().status.success());
+    let text = fs::read_to_string(&lines[0]).unwrap();
+    assert!(text.lines().count() == 1 && text.contains("\"proto\":\"TCP\""), "{text}");
+}
+
+#[test]
+fn k20_the_mouse_is_asked_for_unless_it_is_left_to_the_terminal() {
+    for (flags, is_asked) in [("", true), ("--no-mouse", false)] {
+        let folder = folder("terminal-mouse");
+        let Some(mut child) = typing(&folder, flags) else { return };
+        press(&mut child, b"qq");
+        let got = child.wait_with_output().unwrap().stdout;
+        let got = String::from_utf8_lossy(&got);
+        assert!(got.contains("\u{1b}[?1049h"), "{got:?}");
+        assert_eq!(got.contains("\u{1b}[?1006h"), is_asked, "{flags}: {got:?}");
+    }
+}
+
+#[test]
+fn l17_a_light_background_picks_the_light_theme() {
+    // The accents of the light theme and of the dark one, in 256 colours.
+    let [light, dark] = ["\u{1b}[38;5;24;", "\u{1b}[38;5;6;"];
+    for (flags, answer, is_light) in [
+        ("", "rgb:ffff/ffff/ffff", true),
+        ("", "rgb:0000/0000/0000", false),
+        ("--theme dark", "", false),
+        ("--theme light", "", true),
+    ] {
+        let folder = folder("terminal-theme");
+        let Some(mut child) = typing(&folder, flags) else { return };
+        if !answer.is_empty() {
+            press(&mut child, format!("\u{1b}]11;{answer}\u{1b}\\\u{1b}[?62;c").as_bytes());
+        }
+        // By then there was a frame in the theme.
+        press(&mut child, b"e\r");
+        files(&folder, ".jsonl", 1);
+        press(&mut child, b"2qq");
+        let got = child.wait_with_output().unwrap().stdout;
+        let got = String::from_utf8_lossy(&got);
+        let last = [light, dark].map(|color| got.rfind(color));
+        assert_eq!(last[0] > last[1], is_light, "{flags} {answer}: {last:?}");
+    }
+}
+
+#[test]
+fn k9_what_is_copied_goes_to_the_terminal_and_to_the_desktop_where_there_is_one() {
+    for (desktop, program) in
+        [("", ""), ("WAYLAND_DISPLAY=wayland-0", "wl-copy"), ("DISPLAY=:0", "xclip"), ("DISPLAY=:0", "xsel")]
+    {
+        let folder = folder("terminal-clipboard");
+        if !program.is_empty() {
+            let path = folder.join(program);
+            fs::write(&path, "#!/bin/sh\ncat > part && mv part $(basename $0).text\n").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let before = format!("export PATH=$PWD:/usr/bin:/bin {desktop};");
+        let Some(mut child) = typing_behind(&before, &folder, "--theme dark --filter proto:tcp") else {
+            return;
+        };
+        // By then there are rows.
+        press(&mut child, b"e\r");
+        files(&folder, ".jsonl", 1);
+        press(&mut child, b"c");
+        if !program.is_empty() {
+            let copied = files(&folder, &format!("{program}.text"), 1);
+            assert_eq!(fs::read_to_string(&copied[0]).unwrap(), "192.0.2.1:443", "{program}");
+        }
+        press(&mut child, b"qq");
+        let got = child.wait_with_output().unwrap().stdout;
+        let got = String::from_utf8_lossy(&got);
+        // MTkyLjAuMi4xOjQ0Mw== is the same in base64.
+        assert!(got.contains("\u{1b}]52;c;MTkyLjAuMi4xOjQ0Mw==\u{7}"), "{got:?}");
+    }
 }

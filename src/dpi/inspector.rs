@@ -44,9 +44,9 @@ const MEMORIES: usize = 32;
 /// What a flow under inspection takes in bytes, beside blocks.
 pub const BYTES_PER_FLOW: usize = size_of::<Conversation>();
 /// Datagrams after which a flow that nobody knows is given up.
-const MOST_DATAGRAMS: u32 = 12;
+pub const MOST_DATAGRAMS: u32 = 12;
 /// Segments with payload after which a flow that nobody knows is given up.
-const MOST_SEGMENTS: u32 = 64;
+pub const MOST_SEGMENTS: u32 = 64;
 /// Segments and datagrams after which a flow that is known is settled, whatever its recogniser hopes for.
 const MOST_OF_KNOWN: u32 = 512;
 /// Beginnings that are tried of a flow whose own was not seen.

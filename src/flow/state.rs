@@ -390,6 +390,8 @@ mod tests {
                 assert_eq!(state.text(secs(silence)), want);
             }
         }
+        // A socket that waits is no connection.
+        assert!(FlowState::ALL.iter().all(|state| !state.text(secs(0.0)).contains("LISTEN")));
     }
 
     #[test]

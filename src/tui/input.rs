@@ -103,9 +103,10 @@ pub fn take_key(app: &mut App, event: KeyEvent) -> Next {
     match keys::action_of(event, app) {
         Some(action) => app.act(action),
         None => {
+            let stays = app.asks_to_quit;
             app.other_key();
-            // A key that cannot work now says why.
-            if let Some(reason) = keys::refusal_of(event, app) {
+            // A key that cannot work now says why, unless it says that one stays.
+            if let Some(reason) = keys::refusal_of(event, app).filter(|_| !stays) {
                 app.say(reason, Role::Warn);
             }
             Next::Draw

@@ -123,6 +123,8 @@ pub struct ScreenOptions<'a> {
     pub remember: Remember,
     /// What lies between the program and the terminal.
     pub wrapper: Wrapper,
+    /// Hands text to the desktop's clipboard; returns whether there may be one.
+    pub copy: fn(&str) -> bool,
 }
 
 /// Why there is no screen.
@@ -385,10 +387,14 @@ impl Loop<'_> {
     fn affect(&mut self) -> io::Result<()> {
         for effect in std::mem::take(&mut self.app.effects) {
             match effect {
-                Effect::Copy(text) => match clipboard::osc52(&text, self.options.wrapper) {
-                    Some(bytes) => self.screen.send(&bytes)?,
-                    None => self.app.say("too long for the clipboard", Role::Bad),
-                },
+                Effect::Copy(text) => {
+                    let is_handed_on = (self.options.copy)(&text);
+                    match clipboard::osc52(&text, self.options.wrapper) {
+                        Some(bytes) => self.screen.send(&bytes)?,
+                        None if is_handed_on => {}
+                        None => self.app.say("too long for the clipboard", Role::Bad),
+                    }
+                }
                 Effect::Export(form) => {
                     let name = self.export_name(form.ending());
                     let request = self.app.request();

@@ -78,6 +78,10 @@ pub fn of_group(name: &GroupName) -> Option<String> {
 }
 
 fn is(keyword: &str, value: &str) -> String {
+    // Between quotes a backslash takes its meaning from the quote behind it.
+    if value.ends_with('\\') || value.contains("\\\"") {
+        return format!("{keyword}:/^{}$/", regex::escape(value).replace('/', "\\/"));
+    }
     match value.contains(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"' | '~' | '/')) {
         true => format!("{keyword}:=\"{}\"", value.replace('"', "\\\"")),
         false => format!("{keyword}:={value}"),

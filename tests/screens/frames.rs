@@ -192,3 +192,104 @@ fn d8_echoes_have_their_number_and_time_and_arp_replies_their_address() {
         assert_eq!(jsonl.matches(fields).count(), 1, "{fields}: {jsonl}");
     }
 }
+
+#[test]
+fn st4_over_tcp_dns_and_tcp_states_both_find_the_row() {
+    let [one, two] = ["a.example", "b.example"].map(|name| dns_query(7, name));
+    let answer = dns_answer(7, "a.example", &[], "192.0.2.80".parse().unwrap());
+    let framed = |message: &[u8]| [&(message.len() as u16).to_be_bytes()[..], message].concat();
+    let [one, answer, two] = [&one, &answer, &two].map(|message| framed(message));
+    let mut talk = Talk::default();
+    talk.connection(0, [(US, 40_001), ("192.0.2.53", 53)], &[(100, true, &one), (120, false, &answer)]);
+    talk.connection(0, [(US, 40_002), ("192.0.2.54", 53)], &[(100, true, &two)]);
+    talk.datagrams([(US, 9), ("192.0.2.9", 9)], &[(2000, true, b"?")]);
+    let snapshot = seen_of(talk);
+    for (filter, remote) in [
+        ("state:established proto:tcp", &["192.0.2.53", "192.0.2.54"][..]),
+        ("state:dns_response", &["192.0.2.53"]),
+        ("state:dns_query", &["192.0.2.54"]),
+        ("state:DNS_ state:=Established", &["192.0.2.53", "192.0.2.54"]),
+    ] {
+        let mut stage = Stage::with(120, 24, Setup { filter: filter.into(), ..Setup::default() });
+        let text = stage.epoch(&snapshot).text();
+        assert_eq!(stage.app.view.as_ref().unwrap().len, remote.len(), "{filter}: {text}");
+        for remote in remote {
+            assert!(stage.line(&format!("→ {remote}:53 ")).contains(" ESTABLISHED "), "{filter}: {text}");
+        }
+    }
+}
+
+/// Records of TLS with parts of a handshake message each (RFC 8446 section 5.1).
+fn records(message: &[u8], most: usize) -> Vec<u8> {
+    let record = |part: &[u8]| [&[22, 3, 1][..], &(part.len() as u16).to_be_bytes(), part].concat();
+    message.chunks(most).flat_map(record).collect()
+}
+
+/// A ServerHello that takes TLS 1.2, a cipher and `h2`.
+fn server_hello() -> Vec<u8> {
+    let extensions = [0, 16, 0, 5, 0, 3, 2, b'h', b'2'];
+    let body =
+        [&[3, 3][..], &[0xbb; 32], &[0, 0xc0, 0x2f, 0, 0, extensions.len() as u8], &extensions].concat();
+    [&[2, 0, 0, body.len() as u8][..], &body].concat()
+}
+
+#[test]
+fn d2_tls_from_frames_is_named_on_the_screen_however_its_hello_is_cut() {
+    /// What stands before the message in a CRYPTO frame.
+    const FRAME: usize = 4;
+    let hello = records(&quic_hello("h2")[FRAME..], 60);
+    let answer = records(&server_hello(), 4096);
+    let mut talk = Talk::default();
+    let (head, tail) = hello.split_at(45);
+    let said: [(u64, bool, &[u8]); 3] = [(50, true, head), (60, true, tail), (90, false, &answer)];
+    talk.connection(0, [(US, 40_443), ("192.0.2.80", 9443)], &said);
+    let snapshot = seen_of(talk);
+    for (width, height) in [(80, 40), (120, 40), (200, 50)] {
+        let mut stage = Stage::new(width, height);
+        assert!(stage.epoch(&snapshot).line("192.0.2.80:9443 ").contains("HTTPS"), "{}", stage.text());
+        assert!(width == 80 || stage.text().contains(" HTTPS example.org "), "{}", stage.text());
+        stage.key(KeyCode::Char('2'));
+        for (label, value) in [
+            ("Protocol", "HTTPS"),
+            ("Name", "example.org"),
+            ("ALPN", "h2"),
+            ("Version", "TLS1.2"),
+            ("Cipher", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+        ] {
+            let text = stage.text();
+            let is_told =
+                text.lines().any(|line| line.contains(&format!(" {label} ")) && line.contains(value));
+            assert!(is_told, "{label} at {width}: {text}");
+        }
+    }
+}
+
+#[test]
+fn d8_names_that_answers_gave_have_a_sign_until_the_flow_says_one() {
+    let mut talk = Talk::default();
+    let answer = dns_answer(7, "www.example.net", &[], "192.0.2.80".parse().unwrap());
+    let query = dns_query(7, "www.example.net");
+    talk.datagrams([(US, 40_053), ("192.0.2.53", 53)], &[(0, true, &query), (11, false, &answer)]);
+    talk.connection(2000, [(US, 40_001), ("192.0.2.80", 9999)], &[]);
+    talk.connection(
+        2000,
+        [(US, 40_002), ("192.0.2.80", 80)],
+        &[(2050, true, b"GET / HTTP/1.1\r\nHost: own.example\r\n\r\n")],
+    );
+    talk.datagrams([(US, 9), ("192.0.2.9", 9)], &[(4000, true, b"?")]);
+    let snapshot = seen_of(talk);
+    let mut stage = Stage::new(120, 24);
+    assert!(
+        stage.epoch(&snapshot).line("192.0.2.80:9999 ").contains(" ~www.example.net "),
+        "{}",
+        stage.text()
+    );
+    let line = stage.line("192.0.2.80:80 ");
+    assert!(line.contains(" HTTP own.example ") && !line.contains('~'), "{line}");
+    // Both are found by it.
+    for (filter, found) in [("dst:example.net", 2), ("dst:own.example", 1), ("src:example.net", 0)] {
+        let mut stage = Stage::with(120, 24, Setup { filter: filter.into(), ..Setup::default() });
+        stage.epoch(&snapshot);
+        assert_eq!(stage.app.view.as_ref().unwrap().len, found, "{filter}");
+    }
+}

@@ -414,3 +414,26 @@ fn v15_watches_are_told_marked_and_switched() {
     stage.key(KeyCode::Enter);
     assert!(stage.text().contains("this is not complete"));
 }
+
+#[test]
+fn pr9_many_unknown_owners_are_a_chip_that_names_the_remedy() {
+    for (method, unknown, remedy) in [
+        ("proc", 5, None),
+        ("proc", 6, Some("--owners bpf finds short ones, too")),
+        ("bpf", 6, Some("--pid=host")),
+    ] {
+        let mut snapshot = live(&numbered(100));
+        (snapshot.owner_method.method, snapshot.owner_method.unknown) = (method, unknown);
+        for width in [80, 120, 200] {
+            let mut stage = Stage::new(width, 40);
+            let text = stage.epoch(&snapshot).text();
+            let told = remedy.is_some();
+            let chip = text.lines().next().unwrap().contains(" !");
+            assert_eq!(chip, told, "{text}");
+            stage.key(KeyCode::Char('!'));
+            let text = stage.settle(&snapshot).text().split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(text.contains("nothing is degraded"), !told, "{text}");
+            assert!(remedy.is_none_or(|remedy| text.contains(remedy)), "{text}");
+        }
+    }
+}

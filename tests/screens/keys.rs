@@ -369,3 +369,26 @@ fn so9_details_hold_a_row_that_nobody_moved_to() {
     let id = stage.app.selected_row().unwrap().id;
     assert_eq!(stage.app.request().cursor, Cursor::On(id), "it stays when it ends and others come first");
 }
+
+#[test]
+fn k20_the_wheel_moves_by_three_rows() {
+    let snapshot = live(&numbered(100));
+    let mut stage = Stage::new(80, 24);
+    stage.epoch(&snapshot);
+    let wheel = |stage: &mut Stage, kind| {
+        let mouse = MouseEvent { kind, column: 5, row: 10, modifiers: KeyModifiers::NONE };
+        input::take(&mut stage.app, &Event::Mouse(mouse));
+        selected_remote(stage.settle(&snapshot))
+    };
+    for remote in ["172.16.0.3", "172.16.0.6"] {
+        assert_eq!(wheel(&mut stage, MouseEventKind::ScrollDown), remote);
+    }
+    for remote in ["172.16.0.3", "172.16.0.0", "172.16.0.0"] {
+        assert_eq!(wheel(&mut stage, MouseEventKind::ScrollUp), remote);
+    }
+    // In Help it is three lines.
+    stage.key(KeyCode::Char('h'));
+    let fourth = stage.text().lines().nth(5).unwrap().to_owned();
+    wheel(&mut stage, MouseEventKind::ScrollDown);
+    assert_eq!(stage.text().lines().nth(2), Some(&*fourth));
+}

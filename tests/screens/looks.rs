@@ -264,3 +264,91 @@ fn titles_are_no_part_of_their_rule() {
     assert!(stage.buffer()[(0, y)].modifier.contains(Modifier::DIM), "the rule");
     assert!(!stage.buffer()[(3, y)].modifier.contains(Modifier::DIM), "the title");
 }
+
+#[test]
+fn l17_http_is_white_to_seven_and_a_half_minutes_yellow_to_nine_and_red_to_ten() {
+    for (silence, color) in [
+        (0, Color::Reset),
+        (300, Color::Reset),
+        (449, Color::Reset),
+        (451, Color::Yellow),
+        (539, Color::Yellow),
+        (541, Color::LightRed),
+        (599, Color::LightRed),
+    ] {
+        let first = flow(6, "10.0.0.1:1 → 10.0.0.2:2", FlowState::Established, [0.0; 2], 2000, 0);
+        let row = flow(6, "10.0.0.3:3 → 10.0.0.4:80", FlowState::EstablishedWeb, [0.0; 2], 1000, silence);
+        let mut stage = Stage::new(80, 24);
+        stage.epoch(&live(&[first, row])).draw();
+        assert!((1..79).all(|x| stage.buffer()[(x, 6)].fg == color), "silent for {silence} s");
+    }
+}
+
+#[test]
+fn l18_a_rate_that_fades_is_yellow_or_marked() {
+    for (silence, rate, is_fading) in [(0, 4e3, false), (2, 4e3, true), (9, 2.0, true), (2, 0.4, false)] {
+        let first = flow(6, "10.0.0.1:1 → 10.0.0.2:2", FlowState::Established, [0.0; 2], 2000, 0);
+        let row = flow(6, "10.0.0.3:3 → 10.0.0.4:4", FlowState::Established, [rate, 0.0], 1000, silence);
+        for theme in [Theme::default(), Theme::PLAIN] {
+            let mut stage = Stage::with(80, 24, Setup { theme, ..Setup::default() });
+            let text = stage.epoch(&live(&[first, row])).text();
+            let line = text.lines().nth(6).unwrap();
+            let up = line.find("/   -").unwrap_or_else(|| panic!("{line}"));
+            let x = line[..up].chars().count() as u16;
+            let color = if is_fading && theme.has_color() { Color::Yellow } else { Color::Reset };
+            assert_eq!(stage.buffer()[(x, 6)].fg, color, "{silence} s: {line}");
+            assert_eq!(stage.buffer()[(5, 6)].fg, Color::Reset, "the row is as before: {line}");
+            assert_eq!(line.contains('~'), is_fading && !theme.has_color(), "{line}");
+            assert_eq!(line.contains(" -/   -"), rate < 1.0, "{line}");
+        }
+    }
+}
+
+#[test]
+fn st8_protocols_have_names_or_numbers_and_without_ports_nothing_stands_for_them() {
+    let rows: Vec<_> =
+        [(6, ":7"), (17, ":7"), (132, ":7"), (1, ""), (58, ""), (2, ""), (47, ""), (50, ""), (89, "")]
+            .map(|(proto, port)| {
+                let ends = format!("10.0.0.1{port} → 10.9.0.{proto}{port}");
+                flow(proto, &ends, FlowState::Active, [0.0; 2], 9, 0)
+            })
+            .into();
+    let name: rustnet::query::column::ServiceName = |_, _| Some("nobody");
+    let mut stage = Stage::with(120, 24, Setup { services: Some(name), ..Setup::default() });
+    stage.epoch(&live(&rows));
+    for (proto, text) in [
+        (6, "TCP"),
+        (17, "UDP"),
+        (132, "SCTP"),
+        (1, "ICMP"),
+        (58, "ICMP6"),
+        (2, "IGMP"),
+        (47, "GRE"),
+        (50, "ESP"),
+        (89, "89"),
+    ] {
+        let has_ports = matches!(proto, 6 | 17 | 132);
+        let line = stage.line(&format!(" 10.9.0.{proto}{}", if has_ports { ":7 " } else { " " }));
+        assert_eq!(line.trim_start_matches('▌').split_whitespace().next(), Some(text), "{line}");
+        assert!(!line.contains(":0"), "{line}");
+        assert_eq!(line.contains("nobody"), has_ports, "{line}");
+    }
+}
+
+#[test]
+fn pr4_details_tell_command_executable_user_and_parents() {
+    for (width, height) in [(80, 40), (120, 40), (200, 50)] {
+        let mut stage = Stage::with(width, height, Setup { filter: "firefox".into(), ..Setup::default() });
+        stage.epoch(&known()).key(KeyCode::Char('2'));
+        for (label, value) in [
+            ("Process", "firefox (7741)"),
+            ("Command", "firefox --serve"),
+            ("Executable", "/usr/bin/firefox"),
+            ("User", "anna (33)"),
+            ("Parents", "systemd(1) > supervisor(1190)"),
+        ] {
+            let line = stage.line(&format!(" {label} "));
+            assert!(line.contains(value), "{label} at {width}: {line}");
+        }
+    }
+}

@@ -322,6 +322,60 @@ mod tests {
     }
 
     #[test]
+    fn f2_plain_words_look_in_every_fact() {
+        for fact in Fact::ALL {
+            let mut flow = Flow { app: App::of(Service::Http), ..flow() };
+            assert!(!holds(&flow, "needle"));
+            flow.app.learn(*fact, b"a Needle b");
+            assert!(holds(&flow, "needle") && holds(&flow, "\"a needle b\""), "{fact:?}");
+            assert!(holds(&flow, "app:needle") && holds(&flow, "/NEEDLE b$/"), "{fact:?}");
+        }
+    }
+
+    #[test]
+    fn f16_aliases_look_where_their_names_say() {
+        let mut flow = flow();
+        flow.record.hot.roles = Roles::new(0, Evidence::Handshake, [false; 2]);
+        for (fact, value) in [
+            (Fact::DnsQuery, "query.example"),
+            (Fact::DnsType, "AAAA"),
+            (Fact::DnsAddress, "192.0.2.77"),
+            (Fact::HttpHost, "host.example"),
+            (Fact::HttpPath, "/path"),
+            (Fact::HttpMethod, "PATCH"),
+            (Fact::HttpStatus, "418"),
+            (Fact::HttpUserAgent, "probe/1.0"),
+            (Fact::SshServer, "SSH-2.0-OpenSSH_9.6"),
+        ] {
+            flow.app.learn(fact, value.as_bytes());
+        }
+        for (text, expected) in [
+            ("dns:query.example", true),
+            ("dns:aaaa", true),
+            ("dns:192.0.2.77", true),
+            ("dns:host.example", false),
+            ("http:host.example", true),
+            ("http:\"/path\"", true),
+            ("http:patch", true),
+            ("http:418", true),
+            ("http:probe", true),
+            ("http:query.example", false),
+            ("host:host.example", true),
+            ("host:query.example", true),
+            ("ssh:openssh", true),
+            ("ssh:=ssh-2.0-openssh_9.6", true),
+            ("dir:fwd", true),
+            ("dir:out", false),
+            ("mac:02:00", false),
+            ("country:de", false),
+            ("asn:64496", false),
+            ("STATE:ESTABLISHED", true),
+        ] {
+            assert_eq!(holds(&flow, text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn f2_protocols_are_found_by_their_names_on_the_screen_and_in_exports() {
         for (proto, text, expected) in [
             (58, "proto:icmp6", true),

@@ -172,10 +172,10 @@ impl App {
             self.set_filter(&filter);
         } else if !self.filter.text().is_empty() {
             self.filter_cleared();
-        } else if self.grouping.is_some() {
-            self.grouping = None;
         } else if self.is_frozen() {
             self.freeze();
+        } else {
+            self.grouping = None;
         }
     }
 

@@ -64,7 +64,6 @@ fn add(strip: &mut Strip, app: &App, key: &Key, n: usize) {
     let word = match key.action {
         // Elsewhere others have its room.
         Action::Export if app.tab != Tab::Pipeline => return,
-        Action::Help if app.tab == Tab::Help => "back",
         Action::Freeze if app.is_frozen() => "live",
         Action::Play if app.plays() => "stop",
         Action::Enter if app.group_by().is_some() => "connections",
