@@ -1,7 +1,10 @@
 //! The pipeline's config from flags, plan and host.
 
 use crate::{
-    config::{cli::Cli, plan::Plan},
+    config::{
+        cli::{Cli, Input},
+        plan::Plan,
+    },
     flow::locals::Locals,
     pipeline::{
         launch::{EngineConfig, Host},
@@ -27,6 +30,8 @@ pub fn config(
     seed: u64,
     watches: &[Watch],
 ) -> EngineConfig {
+    // Who writes what changed wants every epoch, as a screen does; so do those who select, and watch rows.
+    let every_epoch = !cli.headless || cli.wants_epochs() || watches.iter().any(Watch::wants_epochs);
     EngineConfig {
         workers: plan.workers,
         fused: plan.fused,
@@ -36,11 +41,8 @@ pub fn config(
         max_flows: cli.flows(memory),
         seed,
         cut_interval: cli.cut_interval(),
-        // Who writes what changed wants every epoch, as a screen does; so do those who select, and watch rows.
-        file_epochs: match cli.headless && !cli.wants_epochs() && !watches.iter().any(Watch::wants_epochs) {
-            true => Publish::AtEnd,
-            false => Publish::Always,
-        },
+        file_epochs: if every_epoch { Publish::Always } else { Publish::AtEnd },
+        reckons_rates: every_epoch || matches!(cli.input(), Input::Live(_)),
         parse: cli.parse_config(),
         locals,
         inspects: !cli.no_dpi,

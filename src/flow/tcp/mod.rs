@@ -147,7 +147,7 @@ impl TcpTrack {
 
     /// Stops and starts the timer with a segment that [`TcpTrack::advance`] took; `subject` is the end whose round
     /// trip is asked for. Returns what [`Outcome::rtt_data_us`] is.
-    #[inline]
+    #[inline(always)]
     pub fn time(&mut self, seg: &Segment, subject: usize) -> u32 {
         let Self { ends, timer } = self;
         let (me, peer) = sides(ends, seg.from);
