@@ -191,6 +191,12 @@ impl TcpTrack {
         self.ends[end & 1].next
     }
 
+    /// Returns whether an end closed its window at some time.
+    #[inline(always)]
+    pub const fn has_zero_windows(&self) -> bool {
+        self.timer.has_zero_windows()
+    }
+
     /// Returns what readers are told of windows and of the legs of the round trip.
     pub const fn health(&self) -> Health {
         let [low, high] = &self.ends;
