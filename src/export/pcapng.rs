@@ -221,9 +221,9 @@ mod tests {
     type Key = (FlowKey, [u8; 32]);
 
     /// All frames of a source by the key that the parser gives them.
-    fn by_key(mut source: impl Source) -> HashMap<Key, (FlowRecord, Vec<Vec<u8>>)> {
+    fn by_key(mut source: impl Source) -> FramesByKey {
         let mut parser = Parser::new(ParseConfig::default(), Seed::new(1));
-        let mut all: HashMap<Key, (FlowRecord, Vec<Vec<u8>>)> = HashMap::new();
+        let mut all: FramesByKey = HashMap::new();
         loop {
             let progress = source.burst(64, |bytes, meta| {
                 let (mut frame, mut wide) =
@@ -245,13 +245,16 @@ mod tests {
         }
     }
 
+    /// By key: a flow and its frames.
+    type FramesByKey = HashMap<Key, (FlowRecord, Vec<Vec<u8>>)>;
+
     /// Writes what is chosen out of `frames`, and returns what is read of it.
     fn written(
         frames: &Arc<Frames>,
         news: News,
         others: Others,
         until: Option<Stamp>,
-    ) -> (HashMap<Key, (FlowRecord, Vec<Vec<u8>>)>, Vec<u8>, Tally) {
+    ) -> (FramesByKey, Vec<u8>, Tally) {
         let (sender, receiver) = mpsc::channel();
         sender.send(news).unwrap();
         // Another secret than that of the engine.
@@ -288,7 +291,8 @@ mod tests {
                 let (read, bytes, tally) = written(&frames, news, Others::Left, until);
                 let mut read: Vec<_> = read.into_values().map(|(_, frames)| frames).collect();
                 let mut expected: Vec<_> = meant.iter().map(|(_, frames)| frames.clone()).collect();
-                (read.sort(), expected.sort());
+                read.sort();
+                expected.sort();
                 assert!(read == expected, "{part} {until:?}");
                 let count: usize = expected.iter().map(Vec::len).sum();
                 assert_eq!(tally.frames.load(Ordering::Relaxed), count as u64);

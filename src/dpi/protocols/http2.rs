@@ -106,7 +106,9 @@ fn header_shape(bytes: &[u8]) -> Start {
         HEADERS => on_stream && flags & !0x2d == 0 && len > 0,
         2 => on_stream && flags == 0 && len == 5,
         3 => on_stream && flags == 0 && len == 4,
-        SETTINGS => stream == 0 && (flags == 1 && len == 0 || flags == 0 && len % 6 == 0 && len <= 96),
+        SETTINGS => {
+            stream == 0 && (flags == 1 && len == 0 || flags == 0 && len.is_multiple_of(6) && len <= 96)
+        }
         6 => stream == 0 && flags <= 1 && len == 8,
         7 => stream == 0 && flags == 0 && len >= 8,
         8 => (on_stream || stream == 0) && flags == 0 && len == 4,

@@ -398,9 +398,10 @@ impl TcpTrack {
         }
         me.bits |= bit::UP;
         if seg.flags & ACK != 0 {
-            if me.acknowledge(seg.ack_number, seg.window, peer) {
+            if seg.window == 0 && me.closes(seg.ack_number, peer) {
                 timer.count_zero_window(seg.from & 1);
             }
+            me.acknowledge(seg.ack_number, seg.window, peer);
             if me.has(bit::TIMED_SYN) {
                 me.bits &= !bit::TIMED_SYN;
                 if peer.has(bit::SYN_ACK) && !seg.late {

@@ -176,19 +176,28 @@ impl End {
         }
     }
 
-    /// Takes note of an acknowledgement that this end sent; returns whether the window is closed by it, and was not before.
+    /// Takes note of an acknowledgement that this end sent.
     #[inline]
-    pub fn acknowledge(&mut self, ack_number: u32, window: u16, peer: &Self) -> bool {
+    pub fn acknowledge(&mut self, ack_number: u32, window: u16, peer: &Self) {
+        if self.believes(ack_number, peer) {
+            self.acked = ack_number;
+            self.window = window;
+            self.bits |= bit::ACKED;
+        }
+    }
+
+    /// Returns whether an acknowledgement with a window of 0, of which no note was taken yet, closes the window.
+    #[cold]
+    pub fn closes(&self, ack_number: u32, peer: &Self) -> bool {
+        self.believes(ack_number, peer) && (self.window != 0 || !self.has(bit::ACKED))
+    }
+
+    /// Returns whether an acknowledgement is not older than the last one, and one of something that was sent.
+    #[inline(always)]
+    fn believes(&self, ack_number: u32, peer: &Self) -> bool {
         let fresh = !self.has(bit::ACKED) || !after(self.acked, ack_number);
         let possible = !peer.has(bit::KNOWN) || acknowledges(ack_number, peer.next);
-        if !fresh || !possible {
-            return false;
-        }
-        let closes = window == 0 && (self.window != 0 || !self.has(bit::ACKED));
-        self.acked = ack_number;
-        self.window = window;
-        self.bits |= bit::ACKED;
-        closes
+        fresh && possible
     }
 
     /// Takes note of a segment with the bytes `[start, start + len)`; `peer` takes them. Without

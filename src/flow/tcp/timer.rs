@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_leg_and_the_count_beside_it_leave_each_other_alone() {
-        let at = |us: u64| Stamp(1 << 40 | us * 1000);
+        let at = |us: u64| Stamp((1 << 40) | (us * 1000));
         let mut timer = Timer::default();
         for _ in 0..3 {
             timer.count_zero_window(1);

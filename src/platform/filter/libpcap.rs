@@ -57,7 +57,7 @@ pub fn compile(expression: &str) -> Result<Vec<Instruction>, String> {
     // SAFETY: libpcap does nothing when it is loaded or unloaded.
     let library = NAMES.iter().find_map(|name| unsafe { Library::new(name) }.ok()).ok_or(MISSING)?;
     // SAFETY: these are the signatures of pcap.h, the same in every version since 1.0.
-    let compiled = unsafe {
+    let compiler = unsafe {
         Compiler {
             open: find(&library, c"pcap_open_dead")?,
             compile: find(&library, c"pcap_compile")?,
@@ -65,9 +65,8 @@ pub fn compile(expression: &str) -> Result<Vec<Instruction>, String> {
             free: find(&library, c"pcap_freecode")?,
             close: find(&library, c"pcap_close")?,
         }
-        .run(&expression)
     };
-    compiled
+    compiler.run(&expression)
 }
 
 /// Returns a function of the library.
