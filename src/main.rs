@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         Err(wrong) => {
             let text = wrong.render().to_string();
             let lines: Vec<_> = text.lines().map(query::text::escape).collect();
-            eprintln!("{}", lines.join("\n"));
+            say(lines.join("\n"));
             return ExitCode::from(WRONG_USAGE);
         }
     };
@@ -86,7 +86,7 @@ fn main() -> ExitCode {
 
 fn told(failure: &Failure) -> ExitCode {
     tracing::error!("{}", failure.text);
-    eprintln!("error: {}", failure.text);
+    say(format_args!("error: {}", failure.text));
     ExitCode::from(failure.code)
 }
 
@@ -137,7 +137,7 @@ fn run(cli: &Cli, started: Instant) -> Result<ExitCode, Failure> {
     let file = config::file::read().map_err(wrong_usage)?;
     if let Some(why) = &file.unreadable {
         tracing::warn!("{why}");
-        eprintln!("warning: {why}: what is usual holds");
+        say(format_args!("warning: {why}: what is usual holds"));
     }
     // What an export looks like depends on flags alone: without a screen only what is watched, and watched for, counts.
     let file = match cli.headless {
@@ -209,6 +209,12 @@ fn print(what: impl Display) -> Result<ExitCode, Failure> {
         }
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Writes a line to standard error. That nobody reads it, or that it is full, changes nothing: the exit code tells how
+/// it went.
+fn say(what: impl Display) {
+    let _ = io::stderr().write_all(format!("{what}\n").as_bytes());
 }
 
 /// Returns a number that nobody outside can foresee.

@@ -68,6 +68,16 @@ fn one_file_names_the_operating_system() {
 }
 
 #[test]
+fn nothing_panics_where_nobody_reads_what_is_told() {
+    for (file, text) in sources() {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for told in ["println!(", "eprint!(", " print!("] {
+            assert!(!code.contains(told), "{file}: `{told}` panics without a reader; see `say` in `main.rs`");
+        }
+    }
+}
+
+#[test]
 fn every_file_says_what_it_is_for() {
     for (file, text) in sources() {
         assert!(text.starts_with("//! "), "{file}: begin with a `//!` line");

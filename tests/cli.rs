@@ -253,6 +253,33 @@ fn a_file_cut_short_is_a_warning_and_what_was_read_counts() {
 }
 
 #[test]
+fn c11_nobody_who_reads_standard_error_changes_no_exit_code() {
+    let scratch = Scratch::new("unread");
+    let whole = capture(&[frame(0, 1)]);
+    let cut = scratch.file("cut.pcap", &whole[..whole.len() - 1]);
+    let none = scratch.file("none.pcap", b"no capture, but a text");
+    for (args, code) in [
+        (vec![OsStr::new("--no-such-flag")], 2),
+        (vec![OsStr::new("--cores"), OsStr::new("8190")], 2),
+        (vec![OsStr::new("--headless"), OsStr::new("--read"), none.as_os_str()], 1),
+        (vec![OsStr::new("--headless"), OsStr::new("--read"), cut.as_os_str()], 0),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rustnet"))
+            .args(&args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(writer)
+            .spawn()
+            .unwrap();
+        let guard = Guard::over(&child);
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{args:?}");
+        guard.done();
+    }
+}
+
+#[test]
 fn no_packets_give_a_header_and_a_summary_of_zeros() {
     let scratch = Scratch::new("none");
     let run = read(&scratch.file("none.pcap", &capture(&[])), []);

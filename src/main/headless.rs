@@ -27,7 +27,9 @@ use rustnet::{
     snapshot::tap::Tap,
 };
 
-use crate::{Failure, LONGEST_WAIT, host::follow_addresses, sources::journal, standard_output, wrong_usage};
+use crate::{
+    Failure, LONGEST_WAIT, host::follow_addresses, say, sources::journal, standard_output, wrong_usage,
+};
 
 /// A reader that takes nothing for so long after a stop is not waited for. Whoever does not want to wait stops a second
 /// time.
@@ -110,7 +112,7 @@ pub fn export<S: Source + 'static>(
                 Origin::Live { .. } => why.clone(),
             };
             tracing::warn!("{told}");
-            eprintln!("warning: {told}");
+            say(format_args!("warning: {told}"));
         }
     }
     // The process ends: the system takes a million rows back at once, not one by one.

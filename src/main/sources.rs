@@ -42,6 +42,7 @@ use crate::{
     host::{own_and_given, owners},
     interfaces, random,
     record::{live_record, write_frames},
+    say,
     screen::{ScreenParts, setup, show},
     wrong_usage,
 };
@@ -69,7 +70,7 @@ pub fn watch_file(
             let (source, began) =
                 input::open_stream(path, span, deadline, stop).map_err(anyhow::Error::from)?;
             if !began {
-                eprintln!("warning: {}: no capture came", Shown(Path::new(&name)));
+                say(format_args!("warning: {}: no capture came", Shown(Path::new(&name))));
             }
             source
         }
@@ -175,7 +176,7 @@ pub fn watch_live(
     for note in &live.notes {
         tracing::warn!("{note}");
         if cli.headless {
-            eprintln!("note: {note}");
+            say(format_args!("note: {note}"));
         }
     }
     tracing::info!("watches {}", interfaces.join(", ").escape_debug());
@@ -256,7 +257,7 @@ fn watch<S: Source + 'static>(
         let remedy = status.remedy.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
         tracing::warn!("owners by {}: {reason}{remedy}", status.method);
         if cli.headless {
-            eprintln!("note: owners by {}: {reason}{remedy}", status.method);
+            say(format_args!("note: owners by {}: {reason}{remedy}", status.method));
         }
     }
     match stop {
