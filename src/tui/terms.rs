@@ -109,12 +109,12 @@ pub fn copies(row: &Row, jsonl: Option<String>) -> Vec<(&'static str, String)> {
     }
     let sides = [text::endpoint(addresses[0], ports[0]), text::endpoint(addresses[1], ports[1])];
     all.push(("5-tuple", format!("{protocol} {} {}", sides[0], sides[1])));
+    // Behind `vlan` tcpdump looks at what the tag stands before.
+    let tag = row.vlan.map_or(String::new(), |vlan| format!("vlan {vlan} and "));
+    let hosts = format!("{tag}{protocol} and host {} and host {}", addresses[0], addresses[1]);
     let capture = match ports {
-        [Some(a), Some(b)] => format!(
-            "{protocol} and host {} and host {} and port {a} and port {b}",
-            addresses[0], addresses[1]
-        ),
-        _ => format!("host {} and host {}", addresses[0], addresses[1]),
+        [Some(a), Some(b)] => format!("{hosts} and port {a} and port {b}"),
+        _ => hosts,
     };
     all.push(("tcpdump filter", capture));
     let bracketed =
@@ -150,6 +150,35 @@ fn protocol_word(number: u8) -> String {
 mod tests {
     use super::*;
     use crate::query::filter::parse;
+
+    #[test]
+    fn a_tcpdump_filter_has_the_protocol_and_the_tag() {
+        use crate::flow::entry::FlowRecord;
+        let filter = |proto: u8, kind: u8, ports: [u16; 2], vlan: u16| {
+            let mut record = FlowRecord::default();
+            record.hot.key.ends = 0x0a00_0001_0a00_0002;
+            (record.hot.key.proto, record.hot.key.kind, record.hot.key.ports) = (proto, kind, ports);
+            record.facts.vlan = vlan;
+            let all = copies(&Row::from_record(&record), None);
+            all.into_iter().find(|(what, _)| *what == "tcpdump filter").unwrap().1
+        };
+        let hosts = "host 10.0.0.1 and host 10.0.0.2";
+        let live = kind::LIVE;
+        for (found, expected) in [
+            (filter(proto::TCP, live, [1000, 443], 0), format!("tcp and {hosts} and port 1000 and port 443")),
+            (filter(proto::ICMP, live, [0; 2], 0), format!("icmp and {hosts}")),
+            (filter(proto::ICMPV6, live, [0; 2], 0), format!("icmp6 and {hosts}")),
+            (filter(0, live | kind::ARP, [0; 2], 0), format!("arp and {hosts}")),
+            (filter(89, live, [0; 2], 0), format!("proto 89 and {hosts}")),
+            (filter(proto::ICMP, live, [0; 2], 6), format!("vlan 5 and icmp and {hosts}")),
+            (
+                filter(proto::UDP, live, [1000, 53], 1),
+                format!("vlan 0 and udp and {hosts} and port 1000 and port 53"),
+            ),
+        ] {
+            assert_eq!(found, expected);
+        }
+    }
 
     #[test]
     fn k15_terms_of_rows_and_groups_are_filters() {

@@ -68,7 +68,7 @@ fn k18_forms_of_other_protocols_are_theirs() {
                 "src 10.0.3.14:53122 and dst 10.0.0.2:53",
             ],
         ),
-        ("1.1.1.1", ["icmp 10.0.3.14 1.1.1.1", "host 10.0.3.14 and host 1.1.1.1", ""]),
+        ("1.1.1.1", ["icmp 10.0.3.14 1.1.1.1", "icmp and host 10.0.3.14 and host 1.1.1.1", ""]),
     ] {
         let filter = format!("dst:={remote}");
         let mut stage = Stage::with(120, 40, Setup { filter, ..Setup::default() });
