@@ -201,7 +201,7 @@ impl Attribution {
             && owners.get(id).is_none_or(|known| {
                 let is_joined = !proto::has_ports(asked.proto) && owner.pid == known.pid;
                 // Neighbours look for each other while somebody pings.
-                let is_between = asked.is_discovery && known.pid.is_some();
+                let is_between = asked.is_kernels() && known.pid.is_some();
                 let is_better = owner.quality >= known.quality || owner.quality.is_certain() || is_joined;
                 is_better && !is_between && *known != owner
             })
@@ -215,8 +215,8 @@ impl Attribution {
 /// Returns whether another look may give a better answer. Flows of others have none, as a rule.
 fn needs_more(owner: Option<&Arc<Owner>>, asked: &Asked) -> bool {
     match owner {
-        // Who pings a neighbour looks for it first.
-        Some(owner) if asked.is_discovery => owner.is_kernel,
+        // Who pings a neighbour looks for it first; an echo may follow an error.
+        Some(owner) if asked.is_kernels() => owner.is_kernel,
         Some(owner) => !owner.quality.is_certain() && owner.quality != Quality::LinkLocal,
         None => asked.has_local_end() && !asked.is_inner,
     }

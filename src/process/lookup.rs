@@ -97,6 +97,10 @@ pub struct Asked {
     pub first: Stamp,
     /// Neighbours look for each other (RFC 4861), which no process has to do with.
     pub is_discovery: bool,
+    /// An ICMP echo was asked for or answered.
+    pub is_echo: bool,
+    /// This host says that something could not be delivered, and has not sent an echo there: the kernel does that.
+    pub is_own_error: bool,
     /// It was found inside of a tunnel: no socket of this host has these ends.
     pub is_inner: bool,
 }
@@ -105,6 +109,10 @@ impl Asked {
     /// Returns the question about a flow.
     pub fn new(id: FlowId, hot: &Hot, facts: &Facts, wide: &WideKey) -> Self {
         let has_ports = hot.key.kind & kind::ARP == 0 && proto::has_ports(hot.key.proto);
+        // Nothing but echoes tells more of ICMP than who sent first.
+        let is_echo = hot.roles.evidence() >= Evidence::Application as u8;
+        let is_error = matches!(hot.state, FlowState::DestUnreach | FlowState::TimeExceeded);
+        let began = hot.roles.is_local(hot.roles.initiator());
         Self {
             id,
             proto: hot.key.proto,
@@ -114,6 +122,8 @@ impl Asked {
             roles: hot.roles,
             first: facts.first,
             is_discovery: is_discovery(hot, wide),
+            is_echo,
+            is_own_error: is_error && began && !is_echo,
             is_inner: hot.key.kind & kind::EXTENDED != 0 && wide.extension.tunnel != 0,
         }
     }
@@ -121,6 +131,11 @@ impl Asked {
     /// Returns the question about a flow that has ended.
     pub fn about(record: &FlowRecord) -> Self {
         Self::new(record.id, &record.hot, &record.facts, &record.wide)
+    }
+
+    /// Returns whether what was seen of it so far is the kernel's, whoever has a socket of its protocol.
+    pub fn is_kernels(&self) -> bool {
+        self.has_local_end() && (self.is_discovery || self.is_own_error)
     }
 
     /// Returns whether one of its ends is ours.
@@ -168,6 +183,31 @@ fn is_discovery(hot: &Hot, wide: &WideKey) -> bool {
 mod tests {
     use super::*;
     use crate::packet::key::FlowKey;
+
+    #[test]
+    fn an_error_is_the_kernels_where_no_echo_was_seen() {
+        let asked = |state, initiator, evidence| {
+            let key = FlowKey { proto: proto::ICMP, kind: kind::LIVE, ..FlowKey::default() };
+            let roles = Roles::new(initiator, evidence, [true, false]);
+            let hot = Hot { key, state, roles, ..Hot::default() };
+            Asked::new(FlowId::new(0, 1, 1), &hot, &Facts::default(), &WideKey::default())
+        };
+        use Evidence::{Application, FirstPacket};
+        use FlowState::{DestUnreach, EchoReply, Icmp, TimeExceeded};
+        for (state, initiator, evidence, expected) in [
+            (DestUnreach, 0, FirstPacket, true),
+            (TimeExceeded, 0, FirstPacket, true),
+            // What came from elsewhere may be for whoever asked, as may be the answer to a ping.
+            (TimeExceeded, 1, FirstPacket, false),
+            (DestUnreach, 0, Application, false),
+            (EchoReply, 0, Application, false),
+            (Icmp, 0, FirstPacket, false),
+        ] {
+            let asked = asked(state, initiator, evidence);
+            assert_eq!(asked.is_kernels(), expected, "{state:?} {initiator} {evidence:?}");
+            assert_eq!(asked.is_echo, evidence == Application);
+        }
+    }
 
     #[test]
     fn what_neighbours_ask_is_discovery_and_what_routers_tell_all_is_not() {

@@ -78,6 +78,8 @@ fn flow(number: u8, ports: [u16; 2], opened: usize) -> Asked {
         roles: Roles::new(opened, Evidence::Handshake, [true, false]),
         first: Stamp(0),
         is_discovery: false,
+        is_echo: true,
+        is_own_error: false,
         is_inner: false,
     }
 }
@@ -220,6 +222,23 @@ fn neighbour_discovery_is_the_kernels_whoever_pings() {
     assert!(
         bench.0.find(&asked, Nanos(200 * MS)).is_some_and(|owner| owner.is_kernel && owner.pid.is_none())
     );
+}
+
+#[test]
+fn what_the_kernel_sends_by_itself_is_its_own_whoever_pings() {
+    let mut bench = Bench::new();
+    let is_kernels = |bench: &mut Bench, asked: &Asked| {
+        bench.0.find(asked, Nanos(200 * MS)).is_some_and(|owner| owner.is_kernel && owner.pid.is_none())
+    };
+    let echo = flow(proto::ICMP, [0, 0], 0);
+    let error = Asked { is_echo: false, is_own_error: true, ..echo.clone() };
+    let other = Asked { is_echo: false, ..echo.clone() };
+    assert!(is_kernels(&mut bench, &error) && is_kernels(&mut bench, &other));
+    assert_eq!(bench.owner(&echo, 200), None, "somebody pings, who was not seen yet");
+    let a = bench.process(1, 1, "ping");
+    bench.used(11, Tuple::bound(proto::ICMP, ip("0.0.0.0"), 0), &a, 100);
+    assert!(is_kernels(&mut bench, &error));
+    assert_eq!(bench.owner(&echo, 200), some("ping", Quality::Exact));
 }
 
 #[test]

@@ -77,7 +77,7 @@ impl Registry {
             return None;
         }
         let subject = asked.roles.subject();
-        if asked.has_local_end() && asked.is_discovery {
+        if asked.is_kernels() {
             return Some(self.kernel(""));
         }
         if asked.has_local_end() {
@@ -277,7 +277,10 @@ impl Registry {
     /// Answers for what the kernel does itself, without sockets.
     fn kernels_own(&mut self, asked: &Asked, end: usize) -> Option<Arc<Owner>> {
         match asked.proto {
-            proto::ICMP | proto::ICMPV6 if asked.roles.initiator() != end || asked.proto == proto::ICMPV6 => {
+            // Of what this host sends, only who asks for an echo over IPv4 is a process that was not found.
+            proto::ICMP | proto::ICMPV6
+                if asked.roles.initiator() != end || asked.proto == proto::ICMPV6 || !asked.is_echo =>
+            {
                 Some(self.kernel(""))
             }
             proto::IGMP => Some(self.kernel("")),
