@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{procfs::Procfs, sock_diag::SockDiag, tables};
-use crate::{packet::key::proto, process::listening::Listening};
+use crate::{flow::services::service_name, packet::key::proto, process::listening::Listening};
 
 /// Returns them by port. Walks the open files of processes until all holders are found: some
 /// milliseconds on a small host, so ask seldom.
@@ -20,11 +20,13 @@ pub fn listening() -> Vec<Listening> {
         }
         found
     });
+    let ephemeral = ephemeral_ports();
     let waits =
         |protocol, is_listener, is_connected: bool| is_listener || protocol == proto::UDP && !is_connected;
     let found: Vec<_> = found
         .into_iter()
         .filter(|f| waits(f.tuple.proto, f.is_listener, f.tuple.is_connected()) && f.tuple.local.1 != 0)
+        .filter(|f| f.tuple.proto != proto::UDP || !is_clients(f.tuple.local.1, ephemeral.as_ref()))
         .collect();
     let mut wanted: HashSet<u64> = found.iter().map(|f| f.inode).filter(|inode| *inode != 0).collect();
     // A server's children hold its sockets too, and so does whatever it starts, until that is another program: the
@@ -51,6 +53,12 @@ pub fn listening() -> Vec<Listening> {
     }
     all.sort_unstable();
     all
+}
+
+/// Returns whether a port of UDP is one that the system chose for somebody who asks others: such a socket has no peer
+/// either, but nobody knows its port. A registered one may be a server's all the same.
+fn is_clients(port: u16, ephemeral: Option<&RangeInclusive<u16>>) -> bool {
+    ephemeral.is_some_and(|range| range.contains(&port)) && service_name(proto::UDP, port).is_none()
 }
 
 /// Returns the ports of TCP on which our network namespace takes connections, in order.
@@ -90,9 +98,30 @@ mod tests {
     }
 
     #[test]
+    fn v9_a_port_that_the_system_chose_is_no_server_s() {
+        let range = 32_768..=60_999;
+        for (port, expected) in
+            [(32_767, false), (53, false), (40_123, true), (60_999, true), (61_000, false)]
+        {
+            assert_eq!(is_clients(port, Some(&range)), expected, "{port}");
+        }
+        let registered = (32_768..=60_999).find(|port| service_name(proto::UDP, *port).is_some());
+        assert!(registered.is_none_or(|port| !is_clients(port, Some(&range))));
+        assert!(!is_clients(40_123, None), "without the range nothing is left out");
+        let Ok(client) = std::net::UdpSocket::bind("127.0.0.1:0") else { return };
+        let port = client.local_addr().unwrap().port();
+        let is_told = listening().iter().any(|l| (l.protocol, l.port) == ("UDP", port));
+        assert_eq!(is_told, service_name(proto::UDP, port).is_some() || ephemeral_ports().is_none());
+    }
+
+    #[test]
     fn own_sockets_that_wait_are_found_with_their_process() {
         let Ok(tcp) = std::net::TcpListener::bind("127.0.0.1:0") else { return };
-        let Ok(udp) = std::net::UdpSocket::bind("127.0.0.1:0") else { return };
+        // Below those that the system chooses: those are clients'.
+        let below = ephemeral_ports().map_or(32_768, |range| *range.start());
+        let mut bound =
+            (1024..below).rev().filter_map(|port| std::net::UdpSocket::bind(("127.0.0.1", port)).ok());
+        let Some(udp) = bound.next() else { return };
         let all = listening();
         for (protocol, port) in
             [("TCP", tcp.local_addr().unwrap().port()), ("UDP", udp.local_addr().unwrap().port())]
