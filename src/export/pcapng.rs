@@ -4,7 +4,9 @@
 //! comes faster than it is written is lost to that source alone, which counts it.
 
 use std::{
+    fs,
     io::{self, Write},
+    path::Path,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -82,6 +84,20 @@ pub fn copy<S: Source>(
     done?;
     file.out.flush()?;
     Ok(file.bytes >= MOST_BYTES)
+}
+
+/// Says what is left of a file that could not be written to its end, and removes it if there is nothing in it: what was
+/// recorded so far can mostly be read.
+pub fn left_of(path: &Path, frames: u64) -> String {
+    match fs::metadata(path).map(|file| file.len()) {
+        Ok(bytes @ 1..) if frames > 0 => {
+            format!("its first {bytes} bytes are left, the last frame may be cut")
+        }
+        _ => {
+            let _ = fs::remove_file(path);
+            "nothing of it is left".into()
+        }
+    }
 }
 
 /// A file in the making. Every block is 32-bit aligned and has its length at both ends.
@@ -202,6 +218,18 @@ mod tests {
         },
         query::recording::{News, Others, Recorded},
     };
+
+    #[test]
+    fn what_is_left_of_a_file_is_told_and_an_empty_one_goes() {
+        let path = std::env::temp_dir().join(format!("rustnet-left-{}.pcapng", std::process::id()));
+        for (bytes, frames, is_left) in [(0, 0, false), (0, 7, false), (96, 0, false), (4096, 7, true)] {
+            fs::write(&path, vec![0; bytes]).unwrap();
+            let told = left_of(&path, frames);
+            assert_eq!(told.contains("first 4096 bytes are left"), is_left, "{told}");
+            assert_eq!(path.exists(), is_left, "{bytes} {frames}");
+        }
+        fs::remove_file(&path).unwrap();
+    }
 
     #[test]
     fn k19_a_long_comment_is_cut_between_characters() {

@@ -3,7 +3,10 @@
 use std::{
     io,
     path::Path,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustnet::{
@@ -66,6 +69,9 @@ pub fn write_frames(
     let told = |error: io::Error| format!("cannot write {}: {error}", to.display());
     let out = io::BufWriter::new(platform::private_file(to).map_err(told)?);
     let chosen = Chosen::new(Parser::new(parser, Seed::new(random())), news, others, until);
-    let is_full = pcapng::copy(source, chosen, &comment, out, &tally, stop).map_err(told)?;
+    let is_full = pcapng::copy(source, chosen, &comment, out, &tally, stop).map_err(|error| {
+        let left = pcapng::left_of(to, tally.frames.load(Ordering::Relaxed));
+        format!("{}; {left}", told(error))
+    })?;
     Ok(is_full.then(|| "it is as large as it may be".to_owned()))
 }

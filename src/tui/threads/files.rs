@@ -91,22 +91,48 @@ pub fn free_name(path: PathBuf) -> PathBuf {
     }
 }
 
-/// Writes a file that was not there, which only its owner can read.
+/// Writes a file that was not there, which only its owner can read: all of it or nothing.
 pub fn write_new(path: &Path, bytes: &[u8], files: Files) -> io::Result<()> {
-    (files.create)(path)?.write_all(bytes)
+    let mut file = (files.create)(path)?;
+    file.write_all(bytes).inspect_err(|_| drop(fs::remove_file(path)))
 }
 
 /// Says what became of a file.
 pub fn told(written: io::Result<String>, path: &Path) -> Result<String, String> {
     let name = path.display();
-    written
-        .map(|what| format!("{what} written to {name}"))
-        .map_err(|error| format!("cannot write {name}: {error}"))
+    written.map(|what| format!("{what} written to {name}")).map_err(|error| match path.exists() {
+        true => format!("cannot write {name}: {error}"),
+        false => format!("cannot write {name}: {error}; nothing of it is left"),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_file_that_has_no_room_nothing_is_left() {
+        // Whatever is written to it finds no room (full(4)).
+        let full = |path: &Path| {
+            fs::write(path, "cut")?;
+            fs::OpenOptions::new().write(true).open("/dev/full")
+        };
+        let files = Files {
+            json: |_, _| {},
+            csv: |_, _| {},
+            sum_json: |_, _, _, _| {},
+            sum_csv: |_, _, _, _| {},
+            create: full,
+        };
+        if !Path::new("/dev/full").exists() {
+            return;
+        }
+        let path = std::env::temp_dir().join(format!("rustnet-full-{}.jsonl", std::process::id()));
+        let written = write_new(&path, b"{}\n", files).map(|()| "1 rows".to_owned());
+        assert!(!path.exists());
+        let text = told(written, &path).unwrap_err();
+        assert!(text.contains("No space left") && text.ends_with("; nothing of it is left"), "{text}");
+    }
 
     #[test]
     fn a_file_gets_a_name_that_no_other_has() {
