@@ -305,6 +305,24 @@ fn l18_a_rate_that_fades_is_yellow_or_marked() {
 }
 
 #[test]
+fn l18_a_blank_stands_before_the_mark_of_a_rate_that_fades() {
+    let row = flow(17, "10.0.0.3:3 → 10.0.0.4:53", FlowState::Udp, [4e3, 0.0], 1000, 2);
+    let mut snapshot = live(&[row]);
+    let mut app = rustnet::snapshot::app::App::of(Service::Dns);
+    app.learn(
+        Fact::DnsQuery,
+        "a.name.that.has.no.room.in.any.column.of.the.table.example".repeat(3).as_bytes(),
+    );
+    sample::set_app(&mut snapshot, 0, app);
+    for width in [80, 120, 160] {
+        let mut stage = Stage::with(width, 24, Setup { theme: Theme::PLAIN, ..Setup::default() });
+        let text = stage.epoch(&snapshot).text();
+        let line = text.lines().find(|line| line.contains("DNS a.name")).unwrap();
+        assert!(line.contains("… ~"), "{width}: {line}");
+    }
+}
+
+#[test]
 fn st8_protocols_have_names_or_numbers_and_without_ports_nothing_stands_for_them() {
     let rows: Vec<_> =
         [(6, ":7"), (17, ":7"), (132, ":7"), (1, ""), (58, ""), (2, ""), (47, ""), (50, ""), (89, "")]

@@ -48,8 +48,10 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App) {
     for (n, chart) in charts.iter().enumerate() {
         let (x, y) = ((n % columns) as u16 * width, (n / columns) as u16 * height);
         let place = Rect { x: area.x + x, y: area.y + y, width, height }.intersection(charts_area);
-        let more = (n == 0 && charts.len() < CHARTS.len())
-            .then(|| format!("{}-{} of {}, Up Down", first + 1, first + charts.len(), CHARTS.len()));
+        let more = (n == 0 && charts.len() < CHARTS.len()).then(|| {
+            let (from, to) = (first + 1, first + charts.len());
+            format!("(chart {from}-{to} of {}; arrow keys show others)", CHARTS.len())
+        });
         draw_chart(buf, place, app, *chart, more);
     }
     let below = Rect { y: charts_area.bottom(), height: census_height, ..area };

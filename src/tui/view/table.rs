@@ -107,8 +107,12 @@ impl Line<'_> {
         buf.set_style(area, style);
         // Cells of the next column that the one before it takes.
         let mut taken = 0;
-        for place in places {
+        let has_sign = !theme.has_color() && !self.is_over() && column::is_fading(row);
+        let is_before_rate = |next: Option<&Place>| next.is_some_and(|n| n.column.id == ColumnId::Bandwidth);
+        for (n, place) in places.iter().enumerate() {
             let (x, width) = (place.x + taken, place.width.saturating_sub(taken));
+            // A blank stays before the sign of a rate that fades.
+            let width = width - u16::from(has_sign && width > 1 && is_before_rate(places.get(n + 1)));
             let place = &Place { x, width, ..*place };
             // The rest of a cell has room for a sign that something is missing, and that is not said of it.
             if std::mem::take(&mut taken) > 0 && width < LEAST_REST {

@@ -206,6 +206,10 @@ impl<'a> Head<'a> {
             match (form.has_words, view.owner_method.is_off()) {
                 (true, _) => add(3, app.run(role, format!("owners {method}"))),
                 (false, true) => {}
+                // Where both have one name, it is told which is which.
+                (false, false) if method == self.capture_method => {
+                    add(3, app.run(role, format!("owners {method}")));
+                }
                 (false, false) => add(3, app.run(role, method)),
             }
         }

@@ -67,5 +67,9 @@ fn rates_with(app: &App, view: &View, wide: bool, cells: usize) -> Strip {
 }
 
 fn packets_per_second(view: &View, unit: &str) -> String {
-    format!("{} {unit}", format::count(view.totals.packets_per_second))
+    let count = format::count(view.totals.packets_per_second);
+    match (unit, &*count) {
+        ("packets/s", "1") => "1 packet/s".into(),
+        (unit, count) => format!("{count} {unit}"),
+    }
 }
