@@ -24,16 +24,21 @@ pub fn label(app: &App, ports: [u16; 2]) -> Option<&'static str> {
     };
     let has_alpn = app.first(Fact::Alpn).is_some() || app.first(Fact::AlpnSelected).is_some();
     Some(match service {
-        Service::Tls if carries("h2") || carries("http/1") => "HTTPS",
-        Service::Tls if !has_alpn && is_https_port(ports) => "HTTPS",
-        Service::Quic if carries("h3") => "HTTP/3",
+        Service::Tls if carries("h2") || carries("http/1") => CARRIED[0],
+        Service::Tls if !has_alpn && is_https_port(ports) => CARRIED[0],
+        Service::Quic if carries("h3") => CARRIED[1],
         other => other.text(),
     })
 }
 
 /// Returns whether one of these ports is HTTPS's: all that the label depends on beside what a flow speaks.
-pub fn is_https_port(ports: [u16; 2]) -> bool {
+fn is_https_port(ports: [u16; 2]) -> bool {
     ports.iter().any(|port| HTTPS_PORTS.contains(port))
+}
+
+/// Returns a number below 4 for what the text depends on beside what a flow speaks.
+pub fn variant(ports: [u16; 2], called: usize) -> usize {
+    usize::from(is_https_port(ports)) << 1 | called
 }
 
 /// Returns the text of the column, escaped; empty where nothing is known. `called` is the end that was
@@ -114,16 +119,40 @@ fn answer(app: &App) -> String {
     dns_error(app).map_or_else(|| millis(app.first(Fact::DnsTime)), str::to_owned)
 }
 
-/// The error that the last DNS question brought (RFC 1035 section 4.1.1, RFC 6895).
+/// Errors that DNS questions bring, by number from 1 on (RFC 1035 section 4.1.1, RFC 6895).
+const DNS_ERRORS: [&str; 5] = ["FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"];
+
+/// The error that the last DNS question brought.
 fn dns_error(app: &App) -> Option<&'static str> {
-    match last(app, Fact::DnsRcode)? {
-        b"1" => Some("FORMERR"),
-        b"2" => Some("SERVFAIL"),
-        b"3" => Some("NXDOMAIN"),
-        b"4" => Some("NOTIMP"),
-        b"5" => Some("REFUSED"),
-        _ => None,
-    }
+    error_of(last(app, Fact::DnsRcode)?)
+}
+
+fn error_of(rcode: &[u8]) -> Option<&'static str> {
+    let [digit @ b'1'..=b'5'] = rcode else { return None };
+    DNS_ERRORS.get(usize::from(digit - b'1')).copied()
+}
+
+/// Returns the names of all errors that its DNS questions brought.
+pub fn dns_errors(app: &App) -> impl Iterator<Item = &'static str> + '_ {
+    app.values(Fact::DnsRcode).filter_map(error_of)
+}
+
+/// Labels that no service has for a name.
+const CARRIED: [&str; 2] = ["HTTPS", "HTTP/3"];
+/// What stands in the column beside labels and facts.
+const SIGNS: [&str; 3] = ["id", "is-at", "ms"];
+
+/// Returns whether a text may be in the column, as `holds` says, although it is in no fact and no service's name.
+pub fn may_hold(mut holds: impl FnMut(&[u8]) -> bool) -> bool {
+    CARRIED.iter().chain(&DNS_ERRORS).any(|text| holds(text.as_bytes()))
+}
+
+/// Returns whether a word (lower case) may reach over several parts of the column, or be one that is made for it alone:
+/// a sign, or a time as `1.2`.
+pub fn may_be_composed(word: &str) -> bool {
+    let is_time =
+        word.len() <= 4 && word.contains('.') && word.bytes().all(|c| c.is_ascii_digit() || c == b'.');
+    word.contains(' ') || is_time || SIGNS.iter().any(|sign| sign.contains(word))
 }
 
 /// Returns a time that is there in microseconds as it is shown.

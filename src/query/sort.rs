@@ -347,7 +347,7 @@ impl Keyer {
     fn application(&self, flow: &FlowView, namer: &mut Namer) -> u64 {
         let Some(app) = flow.app else { return UNKNOWN };
         let called = 1 - flow.hot.roles.initiator();
-        let variant = usize::from(application::is_https_port(flow.hot.key.ports)) << 1 | called;
+        let variant = application::variant(flow.hot.key.ports, called);
         let known = self.known.apps.get(flow.numbers.app as usize).filter(|_| flow.numbers.app != 0);
         once(known.map(|variants| &variants[variant]), || self.application_of(app, flow, called, namer))
     }

@@ -396,6 +396,55 @@ mod tests {
     }
 
     #[test]
+    fn f2_what_the_application_column_shows_is_found() {
+        use Fact::{Alpn, ArpMac, DnsQuery, DnsRcode, DnsTime, DnsType, HttpStatus, IcmpId, IcmpRtt};
+        let asked = [(DnsType, "A"), (DnsQuery, "no.b"), (DnsRcode, "3"), (DnsTime, "1234")];
+        let mac = "02:00:00:00:00:01";
+        for (service, facts, found, not) in [
+            (
+                Some(Service::Dns),
+                &asked[..],
+                &[
+                    "nxdomain",
+                    "dns:nxdomain",
+                    "dns:=NXDOMAIN",
+                    "app:nxdom",
+                    "app:/^nxd/",
+                    "~nxd",
+                    "\"a no.b\"",
+                ][..],
+                &["servfail", "dns:servfail", "noerror", "dns:https", "1.2"][..],
+            ),
+            (
+                Some(Service::Dns),
+                &[asked[0], asked[1], asked[3]],
+                &["\"1.2 ms\"", "1.2", "ms", "app:\"DNS A no.b 1.2 ms\"", "app:ms"],
+                &["nxdomain", "\"1.3 ms\""],
+            ),
+            (
+                None,
+                &[(IcmpId, "4211"), (IcmpRtt, "1250000")],
+                &["\"id 4211\"", "app:\"id 42\"", "4211"],
+                &["is-at"],
+            ),
+            (None, &[(ArpMac, mac)], &["is-at", "app:is-at", "\"is-at 02:\""], &["\"id 4211\""]),
+            (Some(Service::Quic), &[(Alpn, "h3")], &["http/3", "app:http/3", "app:=http/3"], &["https"]),
+            (Some(Service::Tls), &[(Alpn, "h2")], &["https", "app:https", "app:=HTTPS"], &["http/3"]),
+            (Some(Service::Http), &[(HttpStatus, "404")], &["404", "http:404", "\"http 404\""], &["https"]),
+        ] {
+            let mut flow = flow();
+            flow.record.hot.key.ports = [50_000, 9_993];
+            flow.app = service.map_or_else(App::default, App::of);
+            facts.iter().for_each(|(fact, value)| flow.app.learn(*fact, value.as_bytes()));
+            for (texts, expected) in [(found, true), (not, false)] {
+                for text in texts {
+                    assert_eq!(holds(&flow, text), expected, "{text}: {facts:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn f2_what_stands_for_a_process_is_found() {
         use crate::process::owner::Quality;
         let record = flow().record;

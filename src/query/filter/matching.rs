@@ -46,6 +46,11 @@ impl Needle {
         Self { lower: lower.into(), rare: [byte, byte.to_ascii_uppercase()], at }
     }
 
+    /// Returns the text, in lower case.
+    pub fn text(&self) -> &str {
+        &self.lower
+    }
+
     /// Returns whether `text` contains it.
     #[inline]
     pub fn is_in(&self, text: &[u8]) -> bool {

@@ -20,6 +20,7 @@ use crate::{
     packet::key::{FlowKey, kind, proto},
     process::owner::Owner,
     query::{
+        application,
         column::{self, ServiceName},
         filter::{
             Comparison, Expr, Field, Term, Test,
@@ -27,7 +28,7 @@ use crate::{
             eval::Surroundings,
             matching::{self, Needle},
             ports::NumberSet,
-            texts::{any_owner_text, any_text, in_network, interface, numbers, unowned},
+            texts::{any_owner_text, any_text, composed, in_network, interface, numbers, shown_of, unowned},
         },
         states::StateTable,
         whose::Unowned,
@@ -109,6 +110,9 @@ pub struct Word {
     services: Option<[NumberSet; 2]>,
     address: Option<AddressWord>,
     labels: Box<[bool]>,
+    /// Whether it may be in the Application column beside facts and services: by itself, or over several parts.
+    may_be_shown: bool,
+    may_be_composed: bool,
     /// Whether it is in what stands for a process that is not known.
     unowned: [bool; Unowned::ALL.len()],
     memo: usize,
@@ -133,6 +137,8 @@ pub struct Scratch {
 struct Memo {
     /// By number in the catalog; 1 is no, 2 is yes.
     apps: Vec<u8>,
+    /// The same by what else the text of the Application column depends on.
+    shown: [Vec<u8>; 4],
     known_owners: Vec<u8>,
     /// Of owners without a number, by the place of what is known of them.
     owners: Vec<(usize, bool)>,
@@ -206,6 +212,13 @@ impl Memo {
     fn app(&mut self, flow: &FlowView, around: &Surroundings, ask: impl FnOnce(&App) -> bool) -> bool {
         let Some(app) = flow.app else { return false };
         once(&mut self.apps, flow.numbers.app, around.catalog.ends()[0], || ask(app))
+    }
+
+    /// The same for what the Application column shows, which depends on the ports and on who was called.
+    fn shown(&mut self, flow: &FlowView, around: &Surroundings, ask: impl FnOnce(&App) -> bool) -> bool {
+        let Some(app) = flow.app else { return false };
+        let variant = application::variant(flow.hot.key.ports, 1 - flow.hot.roles.initiator());
+        once(&mut self.shown[variant], flow.numbers.app, around.catalog.ends()[0], || ask(app))
     }
 
     #[inline(always)]
@@ -361,14 +374,24 @@ impl Node {
                 let (memo, text) = scratch.memo(*memo);
                 memo.owner(flow, around, |_| any_text(*field, flow, around, text, &mut |t| probe.holds(t)))
             }
+            Self::App(Field::App, Probe::Never, _) => false,
+            Self::App(Field::App, probe, memo) => {
+                let (memo, text) = scratch.memo(*memo);
+                memo.shown(flow, around, |app| {
+                    any_text(Field::App, flow, around, text, &mut |t| probe.holds(t))
+                        || probe.may_be_composed() && probe.holds(composed(app, flow).as_bytes())
+                })
+            }
             Self::App(field, probe, memo) => {
                 let (memo, text) = scratch.memo(*memo);
                 memo.app(flow, around, |app| {
                     let is_hopeless = match probe {
                         Probe::Never => true,
-                        // Labels are no values.
+                        // Names of errors are no values.
                         Probe::Contains(needle) => {
-                            *field != Field::App && !may_contain(app, needle, flow, around)
+                            let mut errors = application::dns_errors(app).filter(|_| *field == Field::Dns);
+                            !(may_contain(app, needle, flow, around)
+                                || errors.any(|error| needle.is_in(error.as_bytes())))
                         }
                         _ => false,
                     };
@@ -403,6 +426,14 @@ impl Probe {
         }
     }
 
+    /// Returns whether it may hold for the Application column as a whole, but for none of its parts.
+    fn may_be_composed(&self) -> bool {
+        match self {
+            Self::Contains(needle) => application::may_be_composed(needle.text()),
+            _ => true,
+        }
+    }
+
     /// Returns whether it holds for a text.
     pub fn holds(&self, text: &[u8]) -> bool {
         match self {
@@ -428,6 +459,8 @@ impl Word {
             services: service_sets(services, |text| needle.is_in(text)),
             address,
             labels: Service::ALL.iter().map(label).collect(),
+            may_be_shown: application::may_hold(|text| needle.is_in(text)),
+            may_be_composed: application::may_be_composed(word),
             unowned: Unowned::ALL.map(|unowned| needle.is_in(unowned.text().as_bytes())),
             needle,
             memo,
@@ -456,10 +489,17 @@ impl Word {
         }
         let (memo, text) = scratch.memo(self.memo);
         memo.app(flow, around, |app| self.is_in_app(app, flow, around))
+            || (self.may_be_shown || self.may_be_composed)
+                && memo.shown(flow, around, |app| self.is_in_column(app, flow))
             || memo.owner(flow, around, |owner| any_owner_text(owner, text, &mut |t| self.needle.is_in(t)))
             || memo.interface(flow.hot.iface.0, || {
                 interface(flow, around).is_some_and(|name| self.needle.is_in(name.as_bytes()))
             })
+    }
+
+    fn is_in_column(&self, app: &App, flow: &FlowView) -> bool {
+        self.may_be_shown && shown_of(app, flow, &mut |text| self.needle.is_in(text))
+            || self.may_be_composed && self.needle.is_in(composed(app, flow).as_bytes())
     }
 
     fn is_in_app(&self, app: &App, flow: &FlowView, around: &Surroundings) -> bool {

@@ -7,11 +7,11 @@ use crate::{
     packet::key::kind,
     process::owner::Owner,
     query::{
-        column,
+        application, column,
         filter::{Field, address::write_end, eval::Surroundings},
         whose::{Unowned, Whose},
     },
-    snapshot::{flow_view::FlowView, row::Direction},
+    snapshot::{app::App, flow_view::FlowView, row::Direction},
 };
 
 /// Returns whether an end that the field names lies in the network.
@@ -94,6 +94,9 @@ pub fn any_text(
                 || holds(flow.state_text().as_bytes())
                 || service(flow, around).is_some_and(|name| holds(name.as_bytes()))
                 || any_tenant_text(flow, text, holds)
+                || flow
+                    .app
+                    .is_some_and(|app| shown_of(app, flow, holds) || holds(composed(app, flow).as_bytes()))
                 || owner.is_none() && holds(unowned(flow, around).text().as_bytes())
                 || interface(flow, around).is_some_and(|name| holds(name.as_bytes()))
         }
@@ -133,6 +136,7 @@ pub fn any_text(
         Field::App => flow.app.is_some_and(|app| {
             app.service.is_some_and(|s| holds(s.text().as_bytes()) || holds(s.key().as_bytes()))
                 || app.facts().any(|(_, value)| holds(value))
+                || shown_of(app, flow, holds)
         }),
         Field::Service => service(flow, around).is_some_and(|name| holds(name.as_bytes())),
         Field::Interface => interface(flow, around).is_some_and(|name| holds(name.as_bytes())),
@@ -144,7 +148,10 @@ pub fn any_text(
         Field::Vlan => flow.facts.vlan.checked_sub(1).is_some_and(|v| number(v.into(), text, holds)),
         Field::Mac => flow.hot.key.kind & kind::ARP != 0 && facts(flow, &[Fact::ArpMac], holds),
         Field::Alpn => facts(flow, &[Fact::Alpn, Fact::AlpnSelected], holds),
-        Field::Dns => facts(flow, &[Fact::DnsQuery, Fact::DnsType, Fact::DnsCname, Fact::DnsAddress], holds),
+        Field::Dns => {
+            facts(flow, &[Fact::DnsQuery, Fact::DnsType, Fact::DnsCname, Fact::DnsAddress], holds)
+                || flow.app.is_some_and(|app| errors(app, holds))
+        }
         Field::Http => facts(
             flow,
             &[
@@ -188,6 +195,21 @@ fn any_tenant_text(flow: &FlowView, text: &mut String, holds: &mut dyn FnMut(&[u
         return true;
     }
     flow.owner.is_some_and(|owner| any_owner_text(owner, text, holds))
+}
+
+/// Calls `holds` with what the Application column has for facts and services until it returns `true`.
+pub fn shown_of(app: &App, flow: &FlowView, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    application::label(app, flow.hot.key.ports).is_some_and(|label| holds(label.as_bytes()))
+        || errors(app, holds)
+}
+
+fn errors(app: &App, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    application::dns_errors(app).any(|error| holds(error.as_bytes()))
+}
+
+/// Returns the whole text of the Application column.
+pub fn composed(app: &App, flow: &FlowView) -> String {
+    application::application(app, flow.hot.key.ports, 1 - flow.hot.roles.initiator())
 }
 
 /// Calls `holds` with all that is known of an owner until it returns `true`.
