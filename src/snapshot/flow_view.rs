@@ -171,6 +171,11 @@ impl<'a> FlowView<'a> {
         has_ended(self.end)
     }
 
+    /// Returns the time left before the row goes; `None` for what has ended.
+    pub fn left(&self) -> Option<Nanos> {
+        self.end.is_none().then(|| self.hot.state.expires_after().since(self.silence))
+    }
+
     /// Returns the tick from which the row is left out if no packet comes.
     pub fn gone_at(&self) -> Tick {
         let life = Tick::span(self.hot.state.expires_after());

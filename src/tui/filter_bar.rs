@@ -142,6 +142,9 @@ fn unfinished(text: &str, start: usize) -> Problem {
     let is_regex = term.starts_with('/') || term.contains(":/");
     let reason = match is_regex {
         true => "/ is not closed; in quotes it is text",
+        false if term.starts_with('(') && term.matches('(').count() > term.matches(')').count() => {
+            ") is missing"
+        }
         false if term.starts_with('(') => "nothing stands between ( and )",
         false => "something is missing behind this",
     };
@@ -162,7 +165,7 @@ mod tests {
     fn f14_the_last_good_filter_stays_in_force() {
         let mut bar = typed("port:443");
         assert!(bar.in_force().is_some() && bar.problem.is_none());
-        assert!(!bar.set("port:443 (", None));
+        assert!(!bar.set("port:443 )", None));
         assert_eq!(bar.text(), "port:443");
         assert!(bar.problem.is_some() && bar.in_force().is_some());
         assert!(bar.set("", None) && bar.in_force().is_none());

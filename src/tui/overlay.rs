@@ -314,6 +314,10 @@ fn entry_of_words(typed: &str) -> Option<Entry> {
         let refusal = (!(50..=60_000).contains(&ms)).then(|| "50 to 60000 milliseconds".to_owned());
         return entry(format!("refresh {ms}"), What::Refresh(ms), refusal);
     }
+    if typed == "refresh" {
+        let missing = "milliseconds are missing, from 50 to 60000: refresh 500".to_owned();
+        return entry("refresh ...".into(), What::Refresh(0), Some(missing));
+    }
     let filter = typed.strip_prefix("filter ")?;
     entry(format!("filter {filter}"), What::Filter(filter.into()), why_no_filter(filter))
 }

@@ -160,7 +160,9 @@ fn f14_what_cannot_be_read_is_red_and_f16_what_is_not_complete_is_dim() {
     for (filter, wrong, unfinished) in [
         ("tcp prot:x udp", 4..10, 0..0),
         ("tcp nosuch:", 4..11, 0..0),
-        ("nginx (", 6..7, 0..0),
+        ("nginx (", 0..0, 6..7),
+        ("tcp or (udp", 0..0, 7..11),
+        ("rate>1M or (proto:", 0..0, 11..18),
         ("tcp rate>fast", 9..13, 0..0),
         ("tcp proto:", 0..0, 4..10),
         ("rate>", 0..0, 0..5),

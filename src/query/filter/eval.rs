@@ -53,8 +53,9 @@ pub struct Filter {
     plan: LazyLock<Node, Box<dyn FnOnce() -> Node + Send>>,
     fuzzy: Option<Box<str>>,
     needs: Needs,
-    /// Ages in seconds at which an answer may change.
+    /// Ages, and times left, in seconds at which an answer may change.
     ages: Vec<f64>,
+    lefts: Vec<f64>,
 }
 
 impl std::fmt::Debug for Filter {
@@ -67,7 +68,7 @@ impl Filter {
     /// Makes a filter. The first who asks it makes its tables: that costs some milliseconds for words that may be ports
     /// or services, and of what is typed fast few filters are ever asked.
     pub fn new(expr: Expr, services: Option<ServiceName>) -> Self {
-        let (mut ages, mut needs) = (Vec::new(), Needs::default());
+        let (mut ages, mut lefts, mut needs) = (Vec::new(), Vec::new(), Needs::default());
         expr.terms(&mut |term| {
             use Field::*;
             match term.field {
@@ -90,12 +91,17 @@ impl Filter {
                         ages.push(seconds);
                     }
                 }
+                Left => {
+                    if let Test::Compare(_, seconds) = term.test {
+                        lefts.push(seconds);
+                    }
+                }
                 _ => {}
             }
         });
         let fuzzy = expr.fuzzy().map(Into::into);
         let plan: Box<dyn FnOnce() -> Node + Send> = Box::new(move || Node::of(expr, services));
-        Self { fuzzy, plan: LazyLock::new(plan), needs, ages }
+        Self { fuzzy, plan: LazyLock::new(plan), needs, ages, lefts }
     }
 
     /// Returns what answers depend on beside the records.
@@ -116,7 +122,7 @@ impl Filter {
 
     /// Returns whether answers for flows may change with time alone.
     pub fn ages(&self) -> bool {
-        self.needs.silence || !self.ages.is_empty()
+        self.needs.silence || !self.ages.is_empty() || !self.lefts.is_empty()
     }
 
     /// Returns the tick at which the answer for this flow may change without a packet, if that is
@@ -126,13 +132,20 @@ impl Filter {
         if self.needs.silence {
             until = next_state(flow, around.now, until);
         }
+        let in_seconds = |seconds: f64| {
+            let span = Tick::span(Nanos((seconds * 1e9) as u64));
+            Tick(around.now.0.wrapping_add(span))
+        };
+        let left = flow.left().filter(|_| !self.lefts.is_empty()).map_or(0.0, |left| left.as_secs_f64());
+        for seconds in self.lefts.iter().filter(|seconds| **seconds <= left) {
+            until = earlier(until, in_seconds(left - seconds), around.now);
+        }
         if self.ages.is_empty() {
             return until;
         }
         let age = flow.age(around.wall).as_secs_f64();
         for seconds in self.ages.iter().filter(|seconds| **seconds >= age) {
-            let left = Tick::span(Nanos(((seconds - age) * 1e9) as u64));
-            until = earlier(until, Tick(around.now.0.wrapping_add(left)), around.now);
+            until = earlier(until, in_seconds(seconds - age), around.now);
         }
         until
     }
@@ -310,6 +323,9 @@ mod tests {
             ("rtt<200ms", false),
             ("age<10s", true),
             ("age>10s", false),
+            ("left>1s", true),
+            ("left<1s", false),
+            ("retrans<1", true),
             ("!proto:udp", true),
             ("not (github or gitlab)", false),
             ("gitlab or github", true),
@@ -539,6 +555,9 @@ mod tests {
         assert_eq!(until("port:1"), 60);
         assert_eq!(until("state:udp_active"), 15);
         assert_eq!(until("age<10s"), 5);
+        let left = flow.record.hot.state.expires_after().as_secs_f64() as u64;
+        assert_eq!(until(&format!("left<{}s", left - 7)), 7);
+        assert_eq!(until(&format!("left>{}s", left + 7)), 60);
         assert_eq!(until("age<4s"), 60);
     }
 }

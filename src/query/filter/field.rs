@@ -38,6 +38,7 @@ pub enum Field {
     Retransmits,
     Rtt,
     Age,
+    Left,
 }
 
 impl Field {
@@ -119,10 +120,16 @@ pub const KEYWORDS: &[Keyword] = &[
         Unit::Time,
         "time since the first packet, of ended ones until the last: age<10s",
     ),
+    keyword("left", Field::Left, Unit::Time, "time until the row goes if no packet comes: left<10s"),
 ];
+
+/// Other names of keywords.
+const ALIASES: &[(&str, &str)] = &[("retrans", "retr")];
 
 /// Returns the keyword that is written so, without regard to case.
 pub fn keyword_of(name: &str) -> Option<&'static Keyword> {
+    let alias = ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name));
+    let name = alias.map_or(name, |(_, name)| name);
     KEYWORDS.iter().find(|k| k.name.eq_ignore_ascii_case(name))
 }
 
@@ -135,7 +142,6 @@ const MEANT: &[(&str, &str)] = &[
     ("pkts", "packets"),
     ("frames", "packets"),
     ("retransmits", "retr"),
-    ("retrans", "retr"),
     ("latency", "rtt"),
     ("ping", "rtt"),
     ("bandwidth", "rate"),
@@ -145,7 +151,6 @@ const MEANT: &[(&str, &str)] = &[
     ("rx", "down"),
     ("upload", "up"),
     ("tx", "up"),
-    ("left", "age"),
     ("since", "age"),
     ("duration", "age"),
     ("lifetime", "age"),
@@ -178,17 +183,22 @@ const MEANT: &[(&str, &str)] = &[
 ];
 
 /// Returns the keyword that was meant by `name` before this operator: one that says the same, else one that begins
-/// so, else the one that is most like it (Levenshtein's distance). Before a comparison only those count whose
-/// numbers can be compared.
-pub fn nearest(name: &str, operator: &str) -> &'static str {
+/// so, else the one that is most like it (Levenshtein's distance), where less than half of it and two letters at most
+/// are others. Before a comparison only those count whose numbers can be compared.
+pub fn nearest(name: &str, operator: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
     if let Some((_, meant)) = MEANT.iter().find(|(word, _)| *word == name) {
-        return meant;
+        return Some(meant);
     }
     let compares = operator.starts_with(['<', '>']);
-    let unlike = |k: &&Keyword| (!k.name.starts_with(&name), distance(&name, k.name), k.name.len());
+    let changes = |k: &Keyword| distance(&name, k.name);
+    let unlike = |k: &&Keyword| (!k.name.starts_with(&name), changes(k), k.name.len());
     let takes = |k: &&Keyword| !compares || k.unit != Unit::Text;
-    KEYWORDS.iter().filter(takes).min_by_key(unlike).map_or("", |k| k.name)
+    let is_near = |k: &&Keyword| {
+        let changes = changes(k);
+        k.name.starts_with(&name) || changes <= 2 && 2 * changes < name.chars().count()
+    };
+    KEYWORDS.iter().filter(takes).filter(is_near).min_by_key(unlike).map(|k| k.name)
 }
 
 fn distance(a: &str, b: &str) -> usize {
@@ -231,15 +241,21 @@ mod tests {
             ("Total", "bytes"),
             ("retransmits", "retr"),
         ] {
-            assert_eq!(nearest(typed, ":"), meant, "{typed}");
+            assert_eq!(nearest(typed, ":"), Some(meant), "{typed}");
         }
         // What is text cannot be compared.
-        for (typed, meant) in [("left", "age"), ("Total", "bytes"), ("ratee", "rate"), ("snii", "pid")] {
+        for (typed, meant) in
+            [("lifetime", Some("age")), ("Total", Some("bytes")), ("ratee", Some("rate")), ("snii", None)]
+        {
             assert_eq!(nearest(typed, ">"), meant, "{typed}>");
         }
+        for typed in ["foo", "de", "qux", "nothing"] {
+            assert_eq!(nearest(typed, ":"), None, "{typed}");
+        }
+        assert_eq!(keyword_of("RETRANS").map(|k| k.name), Some("retr"));
         let words: std::collections::HashSet<_> = MEANT.iter().map(|(word, _)| word).collect();
         assert_eq!(words.len(), MEANT.len(), "each word stands for one keyword");
         assert!(MEANT.iter().all(|(word, meant)| keyword_of(word).is_none() && keyword_of(meant).is_some()));
-        assert!(!nearest(&"x".repeat(10_000), ":").is_empty());
+        assert_eq!(nearest(&"x".repeat(10_000), ":"), None);
     }
 }

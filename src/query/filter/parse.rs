@@ -136,8 +136,10 @@ impl<'a> Parser<'a> {
                 self.go_deeper(token)?;
                 let inner = self.or()?;
                 self.depth -= 1;
-                let Some(close) = self.peek().filter(|close| close.kind == Kind::Close) else {
-                    return Err(problem(token, ") is missing"));
+                let Some(close) = self.peek() else {
+                    // Still being typed, with all that is in it.
+                    self.incomplete = Some(token.start);
+                    return Ok(None);
                 };
                 self.at += 1;
                 if inner.is_none() && self.incomplete.is_none() {
@@ -238,8 +240,14 @@ fn term(raw: &RawTerm) -> Result<Term, Wrong> {
         // What has `=` in it may be a part of a URL.
         if raw.operator != "=" {
             let sign = if raw.operator == ":=" { ":" } else { raw.operator };
-            let near = nearest(&raw.head, sign);
-            return Err(Wrong::Term(format!("{}{sign} is no keyword; {near}{sign} is near", raw.head)));
+            let hint = match nearest(&raw.head, sign) {
+                Some(near) => format!("{near}{sign} is near"),
+                None if sign.starts_with(['<', '>']) => {
+                    "numbers are rate, down, up, bytes, packets, rtt, age, left, retr".into()
+                }
+                None => "keywords are port, src, dst, host, process, state, app and others: Help".into(),
+            };
+            return Err(Wrong::Term(format!("{}{sign} is no keyword; {hint}", raw.head)));
         }
         return Ok(text(Field::Any, &raw.whole));
     };
@@ -532,6 +540,8 @@ mod tests {
             ("down>=1.5k", "Down GreaterOrEqual 1500"),
             ("bytes>10MB", "Bytes Greater 10000000"),
             ("rtt>200ms", "Rtt Greater 0.2"),
+            ("left<5s", "Left Less 5"),
+            ("retrans>0", "Retransmits Greater 0"),
             ("age<10s", "Age Less 10"),
             ("pid=12", "Pid Equal 12"),
             ("port>1024", "Port Greater 1024"),
@@ -567,6 +577,12 @@ mod tests {
         assert_eq!(shown("a and "), "Any~a … from 2");
         assert_eq!(shown("a ()"), "Any~a … from 2");
         assert_eq!(shown("( )"), "all … from 0");
+        assert_eq!(shown("a ("), "Any~a … from 2");
+        assert_eq!(shown("a (b"), "Any~a … from 2");
+        assert_eq!(shown("(a or b"), "all … from 0");
+        assert_eq!(shown("a or (b and (c"), "Any~a … from 5");
+        assert_eq!(shown("a not (b"), "Any~a … from 6");
+        assert_eq!(shown("rate>1M or (proto:"), "Rate Greater 1000000 … from 11");
         // On their way to a MAC address.
         assert_eq!(shown("a de:"), "Any~a … from 2");
         assert_eq!(shown("a de:ad"), "Any~a … from 2");
@@ -586,9 +602,7 @@ mod tests {
             ("rate:5 a", 0, 6, "rate: compares numbers: rate>1M, 8Mbit"),
             ("rate>fast", 5, 9, "fast is no number for rate: rate>1M, 8Mbit"),
             ("state>5", 0, 7, "state is text: state:5"),
-            ("(a or b", 0, 1, ") is missing"),
             ("a) (b", 1, 2, "there is no ( before this )"),
-            ("a (b", 2, 3, ") is missing"),
             ("or a", 0, 2, "nothing stands before or"),
             ("(a or) b", 3, 5, "nothing stands behind or"),
             ("and", 0, 3, "nothing stands before and"),
@@ -598,7 +612,24 @@ mod tests {
             ("a and or b", 2, 5, "nothing stands behind and"),
             ("() a", 0, 2, "nothing stands between ( and )"),
             ("(a ())", 3, 5, "nothing stands between ( and )"),
-            ("de:ad a", 0, 5, "de: is no keyword; if: is near"),
+            (
+                "de:ad a",
+                0,
+                5,
+                "de: is no keyword; keywords are port, src, dst, host, process, state, app and others: Help",
+            ),
+            (
+                "foo:x a",
+                0,
+                5,
+                "foo: is no keyword; keywords are port, src, dst, host, process, state, app and others: Help",
+            ),
+            (
+                "foo>1 a",
+                0,
+                5,
+                "foo> is no keyword; numbers are rate, down, up, bytes, packets, rtt, age, left, retr",
+            ),
             ("() )", 3, 4, "there is no ( before this )"),
             ("\"abc", 0, 4, "\" is not closed"),
             ("port:9-1", 5, 8, "9-1 goes down"),

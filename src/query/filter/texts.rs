@@ -60,6 +60,7 @@ pub fn numbers(
         Field::Retransmits => holds(flow.retransmits() as f64),
         Field::Rtt => flow.rtt().is_some_and(|rtt| holds(rtt.as_secs_f64())),
         Field::Age => holds(flow.age(around.wall).as_secs_f64()),
+        Field::Left => flow.left().is_some_and(|left| holds(left.as_secs_f64())),
         _ => false,
     }
 }
@@ -167,7 +168,7 @@ pub fn any_text(
         ),
         Field::Country | Field::Asn => false,
         Field::Rate | Field::Down | Field::Up | Field::Bytes | Field::Packets | Field::Retransmits => false,
-        Field::Rtt | Field::Age => false,
+        Field::Rtt | Field::Age | Field::Left => false,
     }
 }
 
