@@ -68,8 +68,8 @@ const FIELDS: &[Field] = &[
     field("packets", |g, _| Value::Number(g.packets)),
     field("retransmits", |g, _| Value::Number(g.retransmits)),
     field("rtt_median_us", |g, _| g.rtt().map_or(Value::Nothing, |Nanos(rtt)| Value::Number(rtt / 1000))),
-    of(Host, "top_process", |g, _| Value::text(g.top.as_deref())),
-    of(Process, "top_remote", |g, _| Value::text(g.top.as_deref())),
+    of(Host, "top_process", |g, _| Value::text(g.top.as_ref().map(|top| &*top.name))),
+    of(Process, "top_remote", |g, _| Value::text(g.top.as_ref().map(|top| &*top.name))),
 ];
 
 fn fields(by: GroupBy) -> impl Iterator<Item = &'static Field> {
@@ -196,6 +196,7 @@ mod tests {
             name: None,
             place: 3,
             around: 2,
+            listening: Default::default(),
         };
         let request = Request { group: Some(group), ..Request::default() };
         let mut out = Vec::new();

@@ -96,7 +96,7 @@ impl Finder {
         });
         view.ended_end = list.end();
         // Sums over all rows are those of the head.
-        let is_all = request.filter.is_none() && request.only.is_none() && view.hidden == 0;
+        let is_all = request.filter.is_none() && request.only.is_none();
         let gone = if is_all { snapshot.totals.gone } else { [0.0; 2] };
         view.groups = request.group.as_ref().map(|group| self.groups(snapshot, list, group, gone));
         view.top.clone_from(&self.top.1);
@@ -410,6 +410,13 @@ impl Finder {
                 members.add(spot, &flow);
             }
         });
+        // What is hidden is no row, but moves all the same.
+        self.scan.each_hidden(|at| {
+            let flow = snapshot.flow(at);
+            sums.add(&flow);
+            members.add_hidden(&flow);
+        });
+        sums.settle();
         sums.add_gone(gone);
         GroupView::of(&sums, members, &rows, request)
     }

@@ -400,6 +400,7 @@ fn ended_flows_are_rows_when_asked_for() {
         name: None,
         place: 0,
         around: 500,
+        listening: Arc::default(),
     };
     let sums = finder.find(&snapshot, &Request { group: Some(group), ..request.clone() }).groups.unwrap();
     assert_eq!(heads(&sums).map(|g| g.flows).sum::<usize>(), 150);
@@ -450,6 +451,7 @@ fn open_groups_show_the_rows_that_move_most() {
         name: None,
         place: 0,
         around: 5000,
+        listening: Arc::default(),
     };
     let view = Finder::default().find(&snapshot, &Request { group: Some(group), ..Request::default() });
     let groups = view.groups.unwrap();
@@ -475,6 +477,7 @@ fn groups_sum_up_to_the_whole() {
         name: None,
         place: 0,
         around: 100,
+        listening: Arc::default(),
     };
     for by in [GroupBy::Process, GroupBy::Host] {
         let group = Some(GroupRequest { by, ..group.clone() });
@@ -502,6 +505,7 @@ fn rows_of_a_group_add_up_to_its_sum() {
         name: None,
         place: 0,
         around: 1000,
+        listening: Arc::default(),
     };
     let find = |open: Vec<GroupName>| {
         let group = Some(GroupRequest { open, ..group.clone() });
@@ -540,6 +544,7 @@ fn v8_what_moved_in_flows_without_a_row_is_a_group_of_its_own() {
         name: None,
         place: 0,
         around: 1000,
+        listening: Arc::default(),
     };
     let request = Request { group: Some(group), ..Request::default() };
     let groups = Finder::default().find(&snapshot, &request).groups.unwrap();
@@ -681,4 +686,201 @@ fn ended_flows_keep_the_age_that_they_reached() {
     assert_eq!(ages(&finder.find(&snapshot, &all)), [40, 30, 10]);
     snapshot.wall = second(90);
     assert_eq!(ages(&finder.find(&snapshot, &all)), [80, 50, 30]);
+}
+
+/// The sums of all rows by host or process.
+fn sums(snapshot: &Snapshot, by: GroupBy, sort: GroupSort, request: &Request) -> GroupView {
+    let group = GroupRequest {
+        by,
+        sort,
+        flipped: false,
+        open: Vec::new(),
+        name: None,
+        place: 0,
+        around: 1000,
+        listening: Arc::default(),
+    };
+    let request = Request { group: Some(group), ..request.clone() };
+    Finder::default().find(snapshot, &request).groups.unwrap()
+}
+
+/// A row of TCP from 10.0.0.1 (ours) to an address, with its rate towards Remote.
+fn moving(to: &str, port: u16, rate: f32) -> (FlowRecord, [f32; 2]) {
+    let mut r = sample::record([("10.0.0.1".parse().unwrap(), port), (to.parse().unwrap(), 443)], 6);
+    let low_is_ours = r.hot.key.addresses(&r.wide)[0] == "10.0.0.1".parse::<std::net::IpAddr>().unwrap();
+    let ours = usize::from(!low_is_ours);
+    r.hot.roles = Roles::new(ours, Evidence::Handshake, [ours == 0, ours == 1]);
+    let mut rates = [0.0; 2];
+    rates[ours] = rate;
+    (r, rates)
+}
+
+#[test]
+fn v8_what_is_hidden_counts_in_sums() {
+    let end = |text: &str| (text.parse().unwrap(), 443);
+    let mut local = sample::record([end("127.0.0.1"), end("127.0.0.1")], 6);
+    local.hot.roles = Roles::new(0, Evidence::Handshake, [true, true]);
+    let snapshot = snapshot(&[(local, [700.0, 50.0]), moving("192.0.2.1", 1000, 250.0)]);
+    let hide = Request { localhost: Localhost::Hide, ..Request::default() };
+    for by in [GroupBy::Host, GroupBy::Process] {
+        let groups = sums(&snapshot, by, GroupSort::Rate, &hide);
+        assert_eq!(groups.sum.0 + groups.sum.1, 1000.0);
+        assert_eq!(groups.sum.0 + groups.sum.1, snapshot.totals.down + snapshot.totals.up);
+        assert_eq!(heads(&groups).map(|g| g.flows).sum::<usize>(), 2);
+    }
+    // Rows they are not, also of an open group.
+    let here = GroupName::Host("127.0.0.1".parse().unwrap());
+    let group = GroupRequest {
+        by: GroupBy::Host,
+        sort: GroupSort::Rate,
+        flipped: false,
+        open: vec![here],
+        name: None,
+        place: 0,
+        around: 100,
+        listening: Arc::default(),
+    };
+    let open = Finder::default().find(&snapshot, &Request { group: Some(group), ..hide.clone() });
+    let lines = open.groups.unwrap().lines;
+    assert!(lines.iter().all(|line| line.name().flow.is_none()), "{lines:?}");
+    assert!(lines.iter().any(|line| matches!(line, crate::query::group::GroupLine::More { count: 1, .. })));
+    // A filter holds for them as for rows.
+    for (text, sum) in [("192.0.2.1", 250.0), ("127.0.0.1", 750.0)] {
+        let filter = Some(Arc::new(Filter::new(parse(text).unwrap().expr.unwrap(), None)));
+        let groups =
+            sums(&snapshot, GroupBy::Host, GroupSort::Rate, &Request { filter, serial: 1, ..hide.clone() });
+        assert_eq!(groups.sum.0 + groups.sum.1, sum, "{text}");
+    }
+}
+
+#[test]
+fn v8_the_top_of_a_group_is_that_of_all_its_rows_together() {
+    use crate::{process::owner::Quality, query::group::Top};
+    let rows = [
+        moving("192.0.2.1", 1000, 105.0),
+        moving("192.0.2.1", 1001, 60.0),
+        moving("192.0.2.1", 1002, 50.0),
+        moving("192.0.2.2", 1003, 20.0),
+        moving("192.0.2.3", 1004, 30.0),
+        moving("192.0.2.2", 1005, 20.0),
+    ];
+    let mut snapshot = snapshot(&rows);
+    snapshot.owner_method.method = "bpf";
+    let owner = |name: &str, pid: u32, quality| Owner {
+        name: name.into(),
+        pid: Some(pid),
+        quality,
+        ..Owner::default()
+    };
+    sample::set_owner(&mut snapshot, 0, owner("steady", 1, Quality::Exact));
+    // Of several processes with one name, each with a quality of its own.
+    sample::set_owner(&mut snapshot, 1, owner("blast", 2, Quality::Wildcard));
+    sample::set_owner(&mut snapshot, 2, owner("blast", 3, Quality::Shared));
+    for n in [3, 4, 5] {
+        sample::set_owner(&mut snapshot, n, owner("steady", 1, Quality::Exact));
+    }
+    let top = |name: &str, is_doubtful| Some(Top { name: name.into(), is_doubtful });
+    let hosts = sums(&snapshot, GroupBy::Host, GroupSort::Rate, &Request::default());
+    let tops: Vec<_> = heads(&hosts).map(|g| g.top.clone()).collect();
+    assert_eq!(tops, [top("blast", true), top("steady", false), top("steady", false)]);
+    let processes = sums(&snapshot, GroupBy::Process, GroupSort::Name, &Request::default());
+    let tops: Vec<_> = heads(&processes).map(|g| g.top.clone()).collect();
+    assert_eq!(tops, [top("192.0.2.1", false), top("192.0.2.1", false)]);
+    // What moves nothing any more is as large as what it has moved.
+    snapshot.workers[0].rates.seen.iter_mut().for_each(|seen| *seen = [0.0; 2]);
+    let hosts = sums(&snapshot, GroupBy::Host, GroupSort::Rate, &Request::default());
+    assert!(heads(&hosts).all(|g| g.top.is_some()));
+}
+
+#[test]
+fn v8_sums_are_sorted_by_every_column() {
+    let mut rows =
+        [moving("192.0.2.1", 1000, 10.0), moving("192.0.2.2", 1001, 30.0), moving("192.0.2.3", 1002, 20.0)];
+    for (n, (r, _)) in rows.iter_mut().enumerate() {
+        r.facts.rtt_data_us = [20, 0, 10][n];
+        r.facts.retransmits = [[0, 0], [1, 1], [2, 2]][n];
+        (r.hot.frames, r.hot.bytes) = ([10, 10], [10_000, 10_000]);
+        r.facts.first = Stamp([0, 900_000_000, 0][n]);
+    }
+    let mut snapshot = snapshot(&rows);
+    snapshot.owner_method.method = "bpf";
+    for (n, (name, pid, user, container)) in
+        [("b", 30, "ann", None), ("c", 20, "cay", Some("web")), ("a", 10, "bob", Some("db"))]
+            .into_iter()
+            .enumerate()
+    {
+        let owner = Owner {
+            name: name.into(),
+            pid: Some(pid),
+            user: Some(user.into()),
+            container: container.map(Into::into),
+            ..Owner::default()
+        };
+        sample::set_owner(&mut snapshot, n, owner);
+        if n > 0 {
+            let mut app = App::of(Service::Tls);
+            app.learn(Fact::Sni, [&b""[..], b"z.example", b"y.example"][n]);
+            sample::set_app(&mut snapshot, n, app);
+        }
+    }
+    let listening = |port, pid| crate::process::listening::Listening {
+        port,
+        protocol: "TCP",
+        address: [0, 0, 0, 0].into(),
+        pid: Some(pid),
+        name: "".into(),
+        uid: 0,
+    };
+    let all = Arc::new(vec![listening(80, 20), listening(443, 30)]);
+    use GroupBy::{Host, Process};
+    use GroupSort::*;
+    for (by, sort, order) in [
+        (Host, Rate, [2, 3, 1]),
+        (Host, Name, [1, 2, 3]),
+        (Host, KnownAs, [3, 2, 1]),
+        (Host, New, [2, 1, 3]),
+        (Host, Rtt, [1, 3, 2]),
+        (Host, Retransmits, [3, 2, 1]),
+        (Host, Top, [3, 1, 2]),
+        (Process, Name, [3, 1, 2]),
+        (Process, Pids, [3, 2, 1]),
+        (Process, User, [1, 3, 2]),
+        (Process, Container, [3, 2, 1]),
+        (Process, Listens, [2, 1, 3]),
+        (Process, Top, [1, 2, 3]),
+    ] {
+        let find = |flipped| {
+            let group = GroupRequest {
+                by,
+                sort,
+                flipped,
+                open: Vec::new(),
+                name: None,
+                place: 0,
+                around: 100,
+                listening: Arc::clone(&all),
+            };
+            let view =
+                Finder::default().find(&snapshot, &Request { group: Some(group), ..Request::default() });
+            let groups = view.groups.unwrap();
+            let number = |g: &crate::query::group::Group| match &g.name {
+                GroupName::Host(address) => {
+                    address.to_string().bytes().last().map_or(0, |digit| digit - b'0')
+                }
+                GroupName::Process(name) => 1 + "bca".find(&**name).map_or(0, |at| at as u8),
+                _ => 0,
+            };
+            heads(&groups).map(number).collect::<Vec<_>>()
+        };
+        assert_eq!(find(false), order, "{by:?} {sort:?}");
+        let mut flipped = find(true);
+        // What has no text stays last.
+        if matches!(sort, KnownAs | Container) {
+            flipped = [&flipped[..2].iter().rev().copied().collect::<Vec<_>>()[..], &flipped[2..]].concat();
+            assert_eq!(flipped, order, "{by:?} {sort:?} the other way round");
+        } else if !matches!(sort, New) {
+            flipped.reverse();
+            assert_eq!(flipped, order, "{by:?} {sort:?} the other way round");
+        }
+    }
 }

@@ -60,6 +60,18 @@ pub fn age(first: Stamp, last: Stamp, end: Option<EndReason>, wall: Stamp) -> Na
     until.since(first)
 }
 
+/// Wire bytes of an acknowledgement without data at most: IPv6 in a VLAN, with time stamps and a SACK block
+/// (14 + 4 + 40 + 20 + 12 + 12, RFC 2018 section 3, RFC 7323 section 3).
+const MOST_ACK: u64 = 102;
+
+/// Returns the packets of TCP, by sender, that segments sent again are a share of: those of the directions that carry
+/// data. What the other one sends are mostly acknowledgements, which are never sent again. A direction carries data if
+/// something was sent again in it, or if its packets are larger than acknowledgements on the average.
+pub fn data_packets(packets: [u64; 2], bytes: [u64; 2], again: [u32; 2]) -> u64 {
+    let carries = |i: usize| again[i] > 0 || bytes[i] > packets[i].saturating_mul(MOST_ACK);
+    [0, 1].into_iter().filter(|i| carries(*i)).fold(0, |sum, i| sum.saturating_add(packets[i]))
+}
+
 /// Returns whether a flow with this end is over; one that was open at the stop is not.
 fn has_ended(end: Option<EndReason>) -> bool {
     end.is_some_and(|end| end != EndReason::Eof)
@@ -146,6 +158,15 @@ impl<'a> FlowView<'a> {
     pub fn retransmits(&self) -> u64 {
         match self.hot.key.proto {
             proto::TCP => self.facts.retransmits.iter().map(|n| u64::from(*n)).sum(),
+            _ => 0,
+        }
+    }
+
+    /// Returns the packets that [`FlowView::retransmits`] are a share of: see [`data_packets`].
+    pub fn data_packets(&self) -> u64 {
+        let packets = [0, 1].map(|i| self.hot.frames[i].saturating_add(self.facts.extra_packets[i]));
+        match self.hot.key.proto {
+            proto::TCP => data_packets(packets, self.hot.bytes, self.facts.retransmits),
             _ => 0,
         }
     }

@@ -151,6 +151,13 @@ impl Row {
         }
     }
 
+    /// Returns TCP segments sent again, both ways, and the packets that they are a share of: those of the directions
+    /// that carry data.
+    pub fn retransmits_of(&self) -> (u64, u64) {
+        let again = self.retransmits.iter().map(|n| u64::from(*n)).sum();
+        (again, flow_view::data_packets(self.packets, self.bytes, self.retransmits))
+    }
+
     /// Returns the end of the Local column: ours, else the initiator.
     pub fn local(&self) -> usize {
         self.roles.subject()
@@ -248,6 +255,27 @@ impl Direction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn v8_segments_sent_again_are_a_share_of_the_packets_that_carry_data() {
+        for (packets, bytes, again, of) in [
+            // A download: what is acknowledged is no data.
+            ([1000, 500], [1_514_000, 33_000], [10, 0], (10, 1000)),
+            ([1000, 500], [1_514_000, 33_000], [0, 0], (0, 1000)),
+            // Data both ways.
+            ([1000, 500], [1_514_000, 400_000], [10, 0], (10, 1500)),
+            // Small packets that were sent again are data.
+            ([4, 0], [296, 0], [3, 0], (3, 4)),
+            ([5, 5], [330, 330], [0, 0], (0, 0)),
+        ] {
+            let mut record = FlowRecord::default();
+            record.hot.key.proto = proto::TCP;
+            (record.hot.frames, record.hot.bytes, record.facts.retransmits) = (packets, bytes, again);
+            assert_eq!(Row::from_record(&record).retransmits_of(), of, "{packets:?} {bytes:?}");
+            let flow = flow_view::FlowView::of_record(&record, None, None);
+            assert_eq!((flow.retransmits(), flow.data_packets()), of);
+        }
+    }
 
     #[test]
     fn a_row_is_in_its_state_since_a_packet_or_since_it_was_silent_for_long_enough() {

@@ -98,3 +98,42 @@ fn v9_rows_of_an_open_group_keep_their_ports_and_states() {
         assert!(line.contains("ESTABLISHED") || width < 80, "{width}: {line}");
     }
 }
+
+#[test]
+fn v9_no_pid_is_cut_and_a_column_with_nothing_in_it_leaves_its_room_to_names() {
+    let mut snapshot = known();
+    let owner = |name: &str, pid: u32| Owner { pid: Some(pid), name: name.into(), ..Owner::default() };
+    // Six processes of one name, with numbers as long as there are, and none in a container.
+    for (n, slot) in [0, 1, 2, 3, 5, 13].into_iter().enumerate() {
+        let worker = owner("a-worker-with-a-long-name", 4_190_000 + n as u32);
+        sample::set_owner(&mut snapshot, slot, worker);
+    }
+    for width in [80, 100, 120] {
+        let mut stage = Stage::new(width, 40);
+        stage.epoch(&snapshot).key(KeyCode::Char('5'));
+        let text = stage.settle(&snapshot).text();
+        let row = text.lines().find(|line| line.contains("▸ a-wo")).unwrap();
+        assert!(row.contains(" 4190000 "), "{width}: {text}");
+        assert!(width != 120 || row.contains("a-worker-with-a-lon"), "{width}: {text}");
+    }
+}
+
+#[test]
+fn c2_the_title_of_sums_says_what_is_hidden_and_their_sum_is_the_heads() {
+    let end = |port| ("127.0.0.1".parse().unwrap(), port);
+    let mut record = sample::record([end(40_000), end(8080)], 6);
+    record.hot.roles = Roles::new(0, Evidence::Handshake, [true, true]);
+    let snapshot = live(&[(record, [2e6, 1e6])]);
+    let mut stage = Stage::with(120, 24, Setup { localhost: Localhost::Hide, ..Setup::default() });
+    stage.epoch(&snapshot);
+    for tab in ['4', '5'] {
+        stage.key(KeyCode::Char(tab));
+        let text = stage.settle(&snapshot).text();
+        let title = text.lines().find(|line| line.contains("(Sort: Rate")).unwrap();
+        assert!(title.contains("1 localhost hidden (L), counted"), "{text}");
+        assert!(
+            title.contains("Down 2.00 MB/s Up 1.00 MB/s") || title.contains("Down 1.00 MB/s Up 2.00 MB/s"),
+            "{text}"
+        );
+    }
+}

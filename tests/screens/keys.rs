@@ -215,6 +215,12 @@ fn k17_the_palette_finds_every_action() {
     typed(&mut stage, "refresh 5");
     stage.key(KeyCode::Enter);
     assert!(stage.app.effects.is_empty() && stage.text().contains("50 to 60000"));
+    stage.key(KeyCode::Esc);
+    stage.key(KeyCode::Char(':'));
+    typed(&mut stage, "refresh");
+    stage.key(KeyCode::Enter);
+    let text = stage.text();
+    assert!(stage.app.effects.is_empty() && text.contains("milliseconds are missing"), "{text}");
 }
 
 #[test]
@@ -251,9 +257,17 @@ fn k20_the_mouse_reaches_tabs_headers_and_rows() {
     assert_eq!(stage.app.tab, Tab::Pipeline);
     stage.key(KeyCode::Char('4'));
     stage.settle(&snapshot);
-    for (header, sort) in
-        [("Total ", "Total ↓"), ("Total↓", "Total ↑"), ("Remote Addr", "Name ↑"), ("Up   Total", "Up ↓")]
-    {
+    for (header, sort) in [
+        ("Total ", "Total ↓"),
+        ("Total↓", "Total ↑"),
+        ("Remote Addr", "Remote Addr ↑"),
+        ("Up   Total", "Up ↓"),
+        ("Name  ", "Name ↑"),
+        ("New/s", "New/s ↓"),
+        ("RTT   Retr", "RTT ↓"),
+        ("Retr Top", "Retransmits ↓"),
+        ("Top process", "Top process ↑"),
+    ] {
         let at = find(&mut stage, header);
         click(&mut stage, at);
         assert!(stage.text().contains(&format!("Hosts (Sort: {sort})")), "{header}\n{}", stage.text());

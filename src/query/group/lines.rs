@@ -1,10 +1,11 @@
 //! The lines that a screen shows of groups: each group, and the rows of those that are open.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use super::{Group, GroupBy, GroupName, GroupSort, Keyed, Members, Sums};
 use crate::{
     base::ids::FlowId,
+    process::listening::Listening,
     query::scan::Spot,
     snapshot::{
         ended::{EndedFlow, EndedList},
@@ -30,6 +31,8 @@ pub struct GroupRequest {
     pub place: usize,
     /// Lines wanted on either side of it.
     pub around: usize,
+    /// The sockets that wait for others, for who sorts by their ports.
+    pub listening: Arc<Vec<Listening>>,
 }
 
 /// Names a line for as long as it lives.
@@ -146,7 +149,7 @@ impl GroupView {
     /// Returns the window of groups that was asked for, with the rows of those that are open. Only
     /// groups up to its end are sorted.
     pub fn of(sums: &Sums, mut members: Members, rows_of: &Rows, request: &GroupRequest) -> Self {
-        let mut groups = sums.keyed(request.sort, request.flipped);
+        let mut groups = sums.keyed(request.sort, request.flipped, &request.listening);
         let count = groups.len();
         let largest = groups.iter().map(|g| g.group.rate()).fold(0.0, f64::max);
         let sum = groups.iter().fold((0.0, 0.0), |sum, g| (sum.0 + g.group.down, sum.1 + g.group.up));

@@ -1,6 +1,7 @@
 //! Rows summed up by remote host or by process, for the tabs Hosts and Processes and for the head.
 
 mod lines;
+mod tops;
 
 use std::{
     cmp::Ordering,
@@ -9,6 +10,8 @@ use std::{
 };
 
 pub use lines::{GroupLine, GroupRequest, GroupView, LineName, Rows};
+pub use tops::Top;
+use tops::Tops;
 
 use crate::{
     base::time::{Nanos, Stamp},
@@ -45,29 +48,59 @@ pub enum GroupSort {
     Up,
     Total,
     Connections,
+    /// The address or the process.
     Name,
+    /// What the traffic calls a host.
+    KnownAs,
+    New,
+    Rtt,
+    Retransmits,
+    Pids,
+    User,
+    Container,
+    Listens,
+    /// The other side that moves most.
+    Top,
 }
 
 impl GroupSort {
-    /// All, in the order of the key `s`.
-    pub const ALL: [Self; 6] = [Self::Rate, Self::Down, Self::Up, Self::Total, Self::Connections, Self::Name];
+    /// Those that the key `s` goes through, in their order; the others are chosen by their columns' headers.
+    pub const IN_TURN: [Self; 6] =
+        [Self::Rate, Self::Down, Self::Up, Self::Total, Self::Connections, Self::Name];
 
     /// Returns what comes after it.
     pub fn next(self) -> Self {
-        let at = Self::ALL.iter().position(|s| *s == self).unwrap_or(0);
-        Self::ALL[(at + 1) % Self::ALL.len()]
+        let at = Self::IN_TURN.iter().position(|s| *s == self);
+        Self::IN_TURN[at.map_or(0, |at| at + 1) % Self::IN_TURN.len()]
     }
 
     /// Returns its name in the title.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Rate => "Rate",
-            Self::Down => "Down",
-            Self::Up => "Up",
-            Self::Total => "Total",
-            Self::Connections => "Connections",
-            Self::Name => "Name",
+    pub fn title(self, by: GroupBy) -> &'static str {
+        match (self, by) {
+            (Self::Rate, _) => "Rate",
+            (Self::Down, _) => "Down",
+            (Self::Up, _) => "Up",
+            (Self::Total, _) => "Total",
+            (Self::Connections, _) => "Connections",
+            (Self::Name, GroupBy::Host) => "Remote Addr",
+            (Self::Name, GroupBy::Process) => "Process",
+            (Self::KnownAs, _) => "Name",
+            (Self::New, _) => "New/s",
+            (Self::Rtt, _) => "RTT",
+            (Self::Retransmits, _) => "Retransmits",
+            (Self::Pids, _) => "Pids",
+            (Self::User, _) => "User",
+            (Self::Container, _) => "Container",
+            (Self::Listens, _) => "Listens",
+            (Self::Top, GroupBy::Host) => "Top process",
+            (Self::Top, GroupBy::Process) => "Top remote",
         }
+    }
+
+    /// Returns whether the smallest come first at first: texts, and numbers that are names.
+    pub fn is_ascending(self) -> bool {
+        use GroupSort::{Container, KnownAs, Listens, Name, Pids, Top, User};
+        matches!(self, Name | KnownAs | Pids | User | Container | Listens | Top)
     }
 }
 
@@ -111,6 +144,8 @@ pub struct Group {
     pub packets: u64,
     /// TCP segments sent again.
     pub retransmits: u64,
+    /// The packets that these are a share of; see [`FlowView::data_packets`].
+    pub data_packets: u64,
     /// Some of the round trips, in us.
     rtts: Vec<u32>,
     /// Process ids, the first few.
@@ -119,9 +154,8 @@ pub struct Group {
     pub user: Option<Box<str>>,
     /// Container of the first owner.
     pub container: Option<Box<str>>,
-    /// The other side of its largest row: the process of a host, the remote address of a process.
-    pub top: Option<String>,
-    largest: (f64, u64),
+    /// The other side that moves most: a process of a host, a remote address of a process.
+    pub top: Option<Top>,
     /// A name of the host in the traffic.
     pub known_as: Option<String>,
 }
@@ -142,12 +176,12 @@ impl Group {
             bytes: 0,
             packets: 0,
             retransmits: 0,
+            data_packets: 0,
             rtts: Vec::new(),
             pids: Vec::new(),
             user: None,
             container: None,
             top: None,
-            largest: (-1.0, 0),
             known_as: None,
         }
     }
@@ -228,6 +262,15 @@ impl Members {
         Self { by, looked, open: open.iter().map(|name| (name.clone(), 0, Vec::new())).collect() }
     }
 
+    /// Counts a row that is not shown if its group is open.
+    pub fn add_hidden(&mut self, flow: &FlowView) {
+        if !self.open.is_empty() {
+            let name = name_of(self.by, flow, self.looked);
+            let group = self.open.iter_mut().find(|(open, ..)| *open == name);
+            group.into_iter().for_each(|(_, count, _)| *count += 1);
+        }
+    }
+
     /// Adds a row if its group is open.
     pub fn add(&mut self, at: Spot, flow: &FlowView) {
         if self.open.is_empty() {
@@ -277,17 +320,18 @@ pub struct Sums {
     by_name: HashMap<GroupName, usize, Seeded>,
     /// The same by the place in memory of what is known of an owner: flows of one process mostly share that.
     by_owner: HashMap<usize, usize, Places>,
+    tops: Tops,
 }
 
 impl Sums {
     /// Returns no groups, of rows as of `wall`.
     pub fn new(by: GroupBy, looked: bool, wall: Stamp) -> Self {
-        let (by_name, by_owner) = Default::default();
-        Self { by, looked, wall, groups: Vec::new(), by_name, by_owner }
+        let (by_name, by_owner, tops) = Default::default();
+        Self { by, looked, wall, groups: Vec::new(), by_name, by_owner, tops }
     }
 
-    /// Returns the group of a row.
-    fn group_of(&mut self, flow: &FlowView) -> &mut Group {
+    /// Returns the place of a row's group.
+    fn place_of(&mut self, flow: &FlowView) -> usize {
         let Self { by, looked, groups, by_name, by_owner, .. } = self;
         let mut named = || {
             let name = name_of(*by, flow, *looked);
@@ -298,17 +342,18 @@ impl Sums {
         };
         // The group of an owner without a name depends on the flow.
         let is_named = |owner: &&Owner| !owner.name.is_empty() || owner.is_kernel;
-        let place = match flow.owner.filter(|owner| *by == GroupBy::Process && is_named(owner)) {
+        match flow.owner.filter(|owner| *by == GroupBy::Process && is_named(owner)) {
             Some(owner) => *by_owner.entry(std::ptr::from_ref(owner).addr()).or_insert_with(named),
             None => named(),
-        };
-        &mut self.groups[place]
+        }
     }
 
     /// Adds a row.
     pub fn add(&mut self, flow: &FlowView) {
         let (by, wall) = (self.by, self.wall);
-        let group = self.group_of(flow);
+        let place = self.place_of(flow);
+        self.tops.add(place, by, flow);
+        let group = &mut self.groups[place];
         let (down, up) = flow.seen_down_up();
         group.flows += 1;
         group.new += usize::from(wall.since(flow.facts.first) < Nanos::from_secs(1));
@@ -319,6 +364,7 @@ impl Sums {
         let extra = flow.facts.extra_packets[0].saturating_add(flow.facts.extra_packets[1]);
         group.packets = group.packets.saturating_add(frames).saturating_add(extra);
         group.retransmits += flow.retransmits();
+        group.data_packets = group.data_packets.saturating_add(flow.data_packets());
         if let Some(rtt) = flow.rtt().filter(|_| group.rtts.len() < MOST_RTTS) {
             group.rtts.push((rtt.0 / 1000) as u32);
         }
@@ -333,14 +379,6 @@ impl Sums {
                 group.container.clone_from(&owner.container);
             }
         }
-        let size = (down + up, flow.bytes());
-        if size.partial_cmp(&group.largest) == Some(Ordering::Greater) {
-            group.largest = size;
-            group.top = match by {
-                GroupBy::Host => flow.owner.map(|o| o.name.to_string()).filter(|name| !name.is_empty()),
-                GroupBy::Process => Some(flow.addresses()[flow.remote()].to_string()),
-            };
-        }
         if group.known_as.is_none() && by == GroupBy::Host {
             group.known_as = remote_name(flow).map(|name| String::from_utf8_lossy(name).into_owned());
         }
@@ -353,23 +391,56 @@ impl Sums {
         }
     }
 
+    /// Says what moves most in each group, once all rows are there.
+    pub fn settle(&mut self) {
+        let mut rest = Rest::default();
+        for (n, group) in self.groups.iter_mut().enumerate() {
+            if n % 4096 == 0 {
+                rest.now_and_then();
+            }
+            group.top = self.tops.of(n);
+        }
+    }
+
     /// Returns all groups, each with what it is ordered by.
-    fn keyed(&self, sort: GroupSort, flipped: bool) -> Vec<Keyed<'_>> {
+    fn keyed(&self, sort: GroupSort, flipped: bool, listening: &[Listening]) -> Vec<Keyed<'_>> {
         let mut rest = Rest::default();
         let mut all = Vec::with_capacity(self.groups.len());
         for (n, group) in self.groups.iter().enumerate() {
             if n % 4096 == 0 {
                 rest.now_and_then();
             }
+            // The smallest number first, and last what has none.
+            let ascending = |number: Option<u64>| number.map_or((-1.0, 0), |number| (0.0, !number));
             let (first, second) = match sort {
                 GroupSort::Rate => (group.rate(), group.bytes),
                 GroupSort::Down => (group.down, 0),
                 GroupSort::Up => (group.up, 0),
                 GroupSort::Total => (0.0, group.bytes),
                 GroupSort::Connections => (0.0, group.flows as u64),
-                GroupSort::Name => (0.0, 0),
+                GroupSort::New => (0.0, group.new as u64),
+                GroupSort::Rtt => (0.0, group.rtt().map_or(0, |rtt| rtt.0)),
+                GroupSort::Retransmits => {
+                    (group.retransmits as f64 / group.data_packets.max(1) as f64, group.retransmits)
+                }
+                GroupSort::Pids => ascending(group.pids.first().map(|pid| (*pid).into())),
+                GroupSort::Listens => {
+                    ascending(group.listening_ports(listening).first().map(|port| (*port).into()))
+                }
+                GroupSort::Name
+                | GroupSort::KnownAs
+                | GroupSort::User
+                | GroupSort::Container
+                | GroupSort::Top => (0.0, 0),
             };
-            all.push(Keyed { first, second, group, flipped, by_name: sort == GroupSort::Name });
+            let text = match sort {
+                GroupSort::KnownAs => group.known_as.as_deref(),
+                GroupSort::User => group.user.as_deref(),
+                GroupSort::Container => group.container.as_deref(),
+                GroupSort::Top => group.top.as_ref().map(|top| &*top.name),
+                _ => None,
+            };
+            all.push(Keyed { first, second, text, group, flipped, by_name: sort == GroupSort::Name });
         }
         all
     }
@@ -380,6 +451,8 @@ impl Sums {
 struct Keyed<'a> {
     first: f64,
     second: u64,
+    /// In its order; what has none comes last, either way round.
+    text: Option<&'a str>,
     group: &'a Group,
     flipped: bool,
     by_name: bool,
@@ -388,7 +461,12 @@ struct Keyed<'a> {
 impl Keyed<'_> {
     fn order(&self, other: &Self) -> Ordering {
         let largest = other.first.total_cmp(&self.first).then(other.second.cmp(&self.second));
-        let order = if self.flipped { largest.reverse() } else { largest };
+        let texts = match (self.text, other.text) {
+            (Some(own), Some(other)) if self.flipped => other.cmp(own),
+            (Some(own), Some(other)) => own.cmp(other),
+            (own, other) => other.is_some().cmp(&own.is_some()),
+        };
+        let order = if self.flipped { largest.reverse() } else { largest }.then(texts);
         let by_name = || self.group.name.cmp(&other.group.name);
         order.then_with(|| if self.by_name && self.flipped { by_name().reverse() } else { by_name() })
     }

@@ -152,8 +152,8 @@ impl<'a> Look<'a> {
             let knows_keys = is_asked_anew && self.has_keys(chunk, seen);
             let (asked, until) = (self.asked, self.far);
             if knows_keys && self.is_open {
-                let shown = chunk.all;
-                *chunk = Chunk { seen: Some(seen), asked, until, shown, ..*chunk };
+                let (shown, hidden) = (chunk.all, [chunk.hidden[0]; 2]);
+                *chunk = Chunk { seen: Some(seen), asked, until, shown, hidden, ..*chunk };
             } else if is_asked_anew || chunk.seen != Some(seen) || chunk.until.since(self.now) == 0 {
                 let all = if knows_keys { chunk.all } else { Rows::NONE };
                 *chunk = Chunk { seen: Some(seen), asked, until, all, ..Chunk::UNSEEN };
@@ -161,7 +161,7 @@ impl<'a> Look<'a> {
             }
             counts.matched += chunk.shown.count();
             counts.all += chunk.all.count();
-            counts.hidden += usize::from(chunk.hidden);
+            counts.hidden += chunk.hidden[0].count_ones() as usize;
         }
         counts
     }
@@ -200,7 +200,13 @@ impl<'a> Look<'a> {
                 flow.numbers = catalog.numbers(worker, slot, flow.facts.generation);
             }
             if question.localhost == Localhost::Hide && is_localhost(&flow) {
-                chunk.hidden += 1;
+                // It is no row, but counts in sums.
+                let is_asked_for = is_shown(&flow, question, &mut hand.scratch);
+                chunk.hidden[0] |= 1 << bit;
+                chunk.hidden[1] |= u64::from(is_asked_for) << bit;
+                if let Some(filter) = question.filter.filter(|_| self.ages) {
+                    chunk.until = filter.valid_until(&flow, question.around, chunk.until);
+                }
                 return;
             }
             match self.all_keys {

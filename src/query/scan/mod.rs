@@ -176,7 +176,8 @@ struct Chunk {
     all: Rows,
     /// Whether all of those have their keys.
     has_all_keys: bool,
-    hidden: u8,
+    /// Rows that are hidden by where they are, and those of them that the filter would show: one bit each.
+    hidden: [u64; 2],
 }
 
 /// Some rows of a chunk.
@@ -210,7 +211,7 @@ impl Chunk {
         shown: Rows::NONE,
         all: Rows::NONE,
         has_all_keys: false,
-        hidden: 0,
+        hidden: [0; 2],
     };
 }
 
@@ -309,6 +310,19 @@ impl Scan {
         for (n, key) in self.ended.keys.iter().enumerate() {
             if let Some(key) = key {
                 each(key, Spot::Ended(n as u32));
+            }
+        }
+    }
+
+    /// Calls `each` for every live row that is asked for and hidden by where it is alone.
+    pub fn each_hidden(&self, mut each: impl FnMut(RowRef)) {
+        for (w, worker) in self.workers.iter().enumerate() {
+            for (c, chunk) in worker.chunks.iter().enumerate() {
+                let mut hidden = chunk.hidden[1];
+                while hidden != 0 {
+                    each(RowRef::in_chunk(w, c, hidden.trailing_zeros()));
+                    hidden &= hidden - 1;
+                }
             }
         }
     }

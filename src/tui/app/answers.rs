@@ -169,6 +169,7 @@ impl App {
                 name: panel.name.clone(),
                 place: panel.place,
                 around: around.max(300),
+                listening: Arc::default(),
             }
         });
         let now = Asked {

@@ -44,7 +44,7 @@ use crate::{
     process::listening::Listening,
     query::{
         finder::Finder,
-        group::GroupBy,
+        group::{GroupBy, GroupSort},
         recording::Tally,
         window::{Between, Cursor, Request, View},
     },
@@ -250,15 +250,18 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
             }
         }
         let mut done = Vec::new();
-        for (rows, path) in exports {
+        for (mut rows, path) in exports {
             let path = free_name(path);
             let Some(snapshot) = wait_for(&publication) else {
                 done.push(Err("there are no rows yet".into()));
                 continue;
             };
+            if let Some(group) = rows.group.as_mut().filter(|group| group.by == GroupBy::Process) {
+                group.listening = sockets.now();
+            }
             let written = match &rows.group {
                 Some(group) => {
-                    let listening = if group.by == GroupBy::Process { sockets.now() } else { Arc::default() };
+                    let listening = Arc::clone(&group.listening);
                     write_sums(&mut finder, &snapshot, (&rows, group.by), &listening, &path, files)
                 }
                 None => write_rows(&mut finder, &snapshot, &rows, &path, files),
@@ -285,6 +288,9 @@ fn answer(run: Run, answers: Answers, asked: &Receiver<Ask>, newest: &AtomicU64,
             newest.load(Ordering::Relaxed) > serial
                 && waiting.is_none_or(|since| since.elapsed() < LONGEST_WITHOUT_ROWS)
         };
+        if let Some(group) = request.group.as_mut().filter(|group| group.sort == GroupSort::Listens) {
+            group.listening = sockets.now();
+        }
         let begun = Instant::now();
         let Some(mut view) = finder.find_unless(&snapshot, &request, &over) else { continue };
         view.took = Nanos(begun.elapsed().as_nanos() as u64);

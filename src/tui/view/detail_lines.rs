@@ -111,8 +111,8 @@ fn add_traffic(strip: &mut Strip, app: &App, row: &Row) {
         strip.left(6, [app.run(Role::Dim, "RTT "), app.run(Role::Plain, format::span(rtt))]);
     }
     if row.key.proto == proto::TCP {
-        let again: u64 = row.retransmits.iter().map(|n| u64::from(*n)).sum();
-        let share = format::percent(again, row.packets[0].saturating_add(row.packets[1]));
+        let (again, packets) = row.retransmits_of();
+        let share = format::percent(again, packets);
         let text = format!("{} ({share})", format::grouped(again));
         strip.left(5, [app.run(Role::Dim, "retrans "), app.run(Role::Plain, text)]);
         let late: u64 = row.out_of_order.iter().map(|n| u64::from(*n)).sum();

@@ -3,8 +3,9 @@
 use crate::{
     query::{
         format,
-        group::{Group, GroupLine, GroupSort, GroupView},
+        group::{Group, GroupLine, GroupSort, GroupView, Top},
         text,
+        whose::Whose,
     },
     snapshot::row::Row,
     tui::{app::App, view::head, widget::bars},
@@ -44,6 +45,9 @@ fn compact(rate: f64, app: &App) -> String {
     format::compact(if app.bits { rate * 8.0 } else { rate }, format::Digits::Three)
 }
 
+/// The column of process ids, which are never cut.
+pub const PIDS: &str = "Pids";
+
 /// Those of Hosts.
 pub const HOSTS: &[Column] = &[
     column("Remote Address", 40, 0, false, |g, _, _| head::group_name(&g.name), None),
@@ -54,15 +58,15 @@ pub const HOSTS: &[Column] = &[
     column("Up", 40, 5, true, |g, app, _| compact(g.up, app), Some(up)),
     column("Total", 60, 7, true, |g, _, _| format::bytes(g.bytes), Some(total)),
     column("RTT", 80, 8, true, |g, _, _| g.rtt().map_or("-".into(), format::span), Some(round_trip)),
-    column("Retr", 120, 6, true, |g, _, _| retransmits(g.retransmits, g.packets), Some(retransmits_of)),
-    column("Top process", 120, 14, false, |g, _, _| escaped(g.top.as_deref()), Some(process)).up_to(32),
+    column("Retr", 120, 6, true, |g, _, _| retransmits(g.retransmits, g.data_packets), Some(retransmits_of)),
+    column("Top process", 120, 14, false, |g, _, _| top(g), Some(process)).up_to(32),
     column("Share", 140, 12, false, share, None),
 ];
 
 /// Those of Processes.
 pub const PROCESSES: &[Column] = &[
     column("Process", 40, 0, false, |g, _, _| head::group_name(&g.name), None),
-    column("Pids", 80, 7, false, |g, _, _| pids(g), None).up_to(28),
+    column(PIDS, 80, 7, false, |g, _, _| pids(g, 28), None).up_to(28),
     column("User", 100, 8, false, |g, _, _| escaped(g.user.as_deref()), None).up_to(16),
     column("Container", 120, 11, false, |g, _, _| escaped(g.container.as_deref()), None).up_to(32),
     column("Conns", 40, 7, true, |g, _, _| format::grouped(g.flows as u64), None),
@@ -71,7 +75,7 @@ pub const PROCESSES: &[Column] = &[
     column("Up", 40, 5, true, |g, app, _| compact(g.up, app), Some(up)),
     column("Total", 60, 7, true, |g, _, _| format::bytes(g.bytes), Some(total)),
     column("Share", 80, 12, false, share, None),
-    column("Top remote", 120, 15, false, |g, _, _| g.top.clone().unwrap_or_default(), None).up_to(39),
+    column("Top remote", 120, 15, false, |g, _, _| top(g), None).up_to(39),
 ];
 /// Cells that a group's name has before other columns go, and those it gets before they get more, if it needs them:
 /// any address.
@@ -87,15 +91,38 @@ pub fn longest_name(groups: &GroupView) -> u16 {
     names.max().map_or(0, |cells| cells.min(usize::from(NAME_ENOUGH)) as u16 + 2)
 }
 
+/// Returns the cells that a column of texts needs for what is there; `None` for one of numbers.
+fn needed(column: &Column, app: &App, groups: Option<&GroupView>) -> Option<u16> {
+    if column.most == column.width || column.header == "Listens" {
+        return None;
+    }
+    let heads = groups.iter().flat_map(|groups| groups.lines.iter().map(move |line| (*groups, line)));
+    let cells = heads.map(|(groups, line)| match line {
+        GroupLine::Group { group, .. } => text::width(&(column.cell)(group, app, groups)),
+        _ => 0,
+    });
+    Some(cells.max().unwrap_or(0).min(column.most.into()) as u16)
+}
+
 /// Returns what a column's header says rows can be sorted by.
 pub fn sort_of(header: &str) -> &'static [GroupSort] {
-    use GroupSort::{Connections, Down, Name, Rate, Total, Up};
+    use GroupSort::*;
     match header {
         "Down" => &[Rate, Down],
         "Up" => &[Rate, Up],
+        "Share" => &[Rate],
         "Total" => &[Total],
         "Conns" => &[Connections],
         "Remote Address" | "Process" => &[Name],
+        "Name" => &[KnownAs],
+        "New/s" => &[New],
+        "RTT" => &[Rtt],
+        "Retr" => &[Retransmits],
+        PIDS => &[Pids],
+        "User" => &[User],
+        "Container" => &[Container],
+        "Listens" => &[Listens],
+        "Top process" | "Top remote" => &[Top],
         _ => &[],
     }
 }
@@ -104,7 +131,9 @@ pub fn sort_of(header: &str) -> &'static [GroupSort] {
 pub type Placed = (&'static Column, u16, u16);
 
 /// Returns the columns for a width.
-pub fn places(columns: &'static [Column], width: u16, longest: u16) -> Vec<Placed> {
+pub fn places(columns: &'static [Column], width: u16, app: &App) -> Vec<Placed> {
+    let groups = app.groups();
+    let longest = groups.map_or(0, longest_name);
     let mut shown: Vec<_> = columns.iter().filter(|c| c.shown_from <= width).collect();
     let taken = |shown: &[&Column]| shown.iter().map(|c| c.width + 1).sum::<u16>();
     // What a wider screen would show goes before names are cut.
@@ -113,16 +142,31 @@ pub fn places(columns: &'static [Column], width: u16, longest: u16) -> Vec<Place
         let Some(n) = last.max_by_key(|(n, c)| (c.shown_from, *n)).map(|(n, _)| n) else { break };
         shown.remove(n);
     }
-    let rest = width.saturating_sub(taken(&shown) + 1).max(8);
+    let needs: Vec<Option<u16>> = shown.iter().map(|c| needed(c, app, groups)).collect();
+    // A column with nothing in it leaves its room to the others.
+    let mut widths: Vec<u16> = shown
+        .iter()
+        .zip(&needs)
+        .map(|(c, need)| if *need == Some(0) { c.width.min(c.header.len() as u16) } else { c.width })
+        .collect();
+    let taken = widths.iter().map(|cells| cells + 1).sum::<u16>();
+    let rest = width.saturating_sub(taken + 1).max(8);
     let enough = longest.clamp(NAME_CELLS, NAME_ENOUGH);
     let mut spare = rest.saturating_sub(enough);
-    let mut widths: Vec<u16> = shown.iter().map(|c| c.width).collect();
-    // Cell by cell to all that can use them.
-    while spare > 0 && shown.iter().zip(&widths).any(|(c, cells)| *cells < c.most) {
-        for (_, cells) in shown.iter().zip(&mut widths).filter(|(c, cells)| **cells < c.most) {
-            let more = spare.min(1);
-            *cells += more;
-            spare -= more;
+    // Process ids first, then cell by cell to all that need them, then to all that could.
+    let wants = |at: usize, round: usize| match (round, needs[at]) {
+        (0, Some(need)) if shown[at].header == PIDS => need,
+        (1, Some(need)) => need,
+        (2, Some(1..)) | (2, None) => shown[at].most,
+        _ => 0,
+    };
+    for round in 0..3 {
+        while spare > 0 && (0..widths.len()).any(|at| widths[at] < wants(at, round)) {
+            for at in (0..widths.len()).filter(|at| shown[*at].width > 0) {
+                let more = u16::from(spare > 0 && widths[at] < wants(at, round));
+                widths[at] += more;
+                spare -= more;
+            }
         }
     }
     let name = rest.min(enough) + spare;
@@ -153,18 +197,29 @@ fn round_trip(row: &Row, _: &App) -> String {
     row.rtt_data.or(row.rtt_handshake).map_or("-".into(), format::span)
 }
 
-/// Returns the share of segments that were sent again.
+/// Returns the other side that moves most; with a sign where it is not certain who it is.
+pub fn top(group: &Group) -> String {
+    let doubt = |top: &Top| if top.is_doubtful { "?" } else { "" };
+    group.top.as_ref().map_or(String::new(), |top| format!("{}{}", text::escape(&top.name), doubt(top)))
+}
+
+/// Returns the share of packets that were sent again, of those of the directions that carry data.
 pub fn retransmits(count: u64, packets: u64) -> String {
     if count == 0 { "-".into() } else { format::percent(count, packets) }
 }
 
 fn retransmits_of(row: &Row, _: &App) -> String {
-    let count = row.retransmits.iter().map(|n| u64::from(*n)).sum();
-    retransmits(count, row.packets.iter().fold(0, |sum, n| sum.saturating_add(*n)))
+    let (count, packets) = row.retransmits_of();
+    retransmits(count, packets)
 }
 
 fn process(row: &Row, _: &App) -> String {
-    escaped(row.owner.as_ref().map(|owner| &*owner.name))
+    let Some(owner) = row.owner.as_deref() else { return String::new() };
+    match owner.is_kernel {
+        true => Whose::KERNEL.into(),
+        false if owner.name.is_empty() || owner.quality.is_certain() => escaped(Some(&owner.name)),
+        false => format!("{}?", text::escape(&owner.name)),
+    }
 }
 
 /// Returns the ports that the processes of a group wait at.
@@ -180,13 +235,17 @@ pub fn escaped(name: Option<&str>) -> String {
     name.map_or(String::new(), |name| text::escape(name).into_owned())
 }
 
-/// Returns the first few pids, and how many more there are.
-pub fn pids(group: &Group) -> String {
-    let mut text = group.pids.iter().take(3).map(u32::to_string).collect::<Vec<_>>().join(" ");
-    if group.pids.len() > 3 {
-        text += &format!(" +{}", group.pids.len() - 3);
-    }
-    text
+/// Returns the first few pids, three at most, and how many more there are, in so many cells: none is cut.
+pub fn pids(group: &Group, room: usize) -> String {
+    let some = |count: usize| {
+        let text = group.pids.iter().take(count).map(u32::to_string).collect::<Vec<_>>().join(" ");
+        match group.pids.len().saturating_sub(count) {
+            0 => text,
+            more => format!("{text} +{more}"),
+        }
+    };
+    let fits = (1..=3).rev().map(some).find(|text| text.len() <= room);
+    fits.unwrap_or_else(|| group.pids.first().map_or(String::new(), u32::to_string))
 }
 
 /// The part of all that moves, and its bar.

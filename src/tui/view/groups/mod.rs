@@ -4,7 +4,7 @@ mod columns;
 
 use std::borrow::Cow;
 
-use columns::{HOSTS, PROCESSES, Placed, escaped, longest_name, pids, places, ports, retransmits, sort_of};
+use columns::{HOSTS, PIDS, PROCESSES, Placed, escaped, pids, places, ports, retransmits, sort_of, top};
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
 pub fn draw(buf: &mut Buffer, areas: &Areas, app: &mut App) {
     let by = app.group_by().unwrap_or(GroupBy::Host);
     let columns = if by == GroupBy::Host { HOSTS } else { PROCESSES };
-    let places = places(columns, areas.table.width, app.groups().map_or(0, longest_name));
+    let places = places(columns, areas.table.width, app);
     app.hits.header_y = areas.header.y;
     app.hits.sums = draw_header(buf, areas.header, app, &places);
     let app = &*app;
@@ -71,6 +71,7 @@ pub fn draw(buf: &mut Buffer, areas: &Areas, app: &mut App) {
                     };
                     format!("{sign} {name}")
                 }
+                GroupLine::Group { group, .. } if column.header == PIDS => pids(group, (*width).into()),
                 GroupLine::Group { group, .. } => (column.cell)(group, app, groups),
                 GroupLine::Row { row, .. } => column.of_row.map_or(String::new(), |cell| cell(row, app)),
                 GroupLine::More { .. } => String::new(),
@@ -171,7 +172,7 @@ fn draw_header(buf: &mut Buffer, area: Rect, app: &App, places: &[Placed]) -> Ve
 /// Returns the sign of the order: down is largest first.
 fn arrow(app: &App) -> char {
     let (sort, flipped) = app.group_sort();
-    match (sort == GroupSort::Name) != flipped {
+    match sort.is_ascending() != flipped {
         true => app.setup.signs.up,
         false => app.setup.signs.down,
     }
@@ -181,12 +182,17 @@ fn draw_title(buf: &mut Buffer, areas: &Areas, app: &App, by: GroupBy, groups: O
     let (sort, arrow) = (app.group_sort().0, arrow(app));
     let name = if by == GroupBy::Host { "Hosts" } else { "Processes" };
     let mut rule = overview::rule(app);
-    rule.left(9, [app.run(Role::Strong, format!("{name} (Sort: {} {arrow})", sort.title()))]);
+    rule.left(9, [app.run(Role::Strong, format!("{name} (Sort: {} {arrow})", sort.title(by)))]);
     overview::add_filter(&mut rule, app, areas.title.width);
     if let Some(groups) = groups {
         rule.right(7, [app.run(Role::Plain, format::grouped(groups.groups as u64))]);
         let (down, up) = groups.sum;
         rule.right(5, [app.run(Role::Dim, format!("Down {} Up {}", app.rate(down), app.rate(up)))]);
+        if let Some(hidden) = app.view.as_ref().map(|v| v.hidden).filter(|hidden| *hidden > 0) {
+            let dot = app.setup.signs.dot;
+            let words = format!("{dot} {} localhost hidden (L), counted", format::grouped(hidden as u64));
+            rule.right(4, [app.run(Role::Dim, words)]);
+        }
     }
     rule.draw(buf, areas.title);
 }
@@ -207,15 +213,15 @@ fn draw_selected(buf: &mut Buffer, area: Rect, app: &App, by: GroupBy, group: &G
     };
     add(&mut first, 8, "", escaped(group.known_as.as_deref()));
     if by == GroupBy::Process {
-        add(&mut first, 6, "pids ", pids(group));
+        add(&mut first, 6, "pids ", pids(group, usize::MAX));
         add(&mut first, 7, "user ", escaped(group.user.as_deref()));
         add(&mut first, 7, "container ", escaped(group.container.as_deref()));
         add(&mut first, 5, "listens ", ports(app, group));
     }
-    let top = if by == GroupBy::Host { "top process " } else { "top remote " };
-    if let Some(name) = group.top.as_deref() {
+    let label = if by == GroupBy::Host { "top process " } else { "top remote " };
+    if group.top.is_some() {
         let strip = if by == GroupBy::Host { &mut first } else { &mut second };
-        strip.right(5, labelled(top, escaped(Some(name))));
+        strip.right(5, labelled(label, top(group)));
     }
     for (sign, rate, weight) in [(signs.down, group.down, 9), (signs.up, group.up, 8)] {
         second.left(weight, [app.run(Role::Plain, format!("{sign} {}", app.rate(rate)))]);
@@ -225,7 +231,7 @@ fn draw_selected(buf: &mut Buffer, area: Rect, app: &App, by: GroupBy, group: &G
     add(&mut second, 6, "conns ", format!("{}{new}", format::grouped(group.flows as u64)));
     add(&mut second, 4, "RTT ", group.rtt().map_or(String::new(), format::span));
     if group.retransmits > 0 {
-        add(&mut second, 4, "retrans ", retransmits(group.retransmits, group.packets));
+        add(&mut second, 4, "retrans ", retransmits(group.retransmits, group.data_packets));
     }
     first.draw(buf, Rect { height: 1, ..area });
     second.draw(buf, Rect { y: area.y + 1, height: 1, ..area });
