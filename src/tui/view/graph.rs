@@ -50,7 +50,8 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App) {
         let place = Rect { x: area.x + x, y: area.y + y, width, height }.intersection(charts_area);
         let more = (n == 0 && charts.len() < CHARTS.len()).then(|| {
             let (from, to) = (first + 1, first + charts.len());
-            format!("(chart {from}-{to} of {}; arrow keys show others)", CHARTS.len())
+            let keys = if width < 100 { "" } else { "; arrow keys show others" };
+            format!("(chart {from}-{to} of {}{keys})", CHARTS.len())
         });
         draw_chart(buf, place, app, *chart, more);
     }
