@@ -1,12 +1,16 @@
 //! The pipeline's config from flags, plan and host.
 
+use std::sync::Arc;
+
 use crate::{
     config::{cli::Cli, plan::Plan},
     flow::locals::Locals,
+    names::reverse_dns::ReverseDns,
     pipeline::{
         launch::{EngineConfig, Host},
         worker::Publish,
     },
+    platform,
     query::watch::Watch,
 };
 
@@ -27,6 +31,7 @@ pub fn config(
     seed: u64,
     watches: &[Watch],
 ) -> EngineConfig {
+    let start_resolver = || Arc::new(ReverseDns::start(platform::name_of, host.enter_thread));
     EngineConfig {
         workers: plan.workers,
         fused: plan.fused,
@@ -44,7 +49,32 @@ pub fn config(
         parse: cli.parse_config(),
         locals,
         inspects: !cli.no_dpi,
+        resolver: cli.resolve_dns.then(start_resolver),
+        names_late: !cli.headless,
         busy_poll: cli.busy_poll,
         host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::plan::Feed;
+
+    #[test]
+    fn f12_nobody_is_asked_for_names_unless_the_user_wants_it() {
+        for (args, asks) in [
+            ("rustnet", false),
+            ("rustnet --headless", false),
+            ("rustnet --read a.pcap", false),
+            ("rustnet --resolve-dns", true),
+            ("rustnet --read a.pcap --headless --resolve-dns", true),
+        ] {
+            let cli = Cli::read(args.split(' ').map(Into::into)).unwrap();
+            let plan = Plan::new(&[], Feed::Single);
+            let host = platform::host(Vec::new());
+            let config = config(&cli, &plan, host, Locals::new([]), None, 1, &[]);
+            assert_eq!(config.resolver.is_some(), asks, "{args}");
+        }
     }
 }
