@@ -30,6 +30,7 @@ fn config(workers: usize, fused: bool) -> EngineConfig {
         seed: 1,
         cut_interval: Nanos::from_secs(1),
         file_epochs: Publish::AtEnd,
+        reckons_rates: true,
         parse: ParseConfig::default(),
         locals: Locals::new([]),
         inspects: true,

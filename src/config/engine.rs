@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    config::{cli::Cli, plan::Plan},
+    config::{
+        cli::{Cli, Input},
+        plan::Plan,
+    },
     flow::locals::Locals,
     names::reverse_dns::ReverseDns,
     pipeline::{
@@ -32,6 +35,8 @@ pub fn config(
     watches: &[Watch],
 ) -> EngineConfig {
     let start_resolver = || Arc::new(ReverseDns::start(platform::name_of, host.enter_thread));
+    // Who writes what changed wants every epoch, as a screen does; so do those who select, and watch rows.
+    let every_epoch = !cli.headless || cli.wants_epochs() || watches.iter().any(Watch::wants_epochs);
     EngineConfig {
         workers: plan.workers,
         fused: plan.fused,
@@ -41,11 +46,8 @@ pub fn config(
         max_flows: cli.flows(memory),
         seed,
         cut_interval: cli.cut_interval(),
-        // Who writes what changed wants every epoch, as a screen does; so do those who select, and watch rows.
-        file_epochs: match cli.headless && !cli.wants_epochs() && !watches.iter().any(Watch::wants_epochs) {
-            true => Publish::AtEnd,
-            false => Publish::Always,
-        },
+        file_epochs: if every_epoch { Publish::Always } else { Publish::AtEnd },
+        reckons_rates: every_epoch || matches!(cli.input(), Input::Live(_)),
         parse: cli.parse_config(),
         locals,
         inspects: !cli.no_dpi,

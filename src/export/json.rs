@@ -150,6 +150,11 @@ impl<W: Write + Send> Json<W> {
         let mut top: Vec<_> = std::mem::take(&mut self.top).into_iter().map(|r| r.0).collect();
         top.sort_unstable_by(|a, b| b.cmp(a));
         let mut top: Vec<Ended> = top.into_iter().map(|ranked| ranked.flow).collect();
+        for record in top.iter_mut().map(|flow| &mut flow.record) {
+            // It is handed out apart of those that are still open.
+            let open = if record.health.is_none() { snapshot.find(record.id) } else { None };
+            record.health = record.health.or_else(|| snapshot.health(open?));
+        }
         self.selection.order(&mut top);
         array(&mut out, top.iter(), |flow, out| fields::flow(out, flow));
         out.extend_from_slice(b",\n\"events\":");

@@ -391,7 +391,7 @@ pub struct FlowRecord {
     pub id: crate::base::ids::FlowId,
     /// Why it ended; `None` while it lives.
     pub end: Option<EndReason>,
-    /// TCP's windows and legs, where they are at hand.
+    /// TCP's windows and legs, where they are at hand, see [`crate::flow::health`].
     pub health: Option<Health>,
 }
 

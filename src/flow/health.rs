@@ -1,7 +1,7 @@
 //! How a TCP connection is carried, as far as its records do not tell: windows, and the legs of its round trip.
 //!
 //! A worker alone knows it; see [`crate::flow::tcp`]. Readers get it of the flow that they ask for
-//! ([`crate::snapshot::wish`]), of flows that have ended, and of all at the last cut.
+//! ([`crate::snapshot::wish`]), of flows that have ended with a window that was closed at times, and of all at the last cut.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 /// Closed windows of an end are counted up to here.

@@ -130,8 +130,8 @@ pub struct CollectorParts {
     pub clock: Clock,
     /// Whether each worker runs in the loop of the rx of its number.
     pub fused: bool,
-    /// Whether rates are reckoned: who is handed the last epoch only has no use for them.
-    pub reckons: bool,
+    /// Whether rates are reckoned.
+    pub reckons_rates: bool,
     /// The collector's bell.
     pub bell: Arc<Bell>,
     /// Monotonic clock, ns.
@@ -310,7 +310,7 @@ impl Collector {
             let Ok(chunk) = ended.read_chunk(read as usize) else { continue };
             let (first, second) = chunk.as_slices();
             for part in [first, second] {
-                if parts.reckons {
+                if parts.reckons_rates {
                     part.iter().for_each(|record| self.ended_sum += self.rates[w].ended(record));
                 }
                 self.batch.extend(part.iter().map(|record| Ended {
@@ -484,7 +484,7 @@ impl Collector {
             .collect();
         let earliest = || tables.iter().filter_map(|flows| flows.earliest()).min();
         let since = if self.tempo.begins_live() { earliest() } else { None };
-        let due = self.tempo.due(&cut, unknown, since).filter(|_| self.parts.reckons);
+        let due = self.tempo.due(&cut, unknown, since).filter(|_| self.parts.reckons_rates);
         let borrowed: Vec<&FrozenFlows> = tables.iter().map(|flows| &**flows).collect();
         if let Some(owners) = &mut self.parts.owners {
             owners.join(&borrowed, cut.now, cut.last);

@@ -81,6 +81,8 @@ pub struct EngineConfig {
     pub cut_interval: Nanos,
     /// Which epochs of a file are handed out: all for a screen, the last one for exports.
     pub file_epochs: Publish,
+    /// Whether rates are reckoned: an export of a whole file has no use for them.
+    pub reckons_rates: bool,
     /// How frames are read.
     pub parse: ParseConfig,
     /// Which addresses are ours.
@@ -553,7 +555,7 @@ impl Launch {
             interval: Arc::clone(&interval),
             clock,
             fused: config.fused,
-            reckons: clock == Clock::Live || config.file_epochs == Publish::Always,
+            reckons_rates: config.reckons_rates,
             bell: Arc::clone(&bell),
             monotonic: config.host.monotonic,
             monotonic_start: self.monotonic_start,

@@ -63,7 +63,7 @@ impl Tempo {
             return None;
         }
         if let Some(since) = since {
-            let heard = cut.wall.since(since).clamp(passed.max(SHORTEST), LONGEST);
+            let heard = cut.wall.since(since).min(LONGEST).max(passed).max(SHORTEST);
             return Some(Span { passed, heard, window: heard });
         }
         // A file without a frame for long has no cut then, so that all came at the end of it.

@@ -473,8 +473,8 @@ impl Snapshot {
         }
     }
 
-    /// Calls `each` with all that is known of every row, in the order of worker and slot: what costs less than one
-    /// after the other.
+    /// Calls `each` with what is known of every row, in the order of worker and slot: what costs less than one
+    /// after the other. Of health, see [`Snapshot::health`], nothing.
     pub fn each_record(&self, mut each: impl FnMut(FlowRecord, Option<&Arc<App>>, Option<&Arc<Owner>>)) {
         for (w, view) in self.workers.iter().enumerate() {
             for c in 0..self.chunks(w) {
@@ -490,11 +490,15 @@ impl Snapshot {
                     let id = FlowId::new(w as u8, slot, facts.generation);
                     let app = apps.get(i).and_then(|tenant| tenant.shared(facts.generation));
                     let owner = owners.get(i).and_then(|tenant| tenant.shared(facts.generation));
-                    let health = view.flows.health(slot);
-                    each(FlowRecord { hot: *hot, facts, wide, id, end: None, health }, app, owner);
+                    each(FlowRecord { hot: *hot, facts, wide, id, end: None, health: None }, app, owner);
                 }
             }
         }
+    }
+
+    /// Returns the windows and legs of a row that ended with this epoch, the last one.
+    pub fn health(&self, at: RowRef) -> Option<Health> {
+        self.workers[at.worker()].flows.health(at.slot())
     }
 
     /// Returns the id of a row.

@@ -43,6 +43,7 @@ pub fn config() -> EngineConfig {
         seed: 7,
         cut_interval: Nanos::from_secs(1),
         file_epochs: Publish::AtEnd,
+        reckons_rates: true,
         parse: ParseConfig::default(),
         locals: Locals::default(),
         inspects: true,

@@ -9,6 +9,7 @@ use crate::{
     },
     flow::{
         entry::{Facts, FlowRecord, Hot, RoundTrip, Tally},
+        health::Health,
         slab::CHUNK,
         state::{EndReason, FlowState},
         table::{EndedFlows, FlowTable, frozen::wide_key, is_embryo, is_half_open},
@@ -168,6 +169,13 @@ impl FlowTable {
         Facts::new(self.origins.get(slot), *self.round_trips.get(slot), self.tallies.get(slot))
     }
 
+    /// Returns the windows and legs of a flow whose windows were closed at times: of others they are not worth the time.
+    #[inline(always)]
+    fn closed_windows(&self, slot: u32, hot: &Hot) -> Option<Health> {
+        let track = (hot.key.proto == proto::TCP).then(|| &self.tcp[slot as usize])?;
+        track.has_zero_windows().then(|| track.health())
+    }
+
     pub(super) fn record(&self, slot: u32, end: Option<EndReason>) -> FlowRecord {
         let hot = *self.hot.get(slot);
         let facts = self.facts(slot);
@@ -177,7 +185,7 @@ impl FlowTable {
             wide: wide_key(hot.key.kind, slot, |s| *self.ends.get(s), |s| *self.extensions.get(s)),
             id: FlowId::new(self.config.worker, slot, facts.generation),
             end,
-            health: (hot.key.proto == proto::TCP).then(|| self.tcp[slot as usize].health()),
+            health: self.closed_windows(slot, &hot),
         }
     }
 }

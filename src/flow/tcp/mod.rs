@@ -147,7 +147,7 @@ impl TcpTrack {
 
     /// Stops and starts the timer with a segment that [`TcpTrack::advance`] took; `subject` is the end whose round
     /// trip is asked for. Returns what [`Outcome::rtt_data_us`] is.
-    #[inline]
+    #[inline(always)]
     pub fn time(&mut self, seg: &Segment, subject: usize) -> u32 {
         let Self { ends, timer } = self;
         let (me, peer) = sides(ends, seg.from);
@@ -189,6 +189,12 @@ impl TcpTrack {
     /// Returns the number behind the last byte of one end that was seen.
     pub const fn front(&self, end: usize) -> u32 {
         self.ends[end & 1].next
+    }
+
+    /// Returns whether an end closed its window at some time.
+    #[inline(always)]
+    pub const fn has_zero_windows(&self) -> bool {
+        self.timer.has_zero_windows()
     }
 
     /// Returns what readers are told of windows and of the legs of the round trip.

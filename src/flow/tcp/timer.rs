@@ -78,6 +78,12 @@ impl Timer {
         }
     }
 
+    /// Returns whether an end closed its window at some time.
+    #[inline(always)]
+    pub const fn has_zero_windows(&self) -> bool {
+        (self.legs[0] | self.legs[1]) > LEG
+    }
+
     /// Returns how often end `from` closed its window, at most [`MOST_ZERO_WINDOWS`].
     pub const fn zero_windows(&self, from: usize) -> u8 {
         (self.legs[from] >> LEG_BITS) as u8
