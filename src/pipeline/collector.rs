@@ -260,7 +260,8 @@ impl Collector {
                 });
             }
         }
-        if self.parts.clock == Clock::Frames && self.parts.names_late {
+        let has_failed = self.parts.failed.load(Ordering::Relaxed);
+        if self.parts.clock == Clock::Frames && self.parts.names_late && !has_failed {
             self.name_late();
         }
         self.parts.publication.end();
@@ -278,7 +279,12 @@ impl Collector {
                 self.parts.bell.wait(NAMES_PAUSE, || control.is_stopping());
                 continue;
             }
-            let Ok(Some(mut snapshot)) = self.take_back(RECALL_PATIENCE) else { continue };
+            let mut snapshot = match self.take_back(RECALL_PATIENCE) {
+                Ok(Some(snapshot)) => snapshot,
+                // There is nothing to look at.
+                Ok(None) => return,
+                Err(StillHeld) => continue,
+            };
             told = now;
             let Self { naming, apps, .. } = self;
             let tables: Vec<&FrozenFlows> = snapshot.workers.iter().map(|view| &*view.flows).collect();
