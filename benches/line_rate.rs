@@ -131,6 +131,8 @@ fn config(max_flows: usize, busy_poll: bool) -> EngineConfig {
         parse: ParseConfig::default(),
         locals: Locals::new([]),
         inspects: true,
+        resolver: None,
+        names_late: false,
         busy_poll,
         host: platform::host(Vec::new()),
     }

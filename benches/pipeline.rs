@@ -34,6 +34,8 @@ fn config(workers: usize, fused: bool) -> EngineConfig {
         parse: ParseConfig::default(),
         locals: Locals::new([]),
         inspects: true,
+        resolver: None,
+        names_late: false,
         busy_poll: false,
         host: platform::host(Vec::new()),
     }

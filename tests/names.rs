@@ -6,8 +6,19 @@ mod engine;
 #[path = "common/talk.rs"]
 mod talk;
 
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+
 use engine::config;
-use rustnet::pipeline::launch::EngineConfig;
+use rustnet::{
+    names::reverse_dns::{ResolverCounts, ReverseDns},
+    pipeline::{launch::EngineConfig, worker::Publish},
+    snapshot::view::Snapshot,
+};
 use serde_json::Value;
 use talk::{Talk, dns_answer, dns_query};
 
@@ -59,4 +70,100 @@ fn later_connections_have_the_names_of_earlier_answers_for_any_number_of_workers
 fn without_inspection_there_are_no_names() {
     let run = engine::run(EngineConfig { inspects: false, ..config() }, vec![talk().source()]);
     assert!(!String::from_utf8(run.jsonl).unwrap().contains("names"));
+}
+
+/// The resolver's name of the remote end of each row, by the port of the other one; `-` where the traffic gave one.
+fn resolved(snapshot: &Snapshot) -> BTreeMap<u16, String> {
+    let mut all = BTreeMap::new();
+    snapshot.scan(|at, _, _| {
+        let row = snapshot.row(at);
+        let (remote, port) = (row.remote(), row.ports[row.local()]);
+        let Some(names) = row.app.as_ref().map(|app| &app.names).filter(|names| !names.is_empty()) else {
+            return;
+        };
+        let name = String::from_utf8_lossy(&names.of(remote)[0].name).into_owned();
+        all.insert(port, if names.is_resolved(remote) { name } else { "-".to_owned() });
+    });
+    all
+}
+
+#[test]
+fn f12_the_resolver_names_what_the_traffic_does_not_and_is_asked_once_for_each() {
+    for (workers, fused) in [(1, true), (2, false)] {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let by = Arc::clone(&asked);
+        let ask = move |address: IpAddr| {
+            by.lock().unwrap().push(address.to_string());
+            match address.to_string().as_str() {
+                "10.0.0.2" => Some(b"NS.example.org.".to_vec()),
+                "192.0.2.80" => Some(b"asked.example".to_vec()),
+                _ => None,
+            }
+        };
+        let resolver = Some(Arc::new(ReverseDns::start(ask, |_, _| {})));
+        let config = EngineConfig {
+            workers,
+            fused,
+            resolver,
+            names_late: true,
+            file_epochs: Publish::Always,
+            ..config()
+        };
+        let mut last = (BTreeMap::new(), None);
+        engine::run_with(config, vec![talk().source()], |engine| {
+            while !engine.publication().is_over() {
+                std::thread::yield_now();
+            }
+            let snapshot = engine.publication().latest().unwrap();
+            last = (resolved(&snapshot), snapshot.resolver);
+        });
+        let (names, counts) = last;
+        // The connection to an address without a name, and those that began before and after its answers.
+        assert_eq!(names.get(&50_001).map(String::as_str), Some("asked.example"), "{names:?}");
+        assert_eq!(names.get(&50_002).map(String::as_str), Some("-"), "the traffic's name wins");
+        assert_eq!(names.get(&50_004).map(String::as_str), Some("-"));
+        assert_eq!(names.get(&1), None, "it has none");
+        let mut asked = asked.lock().unwrap().clone();
+        asked.sort();
+        assert_eq!(asked, ["10.0.0.2", "192.0.2.80", "198.51.100.2"]);
+        assert_eq!(counts, Some(ResolverCounts { asked: 3, named: 2, nameless: 1 }));
+    }
+}
+
+#[test]
+fn a_resolver_that_hangs_holds_up_neither_the_pipeline_nor_its_end() {
+    let (gate, closed) = mpsc::channel::<()>();
+    let closed = Mutex::new(closed);
+    let ask = move |_: IpAddr| {
+        let _ = closed.lock().unwrap().recv();
+        None
+    };
+    let resolver = Some(Arc::new(ReverseDns::start(ask, |_, _| {})));
+    let config = EngineConfig { resolver, names_late: true, file_epochs: Publish::Always, ..config() };
+    let run = engine::run_with(config, vec![talk().source()], |engine| {
+        while !engine.publication().latest().is_some_and(|snapshot| snapshot.ended) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(!engine.publication().is_over(), "names may still come");
+        engine.stop();
+    });
+    assert!(run.last().last);
+    drop(gate);
+}
+
+#[test]
+fn f12_without_the_flag_nobody_is_asked() {
+    assert!(config().resolver.is_none());
+    engine::run_with(
+        EngineConfig { file_epochs: Publish::Always, ..config() },
+        vec![talk().source()],
+        |engine| {
+            while !engine.publication().is_over() {
+                std::thread::yield_now();
+            }
+            let snapshot = engine.publication().latest().unwrap();
+            assert_eq!(snapshot.resolver, None);
+            assert!(resolved(&snapshot).values().all(|name| name == "-"));
+        },
+    );
 }

@@ -151,6 +151,10 @@ pub struct Cli {
     #[arg(long, value_name = "METHOD", value_enum, default_value_t, help_heading = "Capture")]
     pub owners: OwnerLookup,
 
+    /// Ask the system's resolver for the names of remote addresses that the traffic does not name; makes traffic
+    #[arg(long, help_heading = "Connections")]
+    pub resolve_dns: bool,
+
     /// Cores the pipeline may use, one pinned thread each, as in `2-7` or `0,2-3`
     #[arg(long, value_name = "LIST", value_parser = parse::cores, help_heading = "Machine")]
     pub cores: Option<CoreList>,
@@ -436,7 +440,7 @@ mod tests {
         assert_eq!((cli.refresh_interval, cli.cut_interval()), (None, Nanos::from_secs(1)));
         assert_eq!((cli.capture, cli.output), (CaptureMethod::Auto, OutputFormat::Jsonl));
         assert_eq!(cli.stop_after(), None);
-        assert!(!cli.promiscuous && !cli.headless && cli.cores.is_none());
+        assert!(!cli.promiscuous && !cli.headless && !cli.resolve_dns && cli.cores.is_none());
     }
 
     #[test]

@@ -7,15 +7,21 @@ use crate::{
     snapshot::app::App,
 };
 
-/// Appends label and facts, and the names of the end `from` and of the other one.
+/// Appends label and facts, and the names of the end `from` and of the other one, and whether those are the resolver's.
 pub fn fields(out: &mut Vec<u8>, app: &App, from: usize) {
     spoken(out, app);
     // Those of the end that was called have the plain name: they are what one looks for.
-    for (field, end) in [(&b",\"names\":"[..], 1 - from), (b",\"src_names\":", from)] {
+    for (field, source, end) in [
+        (&b",\"names\":"[..], &b",\"names_source\":\"resolver\""[..], 1 - from),
+        (b",\"src_names\":", b",\"src_names_source\":\"resolver\"", from),
+    ] {
         let names = app.names.of(end);
         if !names.is_empty() {
             out.extend_from_slice(field);
             list(out, names.iter().map(|known| &*known.name));
+        }
+        if app.names.is_resolved(end) {
+            out.extend_from_slice(source);
         }
     }
 }
@@ -68,7 +74,7 @@ mod tests {
     use crate::{
         base::time::Stamp,
         dpi::service::Service,
-        names::known::{EndNames, KnownName},
+        names::known::{EndNames, KnownName, NameSource},
     };
 
     #[test]
@@ -82,7 +88,8 @@ mod tests {
         app.learn(Fact::DnsTime, b"1234");
         app.learn(Fact::Sni, b"second");
         let mut out = b"{\"x\":1".to_vec();
-        let known = |name: &[u8]| KnownName { name: name.into(), source: Service::Dns, seen: Stamp(1) };
+        let source = NameSource::Answer { service: Service::Dns, seen: Stamp(1) };
+        let known = |name: &[u8]| KnownName { name: name.into(), source };
         app.names = EndNames::new([vec![known(b"a\x07.b"), known(b"c.d")], vec![known(b"me")]]);
         fields(&mut out, &app, 1);
         out.push(b'}');
@@ -92,6 +99,21 @@ mod tests {
         let want = json!({"x": 1, "app": "TLS", "sni": sni, "alpn": ["h2", "http/1.1"], "ech": true,
             "dns_time_us": 1234, "names": ["a\u{7}.b", "c.d"], "src_names": ["me"]});
         assert_eq!(value, want);
+    }
+
+    #[test]
+    fn a_name_of_the_resolver_says_so_and_is_escaped() {
+        let mut app = App::default();
+        app.names.add_resolved(1, b"a\x07.b"[..].into());
+        for (from, want) in [
+            (0, json!({"x": 1, "names": ["a\u{7}.b"], "names_source": "resolver"})),
+            (1, json!({"x": 1, "src_names": ["a\u{7}.b"], "src_names_source": "resolver"})),
+        ] {
+            let mut out = b"{\"x\":1".to_vec();
+            fields(&mut out, &app, from);
+            out.push(b'}');
+            assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), want);
+        }
     }
 
     #[test]

@@ -89,6 +89,11 @@ pub fn header(out: &mut Vec<u8>, origin: &Origin) {
     }
 }
 
+/// Appends that the system's resolver is asked for names, so that not all of them are the traffic's.
+pub fn resolves(out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"resolve_dns\":true");
+}
+
 /// Appends a flow as an object of one line. `fwd_*` is what the initiator sent. One that lives is an
 /// `update`, one that has ended a `flow`.
 #[inline]
@@ -300,6 +305,11 @@ pub fn summary(out: &mut Vec<u8>, snapshot: &Snapshot, flows: u64) {
         field!(out, "owner_reason");
         text::string(out, reason);
     }
+    if let Some(resolver) = &snapshot.resolver {
+        resolves(out);
+        int!(out, "resolver_asked", resolver.asked);
+        int!(out, "resolver_named", resolver.named);
+    }
     int!(out, "owner_events_lost", snapshot.owner_method.events_lost);
     int!(out, "owner_passes", snapshot.owner_method.passes);
     int!(out, "owner_first_pass_us", snapshot.owner_method.first_pass_ns / 1000);
@@ -449,6 +459,7 @@ pub(super) mod fixture {
             }],
             stages: Vec::new(),
             owner_method: OwnerStatus::default(),
+            resolver: None,
             epochs_skipped: 1,
             inspections: crate::dpi::inspector::InspectorCounts::default(),
             facts_lost: 0,

@@ -72,6 +72,12 @@ impl<W: Write + Send> Json<W> {
         }
     }
 
+    /// Says that the system's resolver is asked for names.
+    pub fn with_resolver(mut self) -> Self {
+        fields::resolves(&mut self.header);
+        self
+    }
+
     /// Lists when these began and ceased to fire.
     pub fn with_watches(mut self, watches: Vec<Watch>) -> Self {
         self.alarms = Alarms::new(watches);

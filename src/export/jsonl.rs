@@ -101,6 +101,15 @@ impl<W: Write + Send> Jsonl<W> {
         }
     }
 
+    /// Says in the header that the system's resolver is asked for names.
+    pub fn with_resolver(mut self) -> Self {
+        let end = self.buffer.len() - b"}\n".len();
+        self.buffer.truncate(end);
+        fields::resolves(&mut self.buffer);
+        self.buffer.extend_from_slice(b"}\n");
+        self
+    }
+
     /// Writes only lines of what is selected, and those of a cut in its order.
     pub fn with_selection(mut self, selection: Selection) -> Self {
         self.selection = selection;
@@ -201,6 +210,7 @@ mod tests {
         base::{counters::DropReason, time::Stamp},
         export::fields::fixture,
         flow::entry::FlowRecord,
+        names::reverse_dns::ResolverCounts,
         snapshot::sample,
     };
 
@@ -224,6 +234,21 @@ mod tests {
 
     fn file() -> Origin {
         Origin::File { path: "a \"b\"\n.pcap".into() }
+    }
+
+    #[test]
+    fn header_and_summary_tell_that_the_resolver_is_asked() {
+        let lines = |resolver: Option<ResolverCounts>| {
+            let out = Shared::default();
+            let tap = Jsonl::new(out.clone(), &file(), false);
+            let mut tap = if resolver.is_some() { tap.with_resolver() } else { tap };
+            tap.epoch(&Snapshot { resolver, ..fixture::last_epoch() }).unwrap();
+            out.text().lines().map(|l| serde_json::from_str(l).unwrap()).collect::<Vec<Value>>()
+        };
+        for line in lines(Some(ResolverCounts { asked: 5, named: 2, nameless: 1 })) {
+            assert_eq!(line["resolve_dns"], true, "{line}");
+        }
+        assert!(lines(None).iter().all(|line| line.get("resolve_dns").is_none()));
     }
 
     #[test]

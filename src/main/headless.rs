@@ -57,6 +57,7 @@ pub fn export<S: Source + 'static>(
     let tap: Box<dyn Tap> = match cli.output {
         OutputFormat::Jsonl => {
             let lines = Jsonl::new(out, origin, prompt).with_selection(selection(cli)?);
+            let lines = if cli.resolve_dns { lines.with_resolver() } else { lines };
             let lines = lines.with_watches(file.watches.clone());
             Box::new(match cli.interval_ns() {
                 Some(every) => lines.with_changes(every),
@@ -65,6 +66,7 @@ pub fn export<S: Source + 'static>(
         }
         OutputFormat::Json => {
             let document = Json::new(out, origin).with_selection(selection(cli)?);
+            let document = if cli.resolve_dns { document.with_resolver() } else { document };
             Box::new(document.with_watches(file.watches.clone()))
         }
     };

@@ -7,18 +7,30 @@ use crate::{base::time::Stamp, dpi::service::Service};
 /// Names of one end that are kept with a flow.
 pub const MOST_OF_AN_END: usize = 4;
 
-/// A name that answers gave for an address before a flow began.
+/// A name of an address that a flow did not say itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownName {
-    /// The name that was asked for, in lower case. Bytes from the network: escape them where they are shown.
+    /// The name, in lower case. Bytes from the network: escape them where they are shown.
     pub name: Arc<[u8]>,
-    /// Whose answer it was: DNS, mDNS or LLMNR.
-    pub source: Service,
-    /// When it came: the last time before the flow's first packet.
-    pub seen: Stamp,
+    /// Who said it.
+    pub source: NameSource,
 }
 
-/// The names of a flow's two ends, newest first; index 0 is the key's low end. Most flows have none.
+/// Where a name comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameSource {
+    /// The traffic: it was asked for, and this answer gave the address before the flow began.
+    Answer {
+        /// Whose answer it was: DNS, mDNS or LLMNR.
+        service: Service,
+        /// When it came: the last time before the flow's first packet.
+        seen: Stamp,
+    },
+    /// The system's resolver, which was asked for the address.
+    Resolver,
+}
+
+/// The names of a flow's two ends: those of answers, newest first, or the resolver's alone; index 0 is the key's low end. Most flows have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndNames(Option<Box<[Box<[KnownName]>; 2]>>);
 
@@ -27,6 +39,14 @@ impl EndNames {
     pub fn new(ends: [Vec<KnownName>; 2]) -> Self {
         let has_any = ends.iter().any(|names| !names.is_empty());
         Self(has_any.then(|| Box::new(ends.map(Vec::into_boxed_slice))))
+    }
+
+    /// Adds the resolver's name of an end, unless the traffic has given it one.
+    pub fn add_resolved(&mut self, end: usize, name: Arc<[u8]>) {
+        let ends = self.0.get_or_insert_default();
+        if ends[end & 1].is_empty() {
+            ends[end & 1] = Box::new([KnownName { name, source: NameSource::Resolver }]);
+        }
     }
 
     /// Returns the names of an end, newest first.
@@ -39,8 +59,34 @@ impl EndNames {
         self.0.iter().flat_map(|ends| ends.iter()).flatten()
     }
 
+    /// Returns whether the name of an end is the resolver's.
+    pub fn is_resolved(&self, end: usize) -> bool {
+        self.of(end).first().is_some_and(|known| known.source == NameSource::Resolver)
+    }
+
     /// Returns whether neither end has one.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_the_traffic_wins_over_the_resolver_s() {
+        let source = NameSource::Answer { service: Service::Dns, seen: Stamp(1) };
+        let heard = KnownName { name: b"heard.example"[..].into(), source };
+        let mut names = EndNames::new([vec![heard.clone()], Vec::new()]);
+        for end in [0, 1] {
+            names.add_resolved(end, b"asked.example"[..].into());
+        }
+        assert_eq!(names.of(0), [heard]);
+        assert_eq!(&*names.of(1)[0].name, b"asked.example");
+        assert_eq!([0, 1].map(|end| names.is_resolved(end)), [false, true]);
+        let mut none = EndNames::default();
+        none.add_resolved(1, b"asked.example"[..].into());
+        assert!(none.of(0).is_empty() && !none.is_empty());
     }
 }

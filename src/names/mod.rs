@@ -1,7 +1,8 @@
-//! Names of addresses, from where the traffic itself tells them.
+//! Names of addresses: those that the traffic itself tells, and, only where the user asked for it, those that the
+//! system's resolver gives.
 //!
-//! Nobody is asked: what is not heard is not known. What a flow says of itself (SNI, HTTP host) is no
-//! business of this room.
+//! What a flow says of itself (SNI, HTTP host) is no business of this room.
 
 pub mod known;
 pub mod passive_dns;
+pub mod reverse_dns;

@@ -21,7 +21,7 @@ use crate::{
         time::{Nanos, Stamp},
     },
     dpi::service::Service,
-    names::known::{KnownName, MOST_OF_AN_END},
+    names::known::{KnownName, MOST_OF_AN_END, NameSource},
 };
 
 /// Addresses of a generation at most.
@@ -94,10 +94,15 @@ impl PassiveDns {
         let Some(answers) = self.young.get(address).or_else(|| self.old.get(address)) else {
             return Vec::new();
         };
-        let mut names: Vec<KnownName> = answers.iter().filter_map(|answers| answers.before(began)).collect();
-        names.sort_unstable_by(|a, b| b.seen.cmp(&a.seen).then_with(|| a.name.cmp(&b.name)));
+        let mut names: Vec<(Stamp, &Answers)> =
+            answers.iter().filter_map(|answers| Some((answers.before(began)?, answers))).collect();
+        names.sort_unstable_by(|(a, of_a), (b, of_b)| b.cmp(a).then_with(|| of_a.name.cmp(&of_b.name)));
         names.truncate(MOST_OF_AN_END);
-        names
+        let known = |(seen, answers): (Stamp, &Answers)| KnownName {
+            name: Arc::clone(&answers.name),
+            source: NameSource::Answer { service: answers.source, seen },
+        };
+        names.into_iter().map(known).collect()
     }
 
     /// Returns whether nothing was learned yet.
@@ -187,15 +192,11 @@ impl Answers {
         }
     }
 
-    /// Returns it as it was known when a flow began.
-    fn before(&self, began: Stamp) -> Option<KnownName> {
+    /// Returns when it was given the last time before a flow began, if that is not too long ago.
+    fn before(&self, began: Stamp) -> Option<Stamp> {
         let times = self.recent.iter().rev().chain([&self.first]);
         let seen = *times.into_iter().find(|time| **time <= began)?;
-        (began.since(seen) <= LONGEST_AGE).then(|| KnownName {
-            name: Arc::clone(&self.name),
-            source: self.source,
-            seen,
-        })
+        (began.since(seen) <= LONGEST_AGE).then_some(seen)
     }
 }
 
@@ -212,9 +213,12 @@ mod tests {
     }
 
     fn names(dns: &PassiveDns, n: u32, began: u64) -> Vec<(String, u64)> {
-        let text = |name: KnownName| String::from_utf8_lossy(&name.name).into_owned();
-        let names = dns.names(address(n), at(began)).into_iter();
-        names.map(|name| (text(name.clone()), name.seen.0 / 1_000_000_000)).collect()
+        let text = |name: &KnownName| String::from_utf8_lossy(&name.name).into_owned();
+        let seen = |name: &KnownName| match name.source {
+            NameSource::Answer { seen, .. } => seen.0 / 1_000_000_000,
+            NameSource::Resolver => unreachable!("nobody was asked"),
+        };
+        dns.names(address(n), at(began)).iter().map(|name| (text(name), seen(name))).collect()
     }
 
     #[test]
@@ -267,7 +271,8 @@ mod tests {
             dns.learn(b"host.local", address, Service::Mdns, at(1));
             let names = dns.names(address, at(2));
             assert_eq!(!names.is_empty(), named, "{text}");
-            assert!(names.iter().all(|name| name.source == Service::Mdns));
+            let source = NameSource::Answer { service: Service::Mdns, seen: at(1) };
+            assert!(names.iter().all(|name| name.source == source));
         }
     }
 

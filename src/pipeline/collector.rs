@@ -20,6 +20,7 @@ use crate::{
         state::EndReason,
         table::{FrozenFlows, TableCounts},
     },
+    names::reverse_dns::ReverseDns,
     packet::descriptor::Cut,
     pipeline::{
         handover::Handover,
@@ -56,6 +57,8 @@ const ANSWER_PATIENCE: Nanos = Nanos::from_millis(20);
 const FILE_PUBLISH: Duration = Duration::from_millis(200);
 /// What an epoch of a file stays published at least, so that a reader has a chance.
 const FILE_HOLD: Duration = Duration::from_millis(20);
+/// How often it looks whether the resolver has said more, once all is read.
+const NAMES_PAUSE: Duration = Duration::from_millis(100);
 /// Ended flows kept for one sorted batch; above, when the table evicts, they go out in parts.
 const LARGEST_BATCH: usize = 1 << 17;
 /// Flows handed to taps at once.
@@ -113,6 +116,10 @@ pub struct CollectorParts {
     pub taps: Taps,
     /// Who owns sockets, where that is looked up.
     pub owners: Option<Attribution>,
+    /// Who is asked for names, where the user wants that.
+    pub resolver: Option<Arc<ReverseDns>>,
+    /// Whether the last epoch of a file is published again as names come in.
+    pub names_late: bool,
     /// Where epochs are published.
     pub publication: Arc<Publication>,
     /// What rx threads are asked.
@@ -189,6 +196,7 @@ impl Collector {
         let next_cut = (parts.monotonic)() + first_cut(&parts).0;
         parts.control.plan(next_cut);
         let tempo = Tempo::new(parts.clock, Nanos(parts.interval.load(Ordering::Relaxed)));
+        let naming = Naming::new(workers, parts.resolver.clone());
         Self {
             parts,
             rx_reports: (0..rx).map(|_| None).collect(),
@@ -200,7 +208,7 @@ impl Collector {
             batch: Vec::new(),
             waiting: Vec::new(),
             apps: (0..workers).map(|_| SideTable::default()).collect(),
-            naming: Naming::new(workers),
+            naming,
             rates: (0..workers).map(|_| Rates::default()).collect(),
             rate_lists: vec![RateList::default(); workers],
             ended_sum: DownUp::default(),
@@ -252,8 +260,39 @@ impl Collector {
                 });
             }
         }
+        let has_failed = self.parts.failed.load(Ordering::Relaxed);
+        if self.parts.clock == Clock::Frames && self.parts.names_late && !has_failed {
+            self.name_late();
+        }
         self.parts.publication.end();
         self.parts.taps.into_result()
+    }
+
+    /// Publishes the last epoch of a file again whenever the resolver has said more, until it has said all or a stop:
+    /// a file is read long before that.
+    fn name_late(&mut self) {
+        let mut told = None;
+        while self.naming.waits() && !self.parts.control.is_stopping() {
+            let now = self.naming.resolver();
+            if now == told && now.is_some_and(|counts| counts.waiting() > 0) {
+                let control = &self.parts.control;
+                self.parts.bell.wait(NAMES_PAUSE, || control.is_stopping());
+                continue;
+            }
+            let mut snapshot = match self.take_back(RECALL_PATIENCE) {
+                Ok(Some(snapshot)) => snapshot,
+                // There is nothing to look at.
+                Ok(None) => return,
+                Err(StillHeld) => continue,
+            };
+            told = now;
+            let Self { naming, apps, .. } = self;
+            let tables: Vec<&FrozenFlows> = snapshot.workers.iter().map(|view| &*view.flows).collect();
+            naming.join_late(&tables, apps);
+            snapshot.workers.iter_mut().zip(apps).for_each(|(view, apps)| view.apps = apps.view());
+            (snapshot.epoch, snapshot.resolver) = (snapshot.epoch.next(), now);
+            self.parts.publication.publish(Arc::new(snapshot));
+        }
     }
 
     /// Reads ended flows and what flows speak from every worker, but nothing beyond what it had sent
@@ -452,11 +491,11 @@ impl Collector {
         let earliest = || tables.iter().filter_map(|flows| flows.earliest()).min();
         let since = if self.tempo.begins_live() { earliest() } else { None };
         let due = self.tempo.due(&cut, unknown, since).filter(|_| self.parts.reckons_rates);
+        let borrowed: Vec<&FrozenFlows> = tables.iter().map(|flows| &**flows).collect();
         if let Some(owners) = &mut self.parts.owners {
-            let tables: Vec<&FrozenFlows> = tables.iter().map(|flows| &**flows).collect();
-            owners.join(&tables, cut.now, cut.last);
+            owners.join(&borrowed, cut.now, cut.last);
         }
-        self.naming.join(&tables, &mut self.apps);
+        self.naming.join(&borrowed, &mut self.apps);
         let mut workers = Vec::with_capacity(tables.len());
         for (w, flows) in tables.into_iter().enumerate() {
             let mut rates = std::mem::take(&mut self.rate_lists[w]);
@@ -502,6 +541,7 @@ impl Collector {
             sources,
             stages: self.stages(),
             owner_method: self.parts.owners.as_ref().map(Attribution::status).unwrap_or_default(),
+            resolver: self.naming.resolver(),
             epochs_skipped: self.skipped,
             inspections,
             facts_lost,
@@ -681,23 +721,32 @@ impl Collector {
     /// Takes the published epoch back and returns its tables to the workers; `false` if a reader
     /// holds on to it.
     fn recall(&mut self, patience: Duration) -> bool {
-        let Some(mut held) = self.parts.publication.recall() else { return true };
+        match self.take_back(patience) {
+            Ok(taken) => {
+                taken.into_iter().for_each(|snapshot| self.give_back(snapshot));
+                true
+            }
+            Err(StillHeld) => false,
+        }
+    }
+
+    /// Takes the published epoch back, if there is one.
+    fn take_back(&mut self, patience: Duration) -> Result<Option<Snapshot>, StillHeld> {
+        let Some(mut held) = self.parts.publication.recall() else { return Ok(None) };
         let start = Instant::now();
-        let snapshot = loop {
+        loop {
             match Arc::try_unwrap(held) {
-                Ok(snapshot) => break snapshot,
+                Ok(snapshot) => return Ok(Some(snapshot)),
                 Err(still) if start.elapsed() < patience => {
                     held = still;
                     std::thread::sleep(RECALL_PAUSE);
                 }
                 Err(still) => {
                     self.parts.publication.publish(still);
-                    return false;
+                    return Err(StillHeld);
                 }
             }
-        };
-        self.give_back(snapshot);
-        true
+        }
     }
 
     fn give_back(&mut self, snapshot: Snapshot) {
@@ -719,6 +768,9 @@ impl Collector {
             || self.parts.workers.iter().any(|l| l.reports.is_abandoned())
     }
 }
+
+/// A reader holds on to the epoch.
+struct StillHeld;
 
 /// Where what a worker learned is kept.
 struct Known<'a> {

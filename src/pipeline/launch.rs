@@ -18,6 +18,7 @@ use crate::{
         slab::{Advise, OutOfMemory},
         table::{FlowTable, FrozenFlows, TableConfig},
     },
+    names::reverse_dns::ReverseDns,
     packet::{
         hash::Seed,
         parse::{ParseConfig, Parser},
@@ -88,6 +89,10 @@ pub struct EngineConfig {
     pub locals: Locals,
     /// Whether payloads are looked at: what flows speak (deep packet inspection).
     pub inspects: bool,
+    /// Who is asked for names of remote addresses; nobody unless the user wants that.
+    pub resolver: Option<Arc<ReverseDns>>,
+    /// Whether the last epoch of a file is published again as names come in: for who stays to see that.
+    pub names_late: bool,
     /// Keeps idle stages spinning instead of waiting.
     pub busy_poll: bool,
     /// How threads are placed and named, and memory is advised: from the platform.
@@ -540,6 +545,8 @@ impl Launch {
         let workers = self.worker_links.len();
         let collector = Collector::new(CollectorParts {
             owners: self.owners.map(|owners| Attribution::new(owners, workers)),
+            resolver: config.resolver,
+            names_late: config.names_late,
             rx: self.rx_links,
             workers: self.worker_links,
             taps: Taps::new(self.taps, Arc::clone(&control)),

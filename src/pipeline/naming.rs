@@ -1,9 +1,10 @@
 //! Joins names of addresses to flows at cuts, in the collector's thread.
 //!
 //! A flow is looked at once, at the first cut that it is part of or when it ended before one: what was answered
-//! later than its first packet does not name it. New flows are found by the versions of the table's chunks.
+//! later than its first packet does not name it. New flows are found by the versions of the table's chunks. Where the
+//! user has the system's resolver asked, those whose remote end the traffic did not name wait for what that says.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Instant};
 
 use crate::{
     base::{ids::FlowId, time::Stamp},
@@ -13,15 +14,26 @@ use crate::{
         slab::CHUNK,
         table::FrozenFlows,
     },
-    names::{known::EndNames, passive_dns::PassiveDns},
+    names::{
+        known::EndNames,
+        passive_dns::PassiveDns,
+        reverse_dns::{Reply, ResolverCounts, ReverseDns},
+    },
     snapshot::{app::App, side::SideTable, tap::Ended},
 };
+
+/// Flows without a name that are looked at in one cut, at most: some ms.
+const MOST_A_CUT: usize = 65_536;
 
 /// Names of addresses, and which flows were looked at.
 #[derive(Default)]
 pub struct Naming {
     passive: PassiveDns,
     workers: Vec<Asked>,
+    /// Whom the user has asked.
+    resolver: Option<Arc<ReverseDns>>,
+    /// Open flows whose remote end may get a name by the resolver.
+    unnamed: VecDeque<Unnamed>,
 }
 
 /// Which of one worker's flows were looked at.
@@ -33,10 +45,18 @@ struct Asked {
     versions: Vec<u64>,
 }
 
+/// A flow that waits for the name of its remote end.
+struct Unnamed {
+    id: FlowId,
+    end: usize,
+    address: IpAddr,
+}
+
 impl Naming {
-    /// Returns one for tables of so many workers.
-    pub fn new(workers: usize) -> Self {
-        Self { passive: PassiveDns::default(), workers: (0..workers).map(|_| Asked::default()).collect() }
+    /// Returns one for tables of so many workers, and who is asked beside the traffic.
+    pub fn new(workers: usize, resolver: Option<Arc<ReverseDns>>) -> Self {
+        let workers = (0..workers).map(|_| Asked::default()).collect();
+        Self { workers, resolver, ..Self::default() }
     }
 
     /// Notes an answer.
@@ -44,19 +64,38 @@ impl Naming {
         self.passive.learn(answer.name, answer.address, answer.service, answer.at);
     }
 
-    /// Gives names to the new flows of all workers at a cut.
-    pub fn join(&mut self, tables: &[Box<FrozenFlows>], apps: &mut [SideTable<App>]) {
-        if self.passive.is_empty() {
+    /// Gives names to the new flows of all workers at a cut, and those that came since to older ones.
+    pub fn join(&mut self, tables: &[&FrozenFlows], apps: &mut [SideTable<App>]) {
+        if self.knows_nothing() {
             return;
         }
-        for (w, (flows, apps)) in tables.iter().zip(apps).enumerate() {
+        for (w, (flows, apps)) in tables.iter().zip(&mut *apps).enumerate() {
             self.join_new(w, flows, apps);
+        }
+        self.join_late(tables, apps);
+    }
+
+    /// Gives names to flows that wait for the resolver's.
+    pub fn join_late(&mut self, tables: &[&FrozenFlows], apps: &mut [SideTable<App>]) {
+        let Some(resolver) = &self.resolver else { return };
+        let now = Instant::now();
+        for _ in 0..self.unnamed.len().min(MOST_A_CUT) {
+            let Some(flow) = self.unnamed.pop_front() else { break };
+            let worker = usize::from(flow.id.worker());
+            if !is_open(tables[worker], flow.id) {
+                continue;
+            }
+            match resolver.name(flow.address, now) {
+                Reply::Name(name) => apps[worker].get_mut(flow.id).names.add_resolved(flow.end, name),
+                Reply::Nameless => {}
+                Reply::Later => self.unnamed.push_back(flow),
+            }
         }
     }
 
-    /// Gives names to flows that have ended, where they have none yet.
+    /// Gives names to flows that have ended, where they have none yet: nobody waits for what is not known.
     pub fn name_ended(&self, ended: &mut [Ended]) {
-        if self.passive.is_empty() {
+        if self.knows_nothing() {
             return;
         }
         for flow in ended {
@@ -64,11 +103,33 @@ impl Naming {
                 continue;
             }
             let FlowRecord { hot, facts, wide, .. } = &flow.record;
-            let names = self.names(hot.key.addresses(wide), facts.first);
+            let addresses = hot.key.addresses(wide);
+            let mut names = self.names(addresses, facts.first);
+            let remote = 1 - hot.roles.subject();
+            if let Some(resolver) = &self.resolver
+                && names.of(remote).is_empty()
+                && let Reply::Name(name) = resolver.name(addresses[remote], Instant::now())
+            {
+                names.add_resolved(remote, name);
+            }
             if !names.is_empty() {
                 Arc::make_mut(flow.app.get_or_insert_default()).names = names;
             }
         }
+    }
+
+    /// Returns whether flows wait for the resolver.
+    pub fn waits(&self) -> bool {
+        !self.unnamed.is_empty()
+    }
+
+    /// Returns what the resolver was asked, if it is.
+    pub fn resolver(&self) -> Option<ResolverCounts> {
+        self.resolver.as_ref().map(|resolver| resolver.counts())
+    }
+
+    fn knows_nothing(&self) -> bool {
+        self.passive.is_empty() && self.resolver.is_none()
     }
 
     fn join_new(&mut self, w: usize, flows: &FrozenFlows, apps: &mut SideTable<App>) {
@@ -90,8 +151,13 @@ impl Naming {
                 }
                 let addresses = hot.key.addresses(&flows.wide_key(slot as u32));
                 let names = self.names(addresses, first);
+                let id = FlowId::new(w as u8, slot as u32, generation);
+                let end = 1 - hot.roles.subject();
+                if self.resolver.is_some() && names.of(end).is_empty() {
+                    self.unnamed.push_back(Unnamed { id, end, address: addresses[end] });
+                }
                 if !names.is_empty() {
-                    apps.get_mut(FlowId::new(w as u8, slot as u32, generation)).names = names;
+                    apps.get_mut(id).names = names;
                 }
             }
         }
@@ -100,4 +166,12 @@ impl Naming {
     fn names(&self, ends: [IpAddr; 2], began: Stamp) -> EndNames {
         EndNames::new(ends.map(|address| self.passive.names(address, began)))
     }
+}
+
+/// Returns whether a table has a flow.
+fn is_open(flows: &FrozenFlows, id: FlowId) -> bool {
+    let (c, i) = (id.slot() as usize / CHUNK, id.slot() as usize % CHUNK);
+    c < flows.hot.chunks()
+        && flows.hot.chunk(c)[i].is_live()
+        && flows.origins.chunk(c)[i].generation == id.generation()
 }

@@ -11,6 +11,7 @@
 //! | [`allowed_cores`], [`check_cores`], [`host`], [`use_realtime`] | where threads run |
 //! | [`placement_of`] | where cores and cards stand to each other |
 //! | [`nic_counters`], [`neighbour`] | what cards lost; hardware addresses of neighbours |
+//! | [`name_of`] | the name of an address, by the system's resolver |
 //! | [`held_privileges`] | what this process may do |
 //! | [`Lookout`], [`AddressWatch`] | what happens outside: a signal, a reader that goes, other addresses |
 //! | [`standard_output`], [`reader_gone`], [`reader_keeps_up`] | where exports go; whether somebody reads them |
@@ -43,8 +44,8 @@ use portable as system;
 pub use system::{
     AddressWatch, Lookout, ThreadTimes, addresses, allowed_cores, check_capture, check_cores, check_realtime,
     come_first, ephemeral_ports, give_way, held_privileges, interfaces, listening, listening_ports,
-    map_large_memory, neighbour, nic_counters, placement_of, reader_gone, reader_keeps_up, self_usage,
-    terminal_background, usable_memory, utc_offset,
+    map_large_memory, name_of, neighbour, nic_counters, placement_of, reader_gone, reader_keeps_up,
+    self_usage, terminal_background, usable_memory, utc_offset,
 };
 
 use crate::{

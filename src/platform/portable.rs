@@ -69,6 +69,11 @@ pub fn addresses() -> Vec<std::net::IpAddr> {
     all.into_iter().flat_map(|interface| interface.addresses).map(|(address, _)| address).collect()
 }
 
+/// Knows no way to ask.
+pub fn name_of(_address: std::net::IpAddr) -> Option<Vec<u8>> {
+    None
+}
+
 /// Cannot know: libpcap says when it opens.
 pub fn check_capture() -> Result<(), String> {
     Ok(())

@@ -187,7 +187,7 @@ mod tests {
     use super::*;
     use crate::{
         base::time::Stamp,
-        names::known::{EndNames, KnownName},
+        names::known::{EndNames, KnownName, NameSource},
     };
 
     fn shown(service: Option<Service>, port: u16, facts: &[(Fact, &str)]) -> String {
@@ -283,8 +283,8 @@ mod tests {
         let with_name = |service: Option<Service>, facts: &[(Fact, &str)], called| {
             let mut app = service.map_or_else(App::default, App::of);
             facts.iter().for_each(|(fact, value)| app.learn(*fact, value.as_bytes()));
-            let known =
-                KnownName { name: b"dl.go\x1bgle.com"[..].into(), source: Service::Dns, seen: Stamp(1) };
+            let source = NameSource::Answer { service: Service::Dns, seen: Stamp(1) };
+            let known = KnownName { name: b"dl.go\x1bgle.com"[..].into(), source };
             app.names = EndNames::new([Vec::new(), vec![known]]);
             application(&app, [50_000, 443], called)
         };

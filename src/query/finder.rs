@@ -301,6 +301,7 @@ impl Finder {
             stages: live.stages.clone(),
             epochs_skipped: live.epochs_skipped,
             owner_method: live.owner_method.clone(),
+            resolver: live.resolver,
             ended: live.ended,
             frozen: None,
             serial: request.serial,

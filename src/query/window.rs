@@ -10,6 +10,7 @@ use crate::{
         time::{Nanos, Stamp},
     },
     capture::source::SourceStatus,
+    names::reverse_dns::ResolverCounts,
     process::{listening::Listening, lookup::OwnerStatus},
     query::{
         census::{Census, Spread},
@@ -137,6 +138,8 @@ pub struct View {
     pub sources: Vec<SourceStatus>,
     /// How owners are found.
     pub owner_method: OwnerStatus,
+    /// What the system's resolver was asked, if the user has it asked for names.
+    pub resolver: Option<ResolverCounts>,
     /// The source has no more frames.
     pub ended: bool,
     /// Every pinned stage.

@@ -93,6 +93,7 @@ fn build(rows: &[(FlowRecord, [f32; 2])], versions: (usize, u32), now: Nanos, wa
         sources: Vec::new(),
         stages: Vec::new(),
         owner_method: OwnerStatus::default(),
+        resolver: None,
         epochs_skipped: 0,
         inspections: crate::dpi::inspector::InspectorCounts::default(),
         facts_lost: 0,

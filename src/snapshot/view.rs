@@ -17,6 +17,7 @@ use crate::{
         slab::{CHUNK, Frozen, Record, Slab, no_advice},
         table::{Beside, FrozenFlows},
     },
+    names::reverse_dns::ResolverCounts,
     packet::key::WideKey,
     process::{lookup::OwnerStatus, owner::Owner},
     snapshot::{
@@ -111,6 +112,8 @@ pub struct Snapshot {
     pub stages: Vec<StageStatus>,
     /// How owners are found.
     pub owner_method: OwnerStatus,
+    /// What the system's resolver was asked, if the user has it asked for names.
+    pub resolver: Option<ResolverCounts>,
     /// Epochs asked for that could not be taken because a reader still held the last one.
     pub epochs_skipped: u64,
     /// What became of payloads.

@@ -47,6 +47,8 @@ pub fn config() -> EngineConfig {
         parse: ParseConfig::default(),
         locals: Locals::default(),
         inspects: true,
+        resolver: None,
+        names_late: false,
         busy_poll: false,
         host: host(),
     }

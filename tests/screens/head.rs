@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustnet::{capture::source::NicCounters, tui::app::Setup};
+use rustnet::{capture::source::NicCounters, names::reverse_dns::ResolverCounts, tui::app::Setup};
 
 use crate::stage::*;
 
@@ -436,4 +436,42 @@ fn pr9_many_unknown_owners_are_a_chip_that_names_the_remedy() {
             assert!(remedy.is_none_or(|remedy| text.contains(remedy)), "{text}");
         }
     }
+}
+
+#[test]
+fn f12_the_resolver_is_told_on_the_first_line_and_what_it_said_where_names_are() {
+    let mut snapshot = live(&rows());
+    let mut app = rustnet::snapshot::app::App::default();
+    app.names.add_resolved(1, b"db.\x1bevil.net"[..].into());
+    sample::set_app(&mut snapshot, 2, app);
+    let asks = |stage: &mut Stage| stage.line(" 1 ").contains("dns");
+    for width in [80, 100, 120, 160] {
+        assert!(!asks(Stage::new(width, 24).epoch(&snapshot)), "off at {width}");
+    }
+    snapshot.resolver = Some(ResolverCounts { asked: 1_412, named: 900, nameless: 500 });
+    for width in [80, 100, 120, 160] {
+        let mut stage = Stage::new(width, 24);
+        assert!(asks(stage.epoch(&snapshot)), "on at {width}: {}", stage.text());
+    }
+    let mut stage = Stage::new(120, 24);
+    let text = stage.epoch(&snapshot).text();
+    assert!(text.contains(" ~db.\\u{1b}evil.net "), "{text}");
+    insta::assert_snapshot!("resolver", text);
+    let mut stage = Stage::with(120, 40, Setup { filter: "dst:evil.net".into(), ..Setup::default() });
+    stage.epoch(&snapshot);
+    assert_eq!(stage.app.view.as_ref().unwrap().len, 1);
+    stage.key(KeyCode::Enter);
+    let text = stage.settle(&snapshot).text();
+    let told = "~db.\\u{1b}evil.net   resolver";
+    assert!(text.lines().any(|line| line.contains(" Names ") && line.contains(told)), "{text}");
+    let mut stage = Stage::new(120, 60);
+    stage.epoch(&snapshot).key(KeyCode::Char('4'));
+    assert!(stage.settle(&snapshot).text().contains("db.\\u{1b}evil.net"), "{}", stage.text());
+    let mut stage = Stage::new(120, 60);
+    stage.epoch(&snapshot).key(KeyCode::Char('7'));
+    let text = stage.settle(&snapshot).text();
+    assert!(
+        text.contains("resolve-dns: 1,412 asked, 900 named, 500 without a name, 12 not answered yet"),
+        "{text}"
+    );
 }

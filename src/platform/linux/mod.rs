@@ -22,6 +22,7 @@ pub mod output;
 pub mod owners;
 pub mod placement;
 pub mod privileges;
+mod resolver;
 pub mod resources;
 pub mod sigbus;
 pub mod terminal;
@@ -37,6 +38,7 @@ pub use output::{reader_gone, reader_keeps_up};
 pub use owners::listening::{ephemeral_ports, listening, listening_ports};
 pub use placement::placement_of;
 pub use privileges::{check_capture, held_privileges};
+pub use resolver::name_of;
 pub use resources::{
     ThreadTimes, advise_huge_pages as advise, come_first, give_way, map_large_memory, populate, self_usage,
     usable_memory,

@@ -3,6 +3,7 @@
 use super::{card::Card, or_none};
 use crate::{
     dpi::fact::Fact,
+    names::known::NameSource,
     query::{application, format, text},
     snapshot::row::Row,
     tui::app::App,
@@ -50,13 +51,18 @@ pub fn card(app: &App, row: &Row) -> Card {
     )
 }
 
-/// Returns what answers called the remote end before, each with source and age.
+/// Returns what the remote end is called elsewhere: by answers before, each with source and age, or by the resolver.
 fn names(app: &App, row: &Row) -> Option<String> {
     let wall = app.look(200).wall;
     let names = row.app.as_ref()?.names.of(row.remote()).iter().map(|known| {
         let name = String::from_utf8_lossy(&known.name);
-        let age = format::span(wall.since(known.seen));
-        format!("~{}   {} answer, {age} ago", text::escape(&name), known.source.text())
+        let source = match known.source {
+            NameSource::Answer { service, seen } => {
+                format!("{} answer, {} ago", service.text(), format::span(wall.since(seen)))
+            }
+            NameSource::Resolver => "resolver".to_owned(),
+        };
+        format!("~{}   {source}", text::escape(&name))
     });
     Some(names.collect::<Vec<_>>().join("   "))
 }

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     base::time::Stamp,
     flow::{entry::Evidence, state::EndReason},
+    names::known::NameSource,
     packet::key::{kind, proto},
     query::{column, format, text},
     snapshot::row::Row,
@@ -28,9 +29,11 @@ fn story(app: &App, row: &Row) -> Vec<Field> {
     let remote = row.remote();
     let mut lines: Vec<(Stamp, String)> = Vec::new();
     if let Some(app) = &row.app {
-        lines.extend(app.names.of(remote).iter().map(|known| {
+        lines.extend(app.names.of(remote).iter().filter_map(|known| {
             let name = String::from_utf8_lossy(&known.name);
-            (known.seen, format!("{} answer: {} is the remote end", known.source.text(), text::escape(&name)))
+            // When the resolver was asked is nothing that happened in the traffic.
+            let NameSource::Answer { service, seen } = known.source else { return None };
+            Some((seen, format!("{} answer: {} is the remote end", service.text(), text::escape(&name))))
         }));
     }
     if let Some(owner) = &row.owner

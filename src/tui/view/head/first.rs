@@ -220,6 +220,10 @@ impl<'a> Head<'a> {
             let is_long = form.has_chips || width >= 100;
             add(6, app.run(Role::Accent, if is_long { "promiscuous" } else { "promisc" }));
         }
+        if view.resolver.is_some() {
+            let is_long = form.has_chips || width >= 100;
+            add(6, app.run(Role::Accent, if is_long { "resolve-dns" } else { "dns" }));
+        }
         all
     }
 }

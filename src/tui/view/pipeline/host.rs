@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What the fields mean.
-const MEANINGS: [(&str, &str); 18] = [
+const MEANINGS: [(&str, &str); 19] = [
     (
         "Method",
         "How frames are captured. --capture chooses another way; auto takes the best that works here.",
@@ -35,6 +35,11 @@ const MEANINGS: [(&str, &str); 18] = [
     ("Privileges", "What this process may do beyond others."),
     ("Chosen", "Why this method."),
     ("Owners", "How the processes of connections are found. --owners chooses another way."),
+    (
+        "Names",
+        "Of remote addresses that the traffic does not name the system's resolver is asked, because of --resolve-dns. \
+         What it sends is traffic of this host, too.",
+    ),
     ("Degraded", "What does not work here as it could, and what helps. rustnet --check tells all of it."),
     ("CPU", "Of all threads of this program together, in cores."),
     ("Memory", "Resident memory of this program."),
@@ -109,6 +114,17 @@ pub fn capture(app: &App, engine: Engine, page: &mut Page) {
     if let Some(reason) = &owners.reason {
         let remedy = owners.remedy.as_ref().map_or(String::new(), |remedy| format!(": {remedy}"));
         field("Degraded", format!("{reason}{remedy}"), Role::Warn);
+    }
+    if let Some(resolver) = &view.resolver {
+        let number = format::grouped;
+        let value = format!(
+            "resolve-dns: {} asked, {} named, {} without a name, {} not answered yet",
+            number(resolver.asked),
+            number(resolver.named),
+            number(resolver.nameless),
+            number(resolver.waiting()),
+        );
+        field("Names", value, Role::Plain);
     }
     for note in &app.setup.notes {
         field("Degraded", note.clone(), Role::Warn);
