@@ -173,9 +173,7 @@ impl Accounts {
     pub fn packets(&self) -> u64 {
         self.flows.packets + self.not_flow.packets + self.drops.lost()
     }
-}
 
-impl Accounts {
     /// Returns what was counted since an earlier moment.
     pub fn since(&self, earlier: &Self) -> Self {
         let volume = |now: Volume, before: Volume| Volume {

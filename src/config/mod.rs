@@ -1,7 +1,6 @@
 //! From the command line to the small config structs that the floors below declare.
 
 pub mod cli;
-pub mod clipboard;
 pub mod engine;
 pub mod file;
 pub mod input;

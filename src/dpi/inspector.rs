@@ -242,12 +242,16 @@ impl Inspector {
     /// Looks at a TCP segment with payload or FIN.
     pub fn segment(&mut self, subject: &Subject<'_>, learn: &mut impl Learn) -> Judgement {
         self.counts.payloads += 1;
-        let place = match self.standing.place(subject.flow.slot) {
-            // Of a flow that was tried before, what comes now lies in the middle.
-            _ if subject.opened && self.was_tried(subject.flow.slot) => {
-                self.counts.payloads -= 1;
-                return self.segment(&Subject { opened: false, starts: [None; 2], ..*subject }, learn);
+        // Of a flow that was tried before, what comes now lies in the middle.
+        let in_the_middle;
+        let subject = match subject.opened && self.was_tried(subject.flow.slot) {
+            true => {
+                in_the_middle = Subject { opened: false, starts: [None; 2], ..*subject };
+                &in_the_middle
             }
+            false => subject,
+        };
+        let place = match self.standing.place(subject.flow.slot) {
             Place::At(place) => place,
             Place::Over | Place::Followed(_) => return SETTLED,
             Place::None if subject.payload.is_empty() => return Judgement::default(),
@@ -299,7 +303,7 @@ impl Inspector {
         let settled = self.conclude(place, asked, label, over || is_much, learn);
         if settled && self.pool[place].chosen == 0 && !opened {
             let is_first = self.pool[place].seen == 1;
-            let judgement = self.try_again(place, over, MOST_PASSED);
+            let judgement = self.try_again((place, subject.from), over, MOST_PASSED);
             if is_first || judgement.settled {
                 return judgement;
             }
@@ -491,7 +495,7 @@ impl Inspector {
         let settled = self.conclude(place, asked, label, over, learn) || !has_memory;
         let chosen = self.pool[place].chosen;
         if settled && chosen == 0 {
-            return self.try_again(place, over, MOST_TRIES);
+            return self.try_again((place, subject.from), over, MOST_TRIES);
         }
         let can_follow = || RECOGNISERS[usize::from(chosen) - 1].follow.is_some();
         let is_followed = !settled && rests && seen >= FACTS_OF_DATAGRAMS && can_follow();
@@ -696,8 +700,8 @@ impl Inspector {
         }
     }
 
-    /// Begins anew with the next payload of a flow that nobody knew by its first ones.
-    fn try_again(&mut self, place: usize, over: bool, most: u32) -> Judgement {
+    /// Begins anew with the next payload of a flow that nobody knew by its first ones, of which end `from` sent the last.
+    fn try_again(&mut self, (place, from): (usize, usize), over: bool, most: u32) -> Judgement {
         let talk = &mut self.pool[place];
         let (id, tries) = (talk.id, u32::from(talk.tries) + 1);
         self.leave_if(true, place);
@@ -705,7 +709,8 @@ impl Inspector {
         if settled {
             self.counts.given_up += 1;
         } else {
-            self.standing.set(id.slot(), TRIES | tries);
+            let from = if from & 1 == 0 { 0 } else { FROM_HIGH };
+            self.standing.set(id.slot(), TRIES | tries | from);
         }
         Judgement { settled, ..Judgement::default() }
     }

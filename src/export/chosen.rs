@@ -174,7 +174,8 @@ impl Held {
         let ms = |span: Nanos| (span.0 / 1_000_000) as u32;
         let now = ms(Nanos(now.0));
         let [began, last] = &mut self.heard[self.places.hash_one(name) as usize % PLACES];
-        if now.wrapping_sub(*last) > ms(FORGOTTEN) {
+        // As a signed number: a stamp may lie before the last one.
+        if now.wrapping_sub(*last) as i32 > ms(FORGOTTEN) as i32 {
             *began = now;
         }
         *last = now;

@@ -53,8 +53,8 @@ pub fn copy<S: Source>(
     let (mut frames, mut asked, mut done) = (0, Instant::now(), Ok(()));
     while done.is_ok() && !stop.load(Ordering::Relaxed) && file.bytes < MOST_BYTES {
         for (meta, bytes, comment) in chosen.hear() {
-            file.frame(&bytes, &meta, comment.as_deref())?;
-            frames += 1;
+            done = done.and_then(|()| file.frame(&bytes, &meta, comment.as_deref()));
+            frames += u64::from(done.is_ok());
         }
         let progress = source.burst(BURST, |bytes, meta| {
             if done.is_ok()

@@ -15,11 +15,10 @@ use rustnet::{
     export::{chosen::Chosen, pcapng},
     packet::{
         hash::Seed,
-        parse::{Layer, ParseConfig, Parser},
+        parse::{ParseConfig, Parser},
     },
     platform::{
         self,
-        filter::Filter,
         live::{LiveConfig, Method, Watch},
     },
     query::recording::Order,
@@ -40,13 +39,10 @@ pub fn live_record(cli: &Cli, engine: &LiveConfig, watched: &Arc<Mutex<Watch>>) 
         }
         let method = if engine.method == Method::Pcap { Method::Pcap } else { Method::AfPacket };
         let all = || watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (watch, filter) = match &order.narrow {
-            Some((name, text)) => {
-                // It needs libpcap: which frames are the row's is found out frame by frame.
-                let filter = text.as_ref().and_then(|text| Filter::new(text).ok());
-                // Frames in tunnels have other addresses outside.
-                (Watch::Named(vec![name.clone()]), filter.filter(|_| parser.layer == Layer::Outer))
-            }
+        // Which frames are a row's is found out frame by frame: a filter for the kernel would have to know every tag,
+        // tunnel and fragment that its frames may have.
+        let (watch, filter) = match &order.interface {
+            Some(name) => (Watch::Named(vec![name.clone()]), None),
             None => (all(), engine.filter.clone()),
         };
         let promiscuous = engine.promiscuous && matches!(watch, Watch::Named(_));
@@ -65,7 +61,7 @@ pub fn write_frames(
     to: &Path,
     stop: &AtomicBool,
 ) -> Result<Option<String>, String> {
-    let Order { news, others, until, comment, tally, narrow: _ } = order;
+    let Order { news, others, until, comment, tally, interface: _ } = order;
     let told = |error: io::Error| format!("cannot write {}: {error}", to.display());
     let out = io::BufWriter::new(platform::private_file(to).map_err(told)?);
     let chosen = Chosen::new(Parser::new(parser, Seed::new(random())), news, others, until);

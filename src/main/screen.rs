@@ -150,7 +150,7 @@ pub fn show<S: Source + 'static>(
         give_way: platform::give_way,
         come_first: platform::come_first,
         wrapper: terminal::wrapper(),
-        copy: config::clipboard::copy,
+        copy: platform::clipboard::copy,
     };
     let shown = tui::run(running, options).context("screen");
     let Some(engine) = engine.borrow_mut().take() else { return Ok(shown?) };

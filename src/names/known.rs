@@ -30,7 +30,8 @@ pub enum NameSource {
     Resolver,
 }
 
-/// The names of a flow's two ends: those of answers, newest first, or the resolver's alone; index 0 is the key's low end. Most flows have none.
+/// The names of a flow's two ends: those of answers, newest first, or the resolver's alone. Index 0 is the key's low end.
+/// Most flows have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndNames(Option<Box<[Box<[KnownName]>; 2]>>);
 

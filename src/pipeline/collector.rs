@@ -292,6 +292,9 @@ impl Collector {
             snapshot.workers.iter_mut().zip(apps).for_each(|(view, apps)| view.apps = apps.view());
             (snapshot.epoch, snapshot.resolver) = (snapshot.epoch.next(), now);
             self.parts.publication.publish(Arc::new(snapshot));
+            // Who shows it has some time for that.
+            let control = &self.parts.control;
+            self.parts.bell.wait(NAMES_PAUSE, || control.is_stopping());
         }
     }
 
@@ -489,7 +492,8 @@ impl Collector {
             .map(|report| report.as_mut().and_then(|r| r.flows.take()).expect("asked for before"))
             .collect();
         let earliest = || tables.iter().filter_map(|flows| flows.earliest()).min();
-        let since = if self.tempo.begins_live() { earliest() } else { None };
+        let begins = self.parts.reckons_rates && self.tempo.begins_live();
+        let since = if begins { earliest() } else { None };
         let due = self.tempo.due(&cut, unknown, since).filter(|_| self.parts.reckons_rates);
         let borrowed: Vec<&FrozenFlows> = tables.iter().map(|flows| &**flows).collect();
         if let Some(owners) = &mut self.parts.owners {

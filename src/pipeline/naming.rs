@@ -22,7 +22,8 @@ use crate::{
     snapshot::{app::App, side::SideTable, tap::Ended},
 };
 
-/// Flows without a name that are looked at in one cut, at most: some ms.
+/// Flows without a name that wait for one and are looked at in one cut, at most: some ms. Under a flood of others those
+/// beyond stay without.
 const MOST_A_CUT: usize = 65_536;
 
 /// Names of addresses, and which flows were looked at.
@@ -153,7 +154,8 @@ impl Naming {
                 let names = self.names(addresses, first);
                 let id = FlowId::new(w as u8, slot as u32, generation);
                 let end = 1 - hot.roles.subject();
-                if self.resolver.is_some() && names.of(end).is_empty() {
+                let is_asked = self.resolver.is_some() && self.unnamed.len() < MOST_A_CUT;
+                if is_asked && names.of(end).is_empty() {
                     self.unnamed.push_back(Unnamed { id, end, address: addresses[end] });
                 }
                 if !names.is_empty() {

@@ -24,6 +24,7 @@
 //! | [`self_usage`], [`ThreadTimes`] | what is used |
 
 pub mod check;
+pub mod clipboard;
 pub mod filter;
 pub mod interface;
 pub mod live;

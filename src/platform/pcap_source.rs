@@ -229,7 +229,7 @@ impl Port {
             _ if self.capture.is_none() => {}
             _ if found.up && found.running => self.state = InterfaceState::Up,
             InterfaceState::Up => self.state = InterfaceState::Down(Stamp(system::wall())),
-            InterfaceState::Down(_) | InterfaceState::Gone(_) => {}
+            InterfaceState::Down(_) | InterfaceState::Gone(_) | InterfaceState::Unwatched(_) => {}
         }
     }
 

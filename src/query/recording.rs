@@ -166,9 +166,8 @@ pub struct Order {
     pub others: Others,
     /// Of a file: the time at which it stands.
     pub until: Option<Stamp>,
-    /// Where the frames of a single row come by: its interface, and the capture filter that finds them, which only saves
-    /// work. Otherwise frames come from all that is watched.
-    pub narrow: Option<(String, Option<String>)>,
+    /// The interface where the frames of a single row come by. Otherwise frames come from all that is watched.
+    pub interface: Option<String>,
     /// What is said of the file.
     pub comment: String,
     /// How far it has come.

@@ -461,10 +461,7 @@ impl Loop<'_> {
         let row = Box::new(self.app.selected_row()?.clone());
         let interfaces = self.app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces);
         let interface = interfaces.into_iter().nth(row.iface.0.into()).map(|i| i.name.clone());
-        // The kernel takes tags off before a filter sees them: such frames are looked at one by one.
-        let copies = if row.vlan.is_none() { terms::copies(&row, None) } else { Vec::new() };
-        let filter = copies.into_iter().find(|(what, _)| *what == "tcpdump filter");
-        Some(Subject::Row { row, interface, capture_filter: filter.map(|(_, text)| text) })
+        Some(Subject::Row { row, interface })
     }
 
     /// Finds out in a thread of its own what the selected row of a file moved, if that is wanted.

@@ -48,14 +48,12 @@ pub enum Subject {
         /// The filter, as it was typed.
         filter: String,
     },
-    /// Those of a row, and where they come by: its interface, a capture filter.
+    /// Those of a row, and where they come by.
     Row {
         /// The row.
         row: Box<Row>,
         /// The name of its interface.
         interface: Option<String>,
-        /// What finds its frames with less work.
-        capture_filter: Option<String>,
     },
 }
 
@@ -73,17 +71,14 @@ pub fn start(
 ) -> io::Result<Arc<Tally>> {
     let (news, told) = mpsc::channel();
     let tally = Arc::new(Tally::default());
-    let (others, narrow, comment) = match &subject {
+    let (others, interface, comment) = match &subject {
         Subject::Shown { request, filter, .. } => {
             let said = if filter.is_empty() { "all connections".into() } else { format!("filter: {filter}") };
             (others(request), None, said)
         }
-        Subject::Row { row, interface, capture_filter } => {
-            let narrow = interface.clone().map(|name| (name, capture_filter.clone()));
-            (Others::Left, narrow, described(row))
-        }
+        Subject::Row { row, interface } => (Others::Left, interface.clone(), described(row)),
     };
-    let order = Order { news: told, others, until, narrow, comment, tally: Arc::clone(&tally) };
+    let order = Order { news: told, others, until, interface, comment, tally: Arc::clone(&tally) };
     let spawn = |name: &str| thread::Builder::new().name(name.into());
     match subject {
         Subject::Row { row, .. } => {

@@ -12,7 +12,11 @@ use libloading::{Library, Symbol};
 use super::Instruction;
 
 /// What is said where there is no libpcap.
-pub const MISSING: &str = "filters need libpcap, which is not installed here (package libpcap0.8 or libpcap)";
+pub const MISSING: &str = if cfg!(target_feature = "crt-static") {
+    "filters need libpcap, which a static build cannot load"
+} else {
+    "filters need libpcap, which is not installed here (package libpcap0.8 or libpcap)"
+};
 
 /// What it is called: on Debian, elsewhere on Linux, on macOS, on Windows, with development files.
 const NAMES: [&str; 5] = ["libpcap.so.0.8", "libpcap.so.1", "libpcap.A.dylib", "wpcap.dll", "libpcap.so"];
@@ -54,7 +58,7 @@ type Close = unsafe extern "C" fn(*mut Handle);
 /// In words: [`MISSING`], or what the compiler says.
 pub fn compile(expression: &str) -> Result<Vec<Instruction>, String> {
     let expression = CString::new(expression).map_err(|_| "there is a NUL in it")?;
-    // SAFETY: libpcap does nothing when it is loaded or unloaded.
+    // SAFETY: neither libpcap nor what it loads relies on anything of ours when it is loaded or unloaded.
     let library = NAMES.iter().find_map(|name| unsafe { Library::new(name) }.ok()).ok_or(MISSING)?;
     // SAFETY: these are the signatures of pcap.h, the same in every version since 1.0.
     let compiler = unsafe {

@@ -56,7 +56,11 @@ pub fn card(app: &App, row: &Row) -> Card {
 fn health(app: &App, row: &Row, two: impl Fn(String, String) -> String) -> [String; 3] {
     let Some(Health { windows, zero_windows, legs_us }) = row.health else {
         let is_tcp = row.key.proto == proto::TCP && row.key.kind & kind::ARP == 0;
-        let why = if is_tcp && app.is_frozen() { "- (another row was selected when it froze)" } else { "-" };
+        let why = if is_tcp && app.is_frozen() && row.end.is_none() {
+            "- (another row was selected when it froze)"
+        } else {
+            "-"
+        };
         return [why, "-", "-"].map(String::from);
     };
     // Whoever receives what is down, and what is up.

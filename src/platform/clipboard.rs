@@ -2,18 +2,16 @@
 //! by an escape sequence (`tui/clipboard.rs`), which not every terminal takes.
 
 use std::{
-    env::consts::OS,
     io::{self, Write as _},
     process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
 /// A program that takes text for the clipboard on its standard input.
 struct Copier {
-    /// It works where this is set, and not empty.
+    /// It works where this is set, and not empty; without a name wherever the program is.
     variable: Option<&'static str>,
-    /// It comes with this system; otherwise with any.
-    system: Option<&'static str>,
     program: &'static str,
     arguments: &'static [&'static str],
 }
@@ -23,11 +21,11 @@ const fn desktop(
     program: &'static str,
     arguments: &'static [&'static str],
 ) -> Copier {
-    Copier { variable: Some(variable), system: None, program, arguments }
+    Copier { variable: Some(variable), program, arguments }
 }
 
-const fn of_system(system: &'static str, program: &'static str) -> Copier {
-    Copier { variable: None, system: Some(system), program, arguments: &[] }
+const fn of_system(program: &'static str) -> Copier {
+    Copier { variable: None, program, arguments: &[] }
 }
 
 /// Which there are; of several, the first that works has the text.
@@ -35,14 +33,19 @@ const COPIERS: &[Copier] = &[
     desktop("WAYLAND_DISPLAY", "wl-copy", &[]),
     desktop("DISPLAY", "xclip", &["-selection", "clipboard"]),
     desktop("DISPLAY", "xsel", &["--input", "--clipboard"]),
-    of_system("macos", "pbcopy"),
-    of_system("windows", "clip.exe"),
+    of_system("pbcopy"),
+    of_system("clip.exe"),
 ];
+
+/// A copier has a text and has not come back.
+static BUSY: AtomicBool = AtomicBool::new(false);
 
 impl Copier {
     fn may_work(&self) -> bool {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        self.variable.is_none_or(is_set) && self.system.is_none_or(|system| system == OS)
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let is_there = || std::env::split_paths(&path).any(|folder| folder.join(self.program).is_file());
+        self.variable.is_none_or(is_set) && is_there()
     }
 
     /// Hands it the text and waits until it has it.
@@ -56,15 +59,21 @@ impl Copier {
     }
 }
 
-/// Hands text to the desktop's clipboard in a thread of its own, if there may be one; returns whether it did.
+/// Hands text to the desktop's clipboard in a thread of its own; returns whether something took it on. One that hangs is
+/// not given another text.
 pub fn copy(text: &str) -> bool {
     let all: Vec<&Copier> = COPIERS.iter().filter(|copier| copier.may_work()).collect();
-    if all.is_empty() {
+    if all.is_empty() || BUSY.swap(true, Ordering::AcqRel) {
         return false;
     }
     let text = text.to_owned();
     let pass = move || {
         all.iter().any(|copier| copier.copy(&text).unwrap_or(false));
+        BUSY.store(false, Ordering::Release);
     };
-    thread::Builder::new().name("screen/clipboard".into()).spawn(pass).is_ok()
+    let begun = thread::Builder::new().name("screen/clipboard".into()).spawn(pass).is_ok();
+    if !begun {
+        BUSY.store(false, Ordering::Release);
+    }
+    begun
 }
