@@ -174,8 +174,9 @@ impl Held {
         let ms = |span: Nanos| (span.0 / 1_000_000) as u32;
         let now = ms(Nanos(now.0));
         let [began, last] = &mut self.heard[self.places.hash_one(name) as usize % PLACES];
-        // As a signed number: a stamp may lie before the last one.
-        if now.wrapping_sub(*last) as i32 > ms(FORGOTTEN) as i32 {
+        // A stamp may lie a little before the last one.
+        let forgotten = ms(FORGOTTEN);
+        if now.wrapping_sub(*last).wrapping_add(forgotten) > 2 * forgotten {
             *began = now;
         }
         *last = now;

@@ -67,7 +67,7 @@ pub fn write_frames(
     let chosen = Chosen::new(Parser::new(parser, Seed::new(random())), news, others, until);
     let is_full = pcapng::copy(source, chosen, &comment, out, &tally, stop).map_err(|error| {
         let left = pcapng::left_of(to, tally.frames.load(Ordering::Relaxed));
-        format!("{}; {left}", told(error))
+        format!("{left}: {}", told(error))
     })?;
     Ok(is_full.then(|| "it is as large as it may be".to_owned()))
 }

@@ -95,7 +95,9 @@ impl Tempo {
         totals.down = span.rate(came.down as f64, totals.down);
         totals.up = span.rate(came.up as f64, totals.up);
         totals.packets_per_second = span.rate(packets, totals.packets_per_second);
-        totals.opened_per_second = span.rate((now.opened - before.opened) as f64, totals.opened_per_second);
+        // What is heard of first was mostly there before.
+        let opened = if self.begins_live() { 0 } else { now.opened - before.opened };
+        totals.opened_per_second = span.rate(opened as f64, totals.opened_per_second);
         totals.closed_per_second = span.rate((now.closed - before.closed) as f64, totals.closed_per_second);
         let history = Arc::make_mut(&mut self.history);
         if span.passed > span.heard {

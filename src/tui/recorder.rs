@@ -73,7 +73,12 @@ pub fn start(
     let tally = Arc::new(Tally::default());
     let (others, interface, comment) = match &subject {
         Subject::Shown { request, filter, .. } => {
-            let said = if filter.is_empty() { "all connections".into() } else { format!("filter: {filter}") };
+            let said = match (filter.is_empty(), &request.only, request.localhost) {
+                (false, ..) => format!("filter: {filter}"),
+                (true, Some(_), _) => "marked connections".into(),
+                (true, None, Localhost::Hide) => "all connections but those of this host with itself".into(),
+                (true, None, Localhost::Show) => "all connections".into(),
+            };
             (others(request), None, said)
         }
         Subject::Row { row, interface } => (Others::Left, interface.clone(), described(row)),
