@@ -1,3 +1,5 @@
+//! What the inspector keeps, gives up and begins anew.
+
 use super::*;
 use crate::base::memory::no_advice;
 
