@@ -656,7 +656,7 @@ impl Inspector {
         if word & TRIES == 0 {
             return None;
         }
-        let from = if subject.from & 1 == 0 { 0 } else { FROM_HIGH };
+        let from = side(subject.from);
         self.standing.set(slot, word & !FROM_HIGH | from);
         let passes = word & TRIED >= MOST_TRIES && word & FROM_HIGH == from;
         passes.then(|| {
@@ -709,11 +709,15 @@ impl Inspector {
         if settled {
             self.counts.given_up += 1;
         } else {
-            let from = if from & 1 == 0 { 0 } else { FROM_HIGH };
-            self.standing.set(id.slot(), TRIES | tries | from);
+            self.standing.set(id.slot(), TRIES | tries | side(from));
         }
         Judgement { settled, ..Judgement::default() }
     }
+}
+
+/// Returns the bit that stands for the end that sent something.
+const fn side(from: usize) -> u32 {
+    if from & 1 == 0 { 0 } else { FROM_HIGH }
 }
 
 const fn hex2(byte: u8) -> [u8; 2] {

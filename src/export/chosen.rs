@@ -199,11 +199,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        base::ids::IfaceId,
         packet::{
             hash::Seed,
             key::{FlowKey, WideKey, kind, proto},
-            link::LinkType,
             parse::ParseConfig,
         },
         query::recording::Recorded,
@@ -234,16 +232,7 @@ mod tests {
     }
 
     fn at(ms: u64, wire_len: usize) -> FrameMeta {
-        FrameMeta {
-            wall: Stamp(1_700_000_000_000_000_000 + ms * 1_000_000),
-            wire_len: wire_len as u32,
-            iface: IfaceId(0),
-            link: LinkType::ETHERNET,
-            gso_size: 0,
-            stripped_vlan: None,
-            outgoing: false,
-            loopback: false,
-        }
+        FrameMeta::of_ethernet(Stamp(1_700_000_000_000_000_000 + ms * 1_000_000), wire_len as u32)
     }
 
     struct Live {

@@ -69,6 +69,20 @@ pub struct FrameMeta {
 }
 
 impl FrameMeta {
+    /// Returns what a source tells of an Ethernet frame on interface 0 about which there is nothing else to tell.
+    pub const fn of_ethernet(wall: Stamp, wire_len: u32) -> Self {
+        Self {
+            wall,
+            wire_len,
+            iface: IfaceId(0),
+            link: LinkType::ETHERNET,
+            gso_size: 0,
+            stripped_vlan: None,
+            outgoing: false,
+            loopback: false,
+        }
+    }
+
     /// Returns the bytes on the wire of a frame that is no super-frame: with the tag that the kernel
     /// took off.
     #[inline]

@@ -5,16 +5,12 @@
 use std::sync::Arc;
 
 use crate::{
-    base::{
-        ids::IfaceId,
-        time::{Nanos, Stamp},
-    },
+    base::time::{Nanos, Stamp},
     capture::source::{Clock, InterfaceStatus, Progress, Sink, Source, SourceStatus},
     packet::{
         descriptor::Descriptor,
         hash::Seed,
         key::WideKey,
-        link::LinkType,
         parse::{FrameMeta, ParseConfig, Parser, Verdict},
     },
 };
@@ -50,17 +46,7 @@ impl Frames {
 
     /// Adds an Ethernet frame that was captured in full on interface 0.
     pub fn push_ethernet(&mut self, wall: Stamp, bytes: &[u8]) {
-        let meta = FrameMeta {
-            wall,
-            wire_len: bytes.len() as u32,
-            iface: IfaceId(0),
-            link: LinkType::ETHERNET,
-            gso_size: 0,
-            stripped_vlan: None,
-            outgoing: false,
-            loopback: false,
-        };
-        self.push(bytes, meta);
+        self.push(bytes, FrameMeta::of_ethernet(wall, bytes.len() as u32));
     }
 
     /// Adds every frame that `source` has left, waiting where it has to.
