@@ -8,9 +8,12 @@ use std::{
     thread,
 };
 
-use super::{Chunk, Counts, GivenUp, Hand, Question, Rows, Scan, Worker, is_localhost, is_shown, key};
+use super::{
+    Chunk, Counts, GivenUp, Hand, Question, Rows, Scan, Worker, is_localhost, is_shown, key, may_be_localhost,
+};
 use crate::{
     base::time::{Nanos, Tick},
+    flow::table::Beside,
     query::{
         filter::eval::{Filter, next_state},
         rest::Rest,
@@ -103,12 +106,14 @@ struct Look<'a> {
     all_keys: bool,
     /// All rows are asked for.
     is_open: bool,
+    /// What the filter cannot hold for is no more than counted: its answers stay, whatever time does.
+    sieves: bool,
     /// Keys are rates.
     by_rate: bool,
     rates: bool,
     tenants: bool,
-    /// Answers, or keys of all rows, depend on what stands beside hot records.
-    facts: bool,
+    /// On what beside hot records answers, or keys of all rows, depend.
+    beside: Beside,
     /// Answers may change with time alone.
     ages: bool,
     now: Tick,
@@ -131,10 +136,15 @@ impl<'a> Look<'a> {
             has_plain_keys,
             all_keys,
             is_open,
+            sieves: question.filter.is_some_and(|f| !f.ages()) && by != SortBy::State,
             by_rate: by.is_rate(),
             rates: needs.rates || by.is_rate(),
             tenants: needs.tenants || matches!(by, SortBy::Application | SortBy::Process),
-            facts: needs.facts || all_keys || question.only.is_some(),
+            beside: match () {
+                () if needs.facts || all_keys && by.needs_facts() => Beside::All,
+                () if all_keys || question.only.is_some() => Beside::Origins,
+                () => Beside::Nothing,
+            },
             ages: question.filter.is_some_and(Filter::ages),
             now,
             far: Tick(now.0.wrapping_add(Tick::span(Nanos::from_secs(86_400)))),
@@ -192,7 +202,21 @@ impl<'a> Look<'a> {
         hand: &mut Hand,
     ) {
         let Self { question, keyer, .. } = self;
-        let wanted = Wanted { tenants: self.tenants, rates: self.rates, facts: self.facts };
+        let slots = match question.filter {
+            Some(filter) if self.sieves && (knows_keys || !self.all_keys) => {
+                let rows = self.snapshot.chunk_rows(worker, at, self.tenants);
+                let mut slots = filter.sieve(&rows, question.around);
+                if question.localhost == Localhost::Hide {
+                    slots |= rows.pick(may_be_localhost);
+                }
+                if !knows_keys {
+                    chunk.all.bits = rows.live & !slots;
+                }
+                slots
+            }
+            _ => u64::MAX,
+        };
+        let wanted = Wanted { tenants: self.tenants, rates: self.rates, beside: self.beside, slots };
         let catalog = &question.around.catalog;
         self.snapshot.look_at_some(worker, at, wanted, |bit, mut flow| {
             if flow.app.is_some() || flow.owner.is_some() {
@@ -228,7 +252,7 @@ impl<'a> Look<'a> {
                 return;
             }
             if !self.all_keys && !knows_keys {
-                if !self.facts {
+                if self.beside != Beside::All {
                     flow.facts = self.snapshot.facts(RowRef::in_chunk(worker, at, bit));
                 }
                 keys[bit as usize] = key(keyer, hand, &flow, question);
