@@ -112,8 +112,10 @@ struct Look<'a> {
     by_rate: bool,
     rates: bool,
     tenants: bool,
-    /// On what beside hot records answers, or keys of all rows, depend.
+    /// What is looked at beside all hot records: on what answers, or keys of all rows, depend.
     beside: Beside,
+    /// On what keys depend.
+    beside_keys: Beside,
     /// Answers may change with time alone.
     ages: bool,
     now: Tick,
@@ -127,6 +129,7 @@ impl<'a> Look<'a> {
         let now = snapshot.now.tick();
         let has_plain_keys = by.has_plain_keys() && question.filter.is_none_or(|f| f.fuzzy().is_none());
         let is_open = question.is_open();
+        let beside_keys = if by.needs_facts() { Beside::All } else { Beside::Origins };
         let all_keys = has_plain_keys && (is_open || !question.is_urgent);
         Self {
             snapshot,
@@ -141,10 +144,12 @@ impl<'a> Look<'a> {
             rates: needs.rates || by.is_rate(),
             tenants: needs.tenants || matches!(by, SortBy::Application | SortBy::Process),
             beside: match () {
-                () if needs.facts || all_keys && by.needs_facts() => Beside::All,
-                () if all_keys || question.only.is_some() => Beside::Origins,
+                () if needs.facts => Beside::All,
+                () if all_keys || is_open => beside_keys,
+                () if question.only.is_some() => Beside::Origins,
                 () => Beside::Nothing,
             },
+            beside_keys,
             ages: question.filter.is_some_and(Filter::ages),
             now,
             far: Tick(now.0.wrapping_add(Tick::span(Nanos::from_secs(86_400)))),
@@ -252,7 +257,7 @@ impl<'a> Look<'a> {
                 return;
             }
             if !self.all_keys && !knows_keys {
-                if self.beside != Beside::All {
+                if self.beside < self.beside_keys {
                     flow.facts = self.snapshot.facts(RowRef::in_chunk(worker, at, bit));
                 }
                 keys[bit as usize] = key(keyer, hand, &flow, question);
