@@ -1,7 +1,7 @@
 //! The rows of a chunk, all at once: what is told of many rows by bits, before any of them is looked at.
 
 use crate::{
-    flow::entry::Hot,
+    flow::entry::{Hot, Origin},
     snapshot::{side::Tenant, view::ROWS_A_CHUNK},
 };
 
@@ -9,6 +9,8 @@ use crate::{
 pub struct ChunkRows<'a> {
     /// Counters, times, state.
     pub hot: &'a [Hot; ROWS_A_CHUNK],
+    /// When they began.
+    pub origins: &'a [Origin; ROWS_A_CHUNK],
     /// Slots that have a row.
     pub live: u64,
     /// Those of which is, or was of a flow before, known what they speak.

@@ -343,19 +343,19 @@ impl Snapshot {
         self.look_at_some(worker, chunk, Wanted::ALL, each);
     }
 
-    /// Returns the rows of a chunk as far as their hot records tell, and starts loading those of the next one. Of
-    /// `tenants`, see [`Wanted::tenants`].
+    /// Returns the rows of a chunk, and starts loading what is wanted of the next one.
     #[inline]
-    pub fn chunk_rows(&self, worker: usize, chunk: usize, tenants: bool) -> ChunkRows<'_> {
+    pub fn chunk_rows(&self, worker: usize, chunk: usize, wanted: Wanted) -> ChunkRows<'_> {
         let WorkerView { flows, apps, owners, .. } = &self.workers[worker];
         if chunk + 1 < flows.hot.chunks() {
-            let approach = flows.approach_chunk(chunk + 1, Beside::Nothing);
+            let approach = flows.approach_chunk(chunk + 1, wanted.beside);
             (0..CHUNK).for_each(approach);
         }
-        let known = |is_some: u64| if tenants { is_some } else { 0 };
+        let known = |is_some: u64| if wanted.tenants { is_some } else { 0 };
         let (hot, start) = (flows.hot.chunk(chunk), chunk * CHUNK);
         ChunkRows {
             hot,
+            origins: flows.origins.chunk(chunk),
             live: chunk_rows::pick(hot, Hot::is_live),
             apps: known(chunk_rows::known(apps.near(start, CHUNK))),
             owners: known(chunk_rows::known(owners.near(start, CHUNK))),

@@ -20,7 +20,10 @@ use crate::{
         sort::{Key, Keyer, SortBy},
         window::Localhost,
     },
-    snapshot::view::{ROWS_A_CHUNK, RowRef, Snapshot, Wanted},
+    snapshot::{
+        chunk_rows::ChunkRows,
+        view::{ROWS_A_CHUNK, RowRef, Snapshot, Wanted},
+    },
 };
 
 /// Chunks in a piece: 32,768 rows.
@@ -108,6 +111,8 @@ struct Look<'a> {
     is_open: bool,
     /// What the filter cannot hold for is no more than counted: its answers stay, whatever time does.
     sieves: bool,
+    /// All rows are shown, and most keys are told by hot records.
+    keys_of_hot: bool,
     /// Keys are rates.
     by_rate: bool,
     rates: bool,
@@ -140,6 +145,7 @@ impl<'a> Look<'a> {
             all_keys,
             is_open,
             sieves: question.filter.is_some_and(|f| !f.ages()) && by != SortBy::State,
+            keys_of_hot: is_open && by.has_hot_keys(),
             by_rate: by.is_rate(),
             rates: needs.rates || by.is_rate(),
             tenants: needs.tenants || matches!(by, SortBy::Application | SortBy::Process),
@@ -199,6 +205,30 @@ impl<'a> Look<'a> {
         ]
     }
 
+    /// Shows rows whose keys hot records tell; returns the slots of those that are to be looked at.
+    fn show(&self, rows: &ChunkRows, chunk: &mut Chunk, keys: &mut [Key]) -> u64 {
+        let hides = self.question.localhost == Localhost::Hide;
+        let (mut live, mut others) = (rows.live, 0);
+        while live != 0 {
+            let bit = live.trailing_zeros();
+            live &= live - 1;
+            let (hot, origin) = (&rows.hot[bit as usize], &rows.origins[bit as usize]);
+            let key = self.keyer.key_of_hot(self.question.sort, hot, origin.first);
+            match key {
+                Some(key) if !hides || !may_be_localhost(hot) => {
+                    keys[bit as usize] = key;
+                    chunk.shown.add(bit, key);
+                }
+                _ => others |= 1 << bit,
+            }
+        }
+        match self.all_keys {
+            true => chunk.all = chunk.shown,
+            false => chunk.all.bits = chunk.shown.bits,
+        }
+        others
+    }
+
     fn renew(
         &self,
         (worker, at): (usize, usize),
@@ -207,9 +237,15 @@ impl<'a> Look<'a> {
         hand: &mut Hand,
     ) {
         let Self { question, keyer, .. } = self;
-        let slots = match question.filter {
+        let mut wanted =
+            Wanted { tenants: self.tenants, rates: self.rates, beside: self.beside, slots: u64::MAX };
+        wanted.slots = match question.filter {
+            None if self.keys_of_hot && !knows_keys => {
+                let rows = self.snapshot.chunk_rows(worker, at, wanted);
+                self.show(&rows, chunk, keys)
+            }
             Some(filter) if self.sieves && (knows_keys || !self.all_keys) => {
-                let rows = self.snapshot.chunk_rows(worker, at, self.tenants);
+                let rows = self.snapshot.chunk_rows(worker, at, wanted);
                 let mut slots = filter.sieve(&rows, question.around);
                 if question.localhost == Localhost::Hide {
                     slots |= rows.pick(may_be_localhost);
@@ -221,7 +257,6 @@ impl<'a> Look<'a> {
             }
             _ => u64::MAX,
         };
-        let wanted = Wanted { tenants: self.tenants, rates: self.rates, beside: self.beside, slots };
         let catalog = &question.around.catalog;
         self.snapshot.look_at_some(worker, at, wanted, |bit, mut flow| {
             if flow.app.is_some() || flow.owner.is_some() {
