@@ -111,7 +111,7 @@ struct Look<'a> {
     is_open: bool,
     /// What the filter cannot hold for is no more than counted: its answers stay, whatever time does.
     sieves: bool,
-    /// All rows are shown, and most keys are told by hot records.
+    /// All rows get their keys, and most are told by hot records.
     keys_of_hot: bool,
     /// Keys are rates.
     by_rate: bool,
@@ -145,7 +145,7 @@ impl<'a> Look<'a> {
             all_keys,
             is_open,
             sieves: question.filter.is_some_and(|f| !f.ages()) && by != SortBy::State,
-            keys_of_hot: is_open && by.has_hot_keys(),
+            keys_of_hot: (is_open || all_keys) && by.has_hot_keys(),
             by_rate: by.is_rate(),
             rates: needs.rates || by.is_rate(),
             tenants: needs.tenants || matches!(by, SortBy::Application | SortBy::Process),
@@ -205,28 +205,21 @@ impl<'a> Look<'a> {
         ]
     }
 
-    /// Shows rows whose keys hot records tell; returns the slots of those that are to be looked at.
-    fn show(&self, rows: &ChunkRows, chunk: &mut Chunk, keys: &mut [Key]) -> u64 {
+    /// Gives rows the keys that hot records tell; returns those rows.
+    fn tell(&self, rows: &ChunkRows, keys: &mut [Key]) -> Rows {
         let hides = self.question.localhost == Localhost::Hide;
-        let (mut live, mut others) = (rows.live, 0);
+        let (mut live, mut told) = (rows.live, Rows::NONE);
         while live != 0 {
             let bit = live.trailing_zeros();
             live &= live - 1;
             let (hot, origin) = (&rows.hot[bit as usize], &rows.origins[bit as usize]);
             let key = self.keyer.key_of_hot(self.question.sort, hot, origin.first);
-            match key {
-                Some(key) if !hides || !may_be_localhost(hot) => {
-                    keys[bit as usize] = key;
-                    chunk.shown.add(bit, key);
-                }
-                _ => others |= 1 << bit,
+            if let Some(key) = key.filter(|_| !hides || !may_be_localhost(hot)) {
+                keys[bit as usize] = key;
+                told.add(bit, key);
             }
         }
-        match self.all_keys {
-            true => chunk.all = chunk.shown,
-            false => chunk.all.bits = chunk.shown.bits,
-        }
-        others
+        told
     }
 
     fn renew(
@@ -239,24 +232,35 @@ impl<'a> Look<'a> {
         let Self { question, keyer, .. } = self;
         let mut wanted =
             Wanted { tenants: self.tenants, rates: self.rates, beside: self.beside, slots: u64::MAX };
-        wanted.slots = match question.filter {
-            None if self.keys_of_hot && !knows_keys => {
-                let rows = self.snapshot.chunk_rows(worker, at, wanted);
-                self.show(&rows, chunk, keys)
+        let tells_keys = self.keys_of_hot && !knows_keys;
+        let sieves = self.sieves && (knows_keys || tells_keys || !self.all_keys);
+        // Rows that have their keys.
+        let mut told = if knows_keys { u64::MAX } else { 0 };
+        if tells_keys || sieves {
+            let rows = self.snapshot.chunk_rows(worker, at, wanted);
+            if tells_keys {
+                chunk.all = self.tell(&rows, keys);
+                told = chunk.all.bits;
             }
-            Some(filter) if self.sieves && (knows_keys || !self.all_keys) => {
-                let rows = self.snapshot.chunk_rows(worker, at, wanted);
-                let mut slots = filter.sieve(&rows, question.around);
-                if question.localhost == Localhost::Hide {
-                    slots |= rows.pick(may_be_localhost);
+            wanted.slots = match question.filter {
+                Some(filter) if sieves => {
+                    let hidden = match question.localhost {
+                        Localhost::Hide => rows.pick(may_be_localhost),
+                        Localhost::Show => 0,
+                    };
+                    let untold = if tells_keys { rows.live & !told } else { 0 };
+                    filter.sieve(&rows, question.around) | hidden | untold
                 }
-                if !knows_keys {
-                    chunk.all.bits = rows.live & !slots;
+                _ if self.is_open => {
+                    chunk.shown = chunk.all;
+                    rows.live & !told
                 }
-                slots
+                _ => rows.live,
+            };
+            if !knows_keys {
+                chunk.all.bits |= rows.live & !wanted.slots;
             }
-            _ => u64::MAX,
-        };
+        }
         let catalog = &question.around.catalog;
         self.snapshot.look_at_some(worker, at, wanted, |bit, mut flow| {
             if flow.app.is_some() || flow.owner.is_some() {
@@ -273,8 +277,9 @@ impl<'a> Look<'a> {
                 }
                 return;
             }
+            let is_told = told >> bit & 1 == 1;
             match self.all_keys {
-                _ if knows_keys => {}
+                _ if is_told => {}
                 true => {
                     let key = keyer.key(question.sort, &flow, &mut hand.namer);
                     keys[bit as usize] = key;
@@ -291,7 +296,7 @@ impl<'a> Look<'a> {
             if !is_shown(&flow, question, &mut hand.scratch) {
                 return;
             }
-            if !self.all_keys && !knows_keys {
+            if !self.all_keys && !is_told {
                 if self.beside < self.beside_keys {
                     flow.facts = self.snapshot.facts(RowRef::in_chunk(worker, at, bit));
                 }
