@@ -74,6 +74,14 @@ impl FlowKey {
         self.kind & kind::WIDE != 0
     }
 
+    /// Returns the port of one end, `None` where the protocol has none or none was seen.
+    #[inline]
+    pub const fn port(&self, end: usize) -> Option<u16> {
+        let has_ports = self.kind & kind::ARP == 0 && proto::has_ports(self.proto);
+        let [low, high] = self.ports;
+        if has_ports && (low != 0 || high != 0) { Some(self.ports[end]) } else { None }
+    }
+
     /// Returns the addresses of the low and the high end.
     pub fn addresses(&self, wide: &WideKey) -> [IpAddr; 2] {
         if self.kind & kind::V6 != 0 {

@@ -90,7 +90,7 @@ fn between(
     [low, high]: [Option<Key>; 2],
     compare: &impl Fn(&Entry, &Entry) -> Ordering,
 ) -> Option<Found> {
-    let (from, to) = (low.unwrap_or([0; 2]), high.unwrap_or([u64::MAX; 2]));
+    let (from, to) = (low.unwrap_or((0, 0)), high.unwrap_or((u64::MAX, u64::MAX)));
     let mut near = Vec::new();
     let mut below = scan.between([from, to], |key, spot| near.push(Entry { key: *key, spot }));
     if let Some(extra) = extra {

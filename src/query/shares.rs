@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
+    flow::table::Beside,
     query::{
         group::{GroupName, process_of},
         rest::Rest,
@@ -38,7 +39,7 @@ pub fn shares(snapshot: &Snapshot) -> Vec<Share> {
     let mut by_owner: HashMap<usize, (GroupName, f64), Places> = HashMap::default();
     // Nor do flows without an owner have many names.
     let mut last: Option<(GroupName, f64)> = None;
-    let wanted = Wanted { tenants: knows_owners, rates: true, facts: false };
+    let wanted = Wanted { tenants: knows_owners, rates: true, beside: Beside::Nothing, slots: u64::MAX };
     let mut rest = Rest::default();
     for worker in 0..snapshot.workers() {
         for chunk in (0..snapshot.chunks(worker)).filter(|c| snapshot.moves(worker, *c)) {

@@ -12,6 +12,7 @@ use std::{
 use crate::{
     base::time::{Nanos, Stamp, Tick},
     dpi::{fact::Fact, service::Service},
+    flow::entry::Hot,
     packet::key::{FlowKey, kind, proto},
     process::owner::Owner,
     query::{
@@ -139,6 +140,25 @@ impl SortBy {
         }
     }
 
+    /// Returns whether [`Keyer::key_of_hot`] makes keys for it.
+    pub fn has_hot_keys(self) -> bool {
+        matches!(
+            self,
+            Self::Created
+                | Self::Protocol
+                | Self::Local
+                | Self::Remote
+                | Self::Service
+                | Self::Age
+                | Self::Total
+        )
+    }
+
+    /// Returns whether a key depends on more than hot records and when flows began.
+    pub fn needs_facts(self) -> bool {
+        matches!(self, Self::Rtt | Self::Retransmits)
+    }
+
     /// Returns whether it is a rate.
     pub fn is_rate(self) -> bool {
         matches!(self, Self::Down | Self::Up)
@@ -166,7 +186,9 @@ impl Sort {
 
 /// Where a row stands among all: compared part by part. Rows with the same key are told apart by
 /// their addresses and ids.
-pub type Key = [u64; 2];
+///
+/// NB: a tuple is returned in registers; an array, through memory, was waited for (5 ns a row).
+pub type Key = (u64, u64);
 
 /// Makes keys; threads share it, each with a [`Namer`] of its own.
 #[derive(Default)]
@@ -292,34 +314,60 @@ impl Keyer {
         }
     }
 
+    /// Returns the key of a live flow that its hot record and the time of its first packet tell, which is most of what
+    /// many keys at once cost; `None` of other sorts, and where addresses are sorted by and are not in the hot record.
+    #[inline(always)]
+    pub fn key_of_hot(&self, sort: Sort, hot: &Hot, first: Stamp) -> Option<Key> {
+        let end = |end: usize| {
+            let address = if end == 0 { hot.key.ends >> 32 } else { hot.key.ends & u64::from(u32::MAX) };
+            (!hot.key.is_wide()).then(|| address << 16 | u64::from(hot.key.ports[end]))
+        };
+        let value = match sort.by {
+            SortBy::Created => return Some(if sort.descending { (!first.0, 0) } else { (first.0, 0) }),
+            SortBy::Protocol => packed(&hot.key),
+            SortBy::Local => end(hot.roles.subject())?,
+            SortBy::Remote => end(hot.roles.subject() ^ 1)?,
+            SortBy::Service => self.service(hot),
+            SortBy::Age => !first.0,
+            SortBy::Total => hot.bytes[0].saturating_add(hot.bytes[1]),
+            _ => return None,
+        };
+        Some(ordered(sort, value, first))
+    }
+
     /// Returns the key of a flow.
     #[inline]
     pub fn key(&self, sort: Sort, flow: &FlowView, namer: &mut Namer) -> Key {
-        let first = flow.facts.first.0;
-        let value = match sort.by {
-            SortBy::Created => return if sort.descending { [!first, 0] } else { [first, 0] },
-            SortBy::Protocol => packed(&flow.hot.key),
+        let first = flow.facts.first;
+        // The age of what has ended stands.
+        let grows = sort.by == SortBy::Age && flow.has_ended();
+        match if grows { None } else { self.key_of_hot(sort, flow.hot, first) } {
+            Some(key) => key,
+            None => ordered(sort, self.value(sort.by, flow, namer), first),
+        }
+    }
+
+    /// Returns what a key is made of where hot records do not tell it.
+    fn value(&self, by: SortBy, flow: &FlowView, namer: &mut Namer) -> u64 {
+        match by {
+            SortBy::Created | SortBy::Protocol | SortBy::Service | SortBy::Total => 0,
             SortBy::Local => self.end(flow, flow.local(), namer),
             SortBy::Remote => self.end(flow, flow.remote(), namer),
             SortBy::State => self.states.as_ref().map_or(0, |states| states.of(flow)),
-            SortBy::Service => self.service(flow),
             SortBy::Application => self.application(flow, namer),
             SortBy::Process => self.process(flow, namer),
             // Floats above 0 sort as their bits do.
             SortBy::Down => u64::from(flow.down_up().0.max(0.0).to_bits()),
             SortBy::Up => u64::from(flow.down_up().1.max(0.0).to_bits()),
             SortBy::Rtt => flow.rtt().map_or(0, |rtt| rtt.0),
-            SortBy::Age if !flow.has_ended() => !first,
             // As if it had begun so much earlier than now: the others grow older meanwhile.
             SortBy::Age => !self.wall.0.saturating_sub(flow.age(self.wall).0),
-            SortBy::Total => flow.bytes(),
             SortBy::Retransmits => flow.retransmits(),
             SortBy::Left => {
                 let margin = Tick::span(Nanos::from_secs(86_400));
                 u64::from(flow.gone_at().0.wrapping_sub(self.base.0).wrapping_add(margin))
             }
-        };
-        ordered(sort, value, flow)
+        }
     }
 
     /// IPv6 behind IPv4 and mapped addresses.
@@ -335,10 +383,11 @@ impl Keyer {
     }
 
     /// Names in their order, then what has only a number, then what has no ports.
-    fn service(&self, flow: &FlowView) -> u64 {
-        let Some(called) = flow.port(1 - flow.hot.roles.initiator()) else { return u32::MAX.into() };
+    #[inline]
+    fn service(&self, hot: &Hot) -> u64 {
+        let Some(called) = hot.key.port(1 - hot.roles.initiator()) else { return u32::MAX.into() };
         match self.services.as_ref().filter(|_| self.by_name) {
-            Some(ranks) => ranks[usize::from(flow.hot.key.proto != proto::TCP)][usize::from(called)].into(),
+            Some(ranks) => ranks[usize::from(hot.key.proto != proto::TCP)][usize::from(called)].into(),
             None => called.into(),
         }
     }
@@ -396,8 +445,8 @@ impl Keyer {
     }
 }
 
-fn ordered(sort: Sort, value: u64, flow: &FlowView) -> Key {
-    [if sort.descending { !value } else { value }, flow.facts.first.0]
+fn ordered(sort: Sort, value: u64, first: Stamp) -> Key {
+    (if sort.descending { !value } else { value }, first.0)
 }
 
 /// An IPv4 or mapped address, then the port; `None` for IPv6, which comes behind.

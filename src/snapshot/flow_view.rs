@@ -117,10 +117,9 @@ impl<'a> FlowView<'a> {
     }
 
     /// Returns the port of one end, `None` where the protocol has none or none was seen.
+    #[inline]
     pub fn port(&self, end: usize) -> Option<u16> {
-        let key = &self.hot.key;
-        let has_ports = key.kind & kind::ARP == 0 && proto::has_ports(key.proto);
-        (has_ports && key.ports != [0, 0]).then_some(key.ports[end])
+        self.hot.key.port(end)
     }
 
     /// Returns the end of the Local column.

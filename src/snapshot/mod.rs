@@ -1,6 +1,7 @@
 //! What readers see: the published epoch, rows, totals. The only door to the engine's state.
 
 pub mod app;
+pub mod chunk_rows;
 pub mod ended;
 pub mod flow_view;
 pub mod history;

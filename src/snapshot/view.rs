@@ -22,6 +22,7 @@ use crate::{
     process::{lookup::OwnerStatus, owner::Owner},
     snapshot::{
         app::App,
+        chunk_rows::{self, ChunkRows},
         flow_view::{FlowView, Numbers},
         history::History,
         row::Row,
@@ -83,13 +84,16 @@ pub struct Wanted {
     pub tenants: bool,
     /// Their rates.
     pub rates: bool,
-    /// Their facts. Without these the generation in a flow's id is 0, too, unless tenants are wanted and there are any.
-    pub facts: bool,
+    /// Their facts. With nothing of these the generation in a flow's id is 0, too, unless tenants are wanted and there
+    /// are any.
+    pub beside: Beside,
+    /// Of which slots of the chunk, one bit each.
+    pub slots: u64,
 }
 
 impl Wanted {
-    /// All of it.
-    pub const ALL: Self = Self { tenants: true, rates: true, facts: true };
+    /// All of it, of all rows.
+    pub const ALL: Self = Self { tenants: true, rates: true, beside: Beside::All, slots: u64::MAX };
 }
 
 /// One epoch.
@@ -339,6 +343,25 @@ impl Snapshot {
         self.look_at_some(worker, chunk, Wanted::ALL, each);
     }
 
+    /// Returns the rows of a chunk, and starts loading what is wanted of the next one.
+    #[inline]
+    pub fn chunk_rows(&self, worker: usize, chunk: usize, wanted: Wanted) -> ChunkRows<'_> {
+        let WorkerView { flows, apps, owners, .. } = &self.workers[worker];
+        if chunk + 1 < flows.hot.chunks() {
+            let approach = flows.approach_chunk(chunk + 1, wanted.beside);
+            (0..CHUNK).for_each(approach);
+        }
+        let known = |is_some: u64| if wanted.tenants { is_some } else { 0 };
+        let (hot, start) = (flows.hot.chunk(chunk), chunk * CHUNK);
+        ChunkRows {
+            hot,
+            origins: flows.origins.chunk(chunk),
+            live: chunk_rows::pick(hot, Hot::is_live),
+            apps: known(chunk_rows::known(apps.near(start, CHUNK))),
+            owners: known(chunk_rows::known(owners.near(start, CHUNK))),
+        }
+    }
+
     /// As [`Snapshot::look_at`]; what is not wanted is looked up for none, and absent or zero.
     #[inline]
     pub fn look_at_some(
@@ -359,15 +382,19 @@ impl Snapshot {
             true => (apps.near(start, CHUNK), owners.near(start, CHUNK)),
             false => (&[][..], &[][..]),
         };
-        let beside = match () {
-            () if wanted.facts => Beside::All,
-            // Whose they are the generation tells.
-            () if !apps.is_empty() || !owners.is_empty() => Beside::Origins,
-            () => Beside::Nothing,
-        };
+        // Whose tenants they are the generation tells.
+        let has_tenants = !apps.is_empty() || !owners.is_empty();
+        let beside = if has_tenants { wanted.beside.max(Beside::Origins) } else { wanted.beside };
         let facts = flows.facts_of_chunk(chunk, beside);
-        let approach = (chunk + 1 < flows.hot.chunks()).then(|| flows.approach_chunk(chunk + 1, beside));
-        for (i, hot) in flows.hot.chunk(chunk).iter().enumerate() {
+        // Where few are wanted, the next chunk's may be others.
+        let goes_on = wanted.slots == u64::MAX && chunk + 1 < flows.hot.chunks();
+        let approach = goes_on.then(|| flows.approach_chunk(chunk + 1, beside));
+        let hots = flows.hot.chunk(chunk);
+        let mut slots = wanted.slots;
+        while slots != 0 {
+            let i = slots.trailing_zeros() as usize;
+            slots &= slots - 1;
+            let hot = &hots[i];
             if !hot.is_live() {
                 continue;
             }

@@ -37,7 +37,7 @@ pub struct FrozenFlows {
 }
 
 /// How much of what stands beside the hot records is looked at: each part is memory of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Beside {
     /// Hot records only.
     Nothing,

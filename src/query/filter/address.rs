@@ -8,6 +8,7 @@
 use std::{fmt::Write as _, net::Ipv6Addr};
 
 use crate::{
+    packet::key::FlowKey,
     query::filter::{matching::Needle, ports::NumberSet},
     snapshot::flow_view::FlowView,
 };
@@ -57,6 +58,14 @@ impl AddressWord {
     /// Returns whether it can be a part of any address.
     pub fn is_possible(&self) -> bool {
         self.v4.is_some() || !matches!(self.v6, V6::Never)
+    }
+
+    /// Returns whether it may be a part of some end, by the hot key alone: of IPv4 told by all octets but not by ports, of
+    /// IPv6 not told.
+    #[inline]
+    pub fn may_be_in(&self, key: &FlowKey) -> bool {
+        let is_in = |v4: &V4| v4.suits((key.ends >> 32) as u32) | v4.suits(key.ends as u32);
+        key.is_wide() || self.v4.as_ref().is_some_and(is_in)
     }
 
     /// Returns whether it is a part of some end.
@@ -127,11 +136,17 @@ impl V4 {
         Some(Self { starts, port })
     }
 
+    /// Returns whether the octets allow it.
     #[inline]
-    fn is_in(&self, address: u32, port: impl FnOnce() -> Option<u16>) -> bool {
+    fn suits(&self, address: u32) -> bool {
         let [a, b, c, d] = address.to_be_bytes().map(usize::from);
         let [first, second, third, fourth] = &*self.starts;
         first[a] & second[b] & third[c] & fourth[d] != 0
+    }
+
+    #[inline]
+    fn is_in(&self, address: u32, port: impl FnOnce() -> Option<u16>) -> bool {
+        self.suits(address)
             && self.port.as_ref().is_none_or(|ports| port().is_some_and(|port| ports.has(port)))
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         },
         states,
     },
-    snapshot::flow_view::FlowView,
+    snapshot::{chunk_rows::ChunkRows, flow_view::FlowView},
 };
 
 /// What answers depend on besides the flow.
@@ -118,6 +118,12 @@ impl Filter {
     #[inline]
     pub fn holds(&self, flow: &FlowView, around: &Surroundings, scratch: &mut Scratch) -> bool {
         self.plan.holds(flow, around, scratch)
+    }
+
+    /// Returns the rows of a chunk for which it may hold, one bit each: all others are not in the filter.
+    #[inline]
+    pub fn sieve(&self, rows: &ChunkRows, around: &Surroundings) -> u64 {
+        self.plan.sieve(rows, around)
     }
 
     /// Returns whether answers for flows may change with time alone.

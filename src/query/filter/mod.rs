@@ -9,7 +9,7 @@
 //! ```
 //!
 //! [`parse`] reads text into a tree, [`plan`] turns that into tests with the cheap ones first, [`eval`]
-//! answers whether a flow is in it and how long that holds.
+//! answers whether a flow is in it and how long that holds, [`sieve`] which of many need not be asked.
 
 pub mod address;
 pub mod eval;
@@ -19,6 +19,7 @@ pub mod matching;
 pub mod parse;
 pub mod plan;
 pub mod ports;
+pub mod sieve;
 pub mod texts;
 pub mod values;
 

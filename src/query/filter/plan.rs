@@ -102,19 +102,19 @@ pub enum Probe {
 /// What a word in all fields needs.
 #[derive(Debug)]
 pub struct Word {
-    needle: Needle,
+    pub(super) needle: Needle,
     /// `None`, as below, where it is in no text of that kind.
-    protocols: Option<ProtocolTable>,
-    states: Option<StateTable<bool>>,
-    ports: Option<NumberSet>,
-    services: Option<[NumberSet; 2]>,
-    address: Option<AddressWord>,
+    pub(super) protocols: Option<ProtocolTable>,
+    pub(super) states: Option<StateTable<bool>>,
+    pub(super) ports: Option<NumberSet>,
+    pub(super) services: Option<[NumberSet; 2]>,
+    pub(super) address: Option<AddressWord>,
     labels: Box<[bool]>,
     /// Whether it may be in the Application column beside facts and services: by itself, or over several parts.
     may_be_shown: bool,
     may_be_composed: bool,
     /// Whether it is in what stands for a process that is not known.
-    unowned: [bool; Unowned::ALL.len()],
+    pub(super) unowned: [bool; Unowned::ALL.len()],
     memo: usize,
 }
 
@@ -529,8 +529,9 @@ impl ProtocolTable {
         self.0.contains(&true)
     }
 
+    /// Returns the answer for a flow.
     #[inline]
-    fn of(&self, hot: &Hot) -> bool {
+    pub(super) fn of(&self, hot: &Hot) -> bool {
         let is_arp = hot.key.kind & kind::ARP != 0;
         self.0[if is_arp { 256 } else { usize::from(hot.key.proto) }]
     }

@@ -8,16 +8,22 @@ use std::{
     thread,
 };
 
-use super::{Chunk, Counts, GivenUp, Hand, Question, Rows, Scan, Worker, is_localhost, is_shown, key};
+use super::{
+    Chunk, Counts, GivenUp, Hand, Question, Rows, Scan, Worker, is_localhost, is_shown, key, may_be_localhost,
+};
 use crate::{
     base::time::{Nanos, Tick},
+    flow::table::Beside,
     query::{
         filter::eval::{Filter, next_state},
         rest::Rest,
         sort::{Key, Keyer, SortBy},
         window::Localhost,
     },
-    snapshot::view::{ROWS_A_CHUNK, RowRef, Snapshot, Wanted},
+    snapshot::{
+        chunk_rows::ChunkRows,
+        view::{ROWS_A_CHUNK, RowRef, Snapshot, Wanted},
+    },
 };
 
 /// Chunks in a piece: 32,768 rows.
@@ -103,12 +109,18 @@ struct Look<'a> {
     all_keys: bool,
     /// All rows are asked for.
     is_open: bool,
+    /// What the filter cannot hold for is no more than counted: its answers stay, whatever time does.
+    sieves: bool,
+    /// All rows get their keys, and most are told by hot records.
+    keys_of_hot: bool,
     /// Keys are rates.
     by_rate: bool,
     rates: bool,
     tenants: bool,
-    /// Answers, or keys of all rows, depend on what stands beside hot records.
-    facts: bool,
+    /// What is looked at beside all hot records: on what answers, or keys of all rows, depend.
+    beside: Beside,
+    /// On what keys depend.
+    beside_keys: Beside,
     /// Answers may change with time alone.
     ages: bool,
     now: Tick,
@@ -122,6 +134,7 @@ impl<'a> Look<'a> {
         let now = snapshot.now.tick();
         let has_plain_keys = by.has_plain_keys() && question.filter.is_none_or(|f| f.fuzzy().is_none());
         let is_open = question.is_open();
+        let beside_keys = if by.needs_facts() { Beside::All } else { Beside::Origins };
         let all_keys = has_plain_keys && (is_open || !question.is_urgent);
         Self {
             snapshot,
@@ -131,10 +144,18 @@ impl<'a> Look<'a> {
             has_plain_keys,
             all_keys,
             is_open,
+            sieves: question.filter.is_some_and(|f| !f.ages()) && by != SortBy::State,
+            keys_of_hot: (is_open || all_keys) && by.has_hot_keys(),
             by_rate: by.is_rate(),
             rates: needs.rates || by.is_rate(),
             tenants: needs.tenants || matches!(by, SortBy::Application | SortBy::Process),
-            facts: needs.facts || all_keys || question.only.is_some(),
+            beside: match () {
+                () if needs.facts => Beside::All,
+                () if all_keys || is_open => beside_keys,
+                () if question.only.is_some() => Beside::Origins,
+                () => Beside::Nothing,
+            },
+            beside_keys,
             ages: question.filter.is_some_and(Filter::ages),
             now,
             far: Tick(now.0.wrapping_add(Tick::span(Nanos::from_secs(86_400)))),
@@ -184,6 +205,23 @@ impl<'a> Look<'a> {
         ]
     }
 
+    /// Gives rows the keys that hot records tell; returns those rows.
+    fn tell(&self, rows: &ChunkRows, keys: &mut [Key]) -> Rows {
+        let hides = self.question.localhost == Localhost::Hide;
+        let (mut live, mut told) = (rows.live, Rows::NONE);
+        while live != 0 {
+            let bit = live.trailing_zeros();
+            live &= live - 1;
+            let (hot, origin) = (&rows.hot[bit as usize], &rows.origins[bit as usize]);
+            let key = self.keyer.key_of_hot(self.question.sort, hot, origin.first);
+            if let Some(key) = key.filter(|_| !hides || !may_be_localhost(hot)) {
+                keys[bit as usize] = key;
+                told.add(bit, key);
+            }
+        }
+        told
+    }
+
     fn renew(
         &self,
         (worker, at): (usize, usize),
@@ -192,7 +230,37 @@ impl<'a> Look<'a> {
         hand: &mut Hand,
     ) {
         let Self { question, keyer, .. } = self;
-        let wanted = Wanted { tenants: self.tenants, rates: self.rates, facts: self.facts };
+        let mut wanted =
+            Wanted { tenants: self.tenants, rates: self.rates, beside: self.beside, slots: u64::MAX };
+        let tells_keys = self.keys_of_hot && !knows_keys;
+        let sieves = self.sieves && (knows_keys || tells_keys || !self.all_keys);
+        // Rows that have their keys.
+        let mut told = if knows_keys { u64::MAX } else { 0 };
+        if tells_keys || sieves {
+            let rows = self.snapshot.chunk_rows(worker, at, wanted);
+            if tells_keys {
+                chunk.all = self.tell(&rows, keys);
+                told = chunk.all.bits;
+            }
+            wanted.slots = match question.filter {
+                Some(filter) if sieves => {
+                    let hidden = match question.localhost {
+                        Localhost::Hide => rows.pick(may_be_localhost),
+                        Localhost::Show => 0,
+                    };
+                    let untold = if tells_keys { rows.live & !told } else { 0 };
+                    filter.sieve(&rows, question.around) | hidden | untold
+                }
+                _ if self.is_open => {
+                    chunk.shown = chunk.all;
+                    rows.live & !told
+                }
+                _ => rows.live,
+            };
+            if !knows_keys {
+                chunk.all.bits |= rows.live & !wanted.slots;
+            }
+        }
         let catalog = &question.around.catalog;
         self.snapshot.look_at_some(worker, at, wanted, |bit, mut flow| {
             if flow.app.is_some() || flow.owner.is_some() {
@@ -209,8 +277,9 @@ impl<'a> Look<'a> {
                 }
                 return;
             }
+            let is_told = told >> bit & 1 == 1;
             match self.all_keys {
-                _ if knows_keys => {}
+                _ if is_told => {}
                 true => {
                     let key = keyer.key(question.sort, &flow, &mut hand.namer);
                     keys[bit as usize] = key;
@@ -227,8 +296,8 @@ impl<'a> Look<'a> {
             if !is_shown(&flow, question, &mut hand.scratch) {
                 return;
             }
-            if !self.all_keys && !knows_keys {
-                if !self.facts {
+            if !self.all_keys && !is_told {
+                if self.beside < self.beside_keys {
                     flow.facts = self.snapshot.facts(RowRef::in_chunk(worker, at, bit));
                 }
                 keys[bit as usize] = key(keyer, hand, &flow, question);

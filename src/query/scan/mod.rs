@@ -22,7 +22,7 @@ use crate::{
         ids::FlowId,
         time::{Stamp, Tick},
     },
-    packet::key::kind,
+    flow::entry::Hot,
     query::{
         filter::{
             eval::{Filter, Surroundings},
@@ -190,7 +190,7 @@ struct Rows {
 }
 
 impl Rows {
-    const NONE: Self = Self { bits: 0, bounds: [[u64::MAX; 2], [0; 2]] };
+    const NONE: Self = Self { bits: 0, bounds: [(u64::MAX, u64::MAX), (0, 0)] };
 
     #[inline]
     fn add(&mut self, bit: u32, key: Key) {
@@ -377,7 +377,7 @@ impl Scan {
         for (w, worker) in self.workers.iter_mut().enumerate() {
             let chunks = snapshot.chunks(w);
             worker.chunks.resize(chunks, Chunk::UNSEEN);
-            worker.keys.resize(chunks * ROWS_A_CHUNK, [0; 2]);
+            worker.keys.resize(chunks * ROWS_A_CHUNK, (0, 0));
         }
         self.keyer.prepare(question.sort, question.around);
         self.hands.resize_with(MOST_THREADS, Hand::default);
@@ -449,18 +449,27 @@ fn key(keyer: &Keyer, hand: &mut Hand, flow: &FlowView, question: &Question) -> 
 fn fitness(flow: &FlowView, question: &Question, scratch: &mut Scratch) -> Option<Key> {
     let filter = question.filter.filter(|f| f.fuzzy().is_some() && question.sort.by == SortBy::Created)?;
     let misfit = u64::from(filter.misfit(flow, question.around, scratch));
-    Some([if question.sort.descending { !misfit } else { misfit }, flow.facts.first.0])
+    Some((if question.sort.descending { !misfit } else { misfit }, flow.facts.first.0))
 }
 
 /// Returns whether a connection is one of this host with itself: both ends are loopback
 /// addresses, or the same one of ours.
 fn is_localhost(flow: &FlowView) -> bool {
-    let hot = flow.hot;
-    if hot.key.kind & kind::WIDE != 0 {
-        // Only an address of ours can be ::1, so the wide key is looked up for few.
-        let ours = hot.roles.is_local(0) && hot.roles.is_local(1);
-        let [low, high] = if ours { flow.addresses() } else { return false };
+    if !may_be_localhost(flow.hot) {
+        return false;
+    }
+    if flow.hot.key.is_wide() {
+        let [low, high] = flow.addresses();
         return low == high || low.is_loopback() && high.is_loopback();
+    }
+    true
+}
+
+/// The same as far as the hot record tells: of a wide key, that it cannot be.
+fn may_be_localhost(hot: &Hot) -> bool {
+    if hot.key.is_wide() {
+        // Only an address of ours can be ::1, so the wide key is looked up for few.
+        return hot.roles.is_local(0) && hot.roles.is_local(1);
     }
     let [low, high] = [(hot.key.ends >> 32) as u32, hot.key.ends as u32];
     low >> 24 == 127 && high >> 24 == 127 || low == high && hot.roles.is_local(0)
