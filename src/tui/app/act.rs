@@ -174,8 +174,6 @@ impl App {
             self.filter_cleared();
         } else if self.is_frozen() {
             self.freeze();
-        } else {
-            self.grouping = None;
         }
     }
 
