@@ -1,7 +1,10 @@
 //! Which rows are wanted, in which order.
 
 use super::*;
-use crate::{query::sort::SORTS, tui::terms};
+use crate::{
+    query::sort::SORTS,
+    tui::{terms, view::groups},
+};
 
 impl App {
     /// Sorts so.
@@ -17,9 +20,11 @@ impl App {
     }
 
     pub(super) fn sort_next(&mut self) {
-        match self.panel() {
-            Some(panel) => (panel.sort, panel.flipped) = (panel.sort.next(), false),
-            None => self.set_sort(self.sort.next()),
+        let Some(by) = self.group_by() else { return self.set_sort(self.sort.next()) };
+        let next = self.group_sort().0.next(&groups::sorts(self, by));
+        self.sort_sums(next);
+        if let Some(panel) = self.panel() {
+            panel.flipped = false;
         }
     }
 
