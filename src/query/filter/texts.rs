@@ -48,7 +48,7 @@ pub fn numbers(
         Field::LocalPort => port(flow.local()),
         Field::RemotePort => port(flow.remote()),
         Field::Pid => flow.owner.and_then(|o| o.pid).is_some_and(|pid| holds(f64::from(pid))),
-        Field::Vlan => flow.facts.vlan.checked_sub(1).is_some_and(|vlan| holds(f64::from(vlan))),
+        Field::Vlan => flow.facts.vlan_id().is_some_and(|vlan| holds(f64::from(vlan))),
         Field::Rate => holds(f64::from(down) + f64::from(up)),
         Field::Down => holds(f64::from(down)),
         Field::Up => holds(f64::from(up)),
@@ -146,7 +146,7 @@ pub fn any_text(
             Direction::Out => b"out",
             Direction::Forwarded => b"fwd",
         }),
-        Field::Vlan => flow.facts.vlan.checked_sub(1).is_some_and(|v| number(v.into(), text, holds)),
+        Field::Vlan => flow.facts.vlan_id().is_some_and(|v| number(v.into(), text, holds)),
         Field::Mac => flow.hot.key.kind & kind::ARP != 0 && facts(flow, &[Fact::ArpMac], holds),
         Field::Alpn => facts(flow, &[Fact::Alpn, Fact::AlpnSelected], holds),
         Field::Dns => {
