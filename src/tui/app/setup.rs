@@ -220,6 +220,10 @@ pub struct Recording {
     pub name: String,
     /// How far it has come.
     pub tally: Arc<Tally>,
+    /// It was asked to end, and has not yet.
+    pub ends: bool,
+    /// What is written next, to a new file.
+    pub next: Option<Whose>,
 }
 
 /// The form of a file.
