@@ -54,7 +54,7 @@ impl App {
     /// Makes the sort column wider, or narrower: as far as its header with the arrow, and its ports.
     pub(super) fn widen(&mut self, by: i16) {
         let Some(column) = self.sort.by.row().column else { return };
-        let (before, others) = (self.width_of(column), self.uncut_columns());
+        let before = self.width_of(column);
         let columns = self.columns.clone();
         self.columns.widen(column, by);
         let is_narrower = self.columns.wider(column) < 0;
@@ -62,8 +62,8 @@ impl App {
             self.columns = columns;
             return self.say("this column cannot be narrower", Role::Warn);
         }
-        // States and numbers of other columns are never cut for it.
-        if by > 0 && (self.uncut_columns() < others || self.columns == columns) {
+        // What others need is never cut for it.
+        if by > 0 && !is_narrower && self.width_of(column) == before {
             self.columns = columns;
             return self.say("this column cannot be wider here", Role::Warn);
         }
@@ -77,13 +77,6 @@ impl App {
             self.columns = columns.clone();
             self.effects.push(Effect::KeepColumns(columns));
         }
-    }
-
-    /// Returns how many columns are shown with the cells that they need at least.
-    fn uncut_columns(&self) -> usize {
-        let sorted = self.sort.by.row().column.filter(|_| self.is_sorted());
-        let places = self.wishes.places(self.screen_width, &self.columns, sorted);
-        places.iter().filter(|place| place.width >= place.column.min).count()
     }
 
     /// Returns the cells that a column has, if it is shown.
