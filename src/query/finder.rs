@@ -434,6 +434,7 @@ fn look_around(mut around: Surroundings, snapshot: &Snapshot, request: &Request)
     around.interfaces.clear();
     let interfaces = snapshot.sources.first().map_or(&[][..], |s| &s.interfaces);
     around.interfaces.extend(interfaces.iter().map(|i| i.name.clone()));
+    around.neighbours = Arc::clone(&request.neighbours);
     around
 }
 

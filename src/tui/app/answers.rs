@@ -180,6 +180,7 @@ impl App {
 
     /// Returns what to ask for, and whether it is needed at once, if anything has changed.
     pub fn ask(&mut self) -> Option<(Request, bool)> {
+        self.look_up_neighbours();
         let around = 100 + 2 * self.height;
         let group = self.group_by().map(|by| {
             let panel = &self.panels[by as usize];
@@ -234,6 +235,7 @@ impl App {
             exact: true,
             undamped: !self.setup.damping,
             services: self.setup.services.filter(|_| self.names),
+            neighbours: Arc::clone(&self.neighbours.all),
             group: now.group.clone(),
             census: now.census,
             watches: Arc::clone(&self.watches),
