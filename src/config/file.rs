@@ -80,7 +80,7 @@ struct Raw {
     show: Vec<Spanned<String>>,
     hide: Vec<Spanned<String>>,
     interface: Vec<String>,
-    refresh: Option<Spanned<u32>>,
+    refresh: Option<Spanned<i64>>,
     bits: Option<bool>,
     ascii: Option<bool>,
     mouse: Option<bool>,
@@ -136,7 +136,7 @@ fn unread(path: &Path, error: &std::io::Error) -> Result<FileConfig, String> {
 fn parse_text(text: &str) -> Result<FileConfig, String> {
     let raw: Raw = toml::from_str(text).map_err(|error| {
         let at = error.span().unwrap_or(0..0);
-        located(text, &at, error.message().trim())
+        located(text, &at, &plainly(error.message().trim()))
     })?;
     fn value<T>(
         text: &str,
@@ -170,7 +170,7 @@ fn parse_text(text: &str) -> Result<FileConfig, String> {
         sort: value(text, "sort", raw.sort, parse::sort)?,
         columns: chosen,
         interfaces: raw.interface,
-        refresh: raw.refresh.map(Spanned::into_inner),
+        refresh: raw.refresh.and_then(|ms| u32::try_from(ms.into_inner()).ok()),
         bits: raw.bits,
         ascii: raw.ascii,
         mouse: raw.mouse,
@@ -229,6 +229,59 @@ fn column(name: &str) -> Result<ColumnId, String> {
         .map(|c| c.id)
         .ok_or_else(|| format!("one of {}", COLUMNS.iter().map(|c| c.short).collect::<Vec<_>>().join(", ")))
 }
+
+/// Says what is wrong with an entry in the words of who writes it, not of what reads it.
+fn plainly(message: &str) -> String {
+    let message = message.replace(['\n', '`'], " ");
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some(rest) =
+        message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))
+    {
+        let (found, wanted) = rest.split_once(", expected ").unwrap_or((rest, ""));
+        if found.contains(" as i128") || found.contains(" as u") {
+            return TOO_LARGE.into();
+        }
+        let found = found.trim();
+        let wanted = match wanted {
+            "u32" | "u64" | "i64" | "i32" | "an integer" => "a whole number",
+            "f64" | "f32" => "a number",
+            "a boolean" => "true or false",
+            "a string" | "string" => "a text in quotes",
+            "a sequence" => "a list in brackets",
+            _ => "a table",
+        };
+        let (kind, value) = found.split_once(' ').unwrap_or(("", found));
+        let found = match kind {
+            "integer" | "string" | "boolean" | "floating" => value.trim_start_matches("point "),
+            _ if found == "map" => "a table",
+            _ if found == "sequence" => "a list",
+            _ => found,
+        };
+        return format!("{found} is not {wanted}");
+    }
+    if let Some(rest) = message.strip_prefix("unknown field ") {
+        let (name, known) = rest.split_once(',').unwrap_or((rest, ""));
+        let known = known.trim().trim_start_matches("expected one of").trim_start_matches("expected");
+        return format!("there is no key {}; there are {}", name.trim(), known.trim().replace(" ,", ","));
+    }
+    if let Some(name) = message.strip_prefix("missing field ") {
+        return format!("{} is missing", name.trim());
+    }
+    if let Some(name) = message.strip_prefix("duplicate key") {
+        return format!("a key stands twice{name}");
+    }
+    let is_too_large =
+        ["too large", "too small", "overflow", "fit in target type", "out of range", "i64", "i128"];
+    if is_too_large.iter().any(|words| message.contains(words)) {
+        return TOO_LARGE.into();
+    }
+    if message.starts_with("invalid basic string") || message.starts_with("invalid literal string") {
+        return "what stands in quotes has no end, or a backslash that means nothing".into();
+    }
+    message
+}
+
+const TOO_LARGE: &str = "this number is too large";
 
 /// `3: theme: ...`, with the line's key where the message has none.
 fn located(text: &str, at: &Range<usize>, message: &str) -> String {
@@ -420,13 +473,32 @@ mod tests {
     #[test]
     fn wrong_entries_name_line_and_key() {
         for (text, parts) in [
-            ("theme = \"dark\"\ncolour = 1\n", ["2: colour", "unknown field"]),
+            (
+                "theme = \"dark\"\ncolour = 1\n",
+                ["2: colour", "there is no key colour; there are theme, sort,"],
+            ),
             ("\n\ntheme = \"pink\"\n", ["3: theme: \"pink\" is not one of", "high-contrast"]),
             ("refresh = 5", ["1: refresh", "50 to 60000"]),
-            ("refresh = \"fast\"", ["1: refresh", "invalid type"]),
+            ("refresh = \"fast\"", ["1: refresh", "\"fast\" is not a whole number"]),
+            ("refresh = 5000000000", ["1: refresh", "50 to 60000"]),
+            ("refresh = -5", ["1: refresh", "50 to 60000"]),
+            ("bits = true\nrefresh = 99999999999999999999", ["2: refresh", "this number is too large"]),
+            (
+                "refresh = 99999999999999999999999999999999999999999999",
+                ["1: refresh", "this number is too large"],
+            ),
+            ("widths = { Remote = 99999999999999999999 }", ["1: widths", "this number is too large"]),
+            (
+                "[[watch]]\nname = \"x\"\nfilter = \"tcp\"\nabove = 99999999999999999999",
+                ["4: above", "too large"],
+            ),
+            ("refresh = 5.5", ["1: refresh", "5.5 is not a whole number"]),
+            ("show = \"RTT\"", ["1: show", "\"RTT\" is not a list in brackets"]),
+            ("theme = 1", ["1: theme", "1 is not a text in quotes"]),
+            ("[[watch]]\nname = \"x\"\n", ["1: ", "filter is missing"]),
             ("show = [\"Nothing\"]", ["1: show: \"Nothing\" is not one of", "RTT"]),
             ("theme = ", ["1: theme", ""]),
-            ("bits = 1", ["1: bits", "boolean"]),
+            ("bits = 1", ["1: bits", "1 is not true or false"]),
             ("[[watch]]\nname = \"x\"\nfilter = \"rate>\"", ["3: filter", "not complete"]),
             ("[[watch]]\nname = \"x\"\nfilter = \"tcp\"\nfor = -1", ["4: for", "from 0"]),
             ("widths = { Nothing = 2 }", ["1: widths", "RTT"]),

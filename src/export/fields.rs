@@ -224,7 +224,7 @@ fn codes(out: &mut Vec<u8>, record: &FlowRecord) {
 /// What few flows have.
 fn details(out: &mut Vec<u8>, record: &FlowRecord) {
     let extension = &record.wide.extension;
-    if let Some(vlan) = record.facts.vlan.checked_sub(1) {
+    if let Some(vlan) = record.facts.vlan_id() {
         int!(out, "vlan", vlan);
     }
     if let Some(tunnel) = extension.tunnel.checked_sub(1) {

@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    io::{self, Write},
+    io::{self, Read as _, Seek as _, Write},
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// it is. `comment` is what is said of the file.
 ///
 /// # Errors
-/// When `out` cannot be written to.
+/// When `out` cannot be written to; what is whole of it then stands beside the reason.
 pub fn copy<S: Source>(
     mut source: S,
     mut chosen: Chosen,
@@ -38,16 +38,39 @@ pub fn copy<S: Source>(
     out: impl Write,
     tally: &Tally,
     stop: &AtomicBool,
-) -> io::Result<bool> {
+) -> Result<bool, Broken> {
     let mut file = File::new(out);
+    match fill(&mut file, &mut source, &mut chosen, comment, tally, stop) {
+        Ok(()) => Ok(file.bytes >= MOST_BYTES),
+        Err(error) => Err(Broken { error, whole: file.written }),
+    }
+}
+
+/// Why a file ends early.
+#[derive(Debug)]
+pub struct Broken {
+    /// What went wrong.
+    pub error: io::Error,
+    /// So many bytes were written before, in whole blocks.
+    pub whole: u64,
+}
+
+fn fill<S: Source>(
+    file: &mut File<impl Write>,
+    source: &mut S,
+    chosen: &mut Chosen,
+    comment: &str,
+    tally: &Tally,
+    stop: &AtomicBool,
+) -> io::Result<()> {
     let mut status = SourceStatus::default();
     // Relaxed here and below: figures for the eye, and a flag that stands alone.
-    let mut look = |source: &mut S, file: &mut File<_>| {
-        source.status(&mut status);
+    let look = |source: &mut S, file: &mut File<_>, status: &mut SourceStatus| {
+        source.status(status);
         tally.lost.store(status.kernel_drops, Ordering::Relaxed);
         file.names = status.interfaces.iter().map(|interface| interface.name.clone()).collect();
     };
-    look(&mut source, &mut file);
+    look(source, file, &mut status);
     file.section(comment)?;
     chosen.begin();
     let (mut frames, mut asked, mut done) = (0, Instant::now(), Ok(()));
@@ -68,37 +91,78 @@ pub fn copy<S: Source>(
         tally.bytes.store(file.bytes, Ordering::Relaxed);
         if asked.elapsed() >= LOOK {
             asked = Instant::now();
-            look(&mut source, &mut file);
+            look(source, file, &mut status);
         }
         match progress {
             Progress::Frames => {}
             Progress::Idle => {
                 // What is quiet is on disk, as far as anybody has seen it on screen.
-                file.out.flush()?;
+                file.flush()?;
                 source.wait(WAIT);
             }
             Progress::End => break,
         }
     }
-    look(&mut source, &mut file);
+    look(source, file, &mut status);
     done?;
-    file.out.flush()?;
-    Ok(file.bytes >= MOST_BYTES)
+    let (held, unsaid) = chosen.finish();
+    for (meta, bytes, comment) in held {
+        file.frame(&bytes, &meta, comment.as_deref())?;
+        frames += 1;
+    }
+    file.comments(&unsaid)?;
+    tally.frames.store(frames, Ordering::Relaxed);
+    tally.bytes.store(file.bytes, Ordering::Relaxed);
+    file.flush()
 }
 
-/// Says what is left of a file that could not be written to its end, and removes it if there is nothing in it: what was
-/// recorded so far can mostly be read.
-pub fn left_of(path: &Path, frames: u64) -> String {
-    match fs::metadata(path).map(|file| file.len()) {
-        Ok(bytes @ 1..) if frames > 0 => {
-            format!("its first {bytes} bytes are left, the last frame may be cut")
-        }
-        _ => {
+/// Cuts a file that could not be written to its end behind its last whole block, and says what is left of it; removes
+/// it if there is no frame in it. `whole` is where a block begins, the last one of which that is known.
+pub fn left_of(path: &Path, whole: u64) -> String {
+    let end = fs::OpenOptions::new().read(true).write(true).open(path).and_then(|mut file| {
+        let is_frame = |kind: u32| kind == FRAME;
+        let (first, _) = last_end(&mut file, 0, is_frame)?;
+        let (end, has_frames) = last_end(&mut file, whole.max(first), |_| false)?;
+        file.set_len(end)?;
+        Ok((end, has_frames || first < end))
+    });
+    match end {
+        Ok((bytes, true)) => format!("its first {bytes} bytes are left, all frames in them are whole"),
+        Err(error) => format!("its last frame may be cut ({error})"),
+        Ok((_, false)) => {
             let _ = fs::remove_file(path);
             "nothing of it is left".into()
         }
     }
 }
+
+/// Goes from block to block, the first of which begins at `from`; returns where the last whole one ends, or where one
+/// begins that is the last to look at, and whether there is such.
+fn last_end(file: &mut fs::File, from: u64, is_last: impl Fn(u32) -> bool) -> io::Result<(u64, bool)> {
+    let all = file.metadata()?.len();
+    let mut end = from.min(all);
+    while end + 8 <= all {
+        let mut head = [0; 8];
+        file.seek(io::SeekFrom::Start(end))?;
+        file.read_exact(&mut head)?;
+        let [kind, length] =
+            [&head[..4], &head[4..]].map(|word| u32::from_ne_bytes(word.try_into().unwrap_or_default()));
+        if length < 12 || end + u64::from(length) > all {
+            break;
+        }
+        if is_last(kind) {
+            return Ok((end, true));
+        }
+        end += u64::from(length);
+    }
+    Ok((end, false))
+}
+
+/// The type of a block with a frame (4.3).
+const FRAME: u32 = 6;
+
+/// Bytes of whole blocks that are written at once.
+const CHUNK: usize = 1 << 16;
 
 /// A file in the making. Every block is 32-bit aligned and has its length at both ends.
 struct File<W> {
@@ -107,12 +171,23 @@ struct File<W> {
     links: Vec<(LinkType, u16)>,
     /// What the source's interfaces are called.
     names: Vec<String>,
+    /// Whole blocks that are not written yet.
+    chunk: Vec<u8>,
+    /// Bytes that are, always whole blocks.
+    written: u64,
     bytes: u64,
 }
 
 impl<W: Write> File<W> {
     fn new(out: W) -> Self {
-        Self { out, links: Vec::new(), names: Vec::new(), bytes: 0 }
+        Self {
+            out,
+            links: Vec::new(),
+            names: Vec::new(),
+            chunk: Vec::with_capacity(2 * CHUNK),
+            written: 0,
+            bytes: 0,
+        }
     }
 
     /// Section header (4.1): byte order, version 1.0, length unknown.
@@ -165,14 +240,36 @@ impl<W: Write> File<W> {
             option(&mut body, 1, comment.as_bytes());
             option(&mut body, 0, b"");
         }
-        self.block(6, &body)
+        self.block(FRAME, &body)
     }
 
     fn block(&mut self, kind: u32, body: &[u8]) -> io::Result<()> {
         let length = body.len() as u32 + 12;
         let parts = [&kind.to_ne_bytes()[..], &length.to_ne_bytes(), body, &length.to_ne_bytes()];
         self.bytes += u64::from(length);
-        parts.iter().try_for_each(|part| self.out.write_all(part))
+        parts.iter().for_each(|part| self.chunk.extend_from_slice(part));
+        if self.chunk.len() >= CHUNK { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is not written yet.
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.chunk)?;
+        self.written += self.chunk.len() as u64;
+        self.chunk.clear();
+        self.out.flush()
+    }
+
+    /// Comments that no frame bears: name resolution blocks (4.5) without a name, which may have any number of them.
+    fn comments(&mut self, comments: &[String]) -> io::Result<()> {
+        const IN_A_BLOCK: usize = 1000;
+        const END_OF_RECORDS: [u8; 4] = [0; 4];
+        for some in comments.chunks(IN_A_BLOCK) {
+            let mut body = END_OF_RECORDS.to_vec();
+            some.iter().for_each(|comment| option(&mut body, 1, comment.as_bytes()));
+            option(&mut body, 0, b"");
+            self.block(4, &body)?;
+        }
+        Ok(())
     }
 }
 
@@ -219,16 +316,52 @@ mod tests {
         query::recording::{News, Others, Recorded},
     };
 
-    #[test]
-    fn what_is_left_of_a_file_is_told_and_an_empty_one_goes() {
-        let path = std::env::temp_dir().join(format!("rustnet-left-{}.pcapng", std::process::id()));
-        for (bytes, frames, is_left) in [(0, 0, false), (0, 7, false), (96, 0, false), (4096, 7, true)] {
-            fs::write(&path, vec![0; bytes]).unwrap();
-            let told = left_of(&path, frames);
-            assert_eq!(told.contains("first 4096 bytes are left"), is_left, "{told}");
-            assert_eq!(path.exists(), is_left, "{bytes} {frames}");
+    /// A disk that has room for so many bytes.
+    struct Disk(fs::File, usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = bytes.len().min(self.1);
+            self.1 -= room;
+            match self.0.write(&bytes[..room])? {
+                0 if !bytes.is_empty() => Err(io::ErrorKind::StorageFull.into()),
+                written => Ok(written),
+            }
         }
-        fs::remove_file(&path).unwrap();
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn k19_a_file_on_a_full_disk_ends_with_a_whole_frame() {
+        let path = std::env::temp_dir().join(format!("rustnet-left-{}.pcapng", std::process::id()));
+        let frames = Arc::new(Traffic::new(40, 2000, 3).mix(Mix::ALL).frames());
+        for room in [0, 7, 100, 5_000, 65_536, 65_540, 70_001, 150_000] {
+            let (sender, receiver) = mpsc::channel::<News>();
+            drop(sender);
+            let parser = Parser::new(ParseConfig::default(), Seed::new(99));
+            let chosen = Chosen::new(parser, receiver, Others::Written, None);
+            let (out, tally) = (Disk(fs::File::create(&path).unwrap(), room), Tally::default());
+            let source = MemorySource::new(Arc::clone(&frames));
+            let broken = copy(source, chosen, "all", out, &tally, &AtomicBool::new(false)).unwrap_err();
+            let told = left_of(&path, broken.whole);
+            if room <= 100 {
+                assert!(!path.exists() && told == "nothing of it is left", "{room}: {told}");
+                continue;
+            }
+            let bytes = fs::read(&path).unwrap();
+            assert!(told.contains(&format!("its first {} bytes are left", bytes.len())), "{told}");
+            // The next frame would have had no room.
+            assert!(bytes.len() <= room && bytes.len() + 2000 > room, "{} of {room}", bytes.len());
+            let mut source = CaptureFile::from_reader(Box::new(io::Cursor::new(bytes))).unwrap();
+            while source.burst(64, |_, _| {}) != Progress::End {}
+            let mut status = SourceStatus::default();
+            source.status(&mut status);
+            assert_eq!(status.truncated, None, "{room}");
+        }
+        let _ = fs::remove_file(&path);
     }
 
     #[test]
@@ -285,6 +418,7 @@ mod tests {
     ) -> (FramesByKey, Vec<u8>, Tally) {
         let (sender, receiver) = mpsc::channel();
         sender.send(news).unwrap();
+        drop(sender);
         // Another secret than that of the engine.
         let parser = Parser::new(ParseConfig::default(), Seed::new(99));
         let chosen = Chosen::new(parser, receiver, others, until);
@@ -345,6 +479,25 @@ mod tests {
     }
 
     #[test]
+    fn k19_comments_that_no_frame_bears_end_the_file_and_leave_it_readable() {
+        let mut file = File::new(Vec::new());
+        file.section("all").unwrap();
+        let meta = FrameMeta::of_ethernet(Stamp(1_700_000_000_000_000_000), 60);
+        file.frame(&[0; 60], &meta, None).unwrap();
+        let comments: Vec<_> = (0..2001).map(|n| format!("curl ({n}).")).collect();
+        file.comments(&comments).unwrap();
+        file.flush().unwrap();
+        assert_eq!(file.bytes, file.out.len() as u64);
+        assert!(comments.iter().all(|comment| has(&file.out, comment) == 1));
+        let mut source = CaptureFile::from_reader(Box::new(io::Cursor::new(file.out))).unwrap();
+        let mut frames = 0;
+        while source.burst(64, |_, _| frames += 1) != Progress::End {}
+        let mut status = SourceStatus::default();
+        source.status(&mut status);
+        assert_eq!((frames, status.truncated), (1, None));
+    }
+
+    #[test]
     fn a_tag_that_the_kernel_took_off_comes_back() {
         let mut file = File::new(Vec::new());
         let meta = FrameMeta {
@@ -358,6 +511,7 @@ mod tests {
             loopback: false,
         };
         file.frame(&[7; 14], &meta, None).unwrap();
+        file.flush().unwrap();
         let out = file.out;
         let packet = out.windows(18).any(|w| w == [&[7; 12][..], &[0x81, 0, 0, 5], &[7; 2]].concat());
         assert!(packet && out.len() % 4 == 0, "{out:x?}");

@@ -8,7 +8,7 @@ use crate::{
     query::{
         column::ServiceName,
         filter::{
-            eval::{Filter, Surroundings},
+            eval::{Filter, Neighbours, Surroundings},
             plan::Scratch,
         },
         sort::{Keyer, Namer, Sort},
@@ -24,9 +24,17 @@ pub struct Selection {
     around: Surroundings,
     scratch: Scratch,
     keyer: Keyer,
+    /// Finds out who is on which hardware address.
+    look_up: Option<fn() -> Neighbours>,
 }
 
 impl Selection {
+    /// Has hardware addresses of neighbours found out so, where the filter looks at them.
+    pub fn with_neighbours(self, look_up: fn() -> Neighbours) -> Self {
+        let is_needed = self.filter.as_ref().is_some_and(|filter| filter.needs().neighbours);
+        Self { look_up: is_needed.then_some(look_up), ..self }
+    }
+
     /// Returns the selection of what is in the filter, in the order of `sort`; without either of
     /// them all, as they come.
     pub fn new(filter: Option<Filter>, sort: Option<Sort>, services: Option<ServiceName>) -> Self {
@@ -43,6 +51,9 @@ impl Selection {
     pub fn enter(&mut self, snapshot: &Snapshot) {
         (self.around.wall, self.around.now) = (snapshot.wall, snapshot.now.tick());
         self.around.no_owners = !snapshot.looks_for_owners();
+        if let Some(look_up) = self.look_up {
+            self.around.neighbours = Arc::new(look_up());
+        }
         self.around.interfaces.clear();
         let interfaces = snapshot.sources.first().map_or(&[][..], |s| &s.interfaces);
         self.around.interfaces.extend(interfaces.iter().map(|i| i.name.clone()));

@@ -17,7 +17,10 @@ use crate::{
         slab::Record,
         state::{EndReason, FlowState},
     },
-    packet::key::{Extension, FlowKey, WideKey},
+    packet::{
+        descriptor::around,
+        key::{Extension, FlowKey, WideKey},
+    },
 };
 
 /// What every packet of a flow touches: one cache line. A free slot has an all-zero key.
@@ -175,7 +178,7 @@ pub struct Origin {
     pub first: Stamp,
     /// Generation of the slot.
     pub generation: u32,
-    /// Outermost VLAN id of the first packet plus 1; 0 without a tag.
+    /// See [`Facts::vlan`].
     pub vlan: u16,
     /// See [`Facts::is_sampled`]; 0 or 1.
     pub sampled: u16,
@@ -305,7 +308,7 @@ pub struct Facts {
     pub rtt_data_us: u32,
     /// Generation of the slot.
     pub generation: u32,
-    /// Outermost VLAN id of the first packet plus 1; 0 without a tag.
+    /// Outermost VLAN id of the first packet plus 1, 0 without a tag; and bits of [`around`].
     pub vlan: u16,
     /// Some of its frames were counted where they passed, so that round trips are those of the others.
     pub is_sampled: bool,
@@ -328,6 +331,11 @@ impl Facts {
             vlan: origin.vlan,
             is_sampled: origin.sampled != 0,
         }
+    }
+
+    /// Returns the outermost VLAN id of the first packet.
+    pub const fn vlan_id(&self) -> Option<u16> {
+        (self.vlan & around::VLAN).checked_sub(1)
     }
 
     /// Returns what was written when the flow began.

@@ -28,7 +28,11 @@ use rustnet::{
 };
 
 use crate::{
-    Failure, LONGEST_WAIT, host::follow_addresses, say, sources::journal, standard_output, wrong_usage,
+    Failure, LONGEST_WAIT,
+    host::{follow_addresses, neighbours},
+    say,
+    sources::journal,
+    standard_output, wrong_usage,
 };
 
 /// A reader that takes nothing for so long after a stop is not waited for. Whoever does not want to wait stops a second
@@ -127,5 +131,7 @@ fn selection(cli: &Cli) -> Result<Selection, Failure> {
     let parsed = cli.filter.as_deref().map(query::filter::parse).transpose().map_err(wrong_usage)?;
     let expr = parsed.and_then(|parsed| parsed.expr);
     let filter = expr.map(|expr| eval::Filter::new(expr, Some(service_name)));
-    Ok(Selection::new(filter, cli.sort.map(Sort::by), Some(service_name)))
+    let selection = Selection::new(filter, cli.sort.map(Sort::by), Some(service_name));
+    // Those of this host say nothing of a file.
+    Ok(if cli.read.is_some() { selection } else { selection.with_neighbours(neighbours) })
 }

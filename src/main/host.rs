@@ -8,6 +8,7 @@ use rustnet::{
     pipeline::launch::Engine,
     platform::{self, AddressWatch, OwnerMethod},
     process::lookup::Owners,
+    query::filter::eval::Neighbours,
 };
 
 /// Returns the addresses of this host and those that the user says are ours, and what its ports are for.
@@ -56,4 +57,9 @@ pub fn owners(cli: &Cli) -> Option<Box<dyn Owners>> {
         OwnerLookup::Off => return None,
     };
     platform::owners(method)
+}
+
+/// Returns the hardware addresses of all neighbours.
+pub fn neighbours() -> Neighbours {
+    platform::neighbours().into_iter().map(|(address, mac)| (address, mac.into())).collect()
 }

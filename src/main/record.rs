@@ -3,10 +3,7 @@
 use std::{
     io,
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
 };
 
 use rustnet::{
@@ -63,11 +60,11 @@ pub fn write_frames(
 ) -> Result<Option<String>, String> {
     let Order { news, others, until, comment, tally, interface: _ } = order;
     let told = |error: io::Error| format!("cannot write {}: {error}", to.display());
-    let out = io::BufWriter::new(platform::private_file(to).map_err(told)?);
+    let out = platform::private_file(to).map_err(told)?;
     let chosen = Chosen::new(Parser::new(parser, Seed::new(random())), news, others, until);
-    let is_full = pcapng::copy(source, chosen, &comment, out, &tally, stop).map_err(|error| {
-        let left = pcapng::left_of(to, tally.frames.load(Ordering::Relaxed));
-        format!("{left}: {}", told(error))
+    let is_full = pcapng::copy(source, chosen, &comment, out, &tally, stop).map_err(|broken| {
+        let left = pcapng::left_of(to, broken.whole);
+        format!("{left}: {}", told(broken.error))
     })?;
     Ok(is_full.then(|| "it is as large as it may be".to_owned()))
 }

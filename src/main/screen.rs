@@ -38,7 +38,7 @@ use rustnet::{
 
 use crate::{
     Failure, LONGEST_WAIT,
-    host::{follow_addresses, owners},
+    host::{follow_addresses, neighbours, owners},
     sources::journal,
 };
 
@@ -190,6 +190,7 @@ pub fn setup(cli: &Cli, file: &FileConfig) -> Setup {
         interfaces: Some(named_interfaces),
         listening: Some(platform::listening),
         neighbour: Some(platform::neighbour),
+        neighbours: Some(neighbours),
         nic_counters: Some(platform::nic_counters),
         placement: Vec::new(),
         placement_warnings: Vec::new(),

@@ -84,6 +84,7 @@ pub fn watch_file(
         interfaces: None,
         listening: None,
         neighbour: None,
+        neighbours: None,
         nic_counters: None,
         privileges: None,
         ..setup

@@ -29,6 +29,18 @@ pub mod flag {
     pub const MARKER: u8 = 128;
 }
 
+/// Parts of [`Descriptor::vlan`]: what stands before the packet.
+pub mod around {
+    /// The bits of the VLAN id plus 1.
+    pub const VLAN: u16 = 0x1fff;
+    /// More than one tag.
+    pub const TAGS: u16 = 0x2000;
+    /// A PPPoE session.
+    pub const PPPOE: u16 = 0x4000;
+    /// MPLS labels.
+    pub const MPLS: u16 = 0x8000;
+}
+
 /// What [`Descriptor::looks`] says of frames that may change no more than counts.
 pub mod ordinary {
     /// A datagram, or whatever has no flags of TCP.
@@ -74,7 +86,7 @@ pub struct Descriptor {
     pub window: u16,
     /// The interface.
     pub iface: IfaceId,
-    /// Outermost VLAN id plus 1; 0 without a tag.
+    /// Outermost VLAN id plus 1, 0 without a tag; and bits of [`around`].
     pub vlan: u16,
     /// Where the payload begins in the frame; in a ring, how many bytes of it follow.
     pub payload_at: u16,

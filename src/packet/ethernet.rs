@@ -1,7 +1,10 @@
 //! Ethernet and what stands between it and IP: VLAN tags, PPPoE, LLC and SNAP.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
-use crate::packet::walk::{Next, Stop, Walk, be16};
+use crate::packet::{
+    descriptor::around,
+    walk::{Next, Stop, Walk, be16},
+};
 
 /// EtherTypes (IEEE registration authority) that lead to IP or ARP.
 pub(crate) mod ethertype {
@@ -63,9 +66,10 @@ pub(crate) fn ethertype(walk: &mut Walk, number: u16) -> Result<Next, Stop> {
 /// Reads the rest of a tag: TCI and the next type (IEEE 802.1Q clause 9.6).
 fn vlan(walk: &mut Walk) -> Result<Next, Stop> {
     let tag = walk.take::<4>()?;
-    if walk.vlan == 0 {
-        walk.vlan = vlan_key(be16(tag, 0));
-    }
+    walk.vlan |= match walk.vlan & around::VLAN {
+        0 => vlan_key(be16(tag, 0)),
+        _ => around::TAGS,
+    };
     Ok(type_or_length(be16(tag, 2)))
 }
 
@@ -83,6 +87,7 @@ fn pppoe(walk: &mut Walk) -> Result<Next, Stop> {
     }
     // What follows is padding of the Ethernet frame, not payload.
     walk.limit(usize::from(u16::from_be_bytes(length)));
+    walk.vlan |= around::PPPOE;
     Ok(Next::Ppp)
 }
 
@@ -128,6 +133,7 @@ mod tests {
 
     #[test]
     fn links_lead_to_the_network_header() {
+        use around::{MPLS, PPPOE, TAGS};
         let cases: &[Case] = &[
             ("IPv4", &[0x08, 0x00], Ok(Next::Ipv4), 14, 0),
             ("IPv6", &[0x86, 0xdd], Ok(Next::Ipv6), 14, 0),
@@ -135,11 +141,11 @@ mod tests {
             ("RARP", &[0x80, 0x35], Ok(Next::Arp), 14, 0),
             ("priority tag", &[0x81, 0, 0xe0, 0, 0x08, 0], Ok(Next::Ipv4), 18, 1),
             ("802.1Q, priority 5", &[0x81, 0, 0xa0, 7, 0x86, 0xdd], Ok(Next::Ipv6), 18, 8),
-            ("802.1ad", &[0x88, 0xa8, 0, 2, 0x81, 0, 0, 3, 0x08, 0], Ok(Next::Ipv4), 22, 3),
-            ("9100", &[0x91, 0, 0x0f, 0xff, 0x81, 0, 0, 3, 0x08, 6], Ok(Next::Arp), 22, 4096),
-            ("MPLS, two labels", &[0x88, 0x47, 0, 1, 0, 9, 0, 2, 1, 9, 0x45], Ok(Next::Ipv4), 22, 0),
-            ("PPPoE", &[0x88, 0x64, 0x11, 0, 0, 1, 0, 9, 0, 0x21], Ok(Next::Ipv4), 22, 0),
-            ("PPPoE LCP", &[0x88, 0x64, 0x11, 0, 0, 1, 0, 9, 0xc0, 0x21], Err(Stop::NotFlow), 22, 0),
+            ("802.1ad", &[0x88, 0xa8, 0, 2, 0x81, 0, 0, 3, 0x08, 0], Ok(Next::Ipv4), 22, 3 | TAGS),
+            ("9100", &[0x91, 0, 0x0f, 0xff, 0x81, 0, 0, 3, 0x08, 6], Ok(Next::Arp), 22, 4096 | TAGS),
+            ("MPLS, two labels", &[0x88, 0x47, 0, 1, 0, 9, 0, 2, 1, 9, 0x45], Ok(Next::Ipv4), 22, MPLS),
+            ("PPPoE", &[0x88, 0x64, 0x11, 0, 0, 1, 0, 9, 0, 0x21], Ok(Next::Ipv4), 22, PPPOE),
+            ("PPPoE LCP", &[0x88, 0x64, 0x11, 0, 0, 1, 0, 9, 0xc0, 0x21], Err(Stop::NotFlow), 22, PPPOE),
             ("PPPoE discovery", &[0x88, 0x63, 0x11, 9, 0, 0, 0, 0], Err(Stop::NotFlow), 14, 0),
             ("SNAP", &[0, 40, 0xaa, 0xaa, 3, 0, 0, 0, 0x08, 0], Ok(Next::Ipv4), 22, 0),
             ("SNAP, Cisco", &[0, 40, 0xaa, 0xaa, 3, 0, 0, 12, 0x20, 0], Err(Stop::NotFlow), 22, 0),

@@ -12,7 +12,7 @@ use crate::{
     },
     packet::{
         arp,
-        descriptor::{Descriptor, flag},
+        descriptor::{Descriptor, around, flag},
         ethernet::vlan_key,
         fragment::{First, FragmentTable},
         hash::Seed,
@@ -178,7 +178,7 @@ impl Parser {
             }
         }
         if self.config.vlan_in_key {
-            extension.vlan = walk.vlan;
+            extension.vlan = walk.vlan & around::VLAN;
         }
         self.write_key(&row, extension, meta, out, wide);
         out.wall = meta.wall;

@@ -7,7 +7,7 @@
 
 use crate::base::time::Tick;
 use crate::packet::{
-    descriptor::{Descriptor, Plain, flag, tcp_flag},
+    descriptor::{Descriptor, Plain, around, flag, tcp_flag},
     ethernet::{ethertype, vlan_key},
     hash::Seed,
     icmp, ipv4, ipv6,
@@ -138,9 +138,7 @@ impl Straight {
                 break;
             }
             let Some(tag) = frame[at..].first_chunk::<TAG>() else { return false };
-            if vlan == 0 {
-                vlan = vlan_key(be16(tag, 0));
-            }
+            vlan = if vlan == 0 { vlan_key(be16(tag, 0)) } else { vlan | around::TAGS };
             number = be16(tag, 2);
             at += TAG;
         }

@@ -45,8 +45,8 @@ use portable as system;
 pub use system::{
     AddressWatch, Lookout, ThreadTimes, addresses, allowed_cores, check_capture, check_cores, check_realtime,
     come_first, ephemeral_ports, give_way, held_privileges, interfaces, listening, listening_ports,
-    map_large_memory, name_of, neighbour, nic_counters, placement_of, reader_gone, reader_keeps_up,
-    self_usage, terminal_background, usable_memory, utc_offset,
+    map_large_memory, name_of, neighbour, neighbours, nic_counters, placement_of, reader_gone,
+    reader_keeps_up, self_usage, terminal_background, usable_memory, utc_offset,
 };
 
 use crate::{

@@ -260,6 +260,11 @@ pub fn neighbour(_address: std::net::IpAddr) -> Option<String> {
     None
 }
 
+/// Returns the hardware addresses of all neighbours: none that is known how to be asked for.
+pub fn neighbours() -> Vec<(std::net::IpAddr, String)> {
+    Vec::new()
+}
+
 /// Nobody tells.
 pub fn held_privileges() -> Option<String> {
     None

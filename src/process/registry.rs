@@ -107,6 +107,10 @@ struct Holder {
     process: Arc<Process>,
     /// When it used the socket last.
     acted: Option<Nanos>,
+    /// When it was first seen to use it.
+    first_acted: Option<Nanos>,
+    /// When it was last met with the socket in a pass.
+    met: Nanos,
     pass: u32,
 }
 
@@ -192,7 +196,11 @@ impl Registry {
                 continue;
             }
             if life.pass == number {
+                let before = life.holders.len();
                 life.holders.retain(|h| h.pass == number || h.acted.is_some_and(|at| at >= started));
+                if life.holders.len() != before {
+                    self.changed.append(&mut life.flows);
+                }
             } else if life.born < started
                 && life.holders.iter().all(|h| h.acted.is_none_or(|at| at < started))
             {
@@ -329,7 +337,14 @@ impl Registry {
         let known = life.holders.iter_mut().find(|h| Arc::ptr_eq(&h.process, &process));
         if let Some(holder) = known {
             holder.acted = holder.acted.max(acted);
-            holder.pass = pass.unwrap_or(holder.pass);
+            holder.first_acted = holder.first_acted.or(acted);
+            if let Some(number) = pass {
+                (holder.met, holder.pass) = (seen.at, number);
+            }
+            if life.holders.len() > 1 {
+                // Somebody else may be the one to name, or there may be doubt now.
+                self.changed.append(&mut life.flows);
+            }
             return;
         }
         // What it was before it executed something else has no files any more.
@@ -339,7 +354,8 @@ impl Registry {
         }
         self.changed.append(&mut life.flows);
         self.held.entry(process.id).or_default().push((seen.id, index));
-        life.holders.push(Holder { process, acted, pass: pass.unwrap_or(0) });
+        let (met, pass) = pass.map_or((Nanos(0), 0), |number| (seen.at, number));
+        life.holders.push(Holder { process, acted, first_acted: acted, met, pass });
         if !proto::has_ports(seen.tuple.proto) {
             self.unsettle(&seen.tuple);
         }
@@ -433,12 +449,19 @@ fn meet(places: &mut HashMap<Netns, Place>, netns: Netns, pid: u32) {
 }
 
 impl Life {
-    /// Returns the process to name, and whether there is no doubt: the one that used the socket last,
-    /// else the only one that has it, else the youngest.
+    /// Returns the process to name, and whether there is no doubt: the one that used the socket last, if no other one
+    /// uses it too; else the only one that has it, else the youngest. Who accepts a connection and hands it on to a
+    /// child uses it no longer; workers that share a socket take turns, or are met with it still.
     fn holder(&self) -> Option<(&Arc<Process>, bool)> {
         let last = self.holders.iter().filter(|h| h.acted.is_some()).max_by_key(|h| h.acted);
         if let Some(holder) = last {
-            return Some((&holder.process, true));
+            let is_too = |other: &&Holder| {
+                !Arc::ptr_eq(&other.process, &holder.process)
+                    && !other.process.has_ended()
+                    && other.acted.is_some()
+                    && (other.acted >= holder.first_acted || Some(other.met) >= holder.first_acted)
+            };
+            return Some((&holder.process, !self.holders.iter().any(|other| is_too(&other))));
         }
         let youngest = self.holders.iter().max_by_key(|h| (h.process.id.start, h.process.id.pid))?;
         Some((&youngest.process, self.holders.len() == 1))

@@ -479,3 +479,79 @@ fn the_chain_of_one_tuple_stays_whole() {
     bench.0.expire(Nanos(100_000 * MS));
     assert_eq!(bench.0.free.len(), bench.0.lives.len());
 }
+
+#[test]
+fn pr9_of_workers_that_share_a_socket_none_is_certain() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.process(1, 1, "a"), bench.process(2, 2, "b"));
+    let shared = Tuple::new(proto::UDP, (ip(HERE), 53), (ip(THERE), 40_000));
+    let asked = flow(proto::UDP, [53, 40_000], 1);
+    let met = |by: &Arc<Process>, ms| Seen { holder: Some(Arc::clone(by)), ..seen(11, shared, ms) };
+    // They take turns.
+    bench.used(11, shared, &a, 100);
+    assert_eq!(bench.owner(&asked, 100), some("a", Quality::Exact));
+    bench.used(11, shared, &b, 200);
+    bench.used(11, shared, &a, 300);
+    assert_eq!(bench.owner(&asked, 100), some("a", Quality::Shared));
+    let mut changed = Vec::new();
+    bench.0.changed(&mut changed);
+    assert_eq!(changed, [asked.id], "who was certain before is asked about again");
+    // One of them ends: the other one alone uses it.
+    b.end();
+    assert_eq!(bench.owner(&asked, 100), some("a", Quality::Exact));
+
+    // Each was seen to use it once, and a pass meets both with it.
+    let mut bench = Bench::new();
+    bench.used(11, shared, &a, 100);
+    let c = bench.process(3, 3, "c");
+    bench.used(11, shared, &c, 200);
+    bench.0.pass(Pass { started: Nanos(1000 * MS), seen: vec![met(&a, 1000), met(&c, 1000)] });
+    assert_eq!(bench.owner(&asked, 100), some("c", Quality::Shared));
+
+    // Two have it and one of them uses it.
+    let mut bench = Bench::new();
+    let (a, b) = (bench.process(1, 1, "a"), bench.process(2, 2, "b"));
+    bench.0.pass(Pass { started: Nanos(1000 * MS), seen: vec![met(&a, 1000), met(&b, 1000)] });
+    assert_eq!(bench.owner(&asked, 100), some("b", Quality::Shared));
+    bench.used(11, shared, &a, 2000);
+    assert_eq!(bench.owner(&asked, 100), some("a", Quality::Exact));
+}
+
+#[test]
+fn pr9_who_takes_a_connection_over_is_certain() {
+    let mut bench = Bench::new();
+    let (master, child) = (bench.process(1, 1, "master"), bench.process(2, 2, "child"));
+    let ends = Tuple::new(proto::TCP, (ip(HERE), 22), (ip(THERE), 40_000));
+    let asked = flow(proto::TCP, [22, 40_000], 1);
+    bench.used(11, ends, &master, 100);
+    bench.used(11, ends, &child, 101);
+    assert_eq!(bench.owner(&asked, 100), some("child", Quality::Exact));
+    // The master has closed it by the next pass.
+    let met = Seen { holder: Some(child), ..seen(11, ends, 1000) };
+    bench.0.pass(Pass { started: Nanos(1000 * MS), seen: vec![met] });
+    assert_eq!(bench.owner(&asked, 100), some("child", Quality::Exact));
+}
+
+#[test]
+fn who_is_bound_to_all_addresses_has_none_of_other_hosts() {
+    let mut bench = Bench::new();
+    let ping = bench.process(1, 1, "ping");
+    bench.used(11, Tuple::bound(proto::ICMP, ip("0.0.0.0"), 0), &ping, 1);
+    bench.used(12, udp_any(5353), &ping, 1);
+    let elsewhere = |number, to: &str, ports| Asked {
+        addresses: [ip("203.0.113.9"), ip(to)],
+        roles: Roles::new(0, Evidence::FirstPacket, [false, false]),
+        ..flow(number, ports, 0)
+    };
+    for asked in
+        [elsewhere(proto::ICMP, "224.0.0.2", [0; 2]), elsewhere(proto::UDP, "198.51.100.7", [5353, 5353])]
+    {
+        bench.0.place_own(vec![ip(HERE)]);
+        let owner = bench.0.find(&asked, Nanos(100 * MS));
+        assert!(owner.is_none_or(|owner| owner.pid.is_none()), "{}", asked.proto);
+        // It has those of what is ours.
+        assert_eq!(bench.owner(&flow(asked.proto, asked.ports, 0), 100).unwrap().0, "ping");
+    }
+    let group = elsewhere(proto::UDP, "224.0.0.251", [5353, 5353]);
+    assert_eq!(bench.owner(&group, 100).unwrap().0, "ping");
+}

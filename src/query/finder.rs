@@ -138,7 +138,7 @@ impl Finder {
         snapshot: &Snapshot,
         request: &Request,
         mut each: impl FnMut(&FlowView, &dyn Fn() -> Row),
-    ) {
+    ) -> u64 {
         let list = self.ended.as_ref().map(|ended| ended.list()).unwrap_or_default();
         let around = look_around(std::mem::take(&mut self.around), snapshot, request);
         let question = question(request, &list, &around);
@@ -154,6 +154,7 @@ impl Finder {
             Spot::Kept => {}
         });
         self.around = around;
+        list.end()
     }
 
     /// Calls `each` with every row that the request shows, in its order.
@@ -433,6 +434,7 @@ fn look_around(mut around: Surroundings, snapshot: &Snapshot, request: &Request)
     around.interfaces.clear();
     let interfaces = snapshot.sources.first().map_or(&[][..], |s| &s.interfaces);
     around.interfaces.extend(interfaces.iter().map(|i| i.name.clone()));
+    around.neighbours = Arc::clone(&request.neighbours);
     around
 }
 

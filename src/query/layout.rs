@@ -145,10 +145,7 @@ impl Wishes {
             ALL_MAIN.. => first_cells(column).max(text::width(header(column)) as u16),
             _ => first_cells(column),
         };
-        let least = |i: &usize| {
-            let column = &COLUMNS[*i];
-            first(column).saturating_add_signed(choice.wider(column.id).max(0)).max(with_arrow(i))
-        };
+        let least = |i: &usize| first(&COLUMNS[*i]).max(with_arrow(i));
         // On the narrowest screens the other end's address gives way before a column goes.
         let give_way = |over: u16, shown: &[usize]| {
             let n = shown.iter().position(|i| COLUMNS[*i].id == ColumnId::Remote)?;
@@ -200,6 +197,32 @@ impl Wishes {
             *cells = new;
         }
         deal(&mut left, &mut widths, &shown, |i| if narrower(i) < 0 { 0 } else { any(i) });
+        // What somebody made wider has it from those that have more than they need: no column goes for it.
+        let wider = |n: &usize| choice.wider(COLUMNS[shown[*n]].id).max(0) as u16;
+        for n in (0..shown.len()).filter(|n| wider(n) > 0) {
+            for _ in 0..wider(&n) {
+                // Numbers, states and IPv4 addresses of ours have what they need, and beside a pid there is a name.
+                let spare = |n: &usize| match &COLUMNS[shown[*n]] {
+                    column if !(1..100).contains(&column.share) => 0,
+                    column => {
+                        let own = if column.id == ColumnId::Local { IPV4_END } else { 0 };
+                        let kept = self.0[shown[*n]].cells.min(own).max(column.min);
+                        widths[*n].saturating_sub(least(&shown[*n]).max(kept))
+                    }
+                };
+                let others = (0..shown.len()).filter(|other| wider(other) == 0 && spare(other) > 0);
+                if left > 0 {
+                    left -= 1;
+                } else if let Some(giver) =
+                    others.max_by_key(|other| (spare(other), std::cmp::Reverse(*other)))
+                {
+                    widths[giver] -= 1;
+                } else {
+                    break;
+                }
+                widths[n] += 1;
+            }
+        }
         let mut x = 1;
         let place = |(i, width): (&usize, &u16)| {
             let place = Place { column: &COLUMNS[*i], x, width: *width };
@@ -354,6 +377,40 @@ mod tests {
         let mut choice = Choice::default();
         choice.widen(ColumnId::Remote, -3);
         assert_eq!(width_of(&Choice::default(), ColumnId::Remote) - width_of(&choice, ColumnId::Remote), 3);
+    }
+
+    #[test]
+    fn so11_no_column_goes_for_one_that_was_made_wider() {
+        for cells in [0, 12, 60] {
+            let wishes = Wishes([Wish { cells, seen: Nanos(0) }; COLUMNS.len()]);
+            for width in (40..260).step_by(3).chain([80, 120]) {
+                let usual = default_places(&wishes, width);
+                for column in COLUMNS {
+                    for by in [1, 5, 80] {
+                        let mut choice = Choice::default();
+                        choice.widen(column.id, by);
+                        choice.widen(ColumnId::Protocol, 3);
+                        let places = wishes.places(width, &choice, None);
+                        let ids = |places: &[Place]| places.iter().map(|p| p.column.id).collect::<Vec<_>>();
+                        assert_eq!(ids(&places), ids(&usual), "{} at {width}", column.header);
+                        // Where there is room at all, what is not asked for keeps what it needs.
+                        for (place, usual) in places.iter().zip(&usual) {
+                            let needed = usual.width.min(place.column.min);
+                            assert!(place.width >= needed, "{} at {width}", place.column.header);
+                            let is_cut = !(1..100).contains(&place.column.share) && place.width < usual.width;
+                            assert!(!is_cut, "{} at {width}", place.column.header);
+                        }
+                        let last = places.last().unwrap();
+                        assert!(last.x + last.width <= width);
+                    }
+                }
+            }
+        }
+        // Where there is room it has what was asked for.
+        let mut choice = Choice::default();
+        choice.widen(ColumnId::Remote, 20);
+        let remote = |choice: &Choice| Wishes::default().places(160, choice, None)[2].width;
+        assert_eq!(remote(&choice), remote(&Choice::default()) + 20);
     }
 
     #[test]

@@ -14,11 +14,14 @@ use std::{
 };
 
 use crate::{
-    base::{ids::FlowId, time::Stamp},
+    base::{
+        ids::FlowId,
+        time::{Nanos, Stamp},
+    },
     dpi::fact::Fact,
     packet::name::FlowName,
     query::{column, finder::Finder, format, signs::Signs, text, window::Request},
-    snapshot::{ended::EndedFlows, row::Row, view::Snapshot},
+    snapshot::{app::App, ended::EndedFlows, flow_view::FlowView, row::Row, view::Snapshot},
 };
 
 /// Flows whose frames are written at the same time, at most: some 20 MB of names and comments.
@@ -38,6 +41,12 @@ pub struct Recorded {
 /// What an epoch changes.
 #[derive(Clone, Debug, Default)]
 pub struct News {
+    /// When the epoch was cut.
+    pub now: Stamp,
+    /// Flows that began and ended between two looks.
+    pub past: Vec<Recorded>,
+    /// What is said from now on of flows that joined before: who owns them, or what they are called, is known by now.
+    pub told: Vec<(FlowName, String)>,
     /// Flows that have ended: their names may come again and mean others.
     pub left: Vec<FlowName>,
     /// Flows whose frames are written from now on.
@@ -100,45 +109,86 @@ pub fn alone(row: &Row) -> Recorded {
 pub struct Follower {
     finder: Finder,
     request: Request,
-    /// Flows that joined and have not ended.
-    known: HashMap<FlowId, FlowName>,
+    /// Flows that joined and have not ended, and what was known of them when it was told.
+    known: HashMap<FlowId, (FlowName, Known)>,
     most: usize,
     tally: Arc<Tally>,
+    /// Whether frames of flows that have not joined are kept for a while: then what nobody knows anything of yet
+    /// joins an epoch later, and its first frame says who owns it.
+    pub is_patient: bool,
+    /// The number after the last ended flow at the last look.
+    seen_ended: Option<u64>,
 }
+
+/// Changes when there is more to say of a flow: the owner's process id plus 1, and whether it has a name.
+type Known = (u64, bool);
+
+fn known_of(flow: &FlowView) -> Known {
+    let owner = flow.owner.filter(|owner| !owner.name.is_empty());
+    let is_called = flow.app.is_some_and(|app| name_of(app).is_some());
+    (owner.map_or(0, |owner| 1 + u64::from(owner.pid.unwrap_or(0))), is_called)
+}
+
+/// What is not known at this age is waited for no longer.
+const PATIENCE: Nanos = Nanos::from_secs(1);
 
 impl Follower {
     /// Returns what follows the flows that a request shows; those that have ended only where it shows ended ones.
     pub fn new(request: Request, ended: Arc<EndedFlows>, tally: Arc<Tally>) -> Self {
         let finder = Finder::with_ended(ended);
-        Self { finder, request, known: HashMap::new(), most: MOST_FLOWS, tally }
+        let known = HashMap::new();
+        Self { finder, request, known, most: MOST_FLOWS, tally, is_patient: false, seen_ended: None }
     }
 
     /// Returns what an epoch changes. Costs a look at what has changed, and one at every flow that is shown.
     pub fn look(&mut self, snapshot: &Snapshot) -> News {
-        let Self { finder, request, known, most, tally } = self;
-        let mut news = News::default();
-        known.retain(|id, name| {
+        let Self { finder, request, known, most, tally, is_patient, seen_ended } = self;
+        let mut news = News { now: snapshot.wall, ..News::default() };
+        let mut ended = HashMap::new();
+        known.retain(|id, of| {
             let stays = snapshot.find(*id).is_some();
             if !stays {
-                news.left.push(*name);
+                ended.insert(*id, *of);
+                news.left.push(of.0);
             }
             stays
         });
+        // Live, also what has ended since the last look: it may be all that there was of it.
+        let of_file = request.ended.is_some();
+        let request = Request { ended: request.ended.or(*seen_ended), ..request.clone() };
         let mut left_out = 0;
-        finder.each_shown(snapshot, request, |flow, row| {
-            if known.len() >= *most {
-                left_out += u64::from(!known.contains_key(&flow.id));
-            } else if let std::collections::hash_map::Entry::Vacant(place) = known.entry(flow.id) {
+        let ended_end = finder.each_shown(snapshot, &request, |flow, row| {
+            let now_known = known_of(flow);
+            if flow.has_ended() && !of_file {
+                match ended.get(&flow.id) {
+                    None => news.past.push(alone(&row())),
+                    Some((name, before)) if *before != now_known => {
+                        news.told.push((*name, described(&row())))
+                    }
+                    Some(_) => {}
+                }
+            } else if let Some((name, before)) = known.get_mut(&flow.id) {
+                if std::mem::replace(before, now_known) != now_known {
+                    news.told.push((*name, described(&row())));
+                }
+            } else if known.len() >= *most {
+                left_out += 1;
+            } else if !*is_patient || now_known.0 != 0 || flow.age(snapshot.wall) >= PATIENCE {
                 let joined = alone(&row());
-                place.insert(joined.name);
+                known.insert(flow.id, (joined.name, now_known));
                 news.joined.push(joined);
             }
         });
+        *seen_ended = Some(ended_end);
         // Relaxed: figures for the eye.
-        tally.flows.fetch_add(news.joined.len() as u64, Ordering::Relaxed);
+        tally.flows.fetch_add((news.joined.len() + news.past.len()) as u64, Ordering::Relaxed);
         tally.left_out.store(left_out, Ordering::Relaxed);
         news
     }
+}
+
+fn name_of(app: &App) -> Option<&[u8]> {
+    app.first(Fact::Sni).or(app.first(Fact::HttpHost))
 }
 
 /// Returns what is said of a row beside its frames: `nginx (1211) www-data, api.example.org, TCP 10.0.3.14:443 -
@@ -150,7 +200,7 @@ pub fn described(row: &Row) -> String {
         let user = owner.user.as_ref().map_or(String::new(), |user| format!(" {}", text::escape(user)));
         parts.push(format!("{}{pid}{user}", text::escape(&owner.name)));
     }
-    let name = row.app.as_ref().and_then(|app| app.first(Fact::Sni).or(app.first(Fact::HttpHost)));
+    let name = row.app.as_ref().and_then(|app| name_of(app));
     parts.extend(name.map(|name| text::escape(&String::from_utf8_lossy(name)).into_owned()));
     let [local, remote] =
         [row.local(), row.remote()].map(|end| text::endpoint(row.addresses[end], column::port(row, end)));
@@ -228,6 +278,29 @@ mod tests {
         assert_eq!((news.left.len(), news.joined.len()), (25, 0));
         assert_eq!(tally.flows.load(Ordering::Relaxed), 50);
         assert_eq!(tally.told(&Signs::UNICODE), "50 flows · 0 frames · 0 B");
+    }
+
+    #[test]
+    fn k19_what_comes_and_goes_and_what_is_found_out_later_are_told() {
+        let ended = Arc::new(EndedFlows::new(100));
+        let mut follower = Follower::new(Request::default(), Arc::clone(&ended), Arc::default());
+        let flows = [flow(1000, 443), flow(1001, 443)];
+        let mut first = snapshot(&flows);
+        assert_eq!(follower.look(&first).joined.len(), 2);
+        // One has an owner now; a third one began and ended meanwhile.
+        let owner = crate::process::owner::Owner { pid: Some(7), name: "curl".into(), ..Default::default() };
+        sample::set_owner(&mut first, 1, owner);
+        let gone = FlowRecord { end: Some(crate::flow::state::EndReason::Fin), ..flow(1002, 443) };
+        ended.push(FlowRecord { id: FlowId::new(0, 77, 1), ..gone }.into());
+        first.epoch = crate::base::ids::Epoch(2);
+        let news = follower.look(&first);
+        assert!(news.joined.is_empty() && news.left.is_empty());
+        let told: Vec<_> = news.told.iter().map(|(name, comment)| (*name, &**comment)).collect();
+        assert_eq!(told, [(names(&flows)[1], "curl (7), TCP 10.0.0.1:1001 - 10.0.0.2:443")]);
+        let past: Vec<_> = news.past.iter().map(|flow| flow.name).collect();
+        assert_eq!(past, names(&[gone]));
+        let news = follower.look(&first);
+        assert!(news.told.is_empty() && news.past.is_empty(), "each once");
     }
 
     #[test]

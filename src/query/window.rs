@@ -15,7 +15,7 @@ use crate::{
     query::{
         census::{Census, Spread},
         column::ServiceName,
-        filter::eval::Filter,
+        filter::eval::{Filter, Neighbours},
         group::{GroupRequest, GroupView},
         kept::Kept,
         shares::Share,
@@ -80,6 +80,8 @@ pub struct Request {
     pub undamped: bool,
     /// Names of services, which rows may be sorted and found by.
     pub services: Option<ServiceName>,
+    /// Who is on which hardware address, where a filter needs it.
+    pub neighbours: Arc<Neighbours>,
     /// Sums by host or process that are wanted.
     pub group: Option<GroupRequest>,
     /// Counts of states, protocols and round trips are wanted.

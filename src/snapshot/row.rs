@@ -12,7 +12,10 @@ use crate::{
         health::Health,
         state::{EndReason, FlowState},
     },
-    packet::key::{FlowKey, WideKey, kind, proto},
+    packet::{
+        descriptor::around,
+        key::{FlowKey, WideKey, kind, proto},
+    },
     process::owner::Owner,
     snapshot::{app::App, flow_view},
 };
@@ -66,6 +69,8 @@ pub struct Row {
     pub iface: IfaceId,
     /// Outermost VLAN id of the first packet.
     pub vlan: Option<u16>,
+    /// What else stood before the first packet: bits of [`around`].
+    pub around: u16,
     /// Why it ended.
     pub end: Option<EndReason>,
     /// What it speaks.
@@ -103,7 +108,8 @@ impl Row {
             seen: rate,
             silence: hot.silence(now),
             iface: hot.iface,
-            vlan: facts.vlan.checked_sub(1),
+            vlan: facts.vlan_id(),
+            around: facts.vlan & !around::VLAN,
             end: None,
             app: None,
             owner: None,
@@ -142,7 +148,7 @@ impl Row {
                 rtt_handshake_us: micros(self.rtt_handshake),
                 rtt_data_us: micros(self.rtt_data),
                 generation: self.id.generation(),
-                vlan: self.vlan.map_or(0, |vlan| vlan + 1),
+                vlan: self.vlan.map_or(0, |vlan| vlan + 1) | self.around,
                 is_sampled: self.is_sampled,
             },
             id: self.id,

@@ -225,7 +225,14 @@ pub const KEYS: &[Key] = &[
         row_in_overview,
     ),
     row(&[ch(':')], ":", "every action by name", Some((":", "all")), Action::Palette, always),
-    row(&[ch('a')], "a", "sums up by process, by host, not at all", None, Action::Group, always),
+    row(
+        &[ch('a')],
+        "a",
+        "sums up by process, by host, not at all",
+        Some(("a", "rows")),
+        Action::Group,
+        always,
+    ),
     row(
         &[key(KeyCode::Right)],
         "Right",

@@ -354,7 +354,9 @@ impl Loop<'_> {
                 Next::Draw
             }
             Event::Recorded(done) => {
-                self.app.recording = None;
+                let next = self.app.recording.take().and_then(|recording| recording.next);
+                // Asked for while the file before it was being ended.
+                self.app.effects.extend(next.map(Effect::Record));
                 match done {
                     Ok((tally, path, why)) => {
                         let why = why.map_or(String::new(), |why| format!(": {why}"));
@@ -440,12 +442,13 @@ impl Loop<'_> {
         let until = self.app.view.as_ref().filter(|_| self.app.is_file()).map(|view| view.wall);
         self.stop_recording = Arc::default();
         let (record, events) = (Arc::clone(&self.options.record), self.sender.clone());
-        let started = recorder::start(subject, until, path.clone(), record, &self.stop_recording, events);
+        let (stop, give_way) = (&self.stop_recording, self.options.give_way);
+        let started = recorder::start(subject, until, path.clone(), record, stop, events, give_way);
         match started {
             Ok(tally) => {
                 let name = path.display().to_string();
                 self.app.say(format!("frames go to {name}; P ends it"), Role::Plain);
-                self.app.recording = Some(Recording { name, tally });
+                self.app.recording = Some(Recording { name, tally, ends: false, next: None });
             }
             Err(error) => self.app.say(format!("cannot write frames: {error}"), Role::Bad),
         }

@@ -119,7 +119,7 @@ impl Overlay {
         let line = |(name, text): (&str, String)| Line {
             name: name.into(),
             text: text.clone(),
-            pick: Pick::Copy(text),
+            pick: if name == terms::NO_CAPTURE { Pick::Read } else { Pick::Copy(text) },
         };
         let lines = forms.into_iter().flatten().map(line).collect();
         Self::list("Copy", "Enter copies, Esc closes", lines)

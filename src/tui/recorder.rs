@@ -33,7 +33,7 @@ use crate::{
 pub type Record = Arc<dyn Fn(Order, &Path, &AtomicBool) -> Result<Option<String>, String> + Send + Sync>;
 
 /// How long a look for epochs takes at most, to find out that it is over.
-const WAIT: Duration = Duration::from_millis(500);
+const WAIT: Duration = Duration::from_millis(200);
 
 /// Whose frames are written.
 pub enum Subject {
@@ -68,6 +68,7 @@ pub fn start(
     record: Record,
     stop: &Arc<AtomicBool>,
     events: Sender<Event>,
+    give_way: fn(),
 ) -> io::Result<Arc<Tally>> {
     let (news, told) = mpsc::channel();
     let tally = Arc::new(Tally::default());
@@ -89,17 +90,23 @@ pub fn start(
         Subject::Row { row, .. } => {
             tally.flows.store(1, Ordering::Relaxed);
             // The other end is in `order`.
-            let _ = news.send(News { joined: vec![alone(&row)], left: Vec::new() });
+            let _ = news.send(News { joined: vec![alone(&row)], ..News::default() });
         }
         Subject::Shown { request, publication, ended, .. } => {
             let (stop, tally) = (Arc::clone(stop), Arc::clone(&tally));
-            let follower = Follower::new(*request, ended, tally);
-            spawn("screen/chosen").spawn(move || follow(follower, &publication, &news, &stop))?;
+            let mut follower = Follower::new(*request, ended, tally);
+            follower.is_patient = until.is_none() && others != Others::Left;
+            spawn("screen/chosen").spawn(move || {
+                give_way();
+                follow(follower, &publication, &news, &stop);
+            })?;
         }
     }
     let stop = Arc::clone(stop);
     let tally_of_end = Arc::clone(&tally);
     spawn("screen/record").spawn(move || {
+        // Neither the packet path nor a key waits for a file.
+        give_way();
         let done = record(order, &to, &stop);
         stop.store(true, Ordering::Relaxed);
         // The screen may be closed by then.
@@ -108,12 +115,13 @@ pub fn start(
     Ok(tally)
 }
 
-/// Tells what each epoch changes, until nobody listens or the last epoch was looked at.
+/// Tells what each epoch changes, until nobody listens or the last epoch was looked at; then what is known by now.
 fn follow(mut follower: Follower, publication: &Publication, news: &Sender<News>, stop: &AtomicBool) {
     let mut seen = Epoch(0);
-    while !stop.load(Ordering::Relaxed) {
-        let is_over = publication.is_over();
-        if let Some(snapshot) = publication.wait_after(seen, WAIT) {
+    loop {
+        let is_over = publication.is_over() || stop.load(Ordering::Relaxed);
+        let wait = if is_over { Duration::ZERO } else { WAIT };
+        if let Some(snapshot) = publication.wait_after(seen, wait) {
             seen = snapshot.epoch;
             if news.send(follower.look(&snapshot)).is_err() {
                 return;

@@ -1,9 +1,12 @@
 //! Filter terms and texts made from what is selected.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::{
-    packet::key::{kind, proto},
+    packet::{
+        descriptor::around,
+        key::{Tunnel, kind, proto},
+    },
     process::owner::Owner,
     query::{
         application,
@@ -109,14 +112,12 @@ pub fn copies(row: &Row, jsonl: Option<String>) -> Vec<(&'static str, String)> {
     }
     let sides = [text::endpoint(addresses[0], ports[0]), text::endpoint(addresses[1], ports[1])];
     all.push(("5-tuple", format!("{protocol} {} {}", sides[0], sides[1])));
-    // Behind `vlan` tcpdump looks at what the tag stands before.
-    let tag = row.vlan.map_or(String::new(), |vlan| format!("vlan {vlan} and "));
-    let hosts = format!("{tag}{protocol} and host {} and host {}", addresses[0], addresses[1]);
-    let capture = match ports {
-        [Some(a), Some(b)] => format!("{hosts} and port {a} and port {b}"),
-        _ => hosts,
-    };
-    all.push(("tcpdump filter", capture));
+    let capture = capture_filter(row, addresses, ports);
+    // The first frame says what lies around it; on a mirror port the answers may have tags all the same.
+    let with_tags = format!("{0} or (vlan and ({0} or (vlan and {0})))", capture.1);
+    let is_bare =
+        capture.0 == CAPTURE && row.vlan.is_none() && row.around == 0 && row.wide.extension.vlan == 0;
+    all.push(capture);
     let bracketed =
         |address: IpAddr| if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
     if let [Some(a), Some(b)] = ports {
@@ -132,8 +133,82 @@ pub fn copies(row: &Row, jsonl: Option<String>) -> Vec<(&'static str, String)> {
     };
     all.push(("rustnet filter", filter));
     all.extend(jsonl.map(|line| ("JSON line", line)));
+    if is_bare {
+        all.push(("tcpdump, any tags", with_tags));
+    }
     all
 }
+
+/// Returns the filter for tcpdump that finds the frames of a row, or why there is none, with its name.
+///
+/// In pcap-filter(7), `vlan`, `pppoes` and `mpls` hold for all that stands behind them in the text: what is looked
+/// for stands once for each place where it can lie, the outermost first. Tags have no numbers unless they tell flows
+/// apart, as the frames of a flow need not have the same ones.
+fn capture_filter(row: &Row, addresses: [IpAddr; 2], ports: [Option<u16>; 2]) -> (&'static str, String) {
+    let extension = &row.wide.extension;
+    if row.key.kind & kind::EXTENDED != 0 && extension.tunnel != 0 {
+        return tunnel_filter(row);
+    }
+    let protocol = match row.key.kind & kind::ARP {
+        // Both make the same rows.
+        0 => protocol_word(row.key.proto),
+        _ => "(arp or rarp)".into(),
+    };
+    let hosts = format!("{protocol} and host {} and host {}", addresses[0], addresses[1]);
+    let packet = match ports {
+        [Some(a), Some(b)] => format!("{hosts} and port {a} and port {b}"),
+        _ => hosts,
+    };
+    let within = |outer: &str, inner: &str| format!("{packet} or ({outer} and ({inner}))");
+    let beneath = match row.around {
+        around if around & around::MPLS != 0 => within("mpls", &within("mpls", &packet)),
+        around if around & around::PPPOE != 0 => format!("pppoes and {packet}"),
+        _ => packet.clone(),
+    };
+    let is_beneath = beneath != packet;
+    let filter = match (extension.vlan.checked_sub(1), row.vlan, row.around & around::TAGS != 0) {
+        (Some(vlan), _, true) if is_beneath => format!("vlan {vlan} and vlan and ({beneath})"),
+        (Some(vlan), _, true) => format!("vlan {vlan} and vlan and ({})", within("vlan", &packet)),
+        (Some(vlan), ..) if is_beneath => format!("vlan {vlan} and ({beneath})"),
+        (Some(vlan), ..) => format!("vlan {vlan} and {packet}"),
+        (None, None, _) => beneath,
+        // What lies beneath is told of the first packet, with as many tags as that had.
+        (None, _, true) if is_beneath => format!("vlan and vlan and ({beneath})"),
+        (None, _, false) if is_beneath => format!("vlan and ({beneath})"),
+        (None, _, true) => within("vlan", &within("vlan", &within("vlan", &packet))),
+        (None, _, false) => within("vlan", &packet),
+    };
+    (CAPTURE, filter)
+}
+
+const CAPTURE: &str = "tcpdump filter";
+
+/// Most versions of tcpdump do not look into tunnels: the filter is that of the tunnel.
+fn tunnel_filter(row: &Row) -> (&'static str, String) {
+    let extension = &row.wide.extension;
+    let [a, b] = extension.outer.map(|end| u32::try_from(end).ok().map(Ipv4Addr::from));
+    let (Some(a), Some(b), 1) = (a, b, extension.depth) else {
+        return (
+            NO_CAPTURE,
+            "tcpdump does not look into tunnels, and the ends of this one are not known".into(),
+        );
+    };
+    let carried = match extension.tunnel - 1 {
+        tunnel if tunnel == Tunnel::IpInIp as u8 => "(proto 4 or proto 41)",
+        tunnel if tunnel == Tunnel::Gre as u8 => "proto 47",
+        tunnel if tunnel == Tunnel::L2tp as u8 => "(proto 47 or udp port 1701)",
+        _ => "udp",
+    };
+    let packet = format!("{carried} and host {a} and host {b}");
+    let filter = match row.vlan {
+        None => packet,
+        Some(_) => format!("{packet} or (vlan and {packet})"),
+    };
+    ("tcpdump, tunnel", filter)
+}
+
+/// The name of a form that there is not, whose text says why.
+pub const NO_CAPTURE: &str = "no tcpdump filter";
 
 fn protocol_word(number: u8) -> String {
     match number {
@@ -152,7 +227,7 @@ mod tests {
     use crate::query::filter::parse;
 
     #[test]
-    fn a_tcpdump_filter_has_the_protocol_and_the_tag() {
+    fn a_tcpdump_filter_has_the_protocol_and_what_lies_around_it() {
         use crate::flow::entry::FlowRecord;
         let filter = |proto: u8, kind: u8, ports: [u16; 2], vlan: u16| {
             let mut record = FlowRecord::default();
@@ -168,12 +243,17 @@ mod tests {
             (filter(proto::TCP, live, [1000, 443], 0), format!("tcp and {hosts} and port 1000 and port 443")),
             (filter(proto::ICMP, live, [0; 2], 0), format!("icmp and {hosts}")),
             (filter(proto::ICMPV6, live, [0; 2], 0), format!("icmp6 and {hosts}")),
-            (filter(0, live | kind::ARP, [0; 2], 0), format!("arp and {hosts}")),
+            (filter(0, live | kind::ARP, [0; 2], 0), format!("(arp or rarp) and {hosts}")),
             (filter(89, live, [0; 2], 0), format!("proto 89 and {hosts}")),
-            (filter(proto::ICMP, live, [0; 2], 6), format!("vlan 5 and icmp and {hosts}")),
+            // Its frames need not all have the same tag.
             (
-                filter(proto::UDP, live, [1000, 53], 1),
-                format!("vlan 0 and udp and {hosts} and port 1000 and port 53"),
+                filter(proto::ICMP, live, [0; 2], 6),
+                format!("icmp and {hosts} or (vlan and (icmp and {hosts}))"),
+            ),
+            (filter(proto::ICMP, live, [0; 2], around::PPPOE), format!("pppoes and icmp and {hosts}")),
+            (
+                filter(proto::ICMP, live, [0; 2], 6 | around::TAGS | around::PPPOE),
+                format!("vlan and vlan and (pppoes and icmp and {hosts})"),
             ),
         ] {
             assert_eq!(found, expected);

@@ -171,3 +171,40 @@ fn windows_are_those_of_who_receives() {
         assert_eq!(text.contains("zero windows 3"), is_told, "{text}");
     }
 }
+
+#[test]
+fn what_was_known_of_windows_stays_after_the_end_and_else_none_was_closed() {
+    let (row, rates) =
+        flow(6, "10.0.3.14:443 ← 203.0.113.77:51022", FlowState::Established, [9e6, 1e3], 9, 0);
+    let windows = [Window::Bytes(1_050_000), Window::Bytes(64_200)];
+    let health = Health { windows, zero_windows: [0, 0], legs_us: [11_600, 0] };
+    let none_closed = "Zero windows   ↓                0   ↑                0";
+    let known = "Window         ↓          1.05 MB   ↑          64.2 kB";
+    for (is_known, with_ended, [told, zero_windows]) in [
+        (true, true, [known, none_closed]),
+        (true, false, [known, none_closed]),
+        // Of ended rows only windows that were closed are kept: none was.
+        (false, true, ["Window         - (kept of ended rows if one was closed)", none_closed]),
+        (false, false, ["Window         - (nobody looked before it ended)", "Zero windows   -"]),
+    ] {
+        let mut snapshot = live(&[(row, rates)]);
+        if is_known {
+            sample::set_health(&mut snapshot, 0, health);
+        }
+        let list = Arc::new(EndedFlows::new(100));
+        let mut stage = page(120, 40, &snapshot);
+        stage.finder = Finder::with_ended(Arc::clone(&list));
+        if with_ended {
+            stage.key(KeyCode::Char('t'));
+        }
+        stage.epoch(&snapshot);
+        snapshot.each_record(|record, _, _| {
+            let end = Some(rustnet::flow::state::EndReason::Fin);
+            list.push(FlowRecord { end, ..record }.into());
+        });
+        let mut after = live(&[]);
+        after.epoch = Epoch(2);
+        let text = stage.epoch(&after).text();
+        assert!(text.contains(told) && text.contains(zero_windows), "{is_known} {with_ended}: {text}");
+    }
+}

@@ -192,3 +192,20 @@ fn f1_tab_completes_what_the_rows_hold_and_shows_the_candidates() {
         }
     }
 }
+
+#[test]
+fn f16_mac_looks_at_the_table_of_neighbours_as_details_do() {
+    let snapshot = known();
+    let table = || [("203.0.113.77".parse().unwrap(), "00:1b:21:3c:9d:f8".into())].into();
+    let setup = Setup { neighbours: Some(table), filter: "mac:00:1b".into(), ..Setup::default() };
+    let mut stage = Stage::with(120, 24, setup);
+    stage.epoch(&snapshot);
+    assert_eq!(selected_remote(&mut stage), "203.0.113.77");
+    assert_eq!(stage.app.view.as_ref().unwrap().len, 1);
+    // What nothing tells is an error, not an empty table.
+    stage.key(KeyCode::Char('/'));
+    stage.press(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+    typed(&mut stage, "country:de");
+    let text = stage.settle(&snapshot).text();
+    assert!(text.contains("at 1: no country data") && text.contains("57"), "{text}");
+}

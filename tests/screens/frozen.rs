@@ -126,13 +126,25 @@ fn k14_it_goes_live_with_the_selection_kept() {
 }
 
 #[test]
-fn k8_esc_goes_live_before_it_closes_sums() {
+fn k8_esc_goes_live_and_leaves_sums_which_a_and_r_close() {
     let snapshot = before();
     let mut stage = Stage::new(120, 40);
     stage.epoch(&snapshot);
     typed(&mut stage, "a ");
     stage.settle(&snapshot).key(KeyCode::Esc);
     assert!(!stage.app.is_frozen() && stage.app.group_by().is_some());
-    stage.settle(&snapshot).key(KeyCode::Esc);
+    assert_eq!(stage.settle(&snapshot).key(KeyCode::Esc), Next::Draw);
+    assert!(stage.app.group_by().is_some(), "the last Esc does nothing");
+    // The bottom line tells the way out, on the narrowest screen too.
+    for width in [80, 120] {
+        stage.terminal = Terminal::new(TestBackend::new(width, 24)).unwrap();
+        assert!(stage.settle(&snapshot).line("h help").contains("a by host"));
+        stage.key(KeyCode::Char('a'));
+        assert!(stage.settle(&snapshot).line("h help").contains("a rows"));
+        stage.key(KeyCode::Char('a'));
+        assert!(stage.app.group_by().is_none() && !stage.settle(&snapshot).line("h help").contains("a rows"));
+        stage.key(KeyCode::Char('a'));
+    }
+    stage.key(KeyCode::Char('r'));
     assert!(stage.app.group_by().is_none());
 }

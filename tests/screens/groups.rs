@@ -69,8 +69,10 @@ fn v8_all_of_a_host_is_on_every_screen_from_80_by_24_on() {
         let is_sorted =
             |stage: &Stage, what| stage.buffer()[(x(what), y)].modifier.contains(Modifier::UNDERLINED);
         assert!(is_sorted(&stage, "Down") && is_sorted(&stage, "Up") && !is_sorted(&stage, "Total"));
-        stage.key(KeyCode::Char('s'));
-        stage.settle(&snapshot);
+        while !stage.text().contains("(Sort: Down") {
+            stage.key(KeyCode::Char('s'));
+            stage.settle(&snapshot);
+        }
         assert!(is_sorted(&stage, "Down") && !is_sorted(&stage, "Up"));
     }
 }
@@ -136,4 +138,32 @@ fn c2_the_title_of_sums_says_what_is_hidden_and_their_sum_is_the_heads() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn k11_s_goes_through_all_columns_of_sums_that_are_shown_in_their_order() {
+    let snapshot = known();
+    let turns = |tab, width| {
+        let mut stage = Stage::new(width, 40);
+        stage.epoch(&snapshot).key(KeyCode::Char(tab));
+        let mut turn: Vec<String> = Vec::new();
+        loop {
+            let title = stage.settle(&snapshot).line("(Sort: ");
+            let by = title.split("(Sort: ").nth(1).unwrap().split(')').next().unwrap();
+            if turn.iter().any(|before| before == by) {
+                assert_eq!(turn[0], by, "the turn begins anew");
+                return turn.join(", ");
+            }
+            turn.push(by.to_owned());
+            stage.key(KeyCode::Char('s'));
+        }
+    };
+    let hosts = "Rate ↓, Remote Addr ↑, Name ↑, Connections ↓, New/s ↓, Down ↓, Up ↓, Total ↓, RTT ↓";
+    assert_eq!(turns('4', 100), hosts);
+    assert_eq!(turns('4', 120), format!("{hosts}, Retransmits ↓, Top process ↑"));
+    // Share is what both rates are sorted by: they have their turn there.
+    assert_eq!(turns('4', 160), format!("{hosts}, Retransmits ↓, Top process ↑"));
+    let all = "Process ↑, Pids ↑, User ↑, Container ↑, Connections ↓, Listens ↑, Down ↓, Up ↓, Total ↓";
+    assert_eq!(turns('5', 120), format!("Rate ↓, Top remote ↑, {all}"));
+    assert_eq!(turns('5', 80), "Rate ↓, Process ↑, Pids ↑, Connections ↓, Down ↓, Up ↓, Total ↓");
 }

@@ -145,7 +145,7 @@ const SHOWN: &[(&str, &[&str])] = &[
     (
         "K8",
         &[
-            "k8_esc_goes_live_before_it_closes_sums",
+            "k8_esc_goes_live_and_leaves_sums_which_a_and_r_close",
             "k8_esc_closes_the_first_that_applies_and_never_quits",
             "k8_esc_goes_back_by_the_tabs_that_one_came_by",
             "f1_esc_in_the_line_closes_it_and_clears_the_filter",

@@ -261,7 +261,7 @@ fn k19_the_frames_of_all_shown_rows_are_written_until_the_key_comes_again() {
     let name = "rustnet_2026-11-22_14-03-22.pcapng".to_owned();
     tally.frames.store(1204, Ordering::Relaxed);
     tally.bytes.store(1_200_000, Ordering::Relaxed);
-    stage.app.recording = Some(Recording { name, tally });
+    stage.app.recording = Some(Recording { name, tally, ends: false, next: None });
     assert!(stage.line("rustnet ").contains("P records"));
     let line = stage.line("recording ");
     assert!(line.contains("recording 3 flows · 1,204 frames · 1.20 MB"), "{line}");
@@ -270,7 +270,20 @@ fn k19_the_frames_of_all_shown_rows_are_written_until_the_key_comes_again() {
     stage.key(KeyCode::Char('7'));
     stage.key(KeyCode::Char('P'));
     assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::StopRecording));
+    stage.key(KeyCode::Char('1'));
+    // Until it has ended, one more asks for the next one, and one more takes that back.
+    for next in [Some(Whose::Shown), None, Some(Whose::Shown)] {
+        stage.key(KeyCode::Char('P'));
+        assert_eq!(stage.app.recording.as_ref().map(|recording| recording.next), Some(next));
+        assert!(stage.app.effects.is_empty());
+    }
     stage.app.recording = None;
+    // Two before anything has begun ask for nothing.
+    for effects in [vec![Effect::Record(Whose::Shown)], vec![]] {
+        stage.key(KeyCode::Char('P'));
+        assert_eq!(stage.app.effects, effects);
+    }
+    stage.key(KeyCode::Char('7'));
     stage.key(KeyCode::Char('P'));
     assert!(stage.app.effects.is_empty() && stage.text().contains("only in tables"));
 }

@@ -33,7 +33,7 @@ pub use clock::{monotonic, utc_offset, wall};
 pub use interfaces::{addresses, interfaces};
 pub use lookout::{AddressWatch, Lookout};
 pub use native::{NativeSource, open as open_native};
-pub use nic::{neighbour, nic_counters};
+pub use nic::{neighbour, neighbours, nic_counters};
 pub use output::{reader_gone, reader_keeps_up};
 pub use owners::listening::{ephemeral_ports, listening, listening_ports};
 pub use placement::placement_of;

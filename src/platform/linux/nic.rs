@@ -27,19 +27,23 @@ fn counters(root: &Path, name: &str) -> Option<NicCounters> {
 
 /// Returns the hardware address of a neighbour that this host has spoken to over IPv4.
 pub fn neighbour(address: IpAddr) -> Option<String> {
-    find(&fs::read_to_string("/proc/thread-self/net/arp").ok()?, address)
+    neighbours().into_iter().find(|(of, _)| *of == address).map(|(_, hardware)| hardware)
+}
+
+/// Returns all of them with their addresses.
+pub fn neighbours() -> Vec<(IpAddr, String)> {
+    all_of(&fs::read_to_string("/proc/thread-self/net/arp").unwrap_or_default())
 }
 
 /// `10.0.0.1  0x1  0x2  00:11:22:33:44:55  *  eth0` (proc_pid_net(5)); the third field says whether it is complete.
-fn find(table: &str, address: IpAddr) -> Option<String> {
-    table.lines().skip(1).find_map(|line| {
+fn all_of(table: &str) -> Vec<(IpAddr, String)> {
+    let entry = |line: &str| {
         let mut fields = line.split_ascii_whitespace();
-        if fields.next()?.parse::<IpAddr>().ok()? != address {
-            return None;
-        }
+        let address = fields.next()?.parse().ok()?;
         let flags = u32::from_str_radix(fields.nth(1)?.strip_prefix("0x")?, 16).ok()?;
-        (flags & COMPLETE != 0).then_some(fields.next()?.to_owned())
-    })
+        (flags & COMPLETE != 0).then_some((address, fields.next()?.to_owned()))
+    };
+    table.lines().skip(1).filter_map(entry).collect()
 }
 
 /// ATF_COM of include/uapi/linux/if_arp.h.
@@ -55,11 +59,8 @@ mod tests {
                      10.0.0.1         0x1         0x2         00:1b:21:3c:9d:f8     *        eth0\n\
                      10.0.0.2         0x1         0x0         00:00:00:00:00:00     *        eth0\n\
                      10.0.0.3         0x1\n";
-        let of = |address: &str| find(table, address.parse().unwrap());
-        assert_eq!(of("10.0.0.1").as_deref(), Some("00:1b:21:3c:9d:f8"));
-        for address in ["10.0.0.2", "10.0.0.3", "10.0.0.4", "::1"] {
-            assert_eq!(of(address), None, "{address}");
-        }
+        let known = [("10.0.0.1".parse().unwrap(), "00:1b:21:3c:9d:f8".to_owned())];
+        assert_eq!(all_of(table), known);
     }
 
     #[test]

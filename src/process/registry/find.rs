@@ -220,8 +220,17 @@ impl Registry {
 
     /// Returns whether a life's namespace is one that counts.
     fn counts(&self, life: &Life, sought: &Sought) -> bool {
-        if life.netns == self.own || life.netns == Netns(0) {
+        if life.netns == Netns(0) {
             return true;
+        }
+        if life.netns == self.own {
+            // Who is bound to all addresses has ours and those of groups, and not those of whoever sends here.
+            let address = sought.tuple.local.0;
+            return sought.where_to == Where::Here
+                || !life.tuple.local.0.is_unspecified()
+                || self.own_addresses.is_empty()
+                || self.own_addresses.contains(&address)
+                || proto::has_ports(sought.tuple.proto) && address.is_multicast();
         }
         if sought.where_to == Where::Here {
             return false;

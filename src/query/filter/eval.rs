@@ -1,6 +1,10 @@
 //! Whether a flow is in a filter, and how long the answer holds.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, LazyLock},
+};
 
 use crate::{
     base::time::{Nanos, Stamp, Tick},
@@ -33,6 +37,8 @@ pub struct Surroundings {
     pub no_owners: bool,
     /// What the numbers of flows mean.
     pub catalog: Arc<Catalog>,
+    /// Who is on which hardware address, where a filter needs it.
+    pub neighbours: Arc<Neighbours>,
 }
 
 /// What of a flow, beside its records, an answer depends on.
@@ -46,7 +52,12 @@ pub struct Needs {
     pub silence: bool,
     /// What stands beside its hot record.
     pub facts: bool,
+    /// The hardware addresses of this host's neighbours.
+    pub neighbours: bool,
 }
+
+/// Hardware addresses of those that this host has spoken to on its links.
+pub type Neighbours = HashMap<IpAddr, Box<str>>;
 
 /// A filter that is ready to be asked.
 pub struct Filter {
@@ -82,8 +93,10 @@ impl Filter {
                         _ => true,
                     };
                 }
-                Remote | Process | Sni | Ssh | Host | App | User | Pid | Container | Mac | Country | Asn
-                | Alpn | Dns | Http => needs.tenants = true,
+                Mac => (needs.tenants, needs.neighbours) = (true, true),
+                Remote | Process | Sni | Ssh | Host | App | User | Pid | Container | Alpn | Dns | Http => {
+                    needs.tenants = true;
+                }
                 Vlan | Packets | Retransmits | Rtt => needs.facts = true,
                 Age => {
                     needs.facts = true;
@@ -337,7 +350,6 @@ mod tests {
             ("gitlab or github", true),
             ("rate>1M not dport:443", false),
             ("ssh:openssh", false),
-            ("country:es", false),
         ] {
             assert_eq!(holds(&flow, text), expected, "{text}");
         }
@@ -389,8 +401,6 @@ mod tests {
             ("dir:fwd", true),
             ("dir:out", false),
             ("mac:02:00", false),
-            ("country:de", false),
-            ("asn:64496", false),
             ("STATE:ESTABLISHED", true),
         ] {
             assert_eq!(holds(&flow, text), expected, "{text}");
@@ -544,6 +554,34 @@ mod tests {
         // All of UDP's states have it.
         assert!(!needs("state:udp").silence && needs("state:udp_a").silence && needs("state:udp").tenants);
         assert!(needs("dst:github").tenants && !needs("dst:10.0.0.0/8").tenants);
+    }
+
+    #[test]
+    fn f16_mac_finds_the_neighbour_that_details_show() {
+        let mut flow = flow();
+        let holds_of = |flow: &Flow, filter: &str, neighbours: &[(&str, &str)]| {
+            let entry = |(address, mac): &(&str, &str)| (address.parse().unwrap(), (*mac).into());
+            let neighbours = Arc::new(neighbours.iter().map(entry).collect());
+            let around = Surroundings { neighbours, ..around() };
+            let filter = Filter::new(parse(filter).unwrap().expr.unwrap(), None);
+            assert!(filter.needs().neighbours);
+            let view = FlowView::of_record(&flow.record, Some(&flow.app), Some(&flow.owner));
+            filter.holds(&view, &around, &mut Scratch::default())
+        };
+        let gateway = [("93.184.216.34", "00:1b:21:3c:9d:f8"), ("10.0.0.1", "02:00:00:00:00:07")];
+        for (filter, found) in [
+            ("mac:00:1b", true),
+            ("mac:1B:21", true),
+            ("mac:=00:1b:21:3c:9d:f8", true),
+            ("!mac:00:1b", false),
+            ("mac:02:00", false),
+        ] {
+            assert_eq!(holds_of(&flow, filter, &gateway), found, "{filter}");
+        }
+        assert!(!holds_of(&flow, "mac:00:1b", &[]));
+        // Of what passes through, the table says nothing.
+        flow.record.hot.roles = Roles::new(0, Evidence::Handshake, [false, false]);
+        assert!(!holds_of(&flow, "mac:00:1b", &gateway));
     }
 
     #[test]

@@ -25,8 +25,6 @@ pub enum Field {
     Direction,
     Vlan,
     Mac,
-    Country,
-    Asn,
     Alpn,
     Dns,
     Http,
@@ -101,9 +99,12 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword("if", Field::Interface, Unit::Text, "the interface"),
     keyword("dir", Field::Direction, Unit::Text, "in, out or fwd"),
     keyword("vlan", Field::Vlan, Unit::Number, "the VLAN id"),
-    keyword("mac", Field::Mac, Unit::Text, "the MAC address, where one is known"),
-    keyword("country", Field::Country, Unit::Text, "the country, where one is known"),
-    keyword("asn", Field::Asn, Unit::Text, "the autonomous system, where one is known"),
+    keyword(
+        "mac",
+        Field::Mac,
+        Unit::Text,
+        "the other end's MAC address, from ARP or from this host's table of neighbours",
+    ),
     keyword("alpn", Field::Alpn, Unit::Text, "application protocols of TLS and QUIC"),
     keyword("dns", Field::Dns, Unit::Text, "names and answers of DNS"),
     keyword("http", Field::Http, Unit::Text, "host, path, method, status, agent of HTTP"),
@@ -176,11 +177,27 @@ const MEANT: &[(&str, &str)] = &[
     ("method", "http"),
     ("agent", "http"),
     ("query", "dns"),
-    ("as", "asn"),
-    ("geo", "country"),
     ("docker", "container"),
     ("pod", "container"),
 ];
+
+/// What cannot be looked for, and why: words that others have keywords for.
+const WITHOUT_DATA: &[(&[&str], &str)] = &[
+    (
+        &["country", "geo"],
+        "no country data: nothing here tells the country of an address; dst: takes networks",
+    ),
+    (
+        &["asn", "as"],
+        "no AS data: nothing here tells the autonomous system of an address; dst: takes networks",
+    ),
+];
+
+/// Returns why nothing can be found by what is no keyword, where somebody might think that it is one.
+pub fn without_data(name: &str) -> Option<&'static str> {
+    let is_it = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(name));
+    WITHOUT_DATA.iter().find(|(words, _)| is_it(words)).map(|(_, why)| *why)
+}
 
 /// Returns the keyword that was meant by `name` before this operator: one that says the same, else one that begins
 /// so, else the one that is most like it (Levenshtein's distance), where less than half of it and two letters at most

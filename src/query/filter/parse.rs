@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::query::filter::{
     Comparison, Expr, Term, Test,
-    field::{Field, Keyword, Unit, keyword_of, nearest},
+    field::{Field, Keyword, Unit, keyword_of, nearest, without_data},
     lexer::{self, Kind, RawTerm, Token, Value},
 };
 
@@ -239,6 +239,9 @@ fn term(raw: &RawTerm) -> Result<Term, Wrong> {
     let Some(keyword) = keyword_of(&raw.head) else {
         // What has `=` in it may be a part of a URL.
         if raw.operator != "=" {
+            if let Some(why) = without_data(&raw.head) {
+                return Err(Wrong::Term(why.into()));
+            }
             let sign = if raw.operator == ":=" { ":" } else { raw.operator };
             let hint = match nearest(&raw.head, sign) {
                 Some(near) => format!("{near}{sign} is near"),
@@ -331,11 +334,16 @@ fn contains(keyword: &Keyword, value: &Value) -> Result<Term, Wrong> {
         _ if keyword.unit == Unit::Number && word.contains('-') => range(word)?,
         Field::Retransmits => return Err(Wrong::Term("retr: compares numbers: retr>10".into())),
         _ if keyword.unit == Unit::Number && !word.bytes().all(|c| c.is_ascii_digit()) => {
-            let reason = format!("{word} is no number: {}:443 or {0}:8000-8100", keyword.name);
+            let reason = match field {
+                Field::Port | Field::LocalPort | Field::RemotePort => {
+                    format!("{word} is no number: {}:443 or {0}:8000-8100", keyword.name)
+                }
+                _ => format!("{word} is no number: {}:{}", keyword.name, example(keyword)),
+            };
             return Err(Wrong::Value(reason));
         }
         _ if matches!(keyword.unit, Unit::Rate | Unit::Bytes | Unit::Time) => {
-            let reason = format!("{0}: compares numbers: {0}>{1}", keyword.name, example(keyword.unit));
+            let reason = format!("{0}: compares numbers: {0}>{1}", keyword.name, example(keyword));
             return Err(Wrong::Term(reason));
         }
         _ => Test::Contains(bare(word).to_lowercase().into()),
@@ -350,7 +358,7 @@ fn is(keyword: &Keyword, value: &Value) -> Result<Term, Wrong> {
             Unit::Rate | Unit::Bytes | Unit::Time => compare(keyword, "=", value),
             _ if field == Field::Direction => contains(keyword, value),
             Unit::Number if word.parse::<u64>().is_err() => {
-                Err(Wrong::Value(format!("{word} is no number: {}:=443", keyword.name)))
+                Err(Wrong::Value(format!("{word} is no number: {}:={}", keyword.name, example(keyword))))
             }
             _ => Ok(Term { field, test: Test::Is(bare(word).to_lowercase().into()) }),
         },
@@ -373,18 +381,23 @@ fn compare(keyword: &Keyword, operator: &str, value: &Value) -> Result<Term, Wro
         return Err(Wrong::Term(format!("{0} is text: {0}:{word}", keyword.name)));
     }
     let number = number(word, keyword.unit).ok_or_else(|| {
-        let example = example(keyword.unit);
+        let example = example(keyword);
         Wrong::Value(format!("{word} is no number for {0}: {0}{operator}{example}", keyword.name))
     })?;
     Ok(Term { field: keyword.field, test: Test::Compare(how, number) })
 }
 
-fn example(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Rate => "1M, 8Mbit",
-        Unit::Bytes => "10M",
-        Unit::Time => "200ms, 10s, 5m",
-        Unit::Number | Unit::Text => "443",
+/// Returns numbers as they are written for a keyword.
+fn example(keyword: &Keyword) -> &'static str {
+    match (keyword.field, keyword.unit) {
+        // How many, whatever the share.
+        (Field::Retransmits, _) => "10",
+        (Field::Pid, _) => "1000",
+        (Field::Vlan, _) => "100",
+        (_, Unit::Rate) => "1M, 8Mbit",
+        (_, Unit::Bytes) => "10M",
+        (_, Unit::Time) => "200ms, 10s, 5m",
+        (_, Unit::Number | Unit::Text) => "443",
     }
 }
 
@@ -597,7 +610,22 @@ mod tests {
             ("total>", 0, 6, "total> is no keyword; bytes> is near"),
             ("pkts>=5 a", 0, 7, "pkts>= is no keyword; packets>= is near"),
             ("protocol:=tcp", 0, 13, "protocol: is no keyword; proto: is near"),
-            ("a pid:x", 6, 7, "x is no number: pid:443 or pid:8000-8100"),
+            ("a pid:x", 6, 7, "x is no number: pid:1000"),
+            ("a port:x", 7, 8, "x is no number: port:443 or port:8000-8100"),
+            ("retrans>1%", 8, 10, "1% is no number for retr: retr>10"),
+            (
+                "country:de",
+                0,
+                10,
+                "no country data: nothing here tells the country of an address; dst: takes networks",
+            ),
+            (
+                "tcp asn:=15169",
+                4,
+                14,
+                "no AS data: nothing here tells the autonomous system of an address; dst: takes networks",
+            ),
+            ("vlan>x", 5, 6, "x is no number for vlan: vlan>100"),
             ("a sni:/(/", 6, 9, "no regular expression: unclosed group"),
             ("rate:5 a", 0, 6, "rate: compares numbers: rate>1M, 8Mbit"),
             ("rate>fast", 5, 9, "fast is no number for rate: rate>1M, 8Mbit"),

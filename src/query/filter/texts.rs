@@ -48,7 +48,7 @@ pub fn numbers(
         Field::LocalPort => port(flow.local()),
         Field::RemotePort => port(flow.remote()),
         Field::Pid => flow.owner.and_then(|o| o.pid).is_some_and(|pid| holds(f64::from(pid))),
-        Field::Vlan => flow.facts.vlan.checked_sub(1).is_some_and(|vlan| holds(f64::from(vlan))),
+        Field::Vlan => flow.facts.vlan_id().is_some_and(|vlan| holds(f64::from(vlan))),
         Field::Rate => holds(f64::from(down) + f64::from(up)),
         Field::Down => holds(f64::from(down)),
         Field::Up => holds(f64::from(up)),
@@ -146,8 +146,23 @@ pub fn any_text(
             Direction::Out => b"out",
             Direction::Forwarded => b"fwd",
         }),
-        Field::Vlan => flow.facts.vlan.checked_sub(1).is_some_and(|v| number(v.into(), text, holds)),
-        Field::Mac => flow.hot.key.kind & kind::ARP != 0 && facts(flow, &[Fact::ArpMac], holds),
+        Field::Vlan => flow.facts.vlan_id().is_some_and(|v| number(v.into(), text, holds)),
+        Field::Mac => {
+            let is_told = flow.hot.key.kind & kind::ARP != 0
+                && flow.app.is_some_and(|app| app.first(Fact::ArpMac).is_some());
+            match is_told {
+                true => facts(flow, &[Fact::ArpMac], holds),
+                // As Details show it.
+                false => {
+                    !around.neighbours.is_empty()
+                        && flow.direction() != Direction::Forwarded
+                        && around
+                            .neighbours
+                            .get(&flow.addresses()[flow.remote()])
+                            .is_some_and(|mac| holds(mac.as_bytes()))
+                }
+            }
+        }
         Field::Alpn => facts(flow, &[Fact::Alpn, Fact::AlpnSelected], holds),
         Field::Dns => {
             facts(flow, &[Fact::DnsQuery, Fact::DnsType, Fact::DnsCname, Fact::DnsAddress], holds)
@@ -166,7 +181,6 @@ pub fn any_text(
             ],
             holds,
         ),
-        Field::Country | Field::Asn => false,
         Field::Rate | Field::Down | Field::Up | Field::Bytes | Field::Packets | Field::Retransmits => false,
         Field::Rtt | Field::Age | Field::Left => false,
     }

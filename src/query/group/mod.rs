@@ -64,14 +64,15 @@ pub enum GroupSort {
 }
 
 impl GroupSort {
-    /// Those that the key `s` goes through, in their order; the others are chosen by their columns' headers.
-    pub const IN_TURN: [Self; 6] =
-        [Self::Rate, Self::Down, Self::Up, Self::Total, Self::Connections, Self::Name];
-
-    /// Returns what comes after it.
-    pub fn next(self) -> Self {
-        let at = Self::IN_TURN.iter().position(|s| *s == self);
-        Self::IN_TURN[at.map_or(0, |at| at + 1) % Self::IN_TURN.len()]
+    /// Returns what comes after it among those that are shown, in their order, with the key `s`. Without a column of
+    /// their own, both rates together stand before the first; what is not shown is followed by the first.
+    pub fn next(self, shown: &[Self]) -> Self {
+        let at = shown.iter().position(|sort| *sort == self);
+        match shown.get(at.map_or(0, |at| at + 1)) {
+            Some(next) => *next,
+            None if shown.contains(&Self::Rate) => shown[0],
+            None => Self::Rate,
+        }
     }
 
     /// Returns its name in the title.

@@ -174,8 +174,6 @@ impl App {
             self.filter_cleared();
         } else if self.is_frozen() {
             self.freeze();
-        } else {
-            self.grouping = None;
         }
     }
 
@@ -220,10 +218,19 @@ impl App {
 
     /// Begins to write frames, or ends that.
     fn record(&mut self, whose: Whose) {
-        self.effects.push(match self.recording {
-            Some(_) => Effect::StopRecording,
-            None => Effect::Record(whose),
-        });
+        match &mut self.recording {
+            // What the keys before asked for has not begun.
+            None if self.effects.iter().any(|effect| matches!(effect, Effect::Record(_))) => {
+                self.effects.retain(|effect| !matches!(effect, Effect::Record(_)));
+            }
+            None => self.effects.push(Effect::Record(whose)),
+            Some(recording) if !recording.ends => {
+                recording.ends = true;
+                self.effects.push(Effect::StopRecording);
+            }
+            // The file is being ended: once it is, the next one begins, unless this is taken back.
+            Some(recording) => recording.next = if recording.next.is_none() { Some(whose) } else { None },
+        }
     }
 
     pub(super) fn copy_field(&mut self) {

@@ -47,7 +47,26 @@ impl App {
         self.log_watches(&before);
     }
 
-    pub(super) fn take_rows(&mut self, view: View) {
+    /// What was known of the selected row's windows is told after its end too.
+    fn keep_health(&self, view: &mut View, place: usize) {
+        let Some((id, health)) = self.selected_row().and_then(|row| Some((row.id, row.health?))) else {
+            return;
+        };
+        let row = place.checked_sub(view.first).and_then(|n| view.rows.get_mut(n));
+        let gone = view.gone.as_mut().map(|gone| &mut gone.row);
+        for row in row.into_iter().chain(gone).filter(|row| row.id == id && row.end.is_some()) {
+            row.health = row.health.or(Some(health));
+        }
+    }
+
+    /// While all stands still, so does who waits at which port.
+    fn keep_listening(&self, view: &mut View) {
+        if let Some(old) = self.view.as_ref().filter(|old| old.frozen.is_some() && self.is_frozen()) {
+            view.listening = Arc::clone(&old.listening);
+        }
+    }
+
+    pub(super) fn take_rows(&mut self, mut view: View) {
         if view.serial != self.serial || view.frozen.is_some() != self.is_frozen() {
             return self.take_totals(view);
         }
@@ -66,6 +85,8 @@ impl App {
             self.view = Some(view);
             return;
         };
+        self.keep_health(&mut view, place);
+        self.keep_listening(&mut view);
         self.selected = place;
         self.line = self.line.min(place);
         if let (Cursor::At(_) | Cursor::On(_), Some(row)) = (self.cursor, view.at(place)) {
@@ -79,8 +100,9 @@ impl App {
         self.view = Some(view);
     }
 
-    pub(super) fn take_totals(&mut self, view: View) {
+    pub(super) fn take_totals(&mut self, mut view: View) {
         self.asked = None;
+        self.keep_listening(&mut view);
         self.view = Some(match self.view.take() {
             Some(old) => View {
                 rows: old.rows,
@@ -158,6 +180,7 @@ impl App {
 
     /// Returns what to ask for, and whether it is needed at once, if anything has changed.
     pub fn ask(&mut self) -> Option<(Request, bool)> {
+        self.look_up_neighbours();
         let around = 100 + 2 * self.height;
         let group = self.group_by().map(|by| {
             let panel = &self.panels[by as usize];
@@ -212,6 +235,7 @@ impl App {
             exact: true,
             undamped: !self.setup.damping,
             services: self.setup.services.filter(|_| self.names),
+            neighbours: Arc::clone(&self.neighbours.all),
             group: now.group.clone(),
             census: now.census,
             watches: Arc::clone(&self.watches),

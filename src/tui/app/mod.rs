@@ -167,6 +167,7 @@ pub struct App {
     trace_of: Option<FlowId>,
     story: Story,
     neighbour: Option<Neighbour>,
+    neighbours: neighbour::Table,
     /// Of which row of a file, up to when, the trace was asked for.
     retraced: Option<(FlowId, Stamp)>,
     stage_frames: Option<StageFrames>,
@@ -253,6 +254,7 @@ impl App {
             trace_of: None,
             story: Story::default(),
             neighbour: None,
+            neighbours: neighbour::Table::default(),
             retraced: None,
             stage_frames: None,
             trail: Vec::new(),

@@ -4,7 +4,10 @@
 use std::net::IpAddr;
 
 use super::*;
-use crate::snapshot::row::Direction;
+use crate::{
+    query::{filter::eval::Neighbours, watch::Counted},
+    snapshot::row::Direction,
+};
 
 /// What was found out of an address, and when.
 #[derive(Clone, Debug)]
@@ -14,10 +17,37 @@ pub(super) struct Neighbour {
     found: Option<String>,
 }
 
+/// All of them, where a filter looks at them.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub all: Arc<Neighbours>,
+    /// When they were found out.
+    at: Option<Nanos>,
+}
+
 /// How long the hardware address of a neighbour is believed.
 const FRESH: Nanos = Nanos::from_secs(5);
 
 impl App {
+    /// Finds out the hardware addresses of all neighbours, if rows are looked for by them; other ones are other rows.
+    pub(super) fn look_up_neighbours(&mut self) {
+        let watched = self.watches.iter().filter(|watch| watch.on).filter_map(|watch| match &watch.counts {
+            Counted::Rows(filter) => Some(filter),
+            _ => None,
+        });
+        let mut filters = self.filter.in_force().into_iter().chain(watched);
+        let is_needed = !self.is_file() && filters.any(|filter| filter.needs().neighbours);
+        let is_fresh = self.neighbours.at.is_some_and(|at| self.uptime.since(at) < FRESH);
+        if let Some(look) = self.setup.neighbours.filter(|_| is_needed && !is_fresh) {
+            self.neighbours.at = Some(self.uptime);
+            let found = look();
+            if *self.neighbours.all != found {
+                self.neighbours.all = Arc::new(found);
+                self.changed();
+            }
+        }
+    }
+
     /// Finds out the hardware address of the selected row's other end, if that is a neighbour; returns whether that
     /// is another one than is shown.
     pub fn look_up_neighbour(&mut self) -> bool {

@@ -1,7 +1,10 @@
 //! Which rows are wanted, in which order.
 
 use super::*;
-use crate::{query::sort::SORTS, tui::terms};
+use crate::{
+    query::sort::SORTS,
+    tui::{terms, view::groups},
+};
 
 impl App {
     /// Sorts so.
@@ -17,9 +20,11 @@ impl App {
     }
 
     pub(super) fn sort_next(&mut self) {
-        match self.panel() {
-            Some(panel) => (panel.sort, panel.flipped) = (panel.sort.next(), false),
-            None => self.set_sort(self.sort.next()),
+        let Some(by) = self.group_by() else { return self.set_sort(self.sort.next()) };
+        let next = self.group_sort().0.next(&groups::sorts(self, by));
+        self.sort_sums(next);
+        if let Some(panel) = self.panel() {
+            panel.flipped = false;
         }
     }
 
@@ -49,7 +54,7 @@ impl App {
     /// Makes the sort column wider, or narrower: as far as its header with the arrow, and its ports.
     pub(super) fn widen(&mut self, by: i16) {
         let Some(column) = self.sort.by.row().column else { return };
-        let (before, others) = (self.width_of(column), self.uncut_columns());
+        let before = self.width_of(column);
         let columns = self.columns.clone();
         self.columns.widen(column, by);
         let is_narrower = self.columns.wider(column) < 0;
@@ -57,8 +62,8 @@ impl App {
             self.columns = columns;
             return self.say("this column cannot be narrower", Role::Warn);
         }
-        // States and numbers of other columns are never cut for it.
-        if by > 0 && (self.uncut_columns() < others || self.columns == columns) {
+        // What others need is never cut for it.
+        if by > 0 && !is_narrower && self.width_of(column) == before {
             self.columns = columns;
             return self.say("this column cannot be wider here", Role::Warn);
         }
@@ -72,13 +77,6 @@ impl App {
             self.columns = columns.clone();
             self.effects.push(Effect::KeepColumns(columns));
         }
-    }
-
-    /// Returns how many columns are shown with the cells that they need at least.
-    fn uncut_columns(&self) -> usize {
-        let sorted = self.sort.by.row().column.filter(|_| self.is_sorted());
-        let places = self.wishes.places(self.screen_width, &self.columns, sorted);
-        places.iter().filter(|place| place.width >= place.column.min).count()
     }
 
     /// Returns the cells that a column has, if it is shown.

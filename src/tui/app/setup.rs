@@ -8,6 +8,7 @@ use crate::{
     process::listening::Listening,
     query::{
         column::ServiceName,
+        filter::eval::Neighbours,
         layout::Choice,
         recording::Tally,
         signs::Signs,
@@ -72,6 +73,8 @@ pub struct Setup {
     pub listening: Option<fn() -> Vec<Listening>>,
     /// Returns the hardware address of a neighbour.
     pub neighbour: Option<fn(IpAddr) -> Option<String>>,
+    /// Returns the hardware addresses of all neighbours.
+    pub neighbours: Option<fn() -> Neighbours>,
     /// Returns what an interface of this name counts.
     pub nic_counters: Option<fn(&str) -> Option<NicCounters>>,
     /// Where cores and interfaces stand to each other, in words.
@@ -118,6 +121,7 @@ impl Default for Setup {
             interfaces: None,
             listening: None,
             neighbour: None,
+            neighbours: None,
             nic_counters: None,
             placement: Vec::new(),
             placement_warnings: Vec::new(),
@@ -220,6 +224,10 @@ pub struct Recording {
     pub name: String,
     /// How far it has come.
     pub tally: Arc<Tally>,
+    /// It was asked to end, and has not yet.
+    pub ends: bool,
+    /// What is written next, to a new file.
+    pub next: Option<Whose>,
 }
 
 /// The form of a file.

@@ -35,6 +35,7 @@ impl App {
             now: Tick::default(),
             no_owners: self.look(self.screen_width).no_owners,
             catalog: Arc::default(),
+            neighbours: Arc::clone(&self.neighbours.all),
         };
         let start = match wanted {
             Sought::Begin(start) => start,

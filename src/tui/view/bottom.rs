@@ -3,7 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect, style::Modifier};
 
 use crate::{
-    query::text,
+    query::{group::GroupBy, text},
     tui::{
         action::{Action, Tab},
         app::App,
@@ -65,6 +65,12 @@ fn add(strip: &mut Strip, app: &App, key: &Key, n: usize) {
         // Elsewhere others have its room.
         Action::Export if app.tab != Tab::Pipeline => return,
         Action::Freeze if app.is_frozen() => "live",
+        // The way out of sums; Hosts and Processes are no other form of Overview.
+        Action::Group => match app.grouping.filter(|_| app.tab == Tab::Overview) {
+            Some(GroupBy::Process) => "by host",
+            Some(GroupBy::Host) => word,
+            None => return,
+        },
         Action::Play if app.plays() => "stop",
         Action::Enter if app.group_by().is_some() => "connections",
         Action::Enter if app.tab == Tab::Pipeline => "explain",
@@ -74,6 +80,7 @@ fn add(strip: &mut Strip, app: &App, key: &Key, n: usize) {
     let runs = [app.run(Role::Accent, name), app.run(Role::Dim, format!(" {word}"))];
     match key.action {
         Action::Help | Action::AskQuit => strip.right(99, runs),
+        Action::Group => strip.left(95, runs),
         _ => strip.left(90_u8.saturating_sub(n as u8), runs),
     }
 }

@@ -31,9 +31,10 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
 fn words(app: &App, view: &View) -> Vec<String> {
     if view.len < view.all {
         let all = format::grouped(view.all as u64);
-        let (why, remedy) = match app.only_marked {
-            true => ("marked rows", "Esc shows all; / changes the filter; M all again"),
-            false => ("the filter", "Esc shows all; / changes the filter"),
+        let (why, remedy) = match (app.only_marked, app.filter.text().is_empty()) {
+            (true, true) => ("marked rows", "M shows all again"),
+            (true, false) => ("marks and filter", "M shows those without a mark too, Esc clears the filter"),
+            (false, _) => ("the filter", "Esc shows all; / changes the filter"),
         };
         return vec![format!("0 of {all} match {why}"), remedy.into()];
     }

@@ -1,6 +1,6 @@
 //! How much was moved, and how well.
 
-use super::{card::Card, is_narrow, or_none};
+use super::{card::Card, is_narrow, or_none, story::end};
 use crate::{
     base::time::Nanos,
     flow::health::{Health, MOST_ZERO_WINDOWS, Window},
@@ -56,6 +56,15 @@ pub fn card(app: &App, row: &Row) -> Card {
 fn health(app: &App, row: &Row, two: impl Fn(String, String) -> String) -> [String; 3] {
     let Some(Health { windows, zero_windows, legs_us }) = row.health else {
         let is_tcp = row.key.proto == proto::TCP && row.key.kind & kind::ARP == 0;
+        if is_tcp && row.end.is_some() {
+            // Of what has ended, windows are kept where one was closed: here none was.
+            let none = if row.is_sampled { "0 sampled" } else { "0" };
+            let windows = "- (kept of ended rows if one was closed)";
+            return [windows.into(), two(none.into(), none.into()), "-".into()];
+        }
+        if is_tcp && end(app, row).is_some() {
+            return ["- (nobody looked before it ended)", "-", "-"].map(String::from);
+        }
         let why = if is_tcp && app.is_frozen() && row.end.is_none() {
             "- (another row was selected when it froze)"
         } else {

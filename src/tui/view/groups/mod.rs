@@ -26,11 +26,23 @@ use crate::{
     },
 };
 
+/// Returns what the columns that are shown sort by, in their order.
+pub fn sorts(app: &App, by: GroupBy) -> Vec<GroupSort> {
+    let shown = places(columns_of(by), app.screen_width, app);
+    shown.iter().filter_map(|(column, ..)| sort_of(column.header).last().copied()).collect()
+}
+
+fn columns_of(by: GroupBy) -> &'static [columns::Column] {
+    match by {
+        GroupBy::Host => HOSTS,
+        GroupBy::Process => PROCESSES,
+    }
+}
+
 /// Draws the page.
 pub fn draw(buf: &mut Buffer, areas: &Areas, app: &mut App) {
     let by = app.group_by().unwrap_or(GroupBy::Host);
-    let columns = if by == GroupBy::Host { HOSTS } else { PROCESSES };
-    let places = places(columns, areas.table.width, app);
+    let places = places(columns_of(by), areas.table.width, app);
     app.hits.header_y = areas.header.y;
     app.hits.sums = draw_header(buf, areas.header, app, &places);
     let app = &*app;
