@@ -10,14 +10,16 @@ use crate::{
 /// A source that ends before its first frame after a time.
 pub struct UpTo<S> {
     source: S,
-    end: Stamp,
+    end: Option<Stamp>,
     over: bool,
+    /// It had no frame behind the end: what is told of its end does not hold.
+    ended: bool,
 }
 
 impl<S> UpTo<S> {
     /// Returns `source` up to `end`, that included; `None`: all of it.
     pub fn new(source: S, end: Option<Stamp>) -> Self {
-        Self { source, end: end.unwrap_or(Stamp(u64::MAX)), over: false }
+        Self { source, end, over: false, ended: false }
     }
 }
 
@@ -32,7 +34,7 @@ unsafe impl<S: Source> Source for UpTo<S> {
         if self.over {
             return Progress::End;
         }
-        let (end, mut some, mut over) = (self.end, false, false);
+        let (end, mut some, mut over) = (self.end.unwrap_or(Stamp(u64::MAX)), false, false);
         let progress = self.source.burst(max, |bytes, meta| {
             over |= meta.wall > end;
             if !over {
@@ -41,6 +43,7 @@ unsafe impl<S: Source> Source for UpTo<S> {
             }
         });
         self.over = over;
+        self.ended = !over && progress == Progress::End;
         match over {
             true if some => Progress::Frames,
             true => Progress::End,
@@ -54,6 +57,10 @@ unsafe impl<S: Source> Source for UpTo<S> {
 
     fn first_stamp(&self) -> Option<Stamp> {
         self.source.first_stamp()
+    }
+
+    fn ends_at(&self) -> Option<Stamp> {
+        self.end.filter(|_| !self.ended)
     }
 
     fn stop(&mut self) {

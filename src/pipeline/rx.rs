@@ -295,7 +295,12 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             match progress {
                 Progress::Frames => {}
                 Progress::Idle => self.idle_file(),
-                Progress::End => break,
+                Progress::End => {
+                    if let Some(end) = self.source.ends_at() {
+                        self.intake.stand_at(end);
+                    }
+                    break;
+                }
             }
             if self.cut_by_frames && self.frames_since_cut() >= FRAMES_PER_CUT {
                 let now = self.intake.clock.now();
@@ -540,6 +545,18 @@ impl<O: Outlet> Intake<O> {
         match verdict {
             Verdict::Drop(reason) => self.accounts.drops[reason] += 1,
             _ => self.accounts.not_flow.add_frame(1, meta.wire_bytes()),
+        }
+    }
+
+    /// Makes the cuts of a silence up to a time, as if a frame came then: what ends in it has ended.
+    #[cold]
+    fn stand_at(&mut self, wall: Stamp) {
+        if wall <= self.clock.newest() {
+            return;
+        }
+        let now = self.clock.frame(wall);
+        if now >= self.next_cut {
+            self.cut_before(now, wall);
         }
     }
 
