@@ -11,6 +11,8 @@ use crate::{
 pub struct UpTo<S> {
     source: S,
     end: Option<Stamp>,
+    /// The last frame's time, as far as is known.
+    last: Option<Stamp>,
     over: bool,
     /// It had no frame behind the end: what is told of its end does not hold.
     ended: bool,
@@ -19,7 +21,12 @@ pub struct UpTo<S> {
 impl<S> UpTo<S> {
     /// Returns `source` up to `end`, that included; `None`: all of it.
     pub fn new(source: S, end: Option<Stamp>) -> Self {
-        Self { source, end, over: false, ended: false }
+        Self { source, end, last: None, over: false, ended: false }
+    }
+
+    /// Returns all of `source`, whose last frame is said to have come at `last`.
+    pub fn whole(source: S, last: Option<Stamp>) -> Self {
+        Self { last, ..Self::new(source, None) }
     }
 }
 
@@ -60,7 +67,7 @@ unsafe impl<S: Source> Source for UpTo<S> {
     }
 
     fn ends_at(&self) -> Option<Stamp> {
-        self.end.filter(|_| !self.ended)
+        self.end.or(self.last).filter(|_| !self.ended)
     }
 
     fn stop(&mut self) {

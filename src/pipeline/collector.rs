@@ -705,7 +705,7 @@ impl Collector {
             epoch: self.epoch,
             now: Nanos(asked.saturating_sub(self.parts.monotonic_start)),
             wall: Stamp((self.parts.wall)()),
-            last: false,
+            ..Cut::default()
         });
         // An rx that waits for frames may have been told of a later time.
         let noticed = self.planned.clamp(asked, asked + rx::LONGEST_WAIT.0);

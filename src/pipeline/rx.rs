@@ -97,7 +97,7 @@ impl Control {
         // Acquire: pairs with the Release in `ask`.
         let epoch = Epoch(self.epoch.load(Ordering::Acquire));
         let now = Nanos(self.now.load(Ordering::Relaxed));
-        Cut { epoch, now, wall: Stamp(self.wall.load(Ordering::Relaxed)), last: false }
+        Cut { epoch, now, wall: Stamp(self.wall.load(Ordering::Relaxed)), ..Cut::default() }
     }
 
     /// Asks for a last cut.
@@ -213,6 +213,8 @@ struct Intake<O> {
     clock: EngineClock,
     /// Files: engine time of the next cut. Live cuts do not come with frames.
     next_cut: Nanos,
+    /// Files of which the end is known: engine time of the cut with the last second behind it.
+    last_second: Nanos,
     accounts: Accounts,
     /// The epoch that the next cut closes.
     epoch: Epoch,
@@ -237,6 +239,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
                 Clock::Frames => parts.cut_interval,
                 Clock::Live => Nanos(u64::MAX),
             },
+            last_second: Nanos(u64::MAX),
             accounts: Accounts::default(),
             epoch: Epoch(1),
             cut_interval: parts.cut_interval,
@@ -284,6 +287,13 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             if self.cut_by_frames {
                 // The cut lies behind the same frame whatever the size of bursts.
                 max = max.min((FRAMES_PER_CUT - self.frames_since_cut()) as usize);
+            }
+            if let Some(end) = self.source.ends_at() {
+                // Engine time begins with the first frame.
+                match self.intake.accounts.taken.frames {
+                    0 => max = max.min(1),
+                    _ => self.intake.cut_a_second_before(end),
+                }
             }
             let progress = self.burst(max);
             self.intake.outlet.flush(&mut self.intake.accounts.drops, true);
@@ -472,7 +482,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
 
     /// Closes an epoch here, and sends its markers and the report.
     fn cut(&mut self, now: Nanos, wall: Stamp, last: bool) {
-        let cut = Cut { epoch: self.intake.epoch, now, wall, last };
+        let cut = Cut { epoch: self.intake.epoch, now, wall, last, last_second: false };
         let source = &mut self.source;
         self.intake.close(cut, |status, _| source.status(status));
         self.frames_before = self.intake.accounts.taken.frames;
@@ -548,6 +558,19 @@ impl<O: Outlet> Intake<O> {
         }
     }
 
+    /// Plans a cut so that the second up to `end` lies behind it, with that moment and without the one where it begins.
+    /// Called again and again: where stamps leap, time comes another way than it seemed.
+    fn cut_a_second_before(&mut self, end: Stamp) {
+        const SECOND: u64 = 1_000_000_000;
+        let now = self.clock.now();
+        let left = end.since(self.clock.newest());
+        let begins = Nanos((now.0 + left.0 + 1).saturating_sub(SECOND));
+        if begins > now {
+            self.last_second = begins;
+            self.next_cut = self.next_cut.min(begins);
+        }
+    }
+
     /// Makes the cuts of a silence up to a time, as if a frame came then: what ends in it has ended.
     #[cold]
     fn stand_at(&mut self, wall: Stamp) {
@@ -568,10 +591,16 @@ impl<O: Outlet> Intake<O> {
         while now >= self.next_cut {
             // Wall time of the cut, not of the frame behind it, which may be far ahead.
             let wall = Stamp(wall.0.saturating_sub((now - self.next_cut).0));
-            let cut = Cut { epoch: self.epoch, now: self.next_cut, wall, last: false };
+            let last_second = self.next_cut == self.last_second;
+            let cut = Cut { epoch: self.epoch, now: self.next_cut, wall, last: false, last_second };
             self.close(cut, |report, status| report.copy_from(status));
+            // Where the last second begins lies between two others.
+            let last = Nanos(cut.now.0 / self.cut_interval.0 * self.cut_interval.0);
             let outlet = &self.outlet;
-            self.next_cut = next_after(cut.now, now, || outlet.quiet_until(), self.cut_interval);
+            self.next_cut = next_after(last, now, || outlet.quiet_until(), self.cut_interval);
+            if cut.now < self.last_second {
+                self.next_cut = self.next_cut.min(self.last_second);
+            }
         }
         self.is_status_old = true;
     }
