@@ -46,6 +46,11 @@ const DRAIN: Nanos = Nanos::from_secs(2);
 /// Silence after a stop that counts as the end.
 const SILENCE: Nanos = Nanos::from_millis(100);
 
+/// An rx that has not looked for frames for so long may find some that have waited for as long.
+const STALL: u64 = 300_000_000;
+/// For how long such an rx puts a cut off at most, to take what has waited. In ns.
+pub const CATCH_UP: u64 = 200_000_000;
+
 /// Settled flows of which the source is told between two bursts, from one worker.
 const SETTLED_AT_ONCE: usize = 32;
 
@@ -367,10 +372,12 @@ impl<S: Source, O: Outlet> Rx<S, O> {
         }
         let mut idle = 0;
         let mut drain_until = None;
+        let mut behind = Behind::default();
         loop {
             let clock = (self.monotonic)();
+            behind.look(clock, self.intake.clock.newest(), self.wall);
             let asked = self.control.asked().epoch;
-            if asked >= self.intake.epoch {
+            if asked >= self.intake.epoch && !behind.is_behind() {
                 self.cut_asked(asked, clock);
             }
             if self.has_failed() {
@@ -399,9 +406,10 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             match progress {
                 Progress::Frames => idle = 0,
                 Progress::End => break,
-                Progress::Idle if self.busy_poll => {}
+                Progress::Idle if self.busy_poll => behind.caught_up(),
                 Progress::Idle => {
                     idle += 1;
+                    behind.caught_up();
                     if self.intake.outlet.idle_step() || idle < SPINS {
                         continue;
                     }
@@ -634,6 +642,40 @@ impl<O: Outlet> Intake<O> {
     }
 }
 
+/// Whether a live rx has been stopped, with its process or for want of a core: what came meanwhile waits in the ring, and
+/// belongs before the next cut, whose epoch is as long as that was. Behind the cut it would be the rate of a moment.
+#[derive(Debug, Default)]
+struct Behind {
+    /// When frames were looked for last, on the monotonic clock.
+    looked: u64,
+    /// When it went on, on that clock and in wall time.
+    since: Option<(u64, Stamp)>,
+}
+
+impl Behind {
+    /// Called before each burst; `newest` is the newest frame's time.
+    #[inline]
+    fn look(&mut self, clock: u64, newest: Stamp, wall: fn() -> u64) {
+        if clock.saturating_sub(self.looked) > STALL && self.looked != 0 {
+            self.since = Some((clock, Stamp(wall())));
+        } else if self.since.is_some_and(|(at, wall)| newest > wall || clock.saturating_sub(at) > CATCH_UP) {
+            self.since = None;
+        }
+        self.looked = clock;
+    }
+
+    /// Called when no frame waits.
+    #[inline]
+    fn caught_up(&mut self) {
+        self.since = None;
+    }
+
+    #[inline]
+    const fn is_behind(&self) -> bool {
+        self.since.is_some()
+    }
+}
+
 /// Returns when the cut after that of `last` comes while no frame comes before `now`: at the next
 /// multiple of the interval, or if it is known that no flow ends before a tick, at the first
 /// multiple from there on, or behind `now`. A capture with days of silence needs no cut a second.
@@ -647,4 +689,34 @@ fn next_after(last: Nanos, now: Nanos, quiet_until: impl FnOnce() -> Option<Tick
     let quiet = last.0.saturating_add(Tick::nanos(ticks.saturating_sub(1)).0).min(now.0);
     let skipped = quiet.saturating_sub(next.0).div_ceil(interval.0);
     Nanos(next.0 + skipped * interval.0)
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn l18_what_waited_while_the_program_was_stopped_comes_before_the_next_cut() {
+        let wall = || 1_000_000 * MS;
+        let old = Stamp(999_000 * MS);
+        let mut behind = Behind::default();
+        let look = |behind: &mut Behind, ms: u64, newest: Stamp| {
+            behind.look(ms * MS, newest, wall);
+            behind.is_behind()
+        };
+        assert!(!look(&mut behind, 5_000, old), "the first look is no pause");
+        assert!(!look(&mut behind, 5_100, old) && !look(&mut behind, 5_400, old));
+        // Until nothing waits any more,
+        assert!(look(&mut behind, 15_400, old) && look(&mut behind, 15_401, old));
+        behind.caught_up();
+        assert!(!look(&mut behind, 15_402, old));
+        // a frame comes that did not wait,
+        assert!(look(&mut behind, 25_000, old) && !look(&mut behind, 25_001, Stamp(wall() + 1)));
+        // or it takes too long.
+        assert!(look(&mut behind, 35_000, old) && look(&mut behind, 35_200, old));
+        assert!(!look(&mut behind, 35_201, old));
+    }
 }
