@@ -1,6 +1,7 @@
 //! What writes the frames of rows to a file.
 
 use std::{
+    fs::File,
     io,
     path::Path,
     sync::{
@@ -58,12 +59,12 @@ pub fn write_frames(
     source: impl Source,
     parser: ParseConfig,
     order: Order,
-    to: &Path,
+    (to, file): (&Path, File),
     stop: &AtomicBool,
 ) -> Result<Option<String>, String> {
     let Order { news, others, until, comment, tally, interface: _ } = order;
     let told = |error: io::Error| format!("cannot write {}: {error}", to.display());
-    let out = io::BufWriter::new(platform::private_file(to).map_err(told)?);
+    let out = io::BufWriter::new(file);
     let chosen = Chosen::new(Parser::new(parser, Seed::new(random())), news, others, until);
     let is_full = pcapng::copy(source, chosen, &comment, out, &tally, stop).map_err(|error| {
         let left = pcapng::left_of(to, tally.frames.load(Ordering::Relaxed));

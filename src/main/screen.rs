@@ -134,8 +134,10 @@ pub fn show<S: Source + 'static>(
         files: Files {
             json: export::line,
             csv: export::csv::line,
+            csv_names: export::csv::names,
             sum_json: export::sums::json,
             sum_csv: export::sums::csv,
+            sum_csv_names: export::sums::csv_names,
             create: platform::private_file,
         },
         refresh: Box::new(move |ms| {

@@ -436,11 +436,16 @@ impl Loop<'_> {
     /// Writes frames in threads of their own.
     fn record(&mut self, whose: Whose) {
         let Some(subject) = self.subject(whose) else { return };
-        let path = threads::free_name(self.export_name("pcapng"));
+        let made = threads::make_new(&self.export_name("pcapng"), self.options.files);
+        let (path, file) = match made {
+            Ok(made) => made,
+            Err(error) => return self.app.say(format!("cannot write frames: {error}"), Role::Bad),
+        };
         let until = self.app.view.as_ref().filter(|_| self.app.is_file()).map(|view| view.wall);
         self.stop_recording = Arc::default();
         let (record, events) = (Arc::clone(&self.options.record), self.sender.clone());
-        let started = recorder::start(subject, until, path.clone(), record, &self.stop_recording, events);
+        let started =
+            recorder::start(subject, until, (path.clone(), file), record, &self.stop_recording, events);
         match started {
             Ok(tally) => {
                 let name = path.display().to_string();

@@ -28,12 +28,12 @@ use std::{
 };
 
 pub use self::{
-    files::{Files, WriteSum, free_name},
+    files::{Files, WriteSum, make_new},
     input::{AskBackground, start_input, start_signals},
 };
 
 use crossterm::event as terminal_event;
-use files::{told, write_new, write_rows, write_sums};
+use files::{free_name, told, write_new, write_rows, write_sums};
 use pacing::Pacing;
 
 use crate::{
