@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::Context as _;
 use rustnet::{
-    base::{stop::SIGNALS, time::Nanos},
+    base::{
+        stop::{JOBS, SIGNALS},
+        time::Nanos,
+    },
     capture::source::Source,
     config::{
         self,
@@ -126,6 +129,10 @@ pub fn show<S: Source + 'static>(
         usage: Box::new(own_usage()),
         signals: Box::new(|| {
             let lookout = Lookout::new(&SIGNALS);
+            Box::new(move || lookout.wait(None, LONGEST_WAIT))
+        }),
+        jobs: Box::new(|| {
+            let lookout = Lookout::new(&JOBS);
             Box::new(move || lookout.wait(None, LONGEST_WAIT))
         }),
         started,
