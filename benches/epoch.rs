@@ -160,7 +160,7 @@ fn epoch(c: &mut Criterion) {
     let mut reckon = |flows: &FrozenFlows, list: &mut RateList| {
         number += FRAMES as u64;
         let passed = Nanos(FRAMES as u64 * 100);
-        let span = Span { passed, heard: passed, window: passed };
+        let span = Span { passed, heard: passed, window: passed, rest: Nanos(0) };
         rates.reckon(flows, &cut(1, number), &span, list).0
     };
     freeze(&mut table, &mut frozen);

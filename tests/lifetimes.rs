@@ -14,8 +14,12 @@ use std::{
 
 use engine::{Run, config};
 use rustnet::{
-    base::time::Stamp,
-    capture::synthetic::{Frames, MemorySource},
+    base::time::{Nanos, Stamp},
+    capture::{
+        source::Source,
+        synthetic::{Frames, MemorySource},
+        up_to::UpTo,
+    },
     flow::{
         entry::FlowRecord,
         state::{EndReason, FlowState},
@@ -104,6 +108,11 @@ fn opened_and(more: &[Sent]) -> Vec<Sent> {
 
 /// Runs what is sent, then one packet of another flow at each of `ticks` ms.
 fn run(sent: &[Sent], ticks: &[u64]) -> Run {
+    let config = EngineConfig { fused: true, ..config() };
+    engine::run(config, vec![MemorySource::new(frames(sent, ticks))])
+}
+
+fn frames(sent: &[Sent], ticks: &[u64]) -> Arc<Frames> {
     let mut frames = Frames::default();
     let mut buffer = [0; 2048];
     let mut all: Vec<(u64, Frame)> = Vec::new();
@@ -122,8 +131,7 @@ fn run(sent: &[Sent], ticks: &[u64]) -> Run {
         let len = frame.write(&mut buffer).unwrap();
         frames.push_ethernet(Stamp(START.0 + ms * 1_000_000), &buffer[..len]);
     }
-    let config = EngineConfig { fused: true, ..config() };
-    engine::run(config, vec![MemorySource::new(Arc::new(frames))])
+    Arc::new(frames)
 }
 
 /// The rows in question, in the order of their first packets.
@@ -427,6 +435,72 @@ fn a_full_table_ends_rows_by_eviction() {
     let run = engine::run(config, vec![MemorySource::new(Arc::new(frames))]);
     assert_eq!(run.flows_where(|r| r.end == Some(EndReason::Evicted)).len(), 16);
     assert_eq!(run.flows_where(|r| r.end == Some(EndReason::Eof)).len(), 64);
+}
+
+#[test]
+fn c8_where_one_stands_in_a_silence_rows_have_gone_that_would_have_gone() {
+    // A connection that was closed at 10 s, a datagram at 5 s, one at 100 s.
+    let sent: Vec<Sent> = OPEN
+        .into_iter()
+        .chain([to_server(5_000, Body::Udp(20_000, 9)), segment(10_000, false, RST | ACK, 500, 100)])
+        .chain([to_server(100_000, Body::Udp(20_001, 9))])
+        .collect();
+    let frames = frames(&sent, &[]);
+    let run = |seconds: u64| {
+        let until =
+            UpTo::new(MemorySource::new(Arc::clone(&frames)), Some(Stamp(START.0 + seconds * 1_000_000_000)));
+        engine::run(config(), vec![until])
+    };
+    let open = |run: &Run| {
+        let open = run.flows_where(|r| r.end == Some(EndReason::Eof));
+        open.iter().map(|r| r.hot.key.proto).collect::<Vec<_>>()
+    };
+    for (seconds, want) in
+        [(14, vec![proto::TCP, proto::UDP]), (40, vec![proto::UDP]), (64, vec![proto::UDP]), (66, vec![])]
+    {
+        let run = run(seconds);
+        assert_eq!(open(&run), want, "at {seconds} s");
+        assert_eq!(run.last().now, Nanos::from_secs(seconds), "that is the time, too");
+    }
+}
+
+/// Bytes and packets a second as the screen has them at the end of a file.
+fn at_the_end<S: Source + 'static>(source: S) -> (f64, f64, f64) {
+    let run = engine::run(EngineConfig { file_epochs: Publish::Always, ..config() }, vec![source]);
+    let totals = run.last().totals;
+    (totals.up, totals.packets_per_second, totals.opened_per_second)
+}
+
+#[test]
+fn l18_the_rate_where_a_file_stands_is_that_of_the_second_before() {
+    // Ten frames of 100 bytes a second, evenly or at once.
+    let spread = |n: u64| n * 100;
+    let at_once = |n: u64| n / 10 * 1000;
+    let odd = |n: u64| n * 100 + n / 10 % 7;
+    for times in [&spread as &dyn Fn(u64) -> u64, &at_once, &odd] {
+        let mut all = Frames::default();
+        let mut buffer = [0; 128];
+        for n in 0..300 {
+            let frame = Frame::new(CLIENT, SERVER, Body::Udp(40_000, 9)).payload(&[b'x'; 58]);
+            let len = frame.write(&mut buffer).unwrap();
+            all.push_ethernet(Stamp(START.0 + times(n) * 1_000_000), &buffer[..len]);
+        }
+        let last = Stamp(START.0 + times(299) * 1_000_000);
+        let mut whole = MemorySource::new(Arc::new(all));
+        assert_eq!(at_the_end(UpTo::whole(whole.clone(), Some(last))), (1000.0, 10.0, 0.0));
+        let mut all = Frames::default();
+        all.extend_from(&mut whole);
+        all.push_ethernet(Stamp(START.0 + 100_000_000_000), &buffer[..100]);
+        let frames = Arc::new(all);
+        let source = || MemorySource::new(Arc::clone(&frames));
+        // In a silence behind all frames, too.
+        for ms in [30_400, 35_000, 29_500, 12_345, 12_000, 3_999, 1_001] {
+            let until = UpTo::new(source(), Some(Stamp(START.0 + ms * 1_000_000)));
+            let (up, packets, _) = at_the_end(until);
+            let want = (0..300).filter(|n| (ms - 999..=ms).contains(&times(*n))).count() as f64;
+            assert_eq!((up, packets), (want * 100.0, want), "at {ms} ms");
+        }
+    }
 }
 
 /// What a row shows, and what came, at each cut.

@@ -149,6 +149,28 @@ fn c11_signals_give_the_terminal_back() {
 }
 
 #[test]
+fn c11_who_stops_the_program_from_outside_gets_the_terminal_back_meanwhile() {
+    let (program, file) = (env!("CARGO_BIN_EXE_rustnet"), capture());
+    // It is asked to stop; and it is stopped without being asked, after which only it can take the terminal again.
+    for signal in ["TSTP", "STOP"] {
+        let pid = folder(&format!("stopped-{signal}")).join("pid");
+        let (pid, file) = (pid.display(), file.display());
+        let line = format!(
+            "stty rows 24 cols 80; (sleep 1; for s in {signal} CONT TERM; do kill -$s $(cat {pid}); sleep 0.7; done) & \
+             sh -c 'echo $$ > {pid}; exec {program} --read {file}'"
+        );
+        let Some(got) = in_terminal(&line) else { return };
+        is_given_back(&got);
+        let times: Vec<usize> = got.match_indices("\u{1b}[?1049h").map(|(at, _)| at).collect();
+        assert_eq!(times.len(), 2, "{signal}: it is taken again: {got:?}");
+        for sign in GIVEN_BACK {
+            assert!(got[times[0]..times[1]].contains(sign), "{signal}: {sign:?} is missing: {got:?}");
+        }
+        assert!(got[times[1]..].contains("Overview"), "{signal}: all is drawn again: {got:?}");
+    }
+}
+
+#[test]
 fn c11_two_signals_at_once_are_one() {
     let (program, file) = (env!("CARGO_BIN_EXE_rustnet"), capture());
     // As timeout(1) without --foreground: one to the process, one to its group.

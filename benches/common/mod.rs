@@ -114,7 +114,7 @@ pub fn cut(epoch: u64, number: u64) -> Cut {
         epoch: Epoch(epoch),
         now: Nanos(number * 100),
         wall: Stamp(1_700_000_000_000_000_000 + number * 100),
-        last: false,
+        ..Cut::default()
     }
 }
 

@@ -11,12 +11,14 @@ use std::{
 };
 
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGCONT, SIGINT, SIGTERM, SIGTSTP},
     low_level,
 };
 
 /// Signals that ask to end.
 pub const SIGNALS: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
+/// Signals of job control: to stop, and to go on.
+pub const JOBS: [i32; 2] = [SIGTSTP, SIGCONT];
 /// Hangup of the terminal: number 1 on every system that has it (POSIX, `kill`).
 const SIGHUP: i32 = 1;
 /// The terminal's other key to quit, Ctrl+\: number 3 on every system that has it (POSIX, `kill`). It would leave the

@@ -90,6 +90,12 @@ pub unsafe trait Source: Send {
         None
     }
 
+    /// Returns the time at which its frames end, if that is known before: a file that one looks at up to some time.
+    /// Behind its last frame it is silent until then.
+    fn ends_at(&self) -> Option<Stamp> {
+        None
+    }
+
     /// Returns whether the source can count the frames of settled flows instead of handing them out.
     fn can_count(&self) -> bool {
         false

@@ -10,14 +10,23 @@ use crate::{
 /// A source that ends before its first frame after a time.
 pub struct UpTo<S> {
     source: S,
-    end: Stamp,
+    end: Option<Stamp>,
+    /// The last frame's time, as far as is known.
+    last: Option<Stamp>,
     over: bool,
+    /// It had no frame behind the end: what is told of its end does not hold.
+    ended: bool,
 }
 
 impl<S> UpTo<S> {
     /// Returns `source` up to `end`, that included; `None`: all of it.
     pub fn new(source: S, end: Option<Stamp>) -> Self {
-        Self { source, end: end.unwrap_or(Stamp(u64::MAX)), over: false }
+        Self { source, end, last: None, over: false, ended: false }
+    }
+
+    /// Returns all of `source`, whose last frame is said to have come at `last`.
+    pub fn whole(source: S, last: Option<Stamp>) -> Self {
+        Self { last, ..Self::new(source, None) }
     }
 }
 
@@ -32,7 +41,7 @@ unsafe impl<S: Source> Source for UpTo<S> {
         if self.over {
             return Progress::End;
         }
-        let (end, mut some, mut over) = (self.end, false, false);
+        let (end, mut some, mut over) = (self.end.unwrap_or(Stamp(u64::MAX)), false, false);
         let progress = self.source.burst(max, |bytes, meta| {
             over |= meta.wall > end;
             if !over {
@@ -41,6 +50,7 @@ unsafe impl<S: Source> Source for UpTo<S> {
             }
         });
         self.over = over;
+        self.ended = !over && progress == Progress::End;
         match over {
             true if some => Progress::Frames,
             true => Progress::End,
@@ -54,6 +64,10 @@ unsafe impl<S: Source> Source for UpTo<S> {
 
     fn first_stamp(&self) -> Option<Stamp> {
         self.source.first_stamp()
+    }
+
+    fn ends_at(&self) -> Option<Stamp> {
+        self.end.or(self.last).filter(|_| !self.ended)
     }
 
     fn stop(&mut self) {

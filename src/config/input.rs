@@ -12,9 +12,10 @@ use std::{
 };
 
 use crate::{
-    base::time::Nanos,
+    base::time::{Nanos, Stamp},
     capture::{
         capture_file::{CaptureFile, OpenError},
+        source::{Progress, Source as _},
         until::Until,
     },
     platform,
@@ -41,6 +42,19 @@ pub fn is_stream(path: &Path) -> bool {
 pub fn open(path: &Path, span: Option<Duration>) -> Result<Until<CaptureFile>, OpenError> {
     let span = span.map(|span| Nanos(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)));
     CaptureFile::open(path, platform::map_guard()).map(|file| Until::new(file, span))
+}
+
+/// Returns the time of a file's last frame, if it is a file that is read in a moment.
+pub fn last_stamp(path: &Path) -> Option<Stamp> {
+    /// In bytes.
+    const LARGEST: u64 = 64 << 20;
+    if !std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() <= LARGEST) {
+        return None;
+    }
+    let mut file = CaptureFile::open(path, platform::map_guard()).ok()?;
+    let mut last = None;
+    while file.burst(256, |_, meta| last = last.max(Some(meta.wall))) != Progress::End {}
+    last
 }
 
 /// Opens a stream whose head may never come: until `stop` is set, or `deadline` has passed. Then it

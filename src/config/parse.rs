@@ -65,8 +65,11 @@ pub fn network(text: &str) -> Result<(IpAddr, u8), String> {
 /// When it is not a number above 0 and up to ten years.
 pub fn seconds(text: &str) -> Result<Duration, String> {
     const TEN_YEARS: f64 = 10.0 * 365.0 * 86_400.0;
-    let number = text.parse::<f64>().ok().filter(|n| *n > 0.0 && *n <= TEN_YEARS);
-    number.map(Duration::from_secs_f64).ok_or_else(|| format!("`{text}` is not a number of seconds above 0"))
+    match text.parse::<f64>() {
+        Ok(n) if n > TEN_YEARS => Err(format!("`{text}` seconds are more than ten years")),
+        Ok(n) if n > 0.0 => Ok(Duration::from_secs_f64(n)),
+        _ => Err(format!("`{text}` is not a number of seconds above 0")),
+    }
 }
 
 /// Reads the time between two rounds of `update` lines, in seconds, decimals allowed.

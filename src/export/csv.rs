@@ -16,10 +16,15 @@ pub const HEADER: &str = "protocol,local_address,local_port,remote_address,remot
     service,application,down_bytes_per_second,up_bytes_per_second,bytes_down,bytes_up,packets_down,\
     packets_up,retransmits,rtt_us,first,last,process,pid,user,container\r\n";
 
+/// Appends the names of the fields.
+pub fn names(out: &mut Vec<u8>) {
+    out.extend_from_slice(HEADER.as_bytes());
+}
+
 /// Appends the line of a row, and before the first one the names.
 pub fn line(out: &mut Vec<u8>, row: &Row) {
     if out.is_empty() {
-        out.extend_from_slice(HEADER.as_bytes());
+        names(out);
     }
     let mut line = String::new();
     fields(&mut line, row);

@@ -18,6 +18,8 @@ use crate::{
 pub struct Links {
     /// By name, with the look at which that was seen.
     known: HashMap<String, (InterfaceState, u64)>,
+    /// The name that each of a source's interfaces had, which stays in its place when it gets another one.
+    names: Vec<String>,
     looks: u64,
 }
 
@@ -38,7 +40,8 @@ impl Links {
     pub fn look<'a>(&mut self, snapshot: &'a Snapshot, mut each: impl FnMut(LinkChange<'a>)) {
         self.looks += 1;
         for source in &snapshot.sources {
-            for interface in &source.interfaces {
+            for (place, interface) in source.interfaces.iter().enumerate() {
+                self.follow_name(place, &interface.name);
                 let (name, state) = (&*interface.name, interface.state);
                 let change = |is_new| LinkChange { name, state, method: source.method, is_new };
                 match self.known.get_mut(name) {
@@ -56,6 +59,24 @@ impl Links {
                     }
                 }
             }
+        }
+    }
+}
+
+impl Links {
+    /// Takes note that what has this place may be called otherwise than before: it is the same interface.
+    fn follow_name(&mut self, place: usize, name: &str) {
+        match self.names.get_mut(place) {
+            Some(before) if before == name => {}
+            Some(before) => {
+                let before = std::mem::replace(before, name.to_owned());
+                if !self.known.contains_key(name)
+                    && let Some(known) = self.known.remove(&before)
+                {
+                    self.known.insert(name.to_owned(), known);
+                }
+            }
+            None => self.names.push(name.to_owned()),
         }
     }
 }
@@ -149,6 +170,25 @@ mod tests {
         let mut late = source.clone();
         late.interfaces[0].state = InterfaceState::Up;
         Snapshot { sources: vec![source, late], ..fixture::last_epoch() }
+    }
+
+    #[test]
+    fn v11_an_interface_that_is_renamed_while_it_is_down_comes_back_under_its_new_name() {
+        use InterfaceState::{Down, Up};
+        let (mut links, mut told) = (Links::default(), Vec::new());
+        for (name, state) in
+            [("eth0", Up), ("eth0", Down(Stamp(5))), ("lan", Down(Stamp(5))), ("lan", Up), ("eth0", Up)]
+        {
+            let interface = InterfaceStatus { name: name.into(), state, ..Default::default() };
+            let source = SourceStatus { interfaces: vec![interface], ..Default::default() };
+            let snapshot = Snapshot { sources: vec![source.clone(), source], ..fixture::last_epoch() };
+            links.look(&snapshot, |change| {
+                if change.is_news() {
+                    told.push(change.sentence());
+                }
+            });
+        }
+        assert_eq!(told, ["interface eth0 is down", "interface lan is up again"]);
     }
 
     #[test]

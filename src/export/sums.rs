@@ -121,15 +121,20 @@ pub fn json(out: &mut Vec<u8>, by: GroupBy, group: &Group, listening: &[Listenin
     out.extend_from_slice(b"}\n");
 }
 
+/// Appends the names of the fields.
+pub fn csv_names(out: &mut Vec<u8>, by: GroupBy) {
+    out.extend_from_slice(b"of");
+    for field in fields(by) {
+        out.push(b',');
+        out.extend_from_slice(field.name.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Appends the line of a sum, and before the first one the names of the fields.
 pub fn csv(out: &mut Vec<u8>, by: GroupBy, group: &Group, listening: &[Listening]) {
     if out.is_empty() {
-        out.extend_from_slice(b"of");
-        for field in fields(by) {
-            out.push(b',');
-            out.extend_from_slice(field.name.as_bytes());
-        }
-        out.extend_from_slice(b"\r\n");
+        csv_names(out, by);
     }
     let mut line = String::new();
     csv::text_field(&mut line, kind(&group.name));

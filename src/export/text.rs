@@ -9,8 +9,9 @@ use crate::base::time::Stamp;
 const SECOND: u64 = 1_000_000_000;
 const SECONDS_A_DAY: u64 = 86_400;
 
-/// Appends a JSON string. Control characters (C0, DEL, C1) and the line separators that are not
-/// allowed in JavaScript are escaped, so that no terminal acts on what a file or a name holds.
+/// Appends a JSON string. Control characters (C0, DEL, C1), those that change the direction of writing or are not to be
+/// seen, and line separators are escaped, so that no terminal acts on what a file or a name holds and two names that
+/// look alike are alike.
 pub fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     for c in text.chars() {
@@ -20,17 +21,28 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
             '\n' => out.extend_from_slice(b"\\n"),
             '\r' => out.extend_from_slice(b"\\r"),
             '\t' => out.extend_from_slice(b"\\t"),
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
-                out.extend_from_slice(b"\\u");
-                let code = u32::from(c);
-                for shift in [12, 8, 4, 0] {
-                    out.push(HEX[(code >> shift & 15) as usize]);
+            c if c.is_control() || is_unseen(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    out.extend_from_slice(b"\\u");
+                    for shift in [12, 8, 4, 0] {
+                        out.push(HEX[usize::from(*unit >> shift & 15)]);
+                    }
                 }
             }
             c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
     out.push(b'"');
+}
+
+/// Returns whether a character steers how others are written, or is not to be seen: Unicode 16, categories Cf, Zl and Zp.
+const fn is_unseen(c: char) -> bool {
+    c >= '\u{ad}'
+        && matches!(c,
+            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}'
+            | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}' | '\u{e0020}'..='\u{e007f}')
 }
 
 /// Appends an integer.
@@ -312,6 +324,10 @@ mod tests {
 
     #[test]
     fn control_characters_are_escaped() {
+        assert_eq!(
+            text(|o| string(o, "zw\u{200b}s\u{202e}rtl\u{ad}\u{e0041}.網e\u{301}")),
+            r#""zw\u200bs\u202ertl\u00ad\udb40\udc41.網e\u0301""#.replace("\\u0301", "\u{301}")
+        );
         assert_eq!(
             text(|o| string(o, "a\"\\\n\u{1b}[2J\u{7f}\u{9b}\u{2028}é")),
             r#""a\"\\\n\u001b[2J\u007f\u009b\u2028é""#

@@ -1,6 +1,7 @@
 //! What writes the frames of rows to a file.
 
 use std::{
+    fs::File,
     io,
     path::Path,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
@@ -55,14 +56,13 @@ pub fn write_frames(
     source: impl Source,
     parser: ParseConfig,
     order: Order,
-    to: &Path,
+    (to, file): (&Path, File),
     stop: &AtomicBool,
 ) -> Result<Option<String>, String> {
     let Order { news, others, until, comment, tally, interface: _ } = order;
     let told = |error: io::Error| format!("cannot write {}: {error}", to.display());
-    let out = platform::private_file(to).map_err(told)?;
     let chosen = Chosen::new(Parser::new(parser, Seed::new(random())), news, others, until);
-    let is_full = pcapng::copy(source, chosen, &comment, out, &tally, stop).map_err(|broken| {
+    let is_full = pcapng::copy(source, chosen, &comment, file, &tally, stop).map_err(|broken| {
         let left = pcapng::left_of(to, broken.whole);
         format!("{left}: {}", told(broken.error))
     })?;

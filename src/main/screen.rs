@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::Context as _;
 use rustnet::{
-    base::{stop::SIGNALS, time::Nanos},
+    base::{
+        stop::{JOBS, SIGNALS},
+        time::Nanos,
+    },
     capture::source::Source,
     config::{
         self,
@@ -128,14 +131,20 @@ pub fn show<S: Source + 'static>(
             let lookout = Lookout::new(&SIGNALS);
             Box::new(move || lookout.wait(None, LONGEST_WAIT))
         }),
+        jobs: Box::new(|| {
+            let lookout = Lookout::new(&JOBS);
+            Box::new(move || lookout.wait(None, LONGEST_WAIT))
+        }),
         started,
         again: Box::new(again),
         background: terminal::asks_for_background(cli, file).then_some(platform::terminal_background),
         files: Files {
             json: export::line,
             csv: export::csv::line,
+            csv_names: export::csv::names,
             sum_json: export::sums::json,
             sum_csv: export::sums::csv,
+            sum_csv_names: export::sums::csv_names,
             create: platform::private_file,
         },
         refresh: Box::new(move |ms| {

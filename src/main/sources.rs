@@ -110,11 +110,16 @@ pub fn watch_file(
     let reopen = |again: &Again| match again {
         Again::Until(end) => {
             let source = input::open(path, span).map_err(|error| error.to_string())?;
-            Ok(Live { sources: vec![UpTo::new(source, *end)], notes: Vec::new(), reason: None })
+            let source = match end {
+                Some(end) => UpTo::new(source, Some(*end)),
+                None => UpTo::whole(source, input::last_stamp(path)),
+            };
+            Ok(Live { sources: vec![source], notes: Vec::new(), reason: None })
         }
         Again::Interface(_) => Err("a file is read".to_owned()),
     };
-    watch(run, plan, vec![UpTo::new(source, None)], locals, &origin, setup, reopen)
+    let last = input::last_stamp(path);
+    watch(run, plan, vec![UpTo::whole(source, last)], locals, &origin, setup, reopen)
 }
 
 /// Watches interfaces.

@@ -109,10 +109,10 @@ const _: () = assert!(size_of::<Descriptor>() == 64);
 impl Descriptor {
     /// Returns the marker of a cut.
     pub fn marker(cut: Cut) -> Self {
-        let Cut { epoch, now, wall, last } = cut;
+        let Cut { epoch, now, wall, last, last_second } = cut;
         Self {
             wall,
-            segments: u16::from(last),
+            segments: u16::from(last) | u16::from(last_second) << 1,
             tick: now.tick(),
             key: FlowKey { ends: epoch.0, ..FlowKey::default() },
             seq_number: (now.0 >> 32) as u32,
@@ -129,7 +129,8 @@ impl Descriptor {
             return None;
         }
         let now = Nanos((self.seq_number as u64) << 32 | self.ack_number as u64);
-        Some(Cut { epoch: Epoch(self.key.ends), now, wall: self.wall, last: self.segments != 0 })
+        let (last, last_second) = (self.segments & 1 != 0, self.segments & 2 != 0);
+        Some(Cut { epoch: Epoch(self.key.ends), now, wall: self.wall, last, last_second })
     }
 
     /// Returns what kind of frame it is, as far as its flow may care: one of [`ordinary`] for one packet with
@@ -267,6 +268,8 @@ pub struct Cut {
     pub wall: Stamp,
     /// No frame follows.
     pub last: bool,
+    /// Behind it lies the last second of a file, and no more.
+    pub last_second: bool,
 }
 
 impl Cut {
@@ -278,6 +281,7 @@ impl Cut {
             now: self.now.max(other.now),
             wall: self.wall.max(other.wall),
             last: self.last && other.last,
+            last_second: self.last_second || other.last_second,
         }
     }
 }

@@ -53,6 +53,8 @@ const RECALL_PATIENCE: Duration = Duration::from_millis(20);
 const RECALL_PAUSE: Duration = Duration::from_micros(100);
 /// An rx that has not answered for so long is left out of an epoch.
 const ANSWER_PATIENCE: Nanos = Nanos::from_millis(20);
+/// For so long rates are not reckoned because an rx does not answer.
+const LONGEST_LACK: Nanos = Nanos::from_secs(10);
 /// While a file is read, readers see an epoch at most so often.
 const FILE_PUBLISH: Duration = Duration::from_millis(200);
 /// What an epoch of a file stays published at least, so that a reader has a chance.
@@ -494,7 +496,10 @@ impl Collector {
         let earliest = || tables.iter().filter_map(|flows| flows.earliest()).min();
         let begins = self.parts.reckons_rates && self.tempo.begins_live();
         let since = if begins { earliest() } else { None };
-        let due = self.tempo.due(&cut, unknown, since).filter(|_| self.parts.reckons_rates);
+        // What an rx took that is left out is not known yet: the next reckoning is over this time, too.
+        let lacks = !unknown && !cut.last && self.left_out.contains(&true);
+        let due = self.tempo.due(&cut, unknown, since);
+        let due = due.filter(|span| self.parts.reckons_rates && !(lacks && span.passed < LONGEST_LACK));
         let borrowed: Vec<&FrozenFlows> = tables.iter().map(|flows| &**flows).collect();
         if let Some(owners) = &mut self.parts.owners {
             owners.join(&borrowed, cut.now, cut.last);
@@ -705,11 +710,14 @@ impl Collector {
             epoch: self.epoch,
             now: Nanos(asked.saturating_sub(self.parts.monotonic_start)),
             wall: Stamp((self.parts.wall)()),
-            last: false,
+            ..Cut::default()
         });
         // An rx that waits for frames may have been told of a later time.
         let noticed = self.planned.clamp(asked, asked + rx::LONGEST_WAIT.0);
-        self.answers_until = Some(noticed + ANSWER_PATIENCE.0);
+        // Where the whole program was stopped, they take first what has waited.
+        let is_late = asked.saturating_sub(self.next_cut) > rx::CATCH_UP;
+        let patience = ANSWER_PATIENCE.0 + if is_late { rx::CATCH_UP } else { 0 };
+        self.answers_until = Some(noticed + patience);
         self.next_cut = (self.next_cut + interval).max(now + interval / 2);
         Duration::from_millis(5)
     }

@@ -76,13 +76,20 @@ pub struct Span {
     /// What is divided by: `heard`, or where that is short a second, which the last reckoning's rates
     /// make full.
     pub window: Nanos,
+    /// For how long the last reckoning's rates count: what the window lacks, or all of it where what they stand for lies in
+    /// the same second.
+    pub rest: Nanos,
 }
 
 impl Span {
+    /// Returns whether what the last reckoning said is of the same second.
+    fn joins(&self) -> bool {
+        self.rest == self.window
+    }
+
     /// Returns a rate over the window: of what came, and of what the last reckoning said of its rest.
     pub fn rate(&self, came: f64, before: f64) -> f64 {
-        let rest = (self.window - self.heard).as_secs_f64();
-        (came + before * rest) / self.window.as_secs_f64()
+        (came + before * self.rest.as_secs_f64()) / self.window.as_secs_f64()
     }
 }
 
@@ -285,11 +292,11 @@ mod tests {
             self.total.up -= gone.up;
             let mut ended = DownUp::default();
             if due {
-                let cut = Cut { epoch: Epoch(1), now, wall: Stamp(now.0 + 1), last: false };
+                let cut = Cut { epoch: Epoch(1), now, wall: Stamp(now.0 + 1), ..Cut::default() };
                 let passed = now.since(self.reckoned.unwrap_or_default());
                 let second = Nanos::from_millis(950);
                 let window = if passed >= second { passed } else { Nanos::from_secs(1) };
-                let span = Span { passed, heard: passed, window };
+                let span = Span { passed, heard: passed, window, rest: window - passed };
                 let before = self.total;
                 let of_rows;
                 (self.rows, of_rows) = self.rates.reckon(&self.frozen, &cut, &span, &mut self.list);

@@ -46,6 +46,11 @@ const DRAIN: Nanos = Nanos::from_secs(2);
 /// Silence after a stop that counts as the end.
 const SILENCE: Nanos = Nanos::from_millis(100);
 
+/// An rx that has not looked for frames for so long may find some that have waited for as long.
+const STALL: u64 = 300_000_000;
+/// For how long such an rx puts a cut off at most, to take what has waited. In ns.
+pub const CATCH_UP: u64 = 200_000_000;
+
 /// Settled flows of which the source is told between two bursts, from one worker.
 const SETTLED_AT_ONCE: usize = 32;
 
@@ -97,7 +102,7 @@ impl Control {
         // Acquire: pairs with the Release in `ask`.
         let epoch = Epoch(self.epoch.load(Ordering::Acquire));
         let now = Nanos(self.now.load(Ordering::Relaxed));
-        Cut { epoch, now, wall: Stamp(self.wall.load(Ordering::Relaxed)), last: false }
+        Cut { epoch, now, wall: Stamp(self.wall.load(Ordering::Relaxed)), ..Cut::default() }
     }
 
     /// Asks for a last cut.
@@ -213,6 +218,8 @@ struct Intake<O> {
     clock: EngineClock,
     /// Files: engine time of the next cut. Live cuts do not come with frames.
     next_cut: Nanos,
+    /// Files of which the end is known: engine time of the cut with the last second behind it.
+    last_second: Nanos,
     accounts: Accounts,
     /// The epoch that the next cut closes.
     epoch: Epoch,
@@ -237,6 +244,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
                 Clock::Frames => parts.cut_interval,
                 Clock::Live => Nanos(u64::MAX),
             },
+            last_second: Nanos(u64::MAX),
             accounts: Accounts::default(),
             epoch: Epoch(1),
             cut_interval: parts.cut_interval,
@@ -285,6 +293,13 @@ impl<S: Source, O: Outlet> Rx<S, O> {
                 // The cut lies behind the same frame whatever the size of bursts.
                 max = max.min((FRAMES_PER_CUT - self.frames_since_cut()) as usize);
             }
+            if let Some(end) = self.source.ends_at() {
+                // Engine time begins with the first frame.
+                match self.intake.accounts.taken.frames {
+                    0 => max = max.min(1),
+                    _ => self.intake.cut_a_second_before(end),
+                }
+            }
             let progress = self.burst(max);
             self.intake.outlet.flush(&mut self.intake.accounts.drops, true);
             if self.intake.is_status_old {
@@ -295,7 +310,12 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             match progress {
                 Progress::Frames => {}
                 Progress::Idle => self.idle_file(),
-                Progress::End => break,
+                Progress::End => {
+                    if let Some(end) = self.source.ends_at() {
+                        self.intake.stand_at(end);
+                    }
+                    break;
+                }
             }
             if self.cut_by_frames && self.frames_since_cut() >= FRAMES_PER_CUT {
                 let now = self.intake.clock.now();
@@ -352,10 +372,12 @@ impl<S: Source, O: Outlet> Rx<S, O> {
         }
         let mut idle = 0;
         let mut drain_until = None;
+        let mut behind = Behind::default();
         loop {
             let clock = (self.monotonic)();
+            behind.look(clock, self.intake.clock.newest(), self.wall);
             let asked = self.control.asked().epoch;
-            if asked >= self.intake.epoch {
+            if asked >= self.intake.epoch && !behind.is_behind() {
                 self.cut_asked(asked, clock);
             }
             if self.has_failed() {
@@ -384,9 +406,10 @@ impl<S: Source, O: Outlet> Rx<S, O> {
             match progress {
                 Progress::Frames => idle = 0,
                 Progress::End => break,
-                Progress::Idle if self.busy_poll => {}
+                Progress::Idle if self.busy_poll => behind.caught_up(),
                 Progress::Idle => {
                     idle += 1;
+                    behind.caught_up();
                     if self.intake.outlet.idle_step() || idle < SPINS {
                         continue;
                     }
@@ -467,7 +490,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
 
     /// Closes an epoch here, and sends its markers and the report.
     fn cut(&mut self, now: Nanos, wall: Stamp, last: bool) {
-        let cut = Cut { epoch: self.intake.epoch, now, wall, last };
+        let cut = Cut { epoch: self.intake.epoch, now, wall, last, last_second: false };
         let source = &mut self.source;
         self.intake.close(cut, |status, _| source.status(status));
         self.frames_before = self.intake.accounts.taken.frames;
@@ -543,6 +566,31 @@ impl<O: Outlet> Intake<O> {
         }
     }
 
+    /// Plans a cut so that the second up to `end` lies behind it, with that moment and without the one where it begins.
+    /// Called again and again: where stamps leap, time comes another way than it seemed.
+    fn cut_a_second_before(&mut self, end: Stamp) {
+        const SECOND: u64 = 1_000_000_000;
+        let now = self.clock.now();
+        let left = end.since(self.clock.newest());
+        let begins = Nanos((now.0 + left.0 + 1).saturating_sub(SECOND));
+        if begins > now {
+            self.last_second = begins;
+            self.next_cut = self.next_cut.min(begins);
+        }
+    }
+
+    /// Makes the cuts of a silence up to a time, as if a frame came then: what ends in it has ended.
+    #[cold]
+    fn stand_at(&mut self, wall: Stamp) {
+        if wall <= self.clock.newest() {
+            return;
+        }
+        let now = self.clock.frame(wall);
+        if now >= self.next_cut {
+            self.cut_before(now, wall);
+        }
+    }
+
     /// Makes the cuts that are due before a frame at `now`.
     #[cold]
     fn cut_before(&mut self, now: Nanos, wall: Stamp) {
@@ -551,10 +599,16 @@ impl<O: Outlet> Intake<O> {
         while now >= self.next_cut {
             // Wall time of the cut, not of the frame behind it, which may be far ahead.
             let wall = Stamp(wall.0.saturating_sub((now - self.next_cut).0));
-            let cut = Cut { epoch: self.epoch, now: self.next_cut, wall, last: false };
+            let last_second = self.next_cut == self.last_second;
+            let cut = Cut { epoch: self.epoch, now: self.next_cut, wall, last: false, last_second };
             self.close(cut, |report, status| report.copy_from(status));
+            // Where the last second begins lies between two others.
+            let last = Nanos(cut.now.0 / self.cut_interval.0 * self.cut_interval.0);
             let outlet = &self.outlet;
-            self.next_cut = next_after(cut.now, now, || outlet.quiet_until(), self.cut_interval);
+            self.next_cut = next_after(last, now, || outlet.quiet_until(), self.cut_interval);
+            if cut.now < self.last_second {
+                self.next_cut = self.next_cut.min(self.last_second);
+            }
         }
         self.is_status_old = true;
     }
@@ -588,6 +642,40 @@ impl<O: Outlet> Intake<O> {
     }
 }
 
+/// Whether a live rx has been stopped, with its process or for want of a core: what came meanwhile waits in the ring, and
+/// belongs before the next cut, whose epoch is as long as that was. Behind the cut it would be the rate of a moment.
+#[derive(Debug, Default)]
+struct Behind {
+    /// When frames were looked for last, on the monotonic clock.
+    looked: u64,
+    /// When it went on, on that clock and in wall time.
+    since: Option<(u64, Stamp)>,
+}
+
+impl Behind {
+    /// Called before each burst; `newest` is the newest frame's time.
+    #[inline]
+    fn look(&mut self, clock: u64, newest: Stamp, wall: fn() -> u64) {
+        if clock.saturating_sub(self.looked) > STALL && self.looked != 0 {
+            self.since = Some((clock, Stamp(wall())));
+        } else if self.since.is_some_and(|(at, wall)| newest > wall || clock.saturating_sub(at) > CATCH_UP) {
+            self.since = None;
+        }
+        self.looked = clock;
+    }
+
+    /// Called when no frame waits.
+    #[inline]
+    fn caught_up(&mut self) {
+        self.since = None;
+    }
+
+    #[inline]
+    const fn is_behind(&self) -> bool {
+        self.since.is_some()
+    }
+}
+
 /// Returns when the cut after that of `last` comes while no frame comes before `now`: at the next
 /// multiple of the interval, or if it is known that no flow ends before a tick, at the first
 /// multiple from there on, or behind `now`. A capture with days of silence needs no cut a second.
@@ -601,4 +689,34 @@ fn next_after(last: Nanos, now: Nanos, quiet_until: impl FnOnce() -> Option<Tick
     let quiet = last.0.saturating_add(Tick::nanos(ticks.saturating_sub(1)).0).min(now.0);
     let skipped = quiet.saturating_sub(next.0).div_ceil(interval.0);
     Nanos(next.0 + skipped * interval.0)
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn l18_what_waited_while_the_program_was_stopped_comes_before_the_next_cut() {
+        let wall = || 1_000_000 * MS;
+        let old = Stamp(999_000 * MS);
+        let mut behind = Behind::default();
+        let look = |behind: &mut Behind, ms: u64, newest: Stamp| {
+            behind.look(ms * MS, newest, wall);
+            behind.is_behind()
+        };
+        assert!(!look(&mut behind, 5_000, old), "the first look is no pause");
+        assert!(!look(&mut behind, 5_100, old) && !look(&mut behind, 5_400, old));
+        // Until nothing waits any more,
+        assert!(look(&mut behind, 15_400, old) && look(&mut behind, 15_401, old));
+        behind.caught_up();
+        assert!(!look(&mut behind, 15_402, old));
+        // a frame comes that did not wait,
+        assert!(look(&mut behind, 25_000, old) && !look(&mut behind, 25_001, Stamp(wall() + 1)));
+        // or it takes too long.
+        assert!(look(&mut behind, 35_000, old) && look(&mut behind, 35_200, old));
+        assert!(!look(&mut behind, 35_201, old));
+    }
 }

@@ -3,6 +3,13 @@
 //! A second's rates are what came between two reckonings over the time between them. Live that is about
 //! a second by the clock; of a file it is a second of its packets. Where less has passed, at the end of
 //! a file or when records were lost on the way, the second is made full with its share of the one before.
+//! Where it is known before when a file ends, there is a cut a second before that, and nothing is made full:
+//!
+//! ```text
+//!   history     28           29           30
+//!   frames    ... |  .  .  .  |  .  .  .  |
+//!   cuts          |        X  |        T        the rate at T: what came from X to 29, and from 29 to T
+//! ```
 
 use std::sync::Arc;
 
@@ -30,8 +37,20 @@ pub struct Tempo {
     /// Of a file: what usually lies between two reckonings.
     usual: Nanos,
     last: Option<Reckoned>,
+    /// Of a file whose last second has begun.
+    last_second: Option<LastSecond>,
+    /// What came in parts of a second that the history has not got yet, and how long these are.
+    waiting: Option<(Nanos, [f64; 3])>,
     /// The totals of the last hour.
     pub history: Arc<History>,
+}
+
+/// The last second of a file, which is cut where the history's seconds end.
+#[derive(Clone, Copy)]
+struct LastSecond {
+    begins: Nanos,
+    /// Something of it has been reckoned.
+    has_part: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -46,7 +65,7 @@ impl Tempo {
     /// Returns one at engine time 0; cuts come about `interval` apart.
     pub fn new(clock: Clock, interval: Nanos) -> Self {
         let usual = Nanos(RATE_INTERVAL.0.next_multiple_of(interval.0.max(1)));
-        Self { clock, usual, last: None, history: Arc::default() }
+        Self { clock, usual, last: None, last_second: None, waiting: None, history: Arc::default() }
     }
 
     /// Returns whether the next reckoning is the first of a live capture: what it hears of has come since that was
@@ -59,12 +78,12 @@ impl Tempo {
     /// first frame of all came, where the first live reckoning is to begin.
     pub fn due(&self, cut: &Cut, now: bool, since: Option<Stamp>) -> Option<Span> {
         let passed = cut.now.since(self.last.map_or(Nanos(0), |last| last.now));
-        if self.last.is_some() && passed < RATE_INTERVAL && !cut.last && !now {
+        if self.last.is_some() && passed < RATE_INTERVAL && !cut.last && !now && !self.in_parts(cut) {
             return None;
         }
         if let Some(since) = since {
             let heard = cut.wall.since(since).min(LONGEST).max(passed).max(SHORTEST);
-            return Some(Span { passed, heard, window: heard });
+            return Some(Span { passed, heard, window: heard, rest: Nanos(0) });
         }
         // A file without a frame for long has no cut then, so that all came at the end of it.
         let heard = match self.clock {
@@ -72,7 +91,19 @@ impl Tempo {
             Clock::Frames => passed.min(self.usual),
         };
         let window = if heard >= RATE_INTERVAL { heard } else { SECOND };
-        Some(Span { passed, heard, window })
+        if self.in_parts(cut) {
+            // What came in the parts of the last second is added up; what came before it does not count.
+            let is_later = !cut.last_second && self.last_second.is_some_and(|last| last.has_part);
+            let window = if cut.last_second { window } else { SECOND };
+            let rest = if is_later { SECOND } else { Nanos(0) };
+            return Some(Span { passed, heard, window, rest });
+        }
+        Some(Span { passed, heard, window, rest: window - heard })
+    }
+
+    /// Returns whether a cut is one of those by which a file's last second is reckoned: where it begins, and all within it.
+    fn in_parts(&self, cut: &Cut) -> bool {
+        cut.last_second || self.last_second.is_some_and(|last| cut.now.since(last.begins) <= SECOND)
     }
 
     /// Sets the totals of the second before a cut, in which `came` bytes came.
@@ -99,13 +130,27 @@ impl Tempo {
         let opened = if self.begins_live() { 0 } else { now.opened - before.opened };
         totals.opened_per_second = span.rate(opened as f64, totals.opened_per_second);
         totals.closed_per_second = span.rate((now.closed - before.closed) as f64, totals.closed_per_second);
+        let in_parts = self.in_parts(cut);
         let history = Arc::make_mut(&mut self.history);
         if span.passed > span.heard {
             history.push_silence(before.now, Nanos(cut.now.0 - span.heard.0));
         }
-        // The first frames have waited for longer, and a file's last second was not all of one.
-        let over = if self.last.is_none() || cut.last { span.window } else { span.heard };
-        history.push(cut.now, over, [came.down as f64, came.up as f64, packets]);
+        let mut came = [came.down as f64, came.up as f64, packets];
+        let (waited, waiting) = self.waiting.take().unwrap_or_default();
+        came.iter_mut().zip(waiting).for_each(|(sum, n)| *sum += n);
+        let over = span.heard + waited;
+        // Where a file's last second begins, one of the history does not end.
+        if in_parts && !cut.last && over < RATE_INTERVAL {
+            self.waiting = Some((over, came));
+        } else {
+            // The first frames have waited for longer, and a file's last second was not all of one.
+            let is_whole = self.last.is_none() || cut.last;
+            history.push(cut.now, if is_whole { over.max(span.window) } else { over }, came);
+        }
+        self.last_second = match self.last_second {
+            _ if cut.last_second => Some(LastSecond { begins: cut.now, has_part: false }),
+            last => last.map(|last| LastSecond { has_part: true, ..last }),
+        };
         self.last = Some(now);
     }
 }
@@ -116,7 +161,7 @@ mod tests {
     use crate::base::{counters::DropReason, ids::Epoch};
 
     fn cut(ms: u64, last: bool) -> Cut {
-        Cut { epoch: Epoch(1), now: Nanos::from_millis(ms), wall: Stamp(ms), last }
+        Cut { epoch: Epoch(1), now: Nanos::from_millis(ms), wall: Stamp(ms), last, ..Cut::default() }
     }
 
     /// Cuts at these times, in ms, with the bytes that came before each; returns down at each that was due.

@@ -234,7 +234,11 @@ impl Finder {
             _ => None,
         };
         let gone = request.keep.as_ref().filter(|k| snapshot.find(k.row.id).is_none() && wanted.is_none());
-        let gone = gone.map(|kept| kept.as_gone(snapshot.wall));
+        let gone = gone.map(|kept| {
+            let is_new = kept.ended.is_none() && kept.row.end.is_none();
+            let found = if is_new { ended_spot(list, list.first(), kept.row.id) } else { None };
+            kept.as_gone(snapshot.wall, found.map(|(_, flow)| flow))
+        });
         let kept_flow = gone.as_ref().map(|kept| kept.as_ended());
         let extra = kept_flow
             .as_ref()

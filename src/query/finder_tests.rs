@@ -766,6 +766,32 @@ fn ended_flows_keep_the_age_that_they_reached() {
     assert_eq!(ages(&finder.find(&snapshot, &all)), [80, 50, 30]);
 }
 
+#[test]
+fn so9_a_row_that_is_gone_ended_when_and_as_its_flow_did() {
+    let second = |n: u64| Stamp(n * 1_000_000_000);
+    let live = sample::record([([10, 0, 0, 1].into(), 1), ([10, 0, 1, 1].into(), 2)], 6);
+    let mut snapshot = sample::of_rows(&[(live, [0.0; 2])], Nanos::from_secs(900), second(900));
+    snapshot.wall = second(900);
+    let mut over = sample::record([([10, 0, 0, 3].into(), 1), ([10, 0, 1, 3].into(), 2)], 17);
+    (over.facts.first, over.hot.last, over.id) = (second(10), second(30), FlowId::new(0, 9, 9));
+    for end in [EndReason::Evicted, EndReason::Replaced, EndReason::Timeout] {
+        over.end = Some(end);
+        let ended = Arc::new(EndedFlows::new(100));
+        ended.push(over.into());
+        let row = ended.list().get(0).unwrap().row();
+        let at = row.ended().unwrap();
+        assert!(at < second(900));
+        let mut finder = Finder::with_ended(ended);
+        // It was a row of those that have ended, which are hidden now; or it was open when it was seen last.
+        for row in [row.clone(), Row { end: None, ..row }] {
+            let keep = Some(Kept { row, ended: None });
+            let request = Request { cursor: Cursor::On(over.id), keep, ..Request::default() };
+            let gone = finder.find(&snapshot, &request).gone.unwrap();
+            assert_eq!(gone.ended, Some((at, Some(end))));
+        }
+    }
+}
+
 /// The sums of all rows by host or process.
 fn sums(snapshot: &Snapshot, by: GroupBy, sort: GroupSort, request: &Request) -> GroupView {
     let group = GroupRequest {

@@ -24,8 +24,12 @@ pub struct Kept {
 
 impl Kept {
     /// Returns it as a row whose flow is not there any more at `wall`.
-    pub fn as_gone(&self, wall: Stamp) -> Self {
-        let ended = self.ended.unwrap_or_else(|| match end_reason(&self.row, wall) {
+    /// `found` is it among the flows that have ended, if it is there.
+    pub fn as_gone(&self, wall: Stamp, found: Option<&EndedFlow>) -> Self {
+        // A row of those that have ended knows when: that they are hidden is no other end.
+        let end_of = |row: &Row| Some((row.ended()?, row.end));
+        let known = self.ended.or_else(|| end_of(&self.row)).or_else(|| end_of(&found?.row()));
+        let ended = known.unwrap_or_else(|| match end_reason(&self.row, wall) {
             // The packet that closed it, not the moment its row went.
             reason @ Some(EndReason::Fin | EndReason::Rst) => (self.row.last, reason),
             reason => (wall, reason),

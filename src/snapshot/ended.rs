@@ -56,12 +56,15 @@ struct Kept {
 /// What a reader holds: the ended flows at one moment.
 #[derive(Clone, Default)]
 pub struct EndedList {
+    /// Number of the first flow that is kept; those before it in its part are over the limit.
     first: u64,
+    /// Number of the first flow of the first part.
+    begins: u64,
     parts: Vec<Arc<Vec<EndedFlow>>>,
 }
 
 impl EndedFlows {
-    /// Returns an empty list that keeps about `limit` flows, in parts of 1,024.
+    /// Returns an empty list that keeps `limit` flows.
     pub fn new(limit: usize) -> Self {
         Self { limit, kept: Mutex::default() }
     }
@@ -73,7 +76,8 @@ impl EndedFlows {
         if !kept.filling.is_empty() {
             parts.push(Arc::new(kept.filling.clone()));
         }
-        EndedList { first: kept.first, parts }
+        let list = EndedList { first: kept.first, begins: kept.first, parts };
+        EndedList { first: kept.first.max(list.end().saturating_sub(self.limit as u64)), ..list }
     }
 
     /// Adds a flow.
@@ -91,7 +95,8 @@ impl Kept {
         self.filling.push(flow);
         if self.filling.len() == PART {
             self.full.push_back(Arc::new(std::mem::take(&mut self.filling)));
-            if self.full.len() > limit.div_ceil(PART) {
+            // Parts go as a whole; of the oldest one a list may leave out some.
+            if (self.full.len() - 1).saturating_mul(PART) >= limit {
                 self.full.pop_front();
                 self.first += PART as u64;
             }
@@ -108,12 +113,15 @@ impl EndedList {
     /// Returns the number after the last flow.
     pub fn end(&self) -> u64 {
         let last = self.parts.last().map_or(0, |part| part.len());
-        self.first + (self.parts.len().saturating_sub(1) * PART + last) as u64
+        self.begins + (self.parts.len().saturating_sub(1) * PART + last) as u64
     }
 
     /// Returns a flow by its number, if it is still kept.
     pub fn get(&self, number: u64) -> Option<&EndedFlow> {
-        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        if number < self.first {
+            return None;
+        }
+        let place = usize::try_from(number - self.begins).ok()?;
         self.parts.get(place / PART)?.get(place % PART)
     }
 }
@@ -166,6 +174,26 @@ mod tests {
         let before = before.unwrap();
         assert_eq!((before.first(), before.end()), (0, 1501));
         assert_eq!(before.get(1500).map(|f| f.record.hot.bytes[0]), Some(1500));
+    }
+
+    #[test]
+    fn k16_no_more_are_kept_than_were_asked_for() {
+        for limit in [0, 1, 100, PART - 1, PART, PART + 1, 3 * PART, usize::MAX] {
+            let ended = Arc::new(EndedFlows::new(limit));
+            let mut tap = EndedTap(Arc::clone(&ended));
+            for n in 0..4 * PART as u64 + 7 {
+                let list = ended.list();
+                assert_eq!((list.end() - list.first(), list.end()), (n.min(limit as u64), n), "{limit}");
+                let kept = |number| list.get(number).map(|flow| flow.record.hot.bytes[0]);
+                let expected = |number: Option<u64>| number.filter(|n| *n >= list.first() && *n < list.end());
+                for number in [list.first().checked_sub(1), Some(list.first()), n.checked_sub(1)] {
+                    assert_eq!(number.and_then(kept), expected(number), "{limit} {n}");
+                }
+                let mut record = FlowRecord::default();
+                record.hot.bytes[0] = n;
+                tap.ended(&[record.into()]).unwrap();
+            }
+        }
     }
 
     #[test]

@@ -199,6 +199,14 @@ impl Row {
         flow_view::age(self.first, self.last, self.end, wall)
     }
 
+    /// Returns when it ended, if it is the row of an ended flow.
+    pub fn ended(&self) -> Option<Stamp> {
+        self.end.map(|end| match end {
+            EndReason::Timeout => Stamp(self.last.0.saturating_add(self.state.expires_after().0)),
+            _ => self.last,
+        })
+    }
+
     /// Returns the lifetime that applies now.
     pub fn lifetime(&self) -> Nanos {
         self.state.lifetime(self.silence)

@@ -97,6 +97,8 @@ pub struct ScreenOptions<'a> {
     /// Begins to hear the signals that ask to end, once it is said what else they do, and returns what waits until one
     /// may have come.
     pub signals: Box<dyn FnOnce() -> WaitForSignal>,
+    /// The same of the signals of job control.
+    pub jobs: Box<dyn FnOnce() -> WaitForSignal>,
     /// When the program began, to tell how long a file took.
     pub started: Instant,
     /// Looks at something else from now on.
@@ -175,6 +177,8 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
     threads::start_input(&sender, options.background, options.come_first).map_err(ScreenError::Start)?;
     let hear = std::mem::replace(&mut options.signals, Box::new(|| Box::new(|| ())));
     threads::start_signals(&sender, &stop, hear()).map_err(ScreenError::Start)?;
+    let hear = std::mem::replace(&mut options.jobs, Box::new(|| Box::new(|| ())));
+    threads::start_jobs(&sender, hear).map_err(ScreenError::Start)?;
     // Behind the start of the others, which would be like it.
     (options.come_first)();
     let stopped = move || stop.load(Ordering::SeqCst);
@@ -189,6 +193,7 @@ pub fn run(running: Running, options: ScreenOptions<'_>) -> Result<(), ScreenErr
         run: 0,
         running,
         held: Held::default(),
+        taken: None,
         stop_recording,
         stop_tracing,
         pace: Pace::new(),
@@ -222,6 +227,8 @@ struct Loop<'a> {
     /// What is looked at: its epochs, and flows that have ended.
     running: (Arc<Publication>, Arc<EndedFlows>),
     held: Held,
+    /// When the terminal was taken over again after a stop.
+    taken: Option<Instant>,
     /// Ends the thread that writes frames.
     stop_recording: Arc<AtomicBool>,
     /// Ends the thread that finds out what a row moved.
@@ -336,6 +343,10 @@ impl Loop<'_> {
             // something to say.
             Event::Over(_) if self.app.is_file() => Next::Draw,
             Event::Over(_) | Event::Signal => Next::Quit,
+            Event::Suspend => Next::Suspend,
+            // Behind a stop that was asked for the terminal has been taken already.
+            Event::GoesOn if self.taken.is_some_and(|at| at.elapsed() < SECOND) => Next::Draw,
+            Event::GoesOn => Next::Retake,
             Event::LightBackground => {
                 self.app.setup.theme.name = ThemeName::Light;
                 Next::Draw
@@ -376,7 +387,8 @@ impl Loop<'_> {
     fn finish(&mut self, next: Next) -> Next {
         let done = match next {
             Next::Redraw => self.screen.forget(),
-            Next::Suspend => self.screen.suspend(),
+            Next::Retake => self.screen.retake(),
+            Next::Suspend => self.screen.suspend().map(|()| self.taken = Some(Instant::now())),
             Next::Draw | Next::Quit => Ok(()),
         };
         if done.and_then(|()| self.affect()).is_err() {
@@ -438,12 +450,16 @@ impl Loop<'_> {
     /// Writes frames in threads of their own.
     fn record(&mut self, whose: Whose) {
         let Some(subject) = self.subject(whose) else { return };
-        let path = threads::free_name(self.export_name("pcapng"));
+        let made = threads::make_new(&self.export_name("pcapng"), self.options.files);
+        let (path, file) = match made {
+            Ok(made) => made,
+            Err(error) => return self.app.say(format!("cannot write frames: {error}"), Role::Bad),
+        };
         let until = self.app.view.as_ref().filter(|_| self.app.is_file()).map(|view| view.wall);
         self.stop_recording = Arc::default();
         let (record, events) = (Arc::clone(&self.options.record), self.sender.clone());
         let (stop, give_way) = (&self.stop_recording, self.options.give_way);
-        let started = recorder::start(subject, until, path.clone(), record, stop, events, give_way);
+        let started = recorder::start(subject, until, (path.clone(), file), record, stop, events, give_way);
         match started {
             Ok(tally) => {
                 let name = path.display().to_string();

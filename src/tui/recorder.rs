@@ -7,6 +7,7 @@
 //! ```
 
 use std::{
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
     sync::{
@@ -28,9 +29,10 @@ use crate::{
     tui::threads::Event,
 };
 
-/// Writes what is ordered to a new file of this name, until there are no more frames or the flag is set; returns why it
+/// Writes what is ordered to a new file, which has this name, until there are no more frames or the flag is set; returns why it
 /// ended before either, or why not.
-pub type Record = Arc<dyn Fn(Order, &Path, &AtomicBool) -> Result<Option<String>, String> + Send + Sync>;
+pub type Record =
+    Arc<dyn Fn(Order, (&Path, File), &AtomicBool) -> Result<Option<String>, String> + Send + Sync>;
 
 /// How long a look for epochs takes at most, to find out that it is over.
 const WAIT: Duration = Duration::from_millis(200);
@@ -64,7 +66,7 @@ pub enum Subject {
 pub fn start(
     subject: Subject,
     until: Option<Stamp>,
-    to: PathBuf,
+    (to, file): (PathBuf, File),
     record: Record,
     stop: &Arc<AtomicBool>,
     events: Sender<Event>,
@@ -107,7 +109,11 @@ pub fn start(
     spawn("screen/record").spawn(move || {
         // Neither the packet path nor a key waits for a file.
         give_way();
-        let done = record(order, &to, &stop);
+        let done = record(order, (&to, file), &stop);
+        // Of what did not even begin nothing is left.
+        if done.is_err() && fs::metadata(&to).is_ok_and(|file| file.len() == 0) {
+            let _ = fs::remove_file(&to);
+        }
         stop.store(true, Ordering::Relaxed);
         // The screen may be closed by then.
         let _ = events.send(Event::Recorded(done.map(|why| (tally_of_end, to, why))));

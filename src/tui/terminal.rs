@@ -113,6 +113,16 @@ impl Screen {
         self.forget()
     }
 
+    /// Takes the terminal over after somebody else had it, who did not wait until it was given back.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn retake(&mut self) -> io::Result<()> {
+        restore();
+        take(self.mouse)?;
+        self.forget()
+    }
+
     /// Forgets what is on the terminal, so that the next frame is drawn in full.
     ///
     /// # Errors

@@ -133,6 +133,25 @@ fn so9_a_row_that_was_closed_tells_by_what() {
 }
 
 #[test]
+fn so9_the_end_of_a_row_has_the_room_that_its_text_needs() {
+    for width in [80, 100, 120, 140, 160, 200] {
+        let mut rows = numbered(3);
+        rows[1] = flow(17, "10.0.0.1:5353 → 172.16.0.1:53", FlowState::Udp, [0.0; 2], 2, 1);
+        let mut stage = Stage::new(width, 24);
+        stage.epoch(&live(&rows));
+        stage.key(KeyCode::Down);
+        stage.settle(&live(&rows));
+        let at = rows.iter().position(|row| row.0.hot.key.proto == 17).unwrap();
+        rows[at].0 = FlowRecord::default();
+        let mut later = live(&rows);
+        later.wall = Stamp(WALL.0 + 70_000_000_000);
+        stage.epoch(&later);
+        let row = stage.line("▌UDP");
+        assert!(row.contains(" (timeout) "), "{width}: {row}");
+    }
+}
+
+#[test]
 fn the_first_row_is_selected_until_one_moves_and_the_newest_after_g() {
     let mut rows = numbered(30);
     let mut stage = Stage::new(80, 24);

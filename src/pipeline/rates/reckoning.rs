@@ -199,9 +199,11 @@ impl<'a> Reckoning<'a> {
         let before = *seen;
         *seen = [0, 1].map(|side| mix.rate(came[side], before[side]));
         let is_over = hot.state.is_over();
-        // Only a flow without bytes at the last reckoning can be younger than that.
-        let steady = if bytes == [0; 2] && !is_over { self.steady_since(slot, hot) } else { None };
-        let now = steady.map_or(*seen, |age| came.map(|bytes| (bytes as f64 / age.as_secs_f64()) as f32));
+        // Only a flow without bytes at the last reckoning can be younger than that, or one that was in the same second.
+        let may_be_young = bytes == [0; 2] || was_young && self.span.joins();
+        let steady = if may_be_young && !is_over { self.steady_since(slot, hot) } else { None };
+        let now =
+            steady.map_or(*seen, |age| hot.bytes.map(|bytes| (bytes as f64 / age.as_secs_f64()) as f32));
         for side in 0..2 {
             // A first second that counted at its real length falls from what really came.
             let from = if was_young { before[side] } else { shown[side] };
@@ -224,7 +226,8 @@ impl<'a> Reckoning<'a> {
         }
         let age = cut.wall.since(flows.origins.get(slot as u32).first);
         let silence = cut.wall.since(hot.last);
-        (age >= SHORTEST && age < span.heard && silence.0 <= age.0 / 4).then_some(age)
+        let most = if span.joins() { span.window } else { span.heard };
+        (age >= SHORTEST && age < most && silence.0 <= age.0 / 4).then_some(age)
     }
 }
 
@@ -260,7 +263,7 @@ struct Mix {
 impl Mix {
     fn of(span: &Span) -> Self {
         let window = span.window.as_secs_f64();
-        Self { came: window.recip(), before: (span.window - span.heard).as_secs_f64() / window }
+        Self { came: window.recip(), before: span.rest.as_secs_f64() / window }
     }
 
     #[inline]

@@ -167,7 +167,8 @@ const MOST_RTTS: usize = 31;
 const MOST_PIDS: usize = 16;
 
 impl Group {
-    fn new(name: GroupName) -> Self {
+    /// Returns one without anything in it.
+    pub fn new(name: GroupName) -> Self {
         Self {
             name,
             flows: 0,

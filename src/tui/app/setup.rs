@@ -177,6 +177,8 @@ pub enum Next {
     Draw,
     /// Clear the terminal and draw.
     Redraw,
+    /// Take the terminal over again, which somebody else had, and draw.
+    Retake,
     /// Give the terminal back until the process goes on.
     Suspend,
     /// Leave.

@@ -28,10 +28,14 @@ pub struct Files {
     pub json: fn(&mut Vec<u8>, &Ended),
     /// Appends a row's comma-separated values.
     pub csv: fn(&mut Vec<u8>, &Row),
+    /// Appends the names of these values, which stand before the first row.
+    pub csv_names: fn(&mut Vec<u8>),
     /// Appends a sum's line of JSON.
     pub sum_json: WriteSum,
     /// Appends a sum's comma-separated values.
     pub sum_csv: WriteSum,
+    /// Appends the names of these values.
+    pub sum_csv_names: fn(&mut Vec<u8>, GroupBy),
     /// Makes a file that was not there, readable by its owner only.
     pub create: fn(&Path) -> io::Result<fs::File>,
 }
@@ -53,6 +57,9 @@ pub fn write_rows(
         }
         Ok(())
     })?;
+    if lines.is_empty() && form == Form::Csv {
+        (files.csv_names)(&mut lines);
+    }
     write_new(path, &lines, files)?;
     Ok(format!("{count} rows"))
 }
@@ -72,6 +79,9 @@ pub fn write_sums(
         Form::Jsonl | Form::Text => files.sum_json,
     };
     let count = finder.export_sums(snapshot, request, |group| write(&mut lines, by, group, listening));
+    if lines.is_empty() && Form::of(path) == Form::Csv {
+        (files.sum_csv_names)(&mut lines, by);
+    }
     write_new(path, &lines, files)?;
     Ok(format!("{count} {}", if by == GroupBy::Host { "hosts" } else { "processes" }))
 }
@@ -88,6 +98,22 @@ pub fn free_name(path: PathBuf) -> PathBuf {
     match path.exists() {
         true => (2..100).map(numbered).find(|name| !name.exists()).unwrap_or(path),
         false => path,
+    }
+}
+
+/// Makes a file that was not there, by the name that it is to have or one with a number: another program may take the
+/// name that was free a moment ago.
+///
+/// # Errors
+/// When none can be made.
+pub fn make_new(name: &Path, files: Files) -> io::Result<(PathBuf, fs::File)> {
+    let mut tries = 0;
+    loop {
+        let path = free_name(name.to_owned());
+        match (files.create)(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < 10 => tries += 1,
+            made => return made.map(|file| (path, file)),
+        }
     }
 }
 
@@ -120,8 +146,10 @@ mod tests {
         let files = Files {
             json: |_, _| {},
             csv: |_, _| {},
+            csv_names: |_| {},
             sum_json: |_, _, _, _| {},
             sum_csv: |_, _, _, _| {},
+            sum_csv_names: |_, _| {},
             create: full,
         };
         if !Path::new("/dev/full").exists() {
@@ -132,6 +160,51 @@ mod tests {
         assert!(!path.exists());
         let text = told(written, &path).unwrap_err();
         assert!(text.contains("No space left") && text.ends_with("; nothing of it is left"), "{text}");
+    }
+
+    #[test]
+    fn k19_a_name_that_another_program_takes_at_the_same_moment_is_no_failure() {
+        let folder = std::env::temp_dir().join(format!("rustnet-taken-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let create = |path: &Path| {
+            // Somebody else was faster, once.
+            if !path.to_string_lossy().contains('_') {
+                fs::write(path, "other")?;
+            }
+            fs::OpenOptions::new().write(true).create_new(true).open(path)
+        };
+        let files = Files {
+            json: |_, _| {},
+            csv: |_, _| {},
+            csv_names: |_| {},
+            sum_json: |_, _, _, _| {},
+            sum_csv: |_, _, _, _| {},
+            sum_csv_names: |_, _| {},
+            create,
+        };
+        let (path, _) = make_new(&folder.join("frames.pcapng"), files).unwrap();
+        assert_eq!(path, folder.join("frames_2.pcapng"));
+        assert_eq!(fs::read(folder.join("frames.pcapng")).unwrap(), b"other");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn k19_a_table_without_rows_has_the_names_of_its_fields() {
+        let path = std::env::temp_dir().join(format!("rustnet-empty-{}.csv", std::process::id()));
+        let files = Files {
+            json: |_, _| {},
+            csv: |_, _| {},
+            csv_names: |out| out.extend_from_slice(b"a,b\r\n"),
+            sum_json: |_, _, _, _| {},
+            sum_csv: |_, _, _, _| {},
+            sum_csv_names: |out, _| out.extend_from_slice(b"of,a\r\n"),
+            create: |path| fs::File::create(path),
+        };
+        let snapshot = crate::snapshot::sample::of_rows(&[], Default::default(), Default::default());
+        let (mut finder, request) = (Finder::default(), Request::default());
+        write_rows(&mut finder, &snapshot, &request, &path, files).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"a,b\r\n");
+        fs::remove_file(&path).unwrap();
     }
 
     #[test]

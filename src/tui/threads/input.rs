@@ -12,8 +12,10 @@ use std::{
 };
 
 use crossterm::event::{self as terminal_event, KeyCode, KeyEvent, KeyModifiers};
+use signal_hook::{consts, flag};
 
 use super::Event;
+use crate::tui::WaitForSignal;
 
 /// Asks the terminal for its background: whether it is a light one, and what was typed meanwhile.
 pub type AskBackground = fn() -> (bool, Vec<u8>);
@@ -71,6 +73,33 @@ pub fn start_signals(
         let _ = events.send(Event::Signal);
     };
     thread::Builder::new().name("screen/signals".into()).spawn(hear).map(drop)
+}
+
+/// Starts the thread that waits with `wait` for the signals of job control: to stop (SIGTSTP, as from `kill`; the key is read
+/// as a key), and to go on (SIGCONT), which comes alone where the process was stopped without being asked.
+///
+/// # Errors
+/// When it cannot be started, or the signals cannot be caught.
+pub fn start_jobs(events: &Sender<Event>, wait: impl FnOnce() -> WaitForSignal) -> io::Result<()> {
+    let (asked, goes_on) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+    // Before anybody waits: actions are taken in order.
+    flag::register(consts::SIGTSTP, Arc::clone(&asked))?;
+    flag::register(consts::SIGCONT, Arc::clone(&goes_on))?;
+    let (events, wait) = (events.clone(), wait());
+    let hear = move || {
+        loop {
+            wait();
+            let is_asked = asked.swap(false, Ordering::SeqCst);
+            if is_asked && events.send(Event::Suspend).is_err() {
+                return;
+            }
+            let goes_on = !is_asked && goes_on.swap(false, Ordering::SeqCst);
+            if goes_on && events.send(Event::GoesOn).is_err() {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("screen/jobs".into()).spawn(hear).map(drop)
 }
 
 /// The terminal's answer about its background when it comes later than anybody waits for: read as keys

@@ -28,12 +28,12 @@ use std::{
 };
 
 pub use self::{
-    files::{Files, WriteSum, free_name},
-    input::{AskBackground, start_input, start_signals},
+    files::{Files, WriteSum, make_new},
+    input::{AskBackground, start_input, start_jobs, start_signals},
 };
 
 use crossterm::event as terminal_event;
-use files::{told, write_new, write_rows, write_sums};
+use files::{free_name, told, write_new, write_rows, write_sums};
 use pacing::Pacing;
 
 use crate::{
@@ -68,6 +68,10 @@ pub enum Event {
     Over(Run),
     /// A signal asks to end.
     Signal,
+    /// A signal asks to stop until the shell says otherwise.
+    Suspend,
+    /// The process was stopped and goes on: the terminal may be another's.
+    GoesOn,
     /// An export is written: what to say of it.
     Exported(Result<String, String>),
     /// Frames are written: how many, to which file, and why no more, if nobody asked for the end; or why not.

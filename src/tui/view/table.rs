@@ -80,10 +80,7 @@ pub fn why(reason: Option<EndReason>) -> String {
 
 /// Returns when a row of an ended flow ended.
 pub fn end_of(row: &Row) -> Option<Stamp> {
-    row.end.map(|end| match end {
-        EndReason::Timeout => Stamp(row.last.0.saturating_add(row.state.expires_after().0)),
-        _ => row.last,
-    })
+    row.ended()
 }
 
 /// Cells of a column below which nothing stands in what another one has left of it.
@@ -105,17 +102,18 @@ impl Line<'_> {
         let style = theme.style(role);
         // The band over the selected row is of one colour, between cells, too.
         buf.set_style(area, style);
-        // Cells of the next column that the one before it takes.
-        let mut taken = 0;
+        // Up to where a long text goes on over columns behind its own, with a blank.
+        let mut until = 0;
         let has_sign = !theme.has_color() && !self.is_over() && column::is_fading(row);
         let is_before_rate = |next: Option<&Place>| next.is_some_and(|n| n.column.id == ColumnId::Bandwidth);
         for (n, place) in places.iter().enumerate() {
+            let taken = u16::saturating_sub(until, place.x);
             let (x, width) = (place.x + taken, place.width.saturating_sub(taken));
             // A blank stays before the sign of a rate that fades.
             let width = width - u16::from(has_sign && width > 1 && is_before_rate(places.get(n + 1)));
             let place = &Place { x, width, ..*place };
             // The rest of a cell has room for a sign that something is missing, and that is not said of it.
-            if std::mem::take(&mut taken) > 0 && width < LEAST_REST {
+            if taken > 0 && width < LEAST_REST {
                 continue;
             }
             let is_rate = place.column.id == ColumnId::Bandwidth;
@@ -123,8 +121,8 @@ impl Line<'_> {
             let cell = match (place.column.id, self.kept, end_of(row)) {
                 (ColumnId::State, Some((at, reason)), _) => {
                     let text = format!("ended {}{}", clock(at), why(reason));
-                    taken = (text::width(&text) as u16).saturating_sub(place.width);
-                    let room = Place { width: place.width + taken, ..*place };
+                    let room = Place { width: place.width.max(text::width(&text) as u16), ..*place };
+                    until = place.x + room.width + 1;
                     put(buf, area, &room, &text, style);
                     continue;
                 }

@@ -245,7 +245,13 @@ pub fn pids(group: &Group, room: usize) -> String {
         }
     };
     let fits = (1..=3).rev().map(some).find(|text| text.len() <= room);
-    fits.unwrap_or_else(|| group.pids.first().map_or(String::new(), u32::to_string))
+    let tight = || match group.pids[..] {
+        [first, _, ..] => format!("{first}+{}", group.pids.len() - 1),
+        _ => String::new(),
+    };
+    let first = || group.pids.first().map_or(String::new(), u32::to_string);
+    // One of several without the rest would look like all: the blank goes first.
+    fits.or_else(|| Some(tight()).filter(|text| !text.is_empty() && text.len() <= room)).unwrap_or_else(first)
 }
 
 /// The part of all that moves, and its bar.
@@ -256,4 +262,23 @@ fn share(group: &Group, app: &App, all: &GroupView) -> String {
     }
     let percent = format::percent((group.rate() * 1000.0) as u64, (sum * 1000.0) as u64);
     format!("{percent:>5} {}", bars::share(group.rate() / all.largest, 6, &app.setup.signs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::group::GroupName;
+
+    #[test]
+    fn v9_one_pid_of_several_never_looks_like_all() {
+        let mut group = Group::new(GroupName::NotLooked);
+        group.pids = vec![19095, 26420, 27337];
+        for (room, want) in
+            [(40, "19095 26420 27337"), (16, "19095 26420 +1"), (8, "19095 +2"), (7, "19095+2")]
+        {
+            assert_eq!(pids(&group, room), want, "{room}");
+        }
+        group.pids = vec![4_194_304];
+        assert_eq!(pids(&group, 7), "4194304");
+    }
 }
