@@ -552,6 +552,17 @@ fn who_is_bound_to_all_addresses_has_none_of_other_hosts() {
         // It has those of what is ours.
         assert_eq!(bench.owner(&flow(asked.proto, asked.ports, 0), 100).unwrap().0, "ping");
     }
-    let group = elsewhere(proto::UDP, "224.0.0.251", [5353, 5353]);
-    assert_eq!(bench.owner(&group, 100).unwrap().0, "ping");
+    for to in ["224.0.0.251", "255.255.255.255"] {
+        let all = elsewhere(proto::UDP, to, [5353, 5353]);
+        assert_eq!(bench.owner(&all, 100).unwrap().0, "ping", "{to}");
+    }
+    // HERE's network, as far as can be told.
+    let IpAddr::V4(here) = ip(HERE) else { panic!("HERE is IPv4") };
+    let [a, b, c, _] = here.octets();
+    for (to, is_ours) in [([a, b, c, 255], true), ([a, b, 255, 255], true), ([a, b, c ^ 2, 255], false)] {
+        let mut asked = elsewhere(proto::UDP, "0.0.0.0", [5353, 5353]);
+        asked.addresses[1] = IpAddr::from(to);
+        let owner = bench.0.find(&asked, Nanos(100 * MS));
+        assert_eq!(owner.is_some_and(|owner| owner.pid.is_some()), is_ours, "{to:?}");
+    }
 }

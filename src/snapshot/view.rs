@@ -351,14 +351,19 @@ impl Snapshot {
             let approach = flows.approach_chunk(chunk + 1, wanted.beside);
             (0..CHUNK).for_each(approach);
         }
-        let known = |is_some: u64| if wanted.tenants { is_some } else { 0 };
         let (hot, start) = (flows.hot.chunk(chunk), chunk * CHUNK);
+        let (apps, owners) = match wanted.tenants {
+            true => {
+                (chunk_rows::known(apps.near(start, CHUNK)), chunk_rows::known(owners.near(start, CHUNK)))
+            }
+            false => (0, 0),
+        };
         ChunkRows {
             hot,
             origins: flows.origins.chunk(chunk),
             live: chunk_rows::pick(hot, Hot::is_live),
-            apps: known(chunk_rows::known(apps.near(start, CHUNK))),
-            owners: known(chunk_rows::known(owners.near(start, CHUNK))),
+            apps,
+            owners,
         }
     }
 

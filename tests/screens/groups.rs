@@ -69,9 +69,11 @@ fn v8_all_of_a_host_is_on_every_screen_from_80_by_24_on() {
         let is_sorted =
             |stage: &Stage, what| stage.buffer()[(x(what), y)].modifier.contains(Modifier::UNDERLINED);
         assert!(is_sorted(&stage, "Down") && is_sorted(&stage, "Up") && !is_sorted(&stage, "Total"));
-        while !stage.text().contains("(Sort: Down") {
-            stage.key(KeyCode::Char('s'));
-            stage.settle(&snapshot);
+        for _ in 0..12 {
+            if !stage.text().contains("(Sort: Down") {
+                stage.key(KeyCode::Char('s'));
+                stage.settle(&snapshot);
+            }
         }
         assert!(is_sorted(&stage, "Down") && !is_sorted(&stage, "Up"));
     }
@@ -115,9 +117,8 @@ fn v9_no_pid_is_cut_and_a_column_with_nothing_in_it_leaves_its_room_to_names() {
         stage.epoch(&snapshot).key(KeyCode::Char('5'));
         let text = stage.settle(&snapshot).text();
         let row = text.lines().find(|line| line.contains("▸ a-wo")).unwrap();
-        let behind = row.split_once(" 4190000").unwrap_or_else(|| panic!("{width}: {text}")).1;
-        assert!(behind.starts_with([' ', '+']), "{width}: {text}");
-        assert!(behind.contains('+'), "that there are more is not cut: {width}: {text}");
+        let cells = [" 4190000 +5 ", " 4190000+5 ", " 6 pids "];
+        assert!(cells.iter().any(|cell| row.contains(cell)), "{width}: {text}");
         assert!(width != 120 || row.contains("a-worker-with-a-lon"), "{width}: {text}");
     }
 }

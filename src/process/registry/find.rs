@@ -224,13 +224,14 @@ impl Registry {
             return true;
         }
         if life.netns == self.own {
-            // Who is bound to all addresses has ours and those of groups, and not those of whoever sends here.
+            // Who is bound to all addresses has ours and those of all or many here, and not those of whoever sends here.
             let address = sought.tuple.local.0;
             return sought.where_to == Where::Here
                 || !life.tuple.local.0.is_unspecified()
                 || self.own_addresses.is_empty()
                 || self.own_addresses.contains(&address)
-                || proto::has_ports(sought.tuple.proto) && address.is_multicast();
+                || proto::has_ports(sought.tuple.proto)
+                    && (address.is_multicast() || is_broadcast(address, &self.own_addresses));
         }
         if sought.where_to == Where::Here {
             return false;
@@ -328,4 +329,16 @@ impl Sought {
             where_to,
         }
     }
+}
+
+/// Returns whether an address is that of all hosts, or of all in a network of ours. How large those are is not known here:
+/// of at least 256 addresses, the last of them.
+fn is_broadcast(address: IpAddr, own: &[IpAddr]) -> bool {
+    let IpAddr::V4(address) = address else { return false };
+    let ones = address.to_bits().trailing_ones();
+    let is_of = |own: &IpAddr| match own {
+        IpAddr::V4(own) => ones >= 8 && (own.to_bits() ^ address.to_bits()).leading_zeros() >= 32 - ones,
+        IpAddr::V6(_) => false,
+    };
+    address.is_broadcast() || own.iter().any(is_of)
 }

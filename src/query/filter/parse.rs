@@ -158,9 +158,17 @@ impl<'a> Parser<'a> {
             }
             Kind::Term(raw) => {
                 let is_last = self.at == self.tokens.len();
-                if is_last && (is_unfinished(raw) || may_become_mac(&raw.whole)) {
+                let is_unfinished = is_unfinished(raw);
+                if is_last && (is_unfinished || may_become_mac(&raw.whole)) {
                     self.incomplete = Some(token.start);
                     return Ok(None);
+                }
+                if is_unfinished && !raw.operator.is_empty() {
+                    let head = format!("{}{}", raw.head, raw.operator);
+                    return Err(problem(
+                        token,
+                        format!("{head} has no value: it stands behind without a blank"),
+                    ));
                 }
                 match term(raw) {
                     Ok(term) => Ok(Some(Expr::Term(term))),
@@ -610,6 +618,9 @@ mod tests {
             ("total>", 0, 6, "total> is no keyword; bytes> is near"),
             ("pkts>=5 a", 0, 7, "pkts>= is no keyword; packets>= is near"),
             ("protocol:=tcp", 0, 13, "protocol: is no keyword; proto: is near"),
+            ("port: 443", 0, 5, "port: has no value: it stands behind without a blank"),
+            ("tcp (proto:) udp", 5, 11, "proto: has no value: it stands behind without a blank"),
+            ("rate> 1M", 0, 5, "rate> has no value: it stands behind without a blank"),
             ("a pid:x", 6, 7, "x is no number: pid:1000"),
             ("a port:x", 7, 8, "x is no number: port:443 or port:8000-8100"),
             ("retrans>1%", 8, 10, "1% is no number for retr: retr>10"),

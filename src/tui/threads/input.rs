@@ -4,7 +4,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::Sender,
     },
     thread,
@@ -81,20 +81,24 @@ pub fn start_signals(
 /// # Errors
 /// When it cannot be started, or the signals cannot be caught.
 pub fn start_jobs(events: &Sender<Event>, wait: impl FnOnce() -> WaitForSignal) -> io::Result<()> {
-    let (asked, goes_on) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+    const NONE: usize = 0;
+    const STOP: usize = 1;
+    const GO_ON: usize = 2;
+    // The last one counts: each takes the other back.
+    let last = Arc::new(AtomicUsize::new(NONE));
     // Before anybody waits: actions are taken in order.
-    flag::register(consts::SIGTSTP, Arc::clone(&asked))?;
-    flag::register(consts::SIGCONT, Arc::clone(&goes_on))?;
+    flag::register_usize(consts::SIGTSTP, Arc::clone(&last), STOP)?;
+    flag::register_usize(consts::SIGCONT, Arc::clone(&last), GO_ON)?;
     let (events, wait) = (events.clone(), wait());
     let hear = move || {
         loop {
             wait();
-            let is_asked = asked.swap(false, Ordering::SeqCst);
-            if is_asked && events.send(Event::Suspend).is_err() {
-                return;
-            }
-            let goes_on = !is_asked && goes_on.swap(false, Ordering::SeqCst);
-            if goes_on && events.send(Event::GoesOn).is_err() {
+            let event = match last.swap(NONE, Ordering::SeqCst) {
+                STOP => Event::Suspend,
+                GO_ON => Event::GoesOn,
+                _ => continue,
+            };
+            if events.send(event).is_err() {
                 return;
             }
         }

@@ -245,13 +245,15 @@ pub fn pids(group: &Group, room: usize) -> String {
         }
     };
     let fits = (1..=3).rev().map(some).find(|text| text.len() <= room);
-    let tight = || match group.pids[..] {
-        [first, _, ..] => format!("{first}+{}", group.pids.len() - 1),
-        _ => String::new(),
-    };
-    let first = || group.pids.first().map_or(String::new(), u32::to_string);
-    // One of several without the rest would look like all: the blank goes first.
-    fits.or_else(|| Some(tight()).filter(|text| !text.is_empty() && text.len() <= room)).unwrap_or_else(first)
+    // One of several without the rest would look like all: the blank goes first, then the number.
+    fits.unwrap_or_else(|| match group.pids[..] {
+        [] => String::new(),
+        [only] => only.to_string(),
+        [first, ..] => {
+            let tight = format!("{first}+{}", group.pids.len() - 1);
+            if tight.len() <= room { tight } else { format!("{} pids", group.pids.len()) }
+        }
+    })
 }
 
 /// The part of all that moves, and its bar.
@@ -276,6 +278,10 @@ mod tests {
         for (room, want) in
             [(40, "19095 26420 27337"), (16, "19095 26420 +1"), (8, "19095 +2"), (7, "19095+2")]
         {
+            assert_eq!(pids(&group, room), want, "{room}");
+        }
+        group.pids = vec![4_194_301, 4_194_302, 4_194_303];
+        for (room, want) in [(10, "4194301 +2"), (9, "4194301+2"), (8, "3 pids"), (7, "3 pids")] {
             assert_eq!(pids(&group, room), want, "{room}");
         }
         group.pids = vec![4_194_304];
