@@ -540,6 +540,7 @@ impl Collector {
             inspections += report.inspections;
             facts_lost += report.facts_lost;
         }
+        let is_in_part = self.parts.reckons_rates && self.tempo.is_in_part(&cut);
         let snapshot = Snapshot {
             epoch: cut.epoch,
             now: cut.now,
@@ -558,6 +559,9 @@ impl Collector {
             asked: self.worker_reports.iter().flatten().find_map(|report| report.asked),
             workers,
         };
+        if is_in_part {
+            return self.give_back(snapshot);
+        }
         if cut.last {
             self.end_open_flows(&snapshot);
         }

@@ -572,7 +572,8 @@ impl<O: Outlet> Intake<O> {
         const SECOND: u64 = 1_000_000_000;
         let now = self.clock.now();
         let left = end.since(self.clock.newest());
-        let begins = Nanos((now.0 + left.0 + 1).saturating_sub(SECOND));
+        // Stamps reach to the end of what they can say.
+        let begins = Nanos(now.0.saturating_add(left.0).saturating_add(1).saturating_sub(SECOND));
         if begins > now {
             self.last_second = begins;
             self.next_cut = self.next_cut.min(begins);
