@@ -1,6 +1,8 @@
 //! How long rows live and why they end, through the whole pipeline: the packets' time alone decides.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "common/capture_bytes.rs"]
+mod capture_bytes;
 #[path = "common/engine.rs"]
 mod engine;
 #[path = "common/talk.rs"]
@@ -10,8 +12,10 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
+use capture_bytes::{Order, PcapNg};
 use engine::{Run, config};
 use rustnet::{
     base::time::{Nanos, Stamp},
@@ -20,6 +24,7 @@ use rustnet::{
         synthetic::{Frames, MemorySource},
         up_to::UpTo,
     },
+    config::input,
     flow::{
         entry::FlowRecord,
         state::{EndReason, FlowState},
@@ -499,6 +504,61 @@ fn l18_the_rate_where_a_file_stands_is_that_of_the_second_before() {
             let (up, packets, _) = at_the_end(until);
             let want = (0..300).filter(|n| (ms - 999..=ms).contains(&times(*n))).count() as f64;
             assert_eq!((up, packets), (want * 100.0, want), "at {ms} ms");
+        }
+    }
+}
+
+#[test]
+fn l19_stamps_from_one_end_of_time_to_the_other_and_a_span_of_them() {
+    let mut buffer = [0; 128];
+    let len = Frame::new(CLIENT, SERVER, Body::Udp(40_000, 9)).write(&mut buffer).unwrap();
+    let mut file = PcapNg::new(Order::Little);
+    file.interface(1, 0, &[(9, &[9])]);
+    for stamp in [0, 1_500_000_000, 2_900_000_000, u64::MAX] {
+        file.enhanced(0, stamp, &buffer[..len], len as u32);
+    }
+    let path = std::env::temp_dir().join(format!("rustnet-stamps-{}.pcapng", std::process::id()));
+    std::fs::write(&path, &file.bytes).unwrap();
+    for (span, frames, last) in [
+        (None, 4, u64::MAX),
+        (Some(Duration::from_secs(3)), 3, 2_900_000_000),
+        (Some(Duration::from_secs(1)), 1, 0),
+    ] {
+        // What a screen reads: the end of what is wanted is known before.
+        let end = input::last_stamp(&path, span);
+        assert_eq!(end, Some(Stamp(last)), "{span:?}");
+        let config = EngineConfig { file_epochs: Publish::Always, ..config() };
+        let run = engine::run(config, vec![UpTo::whole(input::open(&path, span).unwrap(), end)]);
+        assert_eq!(run.last().accounts.taken.frames, frames, "{span:?}");
+        if span.is_some() {
+            assert_eq!(run.last().now.0, last, "{span:?}");
+        }
+    }
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn l18_no_epoch_has_a_rate_of_a_part_of_a_second() {
+    let mut all = Frames::default();
+    let mut buffer = [0; 128];
+    for n in 0..300_u64 {
+        let frame = Frame::new(CLIENT, SERVER, Body::Udp(40_000, 9)).payload(&[b'x'; 58]);
+        let len = frame.write(&mut buffer).unwrap();
+        all.push_ethernet(Stamp(START.0 + n * 100_000_000), &buffer[..len]);
+    }
+    let frames = Arc::new(all);
+    for ms in [29_400, 29_900, 12_345, 12_000, 1_500, 700] {
+        let until = UpTo::new(MemorySource::new(Arc::clone(&frames)), Some(Stamp(START.0 + ms * 1_000_000)));
+        let config = EngineConfig { file_epochs: Publish::Always, ..config() };
+        let run = engine::run(config, vec![until]);
+        assert_eq!(run.last().now.0, ms * 1_000_000);
+        let (last, before) = run.epochs.split_last().unwrap();
+        // Of less than a second all is told.
+        let want = if ms < 1000 { 800.0 } else { 1000.0 };
+        assert_eq!(last.totals.up, want, "up to {ms} ms");
+        for epoch in before {
+            assert_eq!(epoch.totals.up, 1000.0, "up to {ms} ms, at {:?}", epoch.now);
+            assert_eq!(epoch.now.0 % 1_000_000_000, 0, "up to {ms} ms: seconds of the file");
         }
     }
 }

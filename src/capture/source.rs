@@ -96,6 +96,12 @@ pub unsafe trait Source: Send {
         None
     }
 
+    /// Returns whether frames have the time of their arrival, so that a frame tells whether it has waited; others may be
+    /// stamped as they are taken.
+    fn stamps_arrivals(&self) -> bool {
+        false
+    }
+
     /// Returns whether the source can count the frames of settled flows instead of handing them out.
     fn can_count(&self) -> bool {
         false

@@ -44,14 +44,14 @@ pub fn open(path: &Path, span: Option<Duration>) -> Result<Until<CaptureFile>, O
     CaptureFile::open(path, platform::map_guard()).map(|file| Until::new(file, span))
 }
 
-/// Returns the time of a file's last frame, if it is a file that is read in a moment.
-pub fn last_stamp(path: &Path) -> Option<Stamp> {
+/// Returns the time of the last frame of a file's first `span`, if it is a file that is read in a moment.
+pub fn last_stamp(path: &Path, span: Option<Duration>) -> Option<Stamp> {
     /// In bytes.
     const LARGEST: u64 = 64 << 20;
     if !std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() <= LARGEST) {
         return None;
     }
-    let mut file = CaptureFile::open(path, platform::map_guard()).ok()?;
+    let mut file = open(path, span).ok()?;
     let mut last = None;
     while file.burst(256, |_, meta| last = last.max(Some(meta.wall))) != Progress::End {}
     last

@@ -1,7 +1,11 @@
 //! Interfaces that go and come back: what changed since the last epoch, for the export, the log and whoever
 //! reads standard error.
 
-use std::{collections::HashMap, io::Write, mem::discriminant};
+use std::{
+    collections::{HashMap, HashSet},
+    io::Write,
+    mem::discriminant,
+};
 
 use crate::{
     capture::source::InterfaceState,
@@ -18,8 +22,10 @@ use crate::{
 pub struct Links {
     /// By name, with the look at which that was seen.
     known: HashMap<String, (InterfaceState, u64)>,
-    /// The name that each of a source's interfaces had, which stays in its place when it gets another one.
-    names: Vec<String>,
+    /// By source: the name that each of its interfaces had, which stays in its place when it gets another one.
+    names: Vec<Vec<String>>,
+    /// Names that interfaces had before: a source that has not heard of the new one yet still tells of them.
+    left: HashSet<String>,
     looks: u64,
 }
 
@@ -39,9 +45,12 @@ impl Links {
     /// Calls `each` with every interface that is new or stands otherwise than at the last look.
     pub fn look<'a>(&mut self, snapshot: &'a Snapshot, mut each: impl FnMut(LinkChange<'a>)) {
         self.looks += 1;
-        for source in &snapshot.sources {
+        self.names.resize(snapshot.sources.len().max(self.names.len()), Vec::new());
+        for (number, source) in snapshot.sources.iter().enumerate() {
             for (place, interface) in source.interfaces.iter().enumerate() {
-                self.follow_name(place, &interface.name);
+                if !self.follow_name((number, place), &interface.name) {
+                    continue;
+                }
                 let (name, state) = (&*interface.name, interface.state);
                 let change = |is_new| LinkChange { name, state, method: source.method, is_new };
                 match self.known.get_mut(name) {
@@ -64,20 +73,25 @@ impl Links {
 }
 
 impl Links {
-    /// Takes note that what has this place may be called otherwise than before: it is the same interface.
-    fn follow_name(&mut self, place: usize, name: &str) {
-        match self.names.get_mut(place) {
-            Some(before) if before == name => {}
+    /// Takes note that what has this place in a source may be called otherwise than before: it is the same interface.
+    /// Returns whether the name is one that counts, and not one that another source knows to be left.
+    fn follow_name(&mut self, (source, place): (usize, usize), name: &str) -> bool {
+        let names = &mut self.names[source];
+        match names.get_mut(place) {
+            Some(before) if before == name => return !self.left.contains(name),
             Some(before) => {
                 let before = std::mem::replace(before, name.to_owned());
                 if !self.known.contains_key(name)
                     && let Some(known) = self.known.remove(&before)
                 {
                     self.known.insert(name.to_owned(), known);
+                    self.left.insert(before);
                 }
             }
-            None => self.names.push(name.to_owned()),
+            None => names.push(name.to_owned()),
         }
+        self.left.remove(name);
+        true
     }
 }
 
@@ -189,6 +203,50 @@ mod tests {
             });
         }
         assert_eq!(told, ["interface eth0 is down", "interface lan is up again"]);
+    }
+
+    #[test]
+    fn v11_sources_have_interfaces_of_their_own_and_hear_of_a_new_name_one_after_the_other() {
+        use InterfaceState::{Down, Up};
+        let (mut links, mut told) = (Links::default(), Vec::new());
+        let down = Down(Stamp(5));
+        // The first two sources watch the same interface, the third one another in the same place.
+        for [one, two, three] in [
+            [("eth0", Up), ("eth0", Up), ("eth1", Up)],
+            [("eth0", down), ("eth0", Up), ("eth1", Up)],
+            [("lan", down), ("eth0", down), ("eth1", Up)],
+            [("lan", down), ("eth0", down), ("eth1", down)],
+            [("lan", down), ("lan", down), ("eth1", down)],
+            [("lan", Up), ("lan", down), ("eth1", down)],
+            [("lan", Up), ("lan", Up), ("eth1", Up)],
+            // Back to its first name, of which the second source hears first.
+            [("lan", Up), ("eth0", Up), ("eth1", Up)],
+            [("eth0", Up), ("eth0", Up), ("eth1", Up)],
+            [("eth0", down), ("eth0", down), ("eth1", Up)],
+        ] {
+            let sources = [one, two, three].map(|(name, state)| {
+                let interface = InterfaceStatus { name: name.into(), state, ..Default::default() };
+                SourceStatus { interfaces: vec![interface], ..Default::default() }
+            });
+            let snapshot = Snapshot { sources: sources.into(), ..fixture::last_epoch() };
+            links.look(&snapshot, |change| {
+                told.push((change.is_new, change.name.to_owned(), discriminant(&change.state)));
+            });
+        }
+        let told: Vec<_> = told.iter().map(|(new, name, state)| (*new, &**name, *state)).collect();
+        let (up, down) = (discriminant(&Up), discriminant(&down));
+        assert_eq!(
+            told,
+            [
+                (true, "eth0", up),
+                (true, "eth1", up),
+                (false, "eth0", down),
+                (false, "eth1", down),
+                (false, "lan", up),
+                (false, "eth1", up),
+                (false, "eth0", down),
+            ]
+        );
     }
 
     #[test]

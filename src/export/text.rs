@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::base::time::Stamp;
+use crate::base::{shown::is_unseen, time::Stamp};
 
 const SECOND: u64 = 1_000_000_000;
 const SECONDS_A_DAY: u64 = 86_400;
@@ -33,16 +33,6 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
         }
     }
     out.push(b'"');
-}
-
-/// Returns whether a character steers how others are written, or is not to be seen: Unicode 16, categories Cf, Zl and Zp.
-const fn is_unseen(c: char) -> bool {
-    c >= '\u{ad}'
-        && matches!(c,
-            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}'
-            | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
-            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}' | '\u{e0020}'..='\u{e007f}')
 }
 
 /// Appends an integer.
@@ -324,6 +314,10 @@ mod tests {
 
     #[test]
     fn control_characters_are_escaped() {
+        assert_eq!(
+            text(|o| string(o, "\u{115f}\u{3164}\u{ffa0}h\u{34f}v\u{fe0f}\u{e0100}")),
+            r#""\u115f\u3164\uffa0h\u034fv\ufe0f\udb40\udd00""#
+        );
         assert_eq!(
             text(|o| string(o, "zw\u{200b}s\u{202e}rtl\u{ad}\u{e0041}.網e\u{301}")),
             r#""zw\u200bs\u202ertl\u00ad\udb40\udc41.網e\u0301""#.replace("\\u0301", "\u{301}")

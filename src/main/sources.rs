@@ -112,13 +112,13 @@ pub fn watch_file(
             let source = input::open(path, span).map_err(|error| error.to_string())?;
             let source = match end {
                 Some(end) => UpTo::new(source, Some(*end)),
-                None => UpTo::whole(source, input::last_stamp(path)),
+                None => UpTo::whole(source, input::last_stamp(path, span)),
             };
             Ok(Live { sources: vec![source], notes: Vec::new(), reason: None })
         }
         Again::Interface(_) => Err("a file is read".to_owned()),
     };
-    let last = input::last_stamp(path);
+    let last = input::last_stamp(path, span);
     watch(run, plan, vec![UpTo::whole(source, last)], locals, &origin, setup, reopen)
 }
 

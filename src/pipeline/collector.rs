@@ -53,7 +53,8 @@ const RECALL_PATIENCE: Duration = Duration::from_millis(20);
 const RECALL_PAUSE: Duration = Duration::from_micros(100);
 /// An rx that has not answered for so long is left out of an epoch.
 const ANSWER_PATIENCE: Nanos = Nanos::from_millis(20);
-/// For so long rates are not reckoned because an rx does not answer.
+/// For so long rates are not reckoned because an rx does not answer, once it is missed; then those of the others go on
+/// without it.
 const LONGEST_LACK: Nanos = Nanos::from_secs(10);
 /// While a file is read, readers see an epoch at most so often.
 const FILE_PUBLISH: Duration = Duration::from_millis(200);
@@ -165,6 +166,7 @@ pub struct Collector {
     last_worker: Vec<WorkerReport>,
     /// Which rx threads are not part of the epoch that is being merged.
     left_out: Vec<bool>,
+    missing: Missing,
     /// Ended flows read from each worker since the start.
     ended_read: Vec<u64>,
     batch: Vec<Ended>,
@@ -206,6 +208,7 @@ impl Collector {
             last_rx: vec![RxReport::default(); rx],
             last_worker: (0..workers).map(|_| WorkerReport::default()).collect(),
             left_out: vec![false; rx],
+            missing: Missing { since: vec![None; rx], last: Nanos(0) },
             ended_read: vec![0; workers],
             batch: Vec::new(),
             waiting: Vec::new(),
@@ -497,7 +500,7 @@ impl Collector {
         let begins = self.parts.reckons_rates && self.tempo.begins_live();
         let since = if begins { earliest() } else { None };
         // What an rx took that is left out is not known yet: the next reckoning is over this time, too.
-        let lacks = !unknown && !cut.last && self.left_out.contains(&true);
+        let lacks = self.missing.lacks(cut.now, &self.left_out) && !unknown && !cut.last;
         let due = self.tempo.due(&cut, unknown, since);
         let due = due.filter(|span| self.parts.reckons_rates && !(lacks && span.passed < LONGEST_LACK));
         let borrowed: Vec<&FrozenFlows> = tables.iter().map(|flows| &**flows).collect();
@@ -540,6 +543,7 @@ impl Collector {
             inspections += report.inspections;
             facts_lost += report.facts_lost;
         }
+        let is_in_part = self.parts.reckons_rates && self.tempo.is_in_part(&cut);
         let snapshot = Snapshot {
             epoch: cut.epoch,
             now: cut.now,
@@ -558,6 +562,9 @@ impl Collector {
             asked: self.worker_reports.iter().flatten().find_map(|report| report.asked),
             workers,
         };
+        if is_in_part {
+            return self.give_back(snapshot);
+        }
         if cut.last {
             self.end_open_flows(&snapshot);
         }
@@ -784,6 +791,28 @@ impl Collector {
 /// A reader holds on to the epoch.
 struct StillHeld;
 
+/// Which rx threads are missing.
+struct Missing {
+    /// By rx: when the epoch ended that it was last part of, if it has been missing since.
+    since: Vec<Option<Nanos>>,
+    /// When the last epoch ended.
+    last: Nanos,
+}
+
+impl Missing {
+    /// Returns whether the rates of the epoch that ends at `now` are to wait: an rx is `out` of it that has not been
+    /// missing for long, and may come back with what belongs to this time.
+    fn lacks(&mut self, now: Nanos, out: &[bool]) -> bool {
+        let last = std::mem::replace(&mut self.last, now);
+        let mut lacks = false;
+        for (since, out) in self.since.iter_mut().zip(out) {
+            *since = out.then(|| since.unwrap_or(last));
+            lacks |= since.is_some_and(|since| now.since(since) < LONGEST_LACK);
+        }
+        lacks
+    }
+}
+
 /// Where what a worker learned is kept.
 struct Known<'a> {
     apps: &'a mut SideTable<App>,
@@ -823,4 +852,26 @@ fn still_open(record: FlowRecord, app: Option<&Arc<App>>, owner: Option<&Arc<Own
 /// The first epoch comes sooner, so that there is something to see.
 fn first_cut(parts: &CollectorParts) -> Nanos {
     Nanos(parts.interval.load(Ordering::Relaxed)).min(Nanos::from_millis(100))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l18_rates_wait_only_at_first_for_an_rx_that_is_missing() {
+        let mut missing = Missing { since: vec![None; 3], last: Nanos(0) };
+        let mut lacks = |second, out: [bool; 3]| missing.lacks(Nanos::from_secs(second), &out);
+        assert!(!lacks(1, [false; 3]));
+        for second in 2..=10 {
+            assert!(lacks(second, [false, true, false]), "{second}");
+        }
+        // Out for good.
+        for second in 11..30 {
+            assert!(!lacks(second, [false, true, false]), "{second}");
+        }
+        // Another one, and the first once more.
+        assert!(lacks(30, [true, true, false]) && !lacks(31, [false, true, false]));
+        assert!(!lacks(32, [false; 3]) && lacks(33, [false, true, false]));
+    }
 }

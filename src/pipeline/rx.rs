@@ -372,7 +372,7 @@ impl<S: Source, O: Outlet> Rx<S, O> {
         }
         let mut idle = 0;
         let mut drain_until = None;
-        let mut behind = Behind::default();
+        let mut behind = Behind::new(self.source.stamps_arrivals());
         loop {
             let clock = (self.monotonic)();
             behind.look(clock, self.intake.clock.newest(), self.wall);
@@ -572,7 +572,8 @@ impl<O: Outlet> Intake<O> {
         const SECOND: u64 = 1_000_000_000;
         let now = self.clock.now();
         let left = end.since(self.clock.newest());
-        let begins = Nanos((now.0 + left.0 + 1).saturating_sub(SECOND));
+        // Stamps reach to the end of what they can say.
+        let begins = Nanos(now.0.saturating_add(left.0).saturating_add(1).saturating_sub(SECOND));
         if begins > now {
             self.last_second = begins;
             self.next_cut = self.next_cut.min(begins);
@@ -648,20 +649,54 @@ impl<O: Outlet> Intake<O> {
 struct Behind {
     /// When frames were looked for last, on the monotonic clock.
     looked: u64,
-    /// When it went on, on that clock and in wall time.
-    since: Option<(u64, Stamp)>,
+    /// A moment before, on that clock and in wall time.
+    known: (u64, Stamp),
+    since: Option<Since>,
+    /// Stamps are arrival times: one tells of its frame whether it has waited.
+    by_stamp: bool,
+}
+
+/// When an rx went on that had been stopped.
+#[derive(Clone, Copy, Debug)]
+struct Since {
+    /// On the monotonic clock.
+    clock: u64,
+    /// A frame with a greater stamp did not wait.
+    stamp: Stamp,
 }
 
 impl Behind {
+    /// `by_stamp` is whether frames are stamped as they arrive, and not as they are taken.
+    fn new(by_stamp: bool) -> Self {
+        Self { by_stamp, ..Self::default() }
+    }
+
     /// Called before each burst; `newest` is the newest frame's time.
     #[inline]
     fn look(&mut self, clock: u64, newest: Stamp, wall: fn() -> u64) {
-        if clock.saturating_sub(self.looked) > STALL && self.looked != 0 {
-            self.since = Some((clock, Stamp(wall())));
-        } else if self.since.is_some_and(|(at, wall)| newest > wall || clock.saturating_sub(at) > CATCH_UP) {
+        if clock.saturating_sub(self.looked) > STALL {
+            self.pause(clock, newest, wall);
+        } else if self.since.is_some_and(|since| {
+            self.by_stamp && newest > since.stamp || clock.saturating_sub(since.clock) > CATCH_UP
+        }) {
             self.since = None;
+        } else if clock.saturating_sub(self.known.0) > STALL {
+            self.known = (clock, Stamp(wall()));
         }
         self.looked = clock;
+    }
+
+    /// Takes note of a pause that has just ended, or of the first look.
+    #[cold]
+    fn pause(&mut self, clock: u64, newest: Stamp, wall: fn() -> u64) {
+        let (at, before) = self.known;
+        let wall = Stamp(wall());
+        self.known = (clock, wall);
+        if self.looked != 0 {
+            // If the wall clock was set back, meanwhile or before, frames that wait may have stamps that lie ahead of it.
+            let stamp = wall.max(Stamp(before.0.saturating_add(clock.saturating_sub(at)))).max(newest);
+            self.since = Some(Since { clock, stamp });
+        }
     }
 
     /// Called when no frame waits.
@@ -702,7 +737,7 @@ mod tests {
     fn l18_what_waited_while_the_program_was_stopped_comes_before_the_next_cut() {
         let wall = || 1_000_000 * MS;
         let old = Stamp(999_000 * MS);
-        let mut behind = Behind::default();
+        let mut behind = Behind::new(true);
         let look = |behind: &mut Behind, ms: u64, newest: Stamp| {
             behind.look(ms * MS, newest, wall);
             behind.is_behind()
@@ -714,9 +749,33 @@ mod tests {
         behind.caught_up();
         assert!(!look(&mut behind, 15_402, old));
         // a frame comes that did not wait,
-        assert!(look(&mut behind, 25_000, old) && !look(&mut behind, 25_001, Stamp(wall() + 1)));
+        assert!(look(&mut behind, 25_000, old) && !look(&mut behind, 25_001, Stamp(wall() + 60_000 * MS)));
         // or it takes too long.
         assert!(look(&mut behind, 35_000, old) && look(&mut behind, 35_200, old));
         assert!(!look(&mut behind, 35_201, old));
+    }
+
+    #[test]
+    fn stamps_that_are_no_arrival_times_or_of_a_clock_set_back_do_not_end_it() {
+        // Stamped as they are taken.
+        let mut behind = Behind::new(false);
+        let wall = || 1_000_000 * MS;
+        behind.look(5_000 * MS, Stamp(999_000 * MS), wall);
+        behind.look(15_000 * MS, Stamp(999_000 * MS), wall);
+        behind.look(15_001 * MS, Stamp(1_100_000 * MS), wall);
+        assert!(behind.is_behind(), "until nothing waits");
+        behind.look(15_201 * MS, Stamp(1_100_000 * MS), wall);
+        assert!(!behind.is_behind(), "or it takes too long");
+        // Set back by a minute while the program was stopped, after 5 s of 10.
+        let mut behind = Behind::new(true);
+        behind.look(5_000 * MS, Stamp(1_000_000 * MS), || 1_000_000 * MS);
+        behind.look(15_000 * MS, Stamp(1_000_000 * MS), || 950_000 * MS);
+        behind.look(15_001 * MS, Stamp(1_005_000 * MS), || 950_000 * MS);
+        assert!(behind.is_behind(), "it waited");
+        behind.caught_up();
+        // Set back before: no stamp reaches the newest one.
+        behind.look(25_000 * MS, Stamp(1_005_000 * MS), || 960_000 * MS);
+        behind.look(25_001 * MS, Stamp(1_005_000 * MS), || 960_000 * MS);
+        assert!(behind.is_behind());
     }
 }

@@ -10,6 +10,8 @@
 //!   frames    ... |  .  .  .  |  .  .  .  |
 //!   cuts          |        X  |        T        the rate at T: what came from X to 29, and from 29 to T
 //! ```
+//!
+//! The reckonings at X and at 29 are parts of the one at T, and no epoch is shown or told between 28 and T.
 
 use std::sync::Arc;
 
@@ -104,6 +106,12 @@ impl Tempo {
     /// Returns whether a cut is one of those by which a file's last second is reckoned: where it begins, and all within it.
     fn in_parts(&self, cut: &Cut) -> bool {
         cut.last_second || self.last_second.is_some_and(|last| cut.now.since(last.begins) <= SECOND)
+    }
+
+    /// Returns whether what is reckoned at a cut is a part of the last second, or of what came before it: that is no rate,
+    /// and nobody is to see it.
+    pub fn is_in_part(&self, cut: &Cut) -> bool {
+        self.in_parts(cut) && !cut.last
     }
 
     /// Sets the totals of the second before a cut, in which `came` bytes came.

@@ -218,6 +218,14 @@ unsafe impl Source for LiveSource {
         Clock::Live
     }
 
+    fn stamps_arrivals(&self) -> bool {
+        match self {
+            Self::Native(s) => s.stamps_arrivals(),
+            #[cfg(feature = "pcap")]
+            Self::Pcap(s) => s.stamps_arrivals(),
+        }
+    }
+
     #[inline]
     fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         match self {

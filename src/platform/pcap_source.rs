@@ -249,6 +249,10 @@ unsafe impl Source for PcapSource {
         Clock::Live
     }
 
+    fn stamps_arrivals(&self) -> bool {
+        true
+    }
+
     fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         let mut handed = 0;
         self.kept.clear();

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 
 use crate::{
-    flow::table::Beside,
     query::{
         group::{GroupName, process_of},
         rest::Rest,
         texts::Places,
     },
-    snapshot::view::{Snapshot, Wanted},
+    snapshot::view::{Beside, Snapshot, Wanted},
 };
 
 /// A part of the traffic.

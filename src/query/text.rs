@@ -7,6 +7,8 @@ use std::{borrow::Cow, fmt::Write as _, net::IpAddr};
 
 use unicode_width::UnicodeWidthChar as _;
 
+use crate::base::shown::is_unseen;
+
 /// Returns the cells that `text` takes.
 pub fn width(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
@@ -86,14 +88,6 @@ pub fn escape(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
-}
-
-/// Returns whether a character counts as wide as a letter and yet shows nothing of its own: line and paragraph separators,
-/// signs around letters of other scripts (Unicode 16, categories Zl, Zp and Cf), the filler of Hangul.
-const fn is_unseen(c: char) -> bool {
-    matches!(c,
-        '\u{2028}' | '\u{2029}' | '\u{600}'..='\u{604}' | '\u{6dd}' | '\u{115f}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}')
 }
 
 /// One end of a connection as text: `10.0.0.1:443`, `[2001:db8::1]:443`, or the address alone.
@@ -197,6 +191,10 @@ mod tests {
             '\u{115f}',
             '\u{1160}',
             '\u{3164}',
+            '\u{34f}',
+            '\u{fe0f}',
+            '\u{ffa0}',
+            '\u{e0100}',
             '\u{fff9}',
             '\u{13430}',
         ] {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+/// What of a flow's facts a reader asks for.
+pub use crate::flow::table::Beside;
 use crate::{
     base::{
         counters::Accounts,
@@ -15,7 +17,7 @@ use crate::{
         entry::{Facts, FlowRecord, Hot},
         health::Health,
         slab::{CHUNK, Frozen, Record, Slab, no_advice},
-        table::{Beside, FrozenFlows},
+        table::FrozenFlows,
     },
     names::reverse_dns::ResolverCounts,
     packet::key::WideKey,

@@ -132,6 +132,10 @@ unsafe impl Source for NativeSource {
         Clock::Live
     }
 
+    fn stamps_arrivals(&self) -> bool {
+        of_each!(self, s => s.stamps_arrivals())
+    }
+
     #[inline]
     fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         of_each!(self, s => s.burst_into(max, sink))

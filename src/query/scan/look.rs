@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     base::time::{Nanos, Tick},
-    flow::table::Beside,
     query::{
         filter::eval::{Filter, next_state},
         rest::Rest,
@@ -22,7 +21,7 @@ use crate::{
     },
     snapshot::{
         chunk_rows::ChunkRows,
-        view::{ROWS_A_CHUNK, RowRef, Snapshot, Wanted},
+        view::{Beside, ROWS_A_CHUNK, RowRef, Snapshot, Wanted},
     },
 };
 

@@ -301,6 +301,10 @@ unsafe impl Source for AfPacketSource {
         Clock::Live
     }
 
+    fn stamps_arrivals(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         let mut handed = 0;

@@ -501,6 +501,10 @@ unsafe impl Source for BpfSource {
         Clock::Live
     }
 
+    fn stamps_arrivals(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn burst_into(&mut self, max: usize, sink: &mut impl Sink) -> Progress {
         self.readers.iter_mut().for_each(Reader::release);
