@@ -13,10 +13,10 @@
 //! ```
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     hash::BuildHasher as _,
     sync::mpsc::Receiver,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
         name::FlowName,
         parse::{FrameMeta, Parser},
     },
-    query::recording::{News, Others, Recorded},
+    query::recording::{GONE_FOR, News, Others, Recorded},
 };
 
 /// How long frames of new flows are held: an epoch, and as long again to look at it.
@@ -50,6 +50,8 @@ pub struct Chosen {
     until: Option<Stamp>,
     flows: HashMap<FlowName, Vec<Flow>, Keyed>,
     held: Held,
+    /// Flows that left with the last news, oldest first, and of which frames were written.
+    gone: [HashSet<FlowName, Keyed>; GONE_FOR as usize + 1],
     /// What is said of flows that were written and have no further frame to say it with.
     unsaid: Vec<String>,
 }
@@ -79,8 +81,8 @@ impl Chosen {
     /// Returns what chooses frames as the news say. With `until` they come from a file, all that is to be known of it
     /// is the first news, and later frames are none.
     pub fn new(parser: Parser, news: Receiver<News>, others: Others, until: Option<Stamp>) -> Self {
-        let (flows, held, unsaid) = Default::default();
-        Self { parser, news, others, until, flows, held, unsaid }
+        let (flows, held, gone, unsaid) = Default::default();
+        Self { parser, news, others, until, flows, held, gone, unsaid }
     }
 
     /// Waits for the first news of a file.
@@ -106,8 +108,13 @@ impl Chosen {
     /// flows that have no further frame.
     pub fn finish(&mut self) -> (Vec<Released>, Vec<String>) {
         let mut released = self.hear();
-        while let Ok(news) = self.news.recv_timeout(LAST_NEWS) {
+        // One deadline for all of them: news may come faster than it takes to wait for one.
+        let deadline = Instant::now() + LAST_NEWS;
+        while let Ok(news) = self.news.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             self.learn(news, &mut released);
+            if Instant::now() >= deadline {
+                break;
+            }
         }
         if self.others != Others::Left {
             released.extend(self.release(|held| held.take(|_| true)));
@@ -124,11 +131,18 @@ impl Chosen {
                 flow.comment = Some(comment);
             }
         }
+        self.gone.rotate_left(1);
+        let [.., left] = &mut self.gone;
+        left.clear();
         for name in news.left {
-            let gone = self.flows.remove(&name).into_iter().flatten();
-            let unsaid = gone.filter(|flow| flow.is_written).filter_map(|flow| flow.comment);
-            self.unsaid.extend(unsaid);
+            for flow in self.flows.remove(&name).into_iter().flatten().filter(|flow| flow.is_written) {
+                left.insert(name);
+                self.unsaid.extend(flow.comment);
+            }
         }
+        // Who owns a flow may be found out when it has ended.
+        let late = news.late.into_iter().filter(|(name, _)| self.gone.iter().any(|gone| gone.contains(name)));
+        self.unsaid.extend(late.map(|(_, comment)| comment));
         self.unsaid.truncate(MOST_UNSAID);
         let is_named = !news.joined.is_empty() || !news.past.is_empty();
         for flow in news.joined {
@@ -197,8 +211,8 @@ impl Chosen {
     }
 }
 
-/// How long the last news are waited for: whoever tells them has a look at the last epoch.
-const LAST_NEWS: Duration = Duration::from_millis(500);
+/// How long the last news are waited for, all together: whoever tells them has a look at the last epoch.
+const LAST_NEWS: Duration = Duration::from_millis(700);
 /// Comments kept for the end of the file at most.
 const MOST_UNSAID: usize = 1 << 16;
 
@@ -447,13 +461,16 @@ mod tests {
         // One has no further frame, one ends; of a third one the last news tell.
         let told = [53, 54].map(|port| (name(port), format!("late {port}"))).into();
         live.hear(900, News { told, left: vec![name(54)], ..News::default() });
+        // What is found out of those that have left, if frames of them were written.
+        let late = [54, 58].map(|port| (name(port), format!("later {port}"))).into();
+        live.hear(940, News { late, ..News::default() });
         live.news.send(News { joined: vec![known(56, [0, 0])], ..News::default() }).unwrap();
         live.frame(57, 950, 1);
         let Live { mut chosen, news } = live;
         drop(news);
         let (frames, unsaid) = chosen.finish();
         assert_eq!(ports(frames), [(56, Some("curl, port 56".into())), (57, None)]);
-        assert_eq!(unsaid, ["late 54", "late 53"]);
+        assert_eq!(unsaid, ["late 54", "later 54", "late 53"]);
     }
 
     #[test]
