@@ -34,7 +34,7 @@ use crate::{
 
 /// How long frames of new flows are held: an epoch, and as long again to look at it.
 const HELD_FOR: Nanos = Nanos::from_secs(3);
-/// Bytes held at most: the oldest go first.
+/// Bytes held at most, with what a frame takes beside its own: the oldest go first.
 const MOST_HELD: usize = 16 << 20;
 /// A flow that was silent for so long is new again.
 const FORGOTTEN: Nanos = Nanos::from_secs(30);
@@ -168,6 +168,7 @@ impl Chosen {
         }
         if self.others != Others::Left {
             released.extend(self.release(|held| held.older_than(news.now)));
+            released.extend(self.release(Held::take_ripe));
         }
     }
 
@@ -224,6 +225,9 @@ struct Held {
     bytes: usize,
     /// How many frames are held by flow.
     counts: HashMap<FlowName, u32, Keyed>,
+    /// Flows that are new no longer and of which frames are held: those are written with the next news, and what comes
+    /// after them at once.
+    ripe: HashSet<FlowName, Keyed>,
     /// Those that are held no longer, if they are written nevertheless.
     over: Vec<HeldFrame>,
     /// When the flows of each place began, and when they were heard of last, in ms; both wrap.
@@ -234,8 +238,8 @@ struct Held {
 impl Default for Held {
     fn default() -> Self {
         let heard = vec![[0; 2]; PLACES].into();
-        let (frames, counts, over) = Default::default();
-        Self { frames, bytes: 0, counts, over, heard, places: Keyed::default() }
+        let (frames, counts, ripe, over) = Default::default();
+        Self { frames, bytes: 0, counts, ripe, over, heard, places: Keyed::default() }
     }
 }
 
@@ -245,9 +249,9 @@ impl Held {
     fn hold(&mut self, name: FlowName, bytes: &[u8], meta: &FrameMeta, are_written: bool) -> bool {
         let is_new = self.is_new(&name, meta.wall);
         while let Some((_, oldest, old)) = self.frames.front()
-            && (is_old(oldest, meta.wall) || self.bytes + bytes.len() > MOST_HELD)
+            && (is_old(oldest, meta.wall) || self.bytes + room(bytes) > MOST_HELD)
         {
-            self.bytes -= old.len();
+            self.bytes -= room(old);
             match self.frames.pop_front() {
                 // Counted until it is written: what comes later of its flow is written later.
                 Some(frame) if are_written => self.over.push(frame),
@@ -257,7 +261,10 @@ impl Held {
         }
         let is_held = is_new || are_written && self.counts.contains_key(&name);
         if is_held {
-            self.bytes += bytes.len();
+            if !is_new {
+                self.ripe.insert(name);
+            }
+            self.bytes += room(bytes);
             *self.counts.entry(name).or_default() += 1;
             self.frames.push_back((name, *meta, bytes.into()));
         }
@@ -300,8 +307,14 @@ impl Held {
             std::mem::take(&mut self.frames).into_iter().partition(|(name, ..)| is_wanted(name));
         self.frames = left.into();
         taken.iter().for_each(|(name, ..)| self.forget(name));
-        self.bytes = self.frames.iter().map(|(_, _, bytes)| bytes.len()).sum();
+        self.bytes = self.frames.iter().map(|(_, _, bytes)| room(bytes)).sum();
         taken
+    }
+
+    /// Takes the frames of flows that are new no longer out.
+    fn take_ripe(&mut self) -> Vec<HeldFrame> {
+        let ripe = std::mem::take(&mut self.ripe);
+        if ripe.is_empty() { Vec::new() } else { self.take(|name| ripe.contains(name)) }
     }
 
     /// Takes the frames that were held for long enough out.
@@ -309,11 +322,17 @@ impl Held {
         let count = self.frames.iter().take_while(|(_, meta, _)| is_old(meta, now)).count();
         let taken: Vec<_> = self.frames.drain(..count).collect();
         for (name, _, bytes) in &taken {
-            self.bytes -= bytes.len();
+            self.bytes -= room(bytes);
             self.forget(name);
         }
         taken
     }
+}
+
+/// Returns how much memory a frame takes that is held: its place and its flow's in tables that may be half empty, and
+/// what the allocator keeps beside its bytes.
+fn room(bytes: &[u8]) -> usize {
+    bytes.len() + 2 * (size_of::<HeldFrame>() + size_of::<(FlowName, u32)>()) + 16
 }
 
 fn is_old(meta: &FrameMeta, now: Stamp) -> bool {
@@ -444,9 +463,10 @@ mod tests {
         assert_eq!(live.hear(2000, News::default()), []);
         // In their order, although the flow is not new any more.
         assert_eq!(live.frame(55, 3200, 1), Choice::Left);
-        assert_eq!(live.hear(3100, News::default()), [(55, None), (55, None)]);
-        assert_eq!(live.hear(6300, News::default()), [(55, None)]);
-        assert_eq!(live.frame(55, 6400, 1), Choice::Written(None));
+        assert_eq!(live.hear(3100, News::default()), [(55, None), (55, None), (55, None)]);
+        // From then on at once, however busy it is.
+        (0..100).for_each(|n| assert_eq!(live.frame(55, 3300 + n * 30, 1), Choice::Written(None)));
+        assert_eq!(live.hear(6300, News::default()), []);
         // What is found out later stands at the next frame.
         let told = vec![(name(53), "curl (7)".to_owned())];
         assert_eq!(live.hear(6500, News { told, ..News::default() }), []);
@@ -478,7 +498,7 @@ mod tests {
         let mut live = Live::new();
         (0..40_000).for_each(|n| assert_eq!(live.frame(n as u16, n / 100, 1400), Choice::Left));
         assert!(live.chosen.held.bytes <= MOST_HELD && live.chosen.held.bytes > MOST_HELD / 2);
-        let bytes: usize = live.chosen.held.frames.iter().map(|(_, _, bytes)| bytes.len()).sum();
+        let bytes: usize = live.chosen.held.frames.iter().map(|(_, _, bytes)| room(bytes)).sum();
         assert_eq!(live.chosen.held.bytes, bytes);
     }
 }
