@@ -13,10 +13,10 @@
 //! ```
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     hash::BuildHasher as _,
     sync::mpsc::Receiver,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -29,12 +29,12 @@ use crate::{
         name::FlowName,
         parse::{FrameMeta, Parser},
     },
-    query::recording::{News, Others, Recorded},
+    query::recording::{GONE_FOR, News, Others, Recorded},
 };
 
 /// How long frames of new flows are held: an epoch, and as long again to look at it.
 const HELD_FOR: Nanos = Nanos::from_secs(3);
-/// Bytes held at most: the oldest go first.
+/// Bytes held at most, with what a frame takes beside its own: the oldest go first.
 const MOST_HELD: usize = 16 << 20;
 /// A flow that was silent for so long is new again.
 const FORGOTTEN: Nanos = Nanos::from_secs(30);
@@ -50,6 +50,8 @@ pub struct Chosen {
     until: Option<Stamp>,
     flows: HashMap<FlowName, Vec<Flow>, Keyed>,
     held: Held,
+    /// Flows that left with the last news, oldest first, and of which frames were written.
+    gone: [HashSet<FlowName, Keyed>; GONE_FOR as usize + 1],
     /// What is said of flows that were written and have no further frame to say it with.
     unsaid: Vec<String>,
 }
@@ -79,8 +81,8 @@ impl Chosen {
     /// Returns what chooses frames as the news say. With `until` they come from a file, all that is to be known of it
     /// is the first news, and later frames are none.
     pub fn new(parser: Parser, news: Receiver<News>, others: Others, until: Option<Stamp>) -> Self {
-        let (flows, held, unsaid) = Default::default();
-        Self { parser, news, others, until, flows, held, unsaid }
+        let (flows, held, gone, unsaid) = Default::default();
+        Self { parser, news, others, until, flows, held, gone, unsaid }
     }
 
     /// Waits for the first news of a file.
@@ -106,8 +108,13 @@ impl Chosen {
     /// flows that have no further frame.
     pub fn finish(&mut self) -> (Vec<Released>, Vec<String>) {
         let mut released = self.hear();
-        while let Ok(news) = self.news.recv_timeout(LAST_NEWS) {
+        // One deadline for all of them: news may come faster than it takes to wait for one.
+        let deadline = Instant::now() + LAST_NEWS;
+        while let Ok(news) = self.news.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             self.learn(news, &mut released);
+            if Instant::now() >= deadline {
+                break;
+            }
         }
         if self.others != Others::Left {
             released.extend(self.release(|held| held.take(|_| true)));
@@ -124,11 +131,18 @@ impl Chosen {
                 flow.comment = Some(comment);
             }
         }
+        self.gone.rotate_left(1);
+        let [.., left] = &mut self.gone;
+        left.clear();
         for name in news.left {
-            let gone = self.flows.remove(&name).into_iter().flatten();
-            let unsaid = gone.filter(|flow| flow.is_written).filter_map(|flow| flow.comment);
-            self.unsaid.extend(unsaid);
+            for flow in self.flows.remove(&name).into_iter().flatten().filter(|flow| flow.is_written) {
+                left.insert(name);
+                self.unsaid.extend(flow.comment);
+            }
         }
+        // Who owns a flow may be found out when it has ended.
+        let late = news.late.into_iter().filter(|(name, _)| self.gone.iter().any(|gone| gone.contains(name)));
+        self.unsaid.extend(late.map(|(_, comment)| comment));
         self.unsaid.truncate(MOST_UNSAID);
         let is_named = !news.joined.is_empty() || !news.past.is_empty();
         for flow in news.joined {
@@ -154,6 +168,7 @@ impl Chosen {
         }
         if self.others != Others::Left {
             released.extend(self.release(|held| held.older_than(news.now)));
+            released.extend(self.release(Held::take_ripe));
         }
     }
 
@@ -197,8 +212,8 @@ impl Chosen {
     }
 }
 
-/// How long the last news are waited for: whoever tells them has a look at the last epoch.
-const LAST_NEWS: Duration = Duration::from_millis(500);
+/// How long the last news are waited for, all together: whoever tells them has a look at the last epoch.
+const LAST_NEWS: Duration = Duration::from_millis(700);
 /// Comments kept for the end of the file at most.
 const MOST_UNSAID: usize = 1 << 16;
 
@@ -210,6 +225,9 @@ struct Held {
     bytes: usize,
     /// How many frames are held by flow.
     counts: HashMap<FlowName, u32, Keyed>,
+    /// Flows that are new no longer and of which frames are held: those are written with the next news, and what comes
+    /// after them at once.
+    ripe: HashSet<FlowName, Keyed>,
     /// Those that are held no longer, if they are written nevertheless.
     over: Vec<HeldFrame>,
     /// When the flows of each place began, and when they were heard of last, in ms; both wrap.
@@ -220,8 +238,8 @@ struct Held {
 impl Default for Held {
     fn default() -> Self {
         let heard = vec![[0; 2]; PLACES].into();
-        let (frames, counts, over) = Default::default();
-        Self { frames, bytes: 0, counts, over, heard, places: Keyed::default() }
+        let (frames, counts, ripe, over) = Default::default();
+        Self { frames, bytes: 0, counts, ripe, over, heard, places: Keyed::default() }
     }
 }
 
@@ -231,9 +249,9 @@ impl Held {
     fn hold(&mut self, name: FlowName, bytes: &[u8], meta: &FrameMeta, are_written: bool) -> bool {
         let is_new = self.is_new(&name, meta.wall);
         while let Some((_, oldest, old)) = self.frames.front()
-            && (is_old(oldest, meta.wall) || self.bytes + bytes.len() > MOST_HELD)
+            && (is_old(oldest, meta.wall) || self.bytes + room(bytes) > MOST_HELD)
         {
-            self.bytes -= old.len();
+            self.bytes -= room(old);
             match self.frames.pop_front() {
                 // Counted until it is written: what comes later of its flow is written later.
                 Some(frame) if are_written => self.over.push(frame),
@@ -243,7 +261,10 @@ impl Held {
         }
         let is_held = is_new || are_written && self.counts.contains_key(&name);
         if is_held {
-            self.bytes += bytes.len();
+            if !is_new {
+                self.ripe.insert(name);
+            }
+            self.bytes += room(bytes);
             *self.counts.entry(name).or_default() += 1;
             self.frames.push_back((name, *meta, bytes.into()));
         }
@@ -286,8 +307,14 @@ impl Held {
             std::mem::take(&mut self.frames).into_iter().partition(|(name, ..)| is_wanted(name));
         self.frames = left.into();
         taken.iter().for_each(|(name, ..)| self.forget(name));
-        self.bytes = self.frames.iter().map(|(_, _, bytes)| bytes.len()).sum();
+        self.bytes = self.frames.iter().map(|(_, _, bytes)| room(bytes)).sum();
         taken
+    }
+
+    /// Takes the frames of flows that are new no longer out.
+    fn take_ripe(&mut self) -> Vec<HeldFrame> {
+        let ripe = std::mem::take(&mut self.ripe);
+        if ripe.is_empty() { Vec::new() } else { self.take(|name| ripe.contains(name)) }
     }
 
     /// Takes the frames that were held for long enough out.
@@ -295,11 +322,17 @@ impl Held {
         let count = self.frames.iter().take_while(|(_, meta, _)| is_old(meta, now)).count();
         let taken: Vec<_> = self.frames.drain(..count).collect();
         for (name, _, bytes) in &taken {
-            self.bytes -= bytes.len();
+            self.bytes -= room(bytes);
             self.forget(name);
         }
         taken
     }
+}
+
+/// Returns how much memory a frame takes that is held: its place and its flow's in tables that may be half empty, and
+/// what the allocator keeps beside its bytes.
+fn room(bytes: &[u8]) -> usize {
+    bytes.len() + 2 * (size_of::<HeldFrame>() + size_of::<(FlowName, u32)>()) + 16
 }
 
 fn is_old(meta: &FrameMeta, now: Stamp) -> bool {
@@ -430,9 +463,10 @@ mod tests {
         assert_eq!(live.hear(2000, News::default()), []);
         // In their order, although the flow is not new any more.
         assert_eq!(live.frame(55, 3200, 1), Choice::Left);
-        assert_eq!(live.hear(3100, News::default()), [(55, None), (55, None)]);
-        assert_eq!(live.hear(6300, News::default()), [(55, None)]);
-        assert_eq!(live.frame(55, 6400, 1), Choice::Written(None));
+        assert_eq!(live.hear(3100, News::default()), [(55, None), (55, None), (55, None)]);
+        // From then on at once, however busy it is.
+        (0..100).for_each(|n| assert_eq!(live.frame(55, 3300 + n * 30, 1), Choice::Written(None)));
+        assert_eq!(live.hear(6300, News::default()), []);
         // What is found out later stands at the next frame.
         let told = vec![(name(53), "curl (7)".to_owned())];
         assert_eq!(live.hear(6500, News { told, ..News::default() }), []);
@@ -447,13 +481,16 @@ mod tests {
         // One has no further frame, one ends; of a third one the last news tell.
         let told = [53, 54].map(|port| (name(port), format!("late {port}"))).into();
         live.hear(900, News { told, left: vec![name(54)], ..News::default() });
+        // What is found out of those that have left, if frames of them were written.
+        let late = [54, 58].map(|port| (name(port), format!("later {port}"))).into();
+        live.hear(940, News { late, ..News::default() });
         live.news.send(News { joined: vec![known(56, [0, 0])], ..News::default() }).unwrap();
         live.frame(57, 950, 1);
         let Live { mut chosen, news } = live;
         drop(news);
         let (frames, unsaid) = chosen.finish();
         assert_eq!(ports(frames), [(56, Some("curl, port 56".into())), (57, None)]);
-        assert_eq!(unsaid, ["late 54", "late 53"]);
+        assert_eq!(unsaid, ["late 54", "later 54", "late 53"]);
     }
 
     #[test]
@@ -461,7 +498,7 @@ mod tests {
         let mut live = Live::new();
         (0..40_000).for_each(|n| assert_eq!(live.frame(n as u16, n / 100, 1400), Choice::Left));
         assert!(live.chosen.held.bytes <= MOST_HELD && live.chosen.held.bytes > MOST_HELD / 2);
-        let bytes: usize = live.chosen.held.frames.iter().map(|(_, _, bytes)| bytes.len()).sum();
+        let bytes: usize = live.chosen.held.frames.iter().map(|(_, _, bytes)| room(bytes)).sum();
         assert_eq!(live.chosen.held.bytes, bytes);
     }
 }

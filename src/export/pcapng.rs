@@ -27,7 +27,7 @@ const MOST_BYTES: u64 = 4 << 30;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Copies the chosen frames until the source ends, `stop` is set or the file is as large as it may be; returns whether
-/// it is. `comment` is what is said of the file.
+/// it is. Sets `stop` when no further frames are taken. `comment` is what is said of the file.
 ///
 /// # Errors
 /// When `out` cannot be written to; what is whole of it then stands beside the reason.
@@ -105,6 +105,8 @@ fn fill<S: Source>(
     }
     look(source, file, &mut status);
     done?;
+    // Whoever tells the news goes on for as long as it is not set, also when the file is full or the source has ended.
+    stop.store(true, Ordering::Relaxed);
     let (held, unsaid) = chosen.finish();
     for (meta, bytes, comment) in held {
         file.frame(&bytes, &meta, comment.as_deref())?;

@@ -47,6 +47,8 @@ pub struct News {
     pub past: Vec<Recorded>,
     /// What is said from now on of flows that joined before: who owns them, or what they are called, is known by now.
     pub told: Vec<(FlowName, String)>,
+    /// What was found out of flows that have left.
+    pub late: Vec<(FlowName, String)>,
     /// Flows that have ended: their names may come again and mean others.
     pub left: Vec<FlowName>,
     /// Flows whose frames are written from now on.
@@ -111,6 +113,8 @@ pub struct Follower {
     request: Request,
     /// Flows that joined and have not ended, and what was known of them when it was told.
     known: HashMap<FlowId, (FlowName, Known)>,
+    /// Flows that were counted and are known no longer: they may still come as ended ones.
+    gone: HashMap<FlowId, Gone>,
     most: usize,
     tally: Arc<Tally>,
     /// Whether frames of flows that have not joined are kept for a while: then what nobody knows anything of yet
@@ -122,6 +126,18 @@ pub struct Follower {
 
 /// Changes when there is more to say of a flow: the owner's process id plus 1, and whether it has a name.
 type Known = (u64, bool);
+
+/// A flow that has left or was past.
+struct Gone {
+    name: FlowName,
+    known: Known,
+    /// So many looks more it is kept.
+    looks: u8,
+}
+
+/// Looks for which it is known that a flow was counted: one that ends is held back for an epoch while its owner is
+/// looked for, and an epoch may be looked at before the list of ended flows has what it has lost.
+pub const GONE_FOR: u8 = 3;
 
 fn known_of(flow: &FlowView) -> Known {
     let owner = flow.owner.filter(|owner| !owner.name.is_empty());
@@ -136,23 +152,32 @@ impl Follower {
     /// Returns what follows the flows that a request shows; those that have ended only where it shows ended ones.
     pub fn new(request: Request, ended: Arc<EndedFlows>, tally: Arc<Tally>) -> Self {
         let finder = Finder::with_ended(ended);
-        let known = HashMap::new();
-        Self { finder, request, known, most: MOST_FLOWS, tally, is_patient: false, seen_ended: None }
+        let (known, gone) = Default::default();
+        Self { finder, request, known, gone, most: MOST_FLOWS, tally, is_patient: false, seen_ended: None }
     }
 
     /// Returns what an epoch changes. Costs a look at what has changed, and one at every flow that is shown.
     pub fn look(&mut self, snapshot: &Snapshot) -> News {
-        let Self { finder, request, known, most, tally, is_patient, seen_ended } = self;
+        let Self { finder, request, known, gone, most, tally, is_patient, seen_ended } = self;
         let mut news = News { now: snapshot.wall, ..News::default() };
-        let mut ended = HashMap::new();
-        known.retain(|id, of| {
+        gone.retain(|_, of| {
+            of.looks -= 1;
+            of.looks > 0
+        });
+        // As many as may leave in all these looks, and as many past ones.
+        let most_gone = most.saturating_mul(usize::from(GONE_FOR) + 1);
+        known.retain(|id, &mut (name, known)| {
             let stays = snapshot.find(*id).is_some();
             if !stays {
-                ended.insert(*id, *of);
-                news.left.push(of.0);
+                news.left.push(name);
+                if gone.len() < most_gone {
+                    gone.insert(*id, Gone { name, known, looks: GONE_FOR });
+                }
             }
             stays
         });
+        // Looked at last: the list of ended flows may be newer than the epoch, and have what it shows too.
+        let mut over = Vec::new();
         // Live, also what has ended since the last look: it may be all that there was of it.
         let of_file = request.ended.is_some();
         let request = Request { ended: request.ended.or(*seen_ended), ..request.clone() };
@@ -160,17 +185,16 @@ impl Follower {
         let ended_end = finder.each_shown(snapshot, &request, |flow, row| {
             let now_known = known_of(flow);
             if flow.has_ended() && !of_file {
-                match ended.get(&flow.id) {
-                    None => news.past.push(alone(&row())),
-                    Some((name, before)) if *before != now_known => {
-                        news.told.push((*name, described(&row())))
-                    }
-                    Some(_) => {}
+                let before = known.get(&flow.id).map(|of| of.1);
+                if before.or(gone.get(&flow.id).map(|of| of.known)) != Some(now_known) {
+                    over.push((flow.id, now_known, alone(&row())));
                 }
             } else if let Some((name, before)) = known.get_mut(&flow.id) {
                 if std::mem::replace(before, now_known) != now_known {
                     news.told.push((*name, described(&row())));
                 }
+            } else if gone.contains_key(&flow.id) {
+                // It was past when the epoch before this one was looked at.
             } else if known.len() >= *most {
                 left_out += 1;
             } else if !*is_patient || now_known.0 != 0 || flow.age(snapshot.wall) >= PATIENCE {
@@ -179,6 +203,24 @@ impl Follower {
                 news.joined.push(joined);
             }
         });
+        for (id, now_known, flow) in over {
+            if let Some((name, before)) = known.get_mut(&id) {
+                let is_news = std::mem::replace(before, now_known) != now_known;
+                match news.joined.iter_mut().rev().filter(|_| is_news).find(|joined| joined.name == *name) {
+                    Some(joined) => joined.comment = flow.comment,
+                    None if is_news => news.told.push((*name, flow.comment)),
+                    None => {}
+                }
+            } else if let Some(of) = gone.get_mut(&id) {
+                of.known = now_known;
+                news.late.push((of.name, flow.comment));
+            } else {
+                if gone.len() < most_gone && snapshot.find(id).is_some() {
+                    gone.insert(id, Gone { name: flow.name, known: now_known, looks: GONE_FOR });
+                }
+                news.past.push(flow);
+            }
+        }
         *seen_ended = Some(ended_end);
         // Relaxed: figures for the eye.
         tally.flows.fetch_add((news.joined.len() + news.past.len()) as u64, Ordering::Relaxed);
@@ -233,7 +275,7 @@ mod tests {
         base::time::Nanos,
         flow::entry::FlowRecord,
         query::filter::{eval::Filter, parse},
-        snapshot::sample,
+        snapshot::{ended::EndedFlow, sample},
     };
 
     fn flow(n: u16, port: u16) -> FlowRecord {
@@ -301,6 +343,75 @@ mod tests {
         assert_eq!(past, names(&[gone]));
         let news = follower.look(&first);
         assert!(news.told.is_empty() && news.past.is_empty(), "each once");
+    }
+
+    fn curl() -> Option<Arc<crate::process::owner::Owner>> {
+        let owner = crate::process::owner::Owner { pid: Some(7), name: "curl".into(), ..Default::default() };
+        Some(Arc::new(owner))
+    }
+
+    /// The flow at this place as an ended one.
+    fn ended_of(snapshot: &Snapshot, record: FlowRecord, at: usize) -> EndedFlow {
+        let mut places = Vec::new();
+        snapshot.scan(|place, _, _| places.push(place));
+        let id = snapshot.row(places[at]).id;
+        FlowRecord { id, end: Some(crate::flow::state::EndReason::Fin), ..record }.into()
+    }
+
+    fn next(of: &mut Snapshot, epoch: u32) {
+        of.epoch = crate::base::ids::Epoch(epoch.into());
+    }
+
+    #[test]
+    fn k19_a_flow_that_ends_counts_once_whenever_the_list_has_it_and_a_late_owner_is_told() {
+        let flows = [flow(1000, 443), flow(1001, 443)];
+        let said = "curl (7), TCP 10.0.0.1:1001 - 10.0.0.2:443";
+        // So many looks after it has left, the list of ended flows has it.
+        for looks in 0..GONE_FOR {
+            let (ended, tally) = (Arc::new(EndedFlows::new(100)), Arc::<Tally>::default());
+            let mut follower = Follower::new(Request::default(), Arc::clone(&ended), Arc::clone(&tally));
+            let first = snapshot(&flows);
+            assert_eq!(follower.look(&first).joined.len(), 2);
+            let gone = EndedFlow { owner: curl(), ..ended_of(&first, flows[1], 1) };
+            let (mut left, mut late) = (vec![], vec![]);
+            for look in 0..5 {
+                if look == looks {
+                    ended.push(gone.clone());
+                }
+                let mut without = snapshot(&flows[..1]);
+                next(&mut without, 2 + u32::from(look));
+                let news = follower.look(&without);
+                assert!(news.past.is_empty() && news.joined.is_empty() && news.told.is_empty(), "{looks}");
+                left.extend(news.left);
+                late.extend(news.late);
+            }
+            assert_eq!(left, names(&flows[1..]), "{looks}");
+            assert_eq!(late, [(names(&flows)[1], said.to_owned())], "{looks}");
+            assert_eq!(tally.flows.load(Ordering::Relaxed), 2);
+            assert!(follower.gone.is_empty());
+        }
+    }
+
+    #[test]
+    fn k19_a_flow_counts_once_if_the_list_of_ended_ones_is_newer_than_the_epoch() {
+        let flows = [flow(1000, 443), flow(1001, 443), flow(1002, 443)];
+        let (ended, tally) = (Arc::new(EndedFlows::new(100)), Arc::<Tally>::default());
+        let mut follower = Follower::new(Request::default(), Arc::clone(&ended), Arc::clone(&tally));
+        assert_eq!(follower.look(&snapshot(&flows[..2])).joined.len(), 2);
+        // One is known, one is shown for the first time; both have ended already, and one has an owner by now.
+        let mut second = snapshot(&flows);
+        next(&mut second, 2);
+        ended.push(EndedFlow { owner: curl(), ..ended_of(&second, flows[1], 1) });
+        ended.push(ended_of(&second, flows[2], 2));
+        let news = follower.look(&second);
+        assert_eq!((joined(&news), news.past.len(), news.left.len()), (names(&flows[2..]), 0, 0));
+        let told = ("curl (7), TCP 10.0.0.1:1001 - 10.0.0.2:443").to_owned();
+        assert_eq!(news.told, [(names(&flows)[1], told)]);
+        let mut third = snapshot(&flows[..1]);
+        next(&mut third, 3);
+        let news = follower.look(&third);
+        assert_eq!((news.left.len(), news.past.len(), news.late.len()), (2, 0, 0));
+        assert_eq!(tally.flows.load(Ordering::Relaxed), 3);
     }
 
     #[test]

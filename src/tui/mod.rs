@@ -23,6 +23,7 @@ pub mod view;
 pub mod widget;
 
 use std::{
+    fs,
     io::{self, IsTerminal as _},
     path::PathBuf,
     sync::{
@@ -466,7 +467,11 @@ impl Loop<'_> {
                 self.app.say(format!("frames go to {name}; P ends it"), Role::Plain);
                 self.app.recording = Some(Recording { name, tally, ends: false, next: None });
             }
-            Err(error) => self.app.say(format!("cannot write frames: {error}"), Role::Bad),
+            Err(error) => {
+                // Nothing was written to it.
+                let _ = fs::remove_file(&path);
+                self.app.say(format!("cannot write frames: {error}"), Role::Bad);
+            }
         }
     }
 

@@ -36,6 +36,8 @@ pub type Record =
 
 /// How long a look for epochs takes at most, to find out that it is over.
 const WAIT: Duration = Duration::from_millis(200);
+/// How long the last look waits for an epoch: one may be in the making.
+const LAST_WAIT: Duration = Duration::from_millis(100);
 
 /// Whose frames are written.
 pub enum Subject {
@@ -126,7 +128,7 @@ fn follow(mut follower: Follower, publication: &Publication, news: &Sender<News>
     let mut seen = Epoch(0);
     loop {
         let is_over = publication.is_over() || stop.load(Ordering::Relaxed);
-        let wait = if is_over { Duration::ZERO } else { WAIT };
+        let wait = if is_over { LAST_WAIT } else { WAIT };
         if let Some(snapshot) = publication.wait_after(seen, wait) {
             seen = snapshot.epoch;
             if news.send(follower.look(&snapshot)).is_err() {
