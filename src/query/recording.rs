@@ -131,6 +131,8 @@ type Known = (u64, bool);
 struct Gone {
     name: FlowName,
     known: Known,
+    /// It was past before an epoch showed it, which one may still do.
+    was_past: bool,
     /// So many looks more it is kept.
     looks: u8,
 }
@@ -171,7 +173,7 @@ impl Follower {
             if !stays {
                 news.left.push(name);
                 if gone.len() < most_gone {
-                    gone.insert(*id, Gone { name, known, looks: GONE_FOR });
+                    gone.insert(*id, Gone { name, known, was_past: false, looks: GONE_FOR });
                 }
             }
             stays
@@ -193,7 +195,7 @@ impl Follower {
                 if std::mem::replace(before, now_known) != now_known {
                     news.told.push((*name, described(&row())));
                 }
-            } else if gone.contains_key(&flow.id) {
+            } else if gone.get(&flow.id).is_some_and(|of| of.was_past) {
                 // It was past when the epoch before this one was looked at.
             } else if known.len() >= *most {
                 left_out += 1;
@@ -216,7 +218,10 @@ impl Follower {
                 news.late.push((of.name, flow.comment));
             } else {
                 if gone.len() < most_gone && snapshot.find(id).is_some() {
-                    gone.insert(id, Gone { name: flow.name, known: now_known, looks: GONE_FOR });
+                    gone.insert(
+                        id,
+                        Gone { name: flow.name, known: now_known, was_past: true, looks: GONE_FOR },
+                    );
                 }
                 news.past.push(flow);
             }
