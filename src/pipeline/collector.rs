@@ -55,7 +55,7 @@ const RECALL_PAUSE: Duration = Duration::from_micros(100);
 const ANSWER_PATIENCE: Nanos = Nanos::from_millis(20);
 /// For so long rates are not reckoned because an rx does not answer, once it is missed; then those of the others go on
 /// without it.
-const LONGEST_LACK: Nanos = Nanos::from_secs(10);
+const LONGEST_LACK: Nanos = Nanos::from_secs(3);
 /// While a file is read, readers see an epoch at most so often.
 const FILE_PUBLISH: Duration = Duration::from_millis(200);
 /// What an epoch of a file stays published at least, so that a reader has a chance.
@@ -863,11 +863,11 @@ mod tests {
         let mut missing = Missing { since: vec![None; 3], last: Nanos(0) };
         let mut lacks = |second, out: [bool; 3]| missing.lacks(Nanos::from_secs(second), &out);
         assert!(!lacks(1, [false; 3]));
-        for second in 2..=10 {
+        for second in 2..=3 {
             assert!(lacks(second, [false, true, false]), "{second}");
         }
         // Out for good.
-        for second in 11..30 {
+        for second in 4..30 {
             assert!(!lacks(second, [false, true, false]), "{second}");
         }
         // Another one, and the first once more.
