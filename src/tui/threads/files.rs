@@ -136,6 +136,19 @@ pub fn told(written: io::Result<String>, path: &Path) -> Result<String, String> 
 mod tests {
     use super::*;
 
+    /// Files of rows without text.
+    fn writing_nothing(create: fn(&Path) -> io::Result<fs::File>) -> Files {
+        Files {
+            json: |_, _| {},
+            csv: |_, _| {},
+            csv_names: |_| {},
+            sum_json: |_, _, _, _| {},
+            sum_csv: |_, _, _, _| {},
+            sum_csv_names: |_, _| {},
+            create,
+        }
+    }
+
     #[test]
     fn of_a_file_that_has_no_room_nothing_is_left() {
         // Whatever is written to it finds no room (full(4)).
@@ -143,15 +156,7 @@ mod tests {
             fs::write(path, "cut")?;
             fs::OpenOptions::new().write(true).open("/dev/full")
         };
-        let files = Files {
-            json: |_, _| {},
-            csv: |_, _| {},
-            csv_names: |_| {},
-            sum_json: |_, _, _, _| {},
-            sum_csv: |_, _, _, _| {},
-            sum_csv_names: |_, _| {},
-            create: full,
-        };
+        let files = writing_nothing(full);
         if !Path::new("/dev/full").exists() {
             return;
         }
@@ -173,15 +178,7 @@ mod tests {
             }
             fs::OpenOptions::new().write(true).create_new(true).open(path)
         };
-        let files = Files {
-            json: |_, _| {},
-            csv: |_, _| {},
-            csv_names: |_| {},
-            sum_json: |_, _, _, _| {},
-            sum_csv: |_, _, _, _| {},
-            sum_csv_names: |_, _| {},
-            create,
-        };
+        let files = writing_nothing(create);
         let (path, _) = make_new(&folder.join("frames.pcapng"), files).unwrap();
         assert_eq!(path, folder.join("frames_2.pcapng"));
         assert_eq!(fs::read(folder.join("frames.pcapng")).unwrap(), b"other");

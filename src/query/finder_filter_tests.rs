@@ -1,0 +1,140 @@
+//! What filters show, against a look at every row.
+
+use super::*;
+
+#[test]
+fn answers_by_number_are_those_that_each_row_would_give() {
+    let snapshot = mixed(2000);
+    let mut finder = Finder::default();
+    let around = Surroundings { services: Some(name), now: snapshot.now.tick(), ..Surroundings::default() };
+    let mut serial = 0;
+    let mut found = 0;
+    for text in [
+        "host3",
+        "443",
+        "0.0.1",
+        "firefox",
+        "sshd",
+        "dns",
+        "established",
+        "dns_query",
+        "sni:host1",
+        "app:dns",
+        "app:~ht",
+        "dst:host5",
+        "host:host16",
+        "process:gin",
+        "pid:3",
+        "!host1 tcp",
+        "sni:/9.ex/",
+        "192.0.2",
+        "10.0.1.200:1001",
+        "example nginx",
+    ] {
+        let filter = Arc::new(Filter::new(parse(text).unwrap().expr.unwrap(), Some(name)));
+        let mut expected = Vec::new();
+        let mut scratch = Scratch::default();
+        for chunk in 0..snapshot.chunks(0) {
+            snapshot.look_at(0, chunk, |_, flow| {
+                if filter.holds(&flow, &around, &mut scratch) {
+                    expected.push(flow.id);
+                }
+            });
+        }
+        // Twice: with what was found out the first time, and with another order. Who waits has few rows looked at.
+        for (sort, exact) in [(SortBy::Created, false), (SortBy::Application, false), (SortBy::Created, true)]
+        {
+            serial += 1;
+            let request = Request {
+                around: 5000,
+                filter: Some(Arc::clone(&filter)),
+                sort: Sort::by(sort),
+                services: Some(name),
+                exact,
+                serial,
+                ..Request::default()
+            };
+            let mut rows = ids(&finder.find(&snapshot, &request));
+            rows.sort_unstable_by_key(|id| id.slot());
+            assert_eq!(rows, expected, "{text}");
+        }
+        let urgent = Request {
+            around: 5000,
+            filter: Some(Arc::clone(&filter)),
+            services: Some(name),
+            exact: true,
+            serial: 1,
+            ..Request::default()
+        };
+        let mut rows = ids(&Finder::default().find(&snapshot, &urgent));
+        rows.sort_unstable_by_key(|id| id.slot());
+        assert_eq!(rows, expected, "{text}, with nothing known before");
+        found += expected.len();
+    }
+    assert!(found > 2000, "{found}");
+}
+
+#[test]
+fn whoever_waits_is_told_what_a_look_at_every_row_tells() {
+    let addresses = ["10.1.0.7", "10.100.15.77", "127.0.0.1", "127.0.0.9", "2001:db8::7", "::1", "fe80::1"];
+    let ports = [443, 8443, 53, 1077];
+    let mut rows = Vec::new();
+    for n in 0..6000_usize {
+        let at = |salt: usize, of: usize| ((n + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) % of;
+        let mut pair = [at(1, 7), at(2, 7)].map(|n| addresses[n].parse::<std::net::IpAddr>().unwrap());
+        if pair[0].is_ipv4() != pair[1].is_ipv4() {
+            pair[1] = pair[0];
+        }
+        let ends = [(pair[0], ports[at(3, 4)]), (pair[1], ports[at(4, 4)])];
+        let mut r = sample::record(ends, [6, 17, 1, 132][at(5, 4)]);
+        let local = [at(6, 2) == 1, at(7, 2) == 1];
+        r.hot.roles = Roles::new(at(8, 2), Evidence::Handshake, local);
+        (r.facts.first, r.facts.generation) = (Stamp(n as u64), n as u32);
+        rows.push((r, [0.0; 2]));
+    }
+    let snapshot = snapshot(&rows);
+    let mut serial = 0;
+    for text in [
+        "10.100.15.77",
+        "15.77:44",
+        "77",
+        "db8",
+        "443",
+        "port:44",
+        "sport:443",
+        "dport:=53",
+        "443 tcp",
+        "udp or 10.1",
+        "!443",
+        "!(udp 443)",
+        "src:10.1",
+        "dst:127",
+        "https",
+        "sctp 1077",
+        "nowhere",
+        "process:nginx",
+        "process:n/a",
+        "sni:example",
+        "dir:fwd 53",
+    ] {
+        let filter = Arc::new(Filter::new(parse(text).unwrap().expr.unwrap(), Some(name)));
+        for localhost in [Localhost::Hide, Localhost::Show] {
+            let told = [true, false].map(|exact| {
+                serial += 1;
+                let request = Request {
+                    around: 10_000,
+                    filter: Some(Arc::clone(&filter)),
+                    services: Some(name),
+                    localhost,
+                    exact,
+                    serial,
+                    ..Request::default()
+                };
+                let view = Finder::default().find(&snapshot, &request);
+                (ids(&view), view.len, view.all, view.hidden)
+            });
+            let [urgent, calm] = &told;
+            assert_eq!(urgent, calm, "{text} {localhost:?}");
+        }
+    }
+}
