@@ -171,6 +171,9 @@ impl Attribution {
     fn retry(&mut self, tables: &[&FrozenFlows], now: Nanos, all: bool) {
         let mut retries = std::mem::take(&mut self.retries);
         retries.retain_mut(|retry| {
+            if !lives(tables, retry.id) {
+                return false;
+            }
             if retry.due > now && !all {
                 return true;
             }
@@ -188,12 +191,12 @@ impl Attribution {
     /// certain: who listens at a port may do so for others; or somebody else has joined in where ends have no ports.
     /// Returns whether it should be asked about again.
     fn ask_again(&mut self, tables: &[&FrozenFlows], id: FlowId) -> bool {
-        let (w, slot) = (usize::from(id.worker()), id.slot());
-        let Some(flows) = tables.get(w).filter(|f| (slot as usize) < f.hot.slots()) else { return false };
-        let (hot, facts) = (flows.hot.get(slot), flows.facts(slot));
-        if !hot.is_live() || facts.generation != id.generation() {
+        if !lives(tables, id) {
             return false;
         }
+        let (w, slot) = (usize::from(id.worker()), id.slot());
+        let flows = tables[w];
+        let (hot, facts) = (flows.hot.get(slot), flows.facts(slot));
         let asked = Asked::new(id, hot, &facts, &flows.wide_key(slot));
         let answer = self.owners.find(&asked);
         let owners = &mut self.workers[w].owners;
@@ -210,6 +213,15 @@ impl Attribution {
         }
         needs_more(owners.get(id), &asked)
     }
+}
+
+/// Returns whether a flow is in its table.
+fn lives(tables: &[&FrozenFlows], id: FlowId) -> bool {
+    let slot = id.slot();
+    let table = tables.get(usize::from(id.worker())).filter(|flows| (slot as usize) < flows.hot.slots());
+    table.is_some_and(|flows| {
+        flows.hot.get(slot).is_live() && flows.origins.get(slot).generation == id.generation()
+    })
 }
 
 /// Returns whether another look may give a better answer. Flows of others have none, as a rule.
@@ -387,6 +399,25 @@ mod tests {
             bench.cut(secs);
         }
         assert_eq!(bench.pid(0), Some(70));
+    }
+
+    #[test]
+    fn pr9_unknown_are_those_that_live() {
+        let mut bench = Bench::new();
+        for port in 1000..1010 {
+            bench.frame(port, 1);
+        }
+        for secs in 1..20 {
+            bench.cut(secs);
+        }
+        assert_eq!(bench.attribution.status().unknown, 10);
+        // All of them leave the table.
+        for secs in 20..100 {
+            bench.cut(secs);
+            let live = (0..10).filter(|slot| bench.frozen.hot.get(*slot).is_live()).count() as u64;
+            assert!(bench.attribution.status().unknown <= live, "{secs} s: {live} live");
+        }
+        assert_eq!(bench.attribution.status().unknown, 0);
     }
 
     #[test]

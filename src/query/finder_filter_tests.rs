@@ -90,9 +90,18 @@ fn whoever_waits_is_told_what_a_look_at_every_row_tells() {
         let local = [at(6, 2) == 1, at(7, 2) == 1];
         r.hot.roles = Roles::new(at(8, 2), Evidence::Handshake, local);
         (r.facts.first, r.facts.generation) = (Stamp(n as u64), n as u32);
-        rows.push((r, [0.0; 2]));
+        r.hot.bytes = [at(9, 700) as u64, at(10, 700) as u64];
+        rows.push((r, [at(11, 900) as f32, at(12, 900) as f32]));
     }
     let snapshot = snapshot(&rows);
+    let around = Surroundings {
+        services: Some(name),
+        wall: snapshot.wall,
+        now: snapshot.now.tick(),
+        no_owners: !snapshot.looks_for_owners(),
+        ..Surroundings::default()
+    };
+    let mut scratch = Scratch::default();
     let mut serial = 0;
     for text in [
         "10.100.15.77",
@@ -116,6 +125,15 @@ fn whoever_waits_is_told_what_a_look_at_every_row_tells() {
         "process:n/a",
         "sni:example",
         "dir:fwd 53",
+        "not dport:443",
+        "not (dport:443 or udp)",
+        "!port:443 !dir:out",
+        "!(443 tcp) dir:in",
+        "rate>500 not dport:443",
+        "not rate>500 icmp",
+        "down>700 or up<100",
+        "bytes>500",
+        "not bytes>500 sport:53",
     ] {
         let filter = Arc::new(Filter::new(parse(text).unwrap().expr.unwrap(), Some(name)));
         for localhost in [Localhost::Hide, Localhost::Show] {
@@ -136,5 +154,23 @@ fn whoever_waits_is_told_what_a_look_at_every_row_tells() {
             let [urgent, calm] = &told;
             assert_eq!(urgent, calm, "{text} {localhost:?}");
         }
+        scratch.forget();
+        let mut each = Vec::new();
+        for chunk in 0..snapshot.chunks(0) {
+            snapshot.look_at(0, chunk, |_, flow| {
+                if filter.holds(&flow, &around, &mut scratch) {
+                    each.push(flow.id);
+                }
+            });
+        }
+        let request = Request {
+            around: 10_000,
+            filter: Some(Arc::clone(&filter)),
+            services: Some(name),
+            exact: true,
+            serial: 0,
+            ..Request::default()
+        };
+        assert!(ids(&Finder::default().find(&snapshot, &request)) == each, "{text}, row by row");
     }
 }

@@ -13,6 +13,21 @@ pub enum Digits {
     Two,
 }
 
+impl Digits {
+    /// Returns those that a screen of `width` cells has room for.
+    pub const fn on(width: u16) -> Self {
+        if width < 100 { Self::Two } else { Self::Three }
+    }
+
+    /// Returns the cells of the longest [`compact`] number.
+    pub const fn cells(self) -> u16 {
+        match self {
+            Self::Three => 5,
+            Self::Two => 4,
+        }
+    }
+}
+
 /// Returns a rate or count in at most 5 (4) characters: `84`, `410K`, `1.20M`; `-` below 1.
 pub fn compact(value: f64, digits: Digits) -> String {
     if value < 1.0 || value.is_nan() {

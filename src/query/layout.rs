@@ -6,8 +6,11 @@
 
 use crate::{
     base::time::Nanos,
-    query::column::{COLUMNS, Column, ColumnId, Look},
-    query::text,
+    query::{
+        column::{COLUMNS, Column, ColumnId, Look},
+        format::Digits,
+        text,
+    },
     snapshot::row::Row,
 };
 
@@ -142,15 +145,15 @@ impl Wishes {
         };
         // Addresses are cut in their middle, headers would be cut at their end.
         let first = |column: &Column| match width {
-            ALL_MAIN.. => first_cells(column).max(text::width(header(column)) as u16),
-            _ => first_cells(column),
+            ALL_MAIN.. => first_cells(column, width).max(text::width(header(column)) as u16),
+            _ => first_cells(column, width),
         };
         let least = |i: &usize| first(&COLUMNS[*i]).max(with_arrow(i));
         // On the narrowest screens the other end's address gives way before a column goes.
         let give_way = |over: u16, shown: &[usize]| {
             let n = shown.iter().position(|i| COLUMNS[*i].id == ColumnId::Remote)?;
             let (column, cells) = (&COLUMNS[shown[n]], least(&shown[n]));
-            let room = cells - column.least.max(with_arrow(&shown[n]));
+            let room = cells - least_cells(column, width).max(with_arrow(&shown[n]));
             (over > 0 && room >= over).then(|| (n, cells - over))
         };
         // What a wider screen would show goes first where there is no room for all; on the narrowest
@@ -191,7 +194,7 @@ impl Wishes {
         // What somebody made narrower gives to the others what it has.
         let narrower = |i: usize| choice.wider(COLUMNS[i].id).min(0);
         for (i, cells) in shown.iter().zip(&mut widths).filter(|(i, _)| narrower(**i) < 0) {
-            let least = COLUMNS[*i].least.max(with_arrow(i)).min(*cells);
+            let least = least_cells(&COLUMNS[*i], width).max(with_arrow(i)).min(*cells);
             let new = cells.saturating_add_signed(narrower(*i)).max(least);
             left += *cells - new;
             *cells = new;
@@ -235,8 +238,20 @@ impl Wishes {
 
 /// Returns the cells that a column has before any others are dealt out: room for a name beside its pid comes
 /// after the other columns and the sort column's header.
-fn first_cells(column: &Column) -> u16 {
-    if column.id == ColumnId::Process { column.least } else { column.min }
+fn first_cells(column: &Column, width: u16) -> u16 {
+    match column.id {
+        ColumnId::Process => column.least,
+        ColumnId::Bandwidth => least_cells(column, width),
+        _ => column.min,
+    }
+}
+
+/// Returns the cells below which a column is not made narrower. A rate is never cut, whatever digits it has.
+fn least_cells(column: &Column, width: u16) -> u16 {
+    match column.id {
+        ColumnId::Bandwidth => column.least.max(2 * Digits::on(width).cells() + 1),
+        _ => column.least,
+    }
 }
 
 /// Returns the cells of a header of the column that is sorted by: with its arrow, which stands behind a
@@ -364,6 +379,28 @@ mod tests {
     }
 
     #[test]
+    fn v5_rates_are_never_cut_whatever_is_shown_or_sorted_by() {
+        let sorts = crate::query::sort::SORTS.iter().map(|row| row.column);
+        let others = [ColumnId::Rtt, ColumnId::Age, ColumnId::Total, ColumnId::User, ColumnId::Left];
+        for (sort, cells) in sorts.flat_map(|sort| [0, 12, 60].map(|cells| (sort, cells))) {
+            let wishes = Wishes([Wish { cells, seen: Nanos(0) }; COLUMNS.len()]);
+            for width in 40..260 {
+                for shown in 0..1 << others.len() {
+                    let mut choice = Choice::default();
+                    choice.on =
+                        (0..others.len()).filter(|n| shown >> n & 1 == 1).map(|n| others[n]).collect();
+                    choice.widen(ColumnId::Bandwidth, -5);
+                    choice.widen(ColumnId::Remote, 5);
+                    let places = wishes.places(width, &choice, sort);
+                    let rates = places.iter().find(|p| p.column.id == ColumnId::Bandwidth).unwrap();
+                    let needed = if width < 100 { 9 } else { 11 };
+                    assert!(rates.width >= needed, "{sort:?} {shown} at {width}: {}", rates.width);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn so11_columns_become_narrower_and_wider_again_but_ports_stay() {
         let width_of = |choice: &Choice, id| {
             let wishes = Wishes([Wish { cells: 40, seen: Nanos(0) }; COLUMNS.len()]);
@@ -409,7 +446,7 @@ mod tests {
         // Where there is room it has what was asked for.
         let mut choice = Choice::default();
         choice.widen(ColumnId::Remote, 20);
-        let remote = |choice: &Choice| Wishes::default().places(160, choice, None)[2].width;
+        let remote = |choice: &Choice| Wishes::default().places(170, choice, None)[2].width;
         assert_eq!(remote(&choice), remote(&Choice::default()) + 20);
     }
 
@@ -434,7 +471,7 @@ mod tests {
             assert!(places.windows(2).all(|w| w[0].x + w[0].width + 1 == w[1].x));
             // On the narrowest screen the remote address gives a cell to the pid.
             let gave = |p: &Place| width == NARROW && p.column.id == ColumnId::Remote && p.width == 15;
-            assert!(places.iter().all(|p| p.width >= first_cells(p.column) || gave(p)), "{width}");
+            assert!(places.iter().all(|p| p.width >= first_cells(p.column, width) || gave(p)), "{width}");
         }
     }
 

@@ -17,6 +17,8 @@ pub struct ChunkRows<'a> {
     pub apps: u64,
     /// The same of owners.
     pub owners: u64,
+    /// Bytes per second, by sender, as rows show them; of slots behind the last none are known.
+    pub rates: &'a [[f32; 2]],
 }
 
 // A set is a word.
@@ -27,6 +29,20 @@ impl ChunkRows<'_> {
     #[inline(always)]
     pub fn pick(&self, holds: impl Fn(&Hot) -> bool) -> u64 {
         pick(self.hot, holds)
+    }
+
+    /// Returns the slots for whose record and rates `holds` says so; also those without a row.
+    #[inline(always)]
+    pub fn pick_by_rate(&self, holds: impl Fn(&Hot, [f32; 2]) -> bool) -> u64 {
+        match <&[_; ROWS_A_CHUNK]>::try_from(self.rates) {
+            Ok(rates) => {
+                (0..ROWS_A_CHUNK).fold(0, |bits, i| bits | u64::from(holds(&self.hot[i], rates[i])) << i)
+            }
+            Err(_) => (0..ROWS_A_CHUNK).fold(0, |bits, i| {
+                let rate = self.rates.get(i).copied().unwrap_or_default();
+                bits | u64::from(holds(&self.hot[i], rate)) << i
+            }),
+        }
     }
 }
 

@@ -348,7 +348,7 @@ impl Snapshot {
     /// Returns the rows of a chunk, and starts loading what is wanted of the next one.
     #[inline]
     pub fn chunk_rows(&self, worker: usize, chunk: usize, wanted: Wanted) -> ChunkRows<'_> {
-        let WorkerView { flows, apps, owners, .. } = &self.workers[worker];
+        let WorkerView { flows, rates, apps, owners } = &self.workers[worker];
         if chunk + 1 < flows.hot.chunks() {
             let approach = flows.approach_chunk(chunk + 1, wanted.beside);
             (0..CHUNK).for_each(approach);
@@ -366,6 +366,10 @@ impl Snapshot {
             live: chunk_rows::pick(hot, Hot::is_live),
             apps,
             owners,
+            rates: match wanted.rates {
+                true => &rates.shown[start.min(rates.shown.len())..(start + CHUNK).min(rates.shown.len())],
+                false => &[],
+            },
         }
     }
 
@@ -427,12 +431,13 @@ impl Snapshot {
         }
     }
 
-    /// Returns what is known of a row beside its hot record.
+    /// Returns what is known of a row beside its hot record; zeros for what is not to be looked at.
     ///
     /// # Panics
     /// As [`Snapshot::row`].
-    pub fn facts(&self, at: RowRef) -> Facts {
-        self.workers[at.worker()].flows.facts(at.slot())
+    pub fn facts(&self, at: RowRef, beside: Beside) -> Facts {
+        let slot = at.slot() as usize;
+        self.workers[at.worker()].flows.facts_of_chunk(slot / CHUNK, beside)(slot % CHUNK)
     }
 
     /// Returns a row where it lies.

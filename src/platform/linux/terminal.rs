@@ -10,7 +10,7 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Asks for the background (OSC 11), and then for something that every terminal answers (DA1), so that
 /// one knows when there will be no answer to the first (xterm, ctlseqs).
-const QUESTION: &[u8] = b"\x1b]11;?\x1b\\\x1b[c";
+const QUESTION: &[u8] = b"\x1b]11;?\x07\x1b[c";
 /// Answers are short; more is what somebody types.
 const MOST: usize = 4096;
 

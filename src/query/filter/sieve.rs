@@ -11,7 +11,8 @@
 //! | a word in addresses | IPv4 rows in some octets of which it is, and all of IPv6 |
 //! | what an application says | rows of which something is known |
 //! | an owner | rows of which it is known, or all if the word is in what stands there otherwise |
-//! | anything else, `not` | all |
+//! | rates, bytes, the direction, and `not` of all that hot records tell | rows for which it holds |
+//! | anything else | all |
 
 use crate::{
     flow::entry::Hot,
@@ -25,7 +26,7 @@ use crate::{
         },
         whose::Unowned,
     },
-    snapshot::chunk_rows::ChunkRows,
+    snapshot::{chunk_rows::ChunkRows, row::Direction},
 };
 
 /// All rows of a chunk.
@@ -39,14 +40,7 @@ impl Node {
                 .iter()
                 .fold(ALL, |bits, node| if bits == 0 { 0 } else { bits & node.sieve(rows, around) }),
             Self::Any(nodes) => nodes.iter().fold(0, |bits, node| bits | node.sieve(rows, around)),
-            Self::Ports(ends, set) => rows.pick(|hot| {
-                let [low, high] = hot.key.ports.map(|port| set.has(port));
-                match ends {
-                    Ends::Both => low | high,
-                    Ends::Local => [low, high][hot.roles.subject()],
-                    Ends::Remote => [high, low][hot.roles.subject()],
-                }
-            }),
+            Self::Ports(ends, set) => rows.pick(|hot| ends.any(hot, hot.key.ports.map(|port| set.has(port)))),
             Self::Protocol(table) => rows.pick(|hot| table.of(hot)),
             Self::Service(sets) => rows.pick(|hot| is_called(sets, hot)),
             // Names of an address are those that its application told.
@@ -57,15 +51,48 @@ impl Node {
                 if *field == Field::Process && of_nobody() { ALL } else { rows.owners }
             }
             Self::Word(word) => word.sieve(rows, around),
-            Self::Not(_)
-            | Self::State(_)
-            | Self::Direction(_)
-            | Self::Number(..)
-            | Self::Range(..)
-            | Self::Network(..)
-            | Self::Text(..) => ALL,
+            Self::Not(_) | Self::Direction(_) | Self::Number(..) => self.exactly(rows).unwrap_or(ALL),
+            Self::State(_) | Self::Range(..) | Self::Network(..) | Self::Text(..) => ALL,
         }
     }
+
+    /// Returns the rows for which it holds, one bit each, if hot records and rates alone tell.
+    fn exactly(&self, rows: &ChunkRows) -> Option<u64> {
+        match self {
+            Self::All(nodes) => nodes.iter().try_fold(ALL, |bits, node| Some(bits & node.exactly(rows)?)),
+            Self::Any(nodes) => nodes.iter().try_fold(0, |bits, node| Some(bits | node.exactly(rows)?)),
+            Self::Not(node) => node.exactly(rows).map(|bits| !bits),
+            Self::Ports(ends, set) => Some(rows.pick(|hot| {
+                let [low, high] = [0, 1].map(|end| hot.key.port(end).is_some_and(|port| set.has(port)));
+                ends.any(hot, [low, high])
+            })),
+            Self::Protocol(table) => Some(rows.pick(|hot| table.of(hot))),
+            Self::Direction(answers) => Some(rows.pick(|hot| match Direction::of(hot.roles) {
+                Direction::In => answers[0],
+                Direction::Out => answers[1],
+                Direction::Forwarded => answers[2],
+            })),
+            Self::Number(field, how, number) => numbers_of(*field, rows, |n| how.holds(n, *number)),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the rows whose number of this field is one for which `holds` says so, if hot records and rates tell it.
+fn numbers_of(field: Field, rows: &ChunkRows, holds: impl Fn(f64) -> bool) -> Option<u64> {
+    let of_rates = |pick: fn([f64; 2]) -> f64| {
+        rows.pick_by_rate(|hot, rate| {
+            let local = hot.roles.subject();
+            holds(pick([rate[1 - local].into(), rate[local].into()]))
+        })
+    };
+    Some(match field {
+        Field::Rate => of_rates(|[down, up]| down + up),
+        Field::Down => of_rates(|[down, _]| down),
+        Field::Up => of_rates(|[_, up]| up),
+        Field::Bytes => rows.pick(|hot| holds(hot.bytes[0].saturating_add(hot.bytes[1]) as f64)),
+        _ => return None,
+    })
 }
 
 impl Word {
@@ -90,6 +117,18 @@ impl Word {
             bits |= rows.pick(|hot| address.may_be_in(&hot.key));
         }
         bits
+    }
+}
+
+impl Ends {
+    /// Returns whether one of these ends is among `found`, which are the low and the high one.
+    #[inline(always)]
+    fn any(self, hot: &Hot, [low, high]: [bool; 2]) -> bool {
+        match self {
+            Self::Both => low | high,
+            Self::Local => [low, high][hot.roles.subject()],
+            Self::Remote => [high, low][hot.roles.subject()],
+        }
     }
 }
 

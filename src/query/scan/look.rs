@@ -297,7 +297,8 @@ impl<'a> Look<'a> {
             }
             if !self.all_keys && !is_told {
                 if self.beside < self.beside_keys {
-                    flow.facts = self.snapshot.facts(RowRef::in_chunk(worker, at, bit));
+                    let row = RowRef::in_chunk(worker, at, bit);
+                    flow.facts = self.snapshot.facts(row, self.beside_keys);
                 }
                 keys[bit as usize] = key(keyer, hand, &flow, question);
             }

@@ -318,7 +318,7 @@ impl App {
         let wall = self.view.as_ref().map_or(self.clock, |v| v.frozen.map_or(v.wall, |f| f.wall));
         Look {
             signs: self.setup.signs,
-            digits: if width < 100 { Digits::Two } else { Digits::Three },
+            digits: Digits::on(width),
             services: self.setup.services.filter(|_| self.names),
             no_owners: self.is_file() || self.view.as_ref().is_some_and(|v| v.owner_method.is_off()),
             wall,
