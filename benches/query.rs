@@ -56,7 +56,7 @@ fn request(sort: SortBy, filter: Option<&str>) -> Request {
     });
     Request {
         cursor: Cursor::First,
-        around: 150,
+        margin: 150,
         sort: Sort::by(sort),
         filter,
         services: Some(service_name),

@@ -64,12 +64,15 @@ pub fn network(text: &str) -> Result<(IpAddr, u8), String> {
 /// # Errors
 /// When it is not a number above 0 and up to ten years.
 pub fn seconds(text: &str) -> Result<Duration, String> {
-    const TEN_YEARS: f64 = 10.0 * 365.0 * 86_400.0;
-    match text.parse::<f64>() {
-        Ok(n) if n > TEN_YEARS => Err(format!("`{text}` seconds are more than ten years")),
-        Ok(n) if n > 0.0 => Ok(Duration::from_secs_f64(n)),
-        _ => Err(format!("`{text}` is not a number of seconds above 0")),
-    }
+    span(text).ok_or_else(|| format!("`{text}` is not a number of seconds above 0 and up to {MOST_SECONDS}"))
+}
+
+/// Ten years.
+const MOST_SECONDS: u32 = 10 * 365 * 86_400;
+
+fn span(text: &str) -> Option<Duration> {
+    let seconds = text.parse::<f64>().ok().filter(|n| *n > 0.0 && *n <= MOST_SECONDS.into())?;
+    Some(Duration::from_secs_f64(seconds))
 }
 
 /// Reads the time between two rounds of `update` lines, in seconds, decimals allowed.
@@ -77,11 +80,8 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// When it is not a number from 0.05 to ten years: cuts do not come more often than every 50 ms.
 pub fn interval(text: &str) -> Result<Duration, String> {
-    let span = seconds(text)?;
-    match span >= Duration::from_millis(50) {
-        true => Ok(span),
-        false => Err(format!("`{text}` is not a number of seconds from 0.05")),
-    }
+    let span = span(text).filter(|span| *span >= Duration::from_millis(50));
+    span.ok_or_else(|| format!("`{text}` is not a number of seconds from 0.05 to {MOST_SECONDS}"))
 }
 
 /// Reads a refresh interval in milliseconds.
@@ -187,8 +187,10 @@ mod tests {
     #[test]
     fn spans_are_above_zero_and_finite() {
         assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
-        for bad in ["", "0", "-1", "inf", "NaN", "1e300", "1s"] {
-            assert!(seconds(bad).is_err(), "{bad:?}");
+        for bad in ["", "0", "-1", "inf", "NaN", "1e300", "1s", "315360001"] {
+            assert!(seconds(bad).unwrap_err().contains("above 0 and up to 315360000"), "{bad:?}");
+            assert!(interval(bad).unwrap_err().contains("from 0.05 to 315360000"), "{bad:?}");
         }
+        assert!(interval("0.049").is_err() && interval("0.05").is_ok() && seconds("315360000").is_ok());
     }
 }

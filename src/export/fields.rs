@@ -11,7 +11,7 @@ use crate::{
     capture::source::Counting,
     export::{app, owner, text},
     flow::entry::FlowRecord,
-    packet::key::{export_name, kind, proto},
+    packet::key::{Tunnel, export_name, kind, proto},
     snapshot::{tap::Ended, view::Snapshot},
 };
 
@@ -228,7 +228,7 @@ fn details(out: &mut Vec<u8>, record: &FlowRecord) {
         int!(out, "vlan", vlan);
     }
     if let Some(tunnel) = extension.tunnel.checked_sub(1) {
-        plain!(out, "tunnel", TUNNELS.get(usize::from(tunnel)).unwrap_or(&"other"));
+        plain!(out, "tunnel", Tunnel::ALL.get(usize::from(tunnel)).map_or("other", |t| t.name()));
         int!(out, "tunnel_id", extension.tunnel_id);
     }
     match [0, 1].map(|end| record.hot.roles.is_local(end)) {
@@ -239,9 +239,6 @@ fn details(out: &mut Vec<u8>, record: &FlowRecord) {
     }
     int!(out, "iface", record.hot.iface.0);
 }
-
-/// By the number of [`crate::packet::key::Tunnel`].
-const TUNNELS: [&str; 7] = ["ipip", "gre", "vxlan", "geneve", "gtp", "teredo", "l2tp"];
 
 /// Appends `,"proto":` with the protocol's name, or `IP-<number>`.
 pub fn protocol(out: &mut Vec<u8>, record: &FlowRecord) {

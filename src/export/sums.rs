@@ -200,7 +200,7 @@ mod tests {
             open: Vec::new(),
             name: None,
             place: 3,
-            around: 2,
+            margin: 2,
             listening: Default::default(),
         };
         let request = Request { group: Some(group), ..Request::default() };

@@ -18,7 +18,7 @@ use crate::{
         state::{EndReason, FlowState},
     },
     packet::{
-        descriptor::around,
+        descriptor::encap,
         key::{Extension, FlowKey, WideKey},
     },
 };
@@ -180,8 +180,18 @@ pub struct Origin {
     pub generation: u32,
     /// See [`Facts::vlan`].
     pub vlan: u16,
-    /// See [`Facts::is_sampled`]; 0 or 1.
-    pub sampled: u16,
+    /// Bits of [`note`].
+    pub notes: u16,
+}
+
+/// Bits of [`Origin::notes`].
+pub mod note {
+    use crate::packet::descriptor::flag;
+
+    /// See [`Facts::is_sampled`](super::Facts::is_sampled).
+    pub const SAMPLED: u16 = 1;
+    /// See [`Facts::has_more_headers`](super::Facts::has_more_headers).
+    pub const MORE_HEADERS: u16 = flag::MORE_HEADERS as u16;
 }
 
 const _: () = assert!(size_of::<Origin>() == 16);
@@ -308,10 +318,12 @@ pub struct Facts {
     pub rtt_data_us: u32,
     /// Generation of the slot.
     pub generation: u32,
-    /// Outermost VLAN id of the first packet plus 1, 0 without a tag; and bits of [`around`].
+    /// Outermost VLAN id of the first packet plus 1, 0 without a tag; and bits of [`encap`].
     pub vlan: u16,
     /// Some of its frames were counted where they passed, so that round trips are those of the others.
     pub is_sampled: bool,
+    /// What [`flag::MORE_HEADERS`](crate::packet::descriptor::flag::MORE_HEADERS) says held for its first frame.
+    pub has_more_headers: bool,
 }
 
 impl Facts {
@@ -329,13 +341,14 @@ impl Facts {
             rtt_data_us,
             generation: origin.generation,
             vlan: origin.vlan,
-            is_sampled: origin.sampled != 0,
+            is_sampled: origin.notes & note::SAMPLED != 0,
+            has_more_headers: origin.notes & note::MORE_HEADERS != 0,
         }
     }
 
     /// Returns the outermost VLAN id of the first packet.
     pub const fn vlan_id(&self) -> Option<u16> {
-        (self.vlan & around::VLAN).checked_sub(1)
+        (self.vlan & encap::VLAN).checked_sub(1)
     }
 
     /// Returns what was written when the flow began.
@@ -344,7 +357,8 @@ impl Facts {
             first: self.first,
             generation: self.generation,
             vlan: self.vlan,
-            sampled: self.is_sampled as u16,
+            notes: (self.is_sampled as u16 * note::SAMPLED)
+                | (self.has_more_headers as u16 * note::MORE_HEADERS),
         }
     }
 

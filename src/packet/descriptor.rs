@@ -23,6 +23,9 @@ pub mod flag {
     pub const NO_TRANSPORT: u8 = 8;
     /// The source could not tell the number of segments of a super-frame.
     pub const SEGMENTS_UNKNOWN: u8 = 16;
+    /// Other headers stand between that of IP and the transport (extension headers, AH), or it is a fragment: filters
+    /// of pcap do not find the transport where they look for it.
+    pub const MORE_HEADERS: u8 = 32;
     /// The line is not a frame but counts of many, see [`crate::packet::settled`].
     pub const COUNTED: u8 = 64;
     /// The line is not a frame but the marker of a cut.
@@ -30,7 +33,7 @@ pub mod flag {
 }
 
 /// Parts of [`Descriptor::vlan`]: what stands before the packet.
-pub mod around {
+pub mod encap {
     /// The bits of the VLAN id plus 1.
     pub const VLAN: u16 = 0x1fff;
     /// More than one tag.
@@ -39,6 +42,9 @@ pub mod around {
     pub const PPPOE: u16 = 0x4000;
     /// MPLS labels.
     pub const MPLS: u16 = 0x8000;
+    /// What tells what stands before a packet beside tags. Both: LLC in an Ethernet frame (IEEE 802.2), or labels in
+    /// a PPPoE session, which filters of pcap do not look behind.
+    pub const BENEATH: u16 = PPPOE | MPLS;
 }
 
 /// What [`Descriptor::looks`] says of frames that may change no more than counts.
@@ -86,7 +92,7 @@ pub struct Descriptor {
     pub window: u16,
     /// The interface.
     pub iface: IfaceId,
-    /// Outermost VLAN id plus 1, 0 without a tag; and bits of [`around`].
+    /// Outermost VLAN id plus 1, 0 without a tag; and bits of [`encap`].
     pub vlan: u16,
     /// Where the payload begins in the frame; in a ring, how many bytes of it follow.
     pub payload_at: u16,

@@ -2,7 +2,7 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::packet::{
-    descriptor::around,
+    descriptor::encap,
     walk::{Next, Stop, Walk, be16},
 };
 
@@ -34,12 +34,16 @@ pub(crate) mod ethertype {
 #[inline]
 pub(crate) fn mac(walk: &mut Walk) -> Result<Next, Stop> {
     let header = walk.take::<14>()?;
-    Ok(type_or_length(be16(header, 12)))
+    Ok(type_or_length(walk, be16(header, 12)))
 }
 
 #[inline]
-const fn type_or_length(number: u16) -> Next {
-    if number <= ethertype::MAX_LENGTH { Next::Llc } else { Next::EtherType(number) }
+const fn type_or_length(walk: &mut Walk, number: u16) -> Next {
+    if number > ethertype::MAX_LENGTH {
+        return Next::EtherType(number);
+    }
+    walk.vlan |= encap::BENEATH;
+    Next::Llc
 }
 
 /// Tells what an EtherType stands for, and reads the headers that are no more than a tag.
@@ -66,11 +70,11 @@ pub(crate) fn ethertype(walk: &mut Walk, number: u16) -> Result<Next, Stop> {
 /// Reads the rest of a tag: TCI and the next type (IEEE 802.1Q clause 9.6).
 fn vlan(walk: &mut Walk) -> Result<Next, Stop> {
     let tag = walk.take::<4>()?;
-    walk.vlan |= match walk.vlan & around::VLAN {
+    walk.vlan |= match walk.vlan & encap::VLAN {
         0 => vlan_key(be16(tag, 0)),
-        _ => around::TAGS,
+        _ => encap::TAGS,
     };
-    Ok(type_or_length(be16(tag, 2)))
+    Ok(type_or_length(walk, be16(tag, 2)))
 }
 
 /// Returns the VLAN id of a TCI plus 1.
@@ -87,7 +91,7 @@ fn pppoe(walk: &mut Walk) -> Result<Next, Stop> {
     }
     // What follows is padding of the Ethernet frame, not payload.
     walk.limit(usize::from(u16::from_be_bytes(length)));
-    walk.vlan |= around::PPPOE;
+    walk.vlan |= encap::PPPOE;
     Ok(Next::Ppp)
 }
 
@@ -133,7 +137,7 @@ mod tests {
 
     #[test]
     fn links_lead_to_the_network_header() {
-        use around::{MPLS, PPPOE, TAGS};
+        use encap::{BENEATH, MPLS, PPPOE, TAGS};
         let cases: &[Case] = &[
             ("IPv4", &[0x08, 0x00], Ok(Next::Ipv4), 14, 0),
             ("IPv6", &[0x86, 0xdd], Ok(Next::Ipv6), 14, 0),
@@ -147,11 +151,11 @@ mod tests {
             ("PPPoE", &[0x88, 0x64, 0x11, 0, 0, 1, 0, 9, 0, 0x21], Ok(Next::Ipv4), 22, PPPOE),
             ("PPPoE LCP", &[0x88, 0x64, 0x11, 0, 0, 1, 0, 9, 0xc0, 0x21], Err(Stop::NotFlow), 22, PPPOE),
             ("PPPoE discovery", &[0x88, 0x63, 0x11, 9, 0, 0, 0, 0], Err(Stop::NotFlow), 14, 0),
-            ("SNAP", &[0, 40, 0xaa, 0xaa, 3, 0, 0, 0, 0x08, 0], Ok(Next::Ipv4), 22, 0),
-            ("SNAP, Cisco", &[0, 40, 0xaa, 0xaa, 3, 0, 0, 12, 0x20, 0], Err(Stop::NotFlow), 22, 0),
-            ("802.2 IP", &[0, 40, 6, 6, 3, 0x45], Ok(Next::Ipv4), 17, 0),
-            ("spanning tree", &[0, 38, 0x42, 0x42, 3], Err(Stop::NotFlow), 17, 0),
-            ("tag, then LLC", &[0x81, 0, 0, 1, 0, 38, 0x42, 0x42, 3], Err(Stop::NotFlow), 21, 2),
+            ("SNAP", &[0, 40, 0xaa, 0xaa, 3, 0, 0, 0, 0x08, 0], Ok(Next::Ipv4), 22, BENEATH),
+            ("SNAP, Cisco", &[0, 40, 0xaa, 0xaa, 3, 0, 0, 12, 0x20, 0], Err(Stop::NotFlow), 22, BENEATH),
+            ("802.2 IP", &[0, 40, 6, 6, 3, 0x45], Ok(Next::Ipv4), 17, BENEATH),
+            ("spanning tree", &[0, 38, 0x42, 0x42, 3], Err(Stop::NotFlow), 17, BENEATH),
+            ("tag, then LLC", &[0x81, 0, 0, 1, 0, 38, 0x42, 0x42, 3], Err(Stop::NotFlow), 21, 2 | BENEATH),
             ("LLDP", &[0x88, 0xcc], Err(Stop::NotFlow), 14, 0),
             ("cut in the tag", &[0x81, 0, 0], Err(Stop::Cut), 14, 0),
             ("cut in the type", &[0x81], Err(Stop::Cut), 0, 0),

@@ -24,6 +24,8 @@ pub(crate) struct Ip {
     pub proto: u8,
     /// Set unless the packet is a whole datagram.
     pub fragment: Option<Fragment>,
+    /// Others stand between this header and the protocol's: extension headers (IPv6), AH.
+    pub has_more_headers: bool,
     /// The length field is 0: a super-frame too long for it.
     pub oversize: bool,
 }

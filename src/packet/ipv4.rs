@@ -39,7 +39,7 @@ pub(crate) fn read(walk: &mut Walk) -> Result<Ip, Stop> {
     let later = fragment.is_some_and(|f| f.later);
     let proto = if later { header[9] } else { skip_authentication(walk, header[9]) };
     let ends = Ends::V4([be32(header, 12), be32(header, 16)]);
-    Ok(Ip { ends, proto, fragment, oversize: total_len == 0 })
+    Ok(Ip { ends, proto, fragment, has_more_headers: proto != header[9], oversize: total_len == 0 })
 }
 
 #[cfg(test)]

@@ -30,8 +30,10 @@ pub(crate) fn read(walk: &mut Walk) -> Result<Ip, Stop> {
         walk.limit(payload_len);
     }
     let ends = Ends::V6(ends(header));
-    let mut ip = Ip { ends, proto: header[6], fragment: None, oversize: payload_len == 0 };
-    if is_extension(ip.proto) {
+    let has_more_headers = is_extension(header[6]);
+    let oversize = payload_len == 0;
+    let mut ip = Ip { ends, proto: header[6], fragment: None, has_more_headers, oversize };
+    if has_more_headers {
         extensions(walk, &mut ip);
     }
     Ok(ip)

@@ -139,8 +139,14 @@ const _: () = assert!(size_of::<Extension>() == 32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Tunnel {
-    /// IPv4 or IPv6 in IP (RFC 2003, RFC 4213, RFC 2473).
-    IpInIp,
+    /// IPv4 in IPv4 (RFC 2003).
+    IpIp,
+    /// IPv6 in IPv4 (RFC 4213).
+    SixInFour,
+    /// IPv4 in IPv6 (RFC 2473).
+    FourInSix,
+    /// IPv6 in IPv6 (RFC 2473).
+    SixInSix,
     /// GRE (RFC 2784, RFC 2890), ERSPAN included.
     Gre,
     /// VXLAN (RFC 7348).
@@ -154,6 +160,46 @@ pub enum Tunnel {
     /// L2TP (RFC 2661) or PPTP's PPP.
     L2tp,
 }
+
+impl Tunnel {
+    /// All, by number.
+    pub const ALL: [Self; 10] = [
+        Self::IpIp,
+        Self::SixInFour,
+        Self::FourInSix,
+        Self::SixInSix,
+        Self::Gre,
+        Self::Vxlan,
+        Self::Geneve,
+        Self::Gtp,
+        Self::Teredo,
+        Self::L2tp,
+    ];
+
+    /// Returns its name in exports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::IpIp => "ipip",
+            Self::SixInFour => "6in4",
+            Self::FourInSix => "4in6",
+            Self::SixInSix => "6in6",
+            Self::Gre => "gre",
+            Self::Vxlan => "vxlan",
+            Self::Geneve => "geneve",
+            Self::Gtp => "gtp",
+            Self::Teredo => "teredo",
+            Self::L2tp => "l2tp",
+        }
+    }
+}
+
+const _: () = {
+    let mut n = 0;
+    while n < Tunnel::ALL.len() {
+        assert!(Tunnel::ALL[n] as usize == n);
+        n += 1;
+    }
+};
 
 /// Protocol numbers that the program names (IANA "Protocol Numbers").
 pub mod proto {

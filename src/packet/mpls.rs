@@ -2,7 +2,7 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 use crate::packet::{
-    descriptor::around,
+    descriptor::encap,
     ethernet::ethertype,
     walk::{Next, Stop, Walk, be16},
 };
@@ -18,7 +18,7 @@ const MAX_LABELS: usize = 16;
 #[cold]
 pub(crate) fn stack(walk: &mut Walk) -> Result<Next, Stop> {
     const BOTTOM: u8 = 1;
-    walk.vlan |= around::MPLS;
+    walk.vlan |= encap::MPLS;
     for _ in 0..MAX_LABELS {
         let label = walk.take::<4>()?;
         if label[2] & BOTTOM != 0 {

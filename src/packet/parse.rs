@@ -12,7 +12,7 @@ use crate::{
     },
     packet::{
         arp,
-        descriptor::{Descriptor, around, flag},
+        descriptor::{Descriptor, encap, flag},
         ethernet::vlan_key,
         fragment::{First, FragmentTable},
         hash::Seed,
@@ -23,7 +23,7 @@ use crate::{
         order::{is_link_local, narrow, wide_ends},
         straight::Straight,
         transport::{self, Transport},
-        tunnel,
+        tunnel::{self, Outer},
         walk::{Next, Stop, Walk, network},
     },
 };
@@ -171,14 +171,14 @@ impl Parser {
         let mut span = Span::of(&row);
         let mut extension = Extension::default();
         if self.config.layer == Layer::Inner || meta.gso_size != 0 {
-            let (inner, around) = self.innermost(walk, row, meta.wall);
+            let (inner, enclosing) = self.innermost(walk, row, meta.wall);
             span = Span::of(&inner);
             if self.config.layer == Layer::Inner {
-                (row, extension) = (inner, around);
+                (row, extension) = (inner, enclosing);
             }
         }
         if self.config.vlan_in_key {
-            extension.vlan = walk.vlan & around::VLAN;
+            extension.vlan = walk.vlan & encap::VLAN;
         }
         self.write_key(&row, extension, meta, out, wide);
         out.wall = meta.wall;
@@ -228,6 +228,9 @@ impl Parser {
                 }
             }
         }
+        if ip.has_more_headers || ip.fragment.is_some() {
+            row.transport.flags |= flag::MORE_HEADERS;
+        }
         if ip.oversize {
             row.transport.flags |= flag::SEGMENTS_UNKNOWN;
         }
@@ -240,18 +243,20 @@ impl Parser {
     /// around it.
     #[cold]
     fn innermost(&mut self, mut walk: Walk, mut row: Row, now: Stamp) -> (Row, Extension) {
-        let mut around = Extension::default();
+        let mut enclosing = Extension::default();
         for depth in 1..=MAX_TUNNELS {
             if row.kind & kind::ARP != 0 || row.transport.flags & flag::NO_TRANSPORT != 0 {
                 break;
             }
-            let found = tunnel::enter(&mut walk, row.proto, row.transport.ports)
+            let outer =
+                Outer { proto: row.proto, is_v6: row.kind & kind::V6 != 0, ports: row.transport.ports };
+            let found = tunnel::enter(&mut walk, outer)
                 .and_then(|inside| Ok((inside, self.layer(&mut walk, inside.next, now)?)));
             let Ok((inside, inner)) = found else { break };
             if inner.kind & kind::ARP != 0 {
                 break;
             }
-            around = Extension {
+            enclosing = Extension {
                 outer: self.outer(&row.ends),
                 tunnel_id: inside.id,
                 tunnel: 1 + inside.kind as u8,
@@ -260,7 +265,7 @@ impl Parser {
             };
             row = inner;
         }
-        (row, around)
+        (row, enclosing)
     }
 
     /// Returns a tunnel's ends in the form of [`Extension::outer`].

@@ -119,7 +119,7 @@ fn vlan_is_a_fact_and_part_of_the_key_only_on_request() {
     let frame = built(Frame::new(ip("192.0.2.1"), ip("192.0.2.2"), Body::Udp(5, 53)).vlans(&[7, 9]));
     let plain = built(Frame::new(ip("192.0.2.1"), ip("192.0.2.2"), Body::Udp(5, 53)));
     let (out, _) = run(&frame);
-    assert_eq!((out.vlan, out.key), (8 | around::TAGS, run(&plain).0.key));
+    assert_eq!((out.vlan, out.key), (8 | encap::TAGS, run(&plain).0.key));
     let mut by_vlan = parser(ParseConfig { vlan_in_key: true, ..ParseConfig::default() });
     let (_, out, wide) = run_with(&mut by_vlan, &frame, &meta(&frame));
     assert_eq!((out.key.kind, wide.extension.vlan), (kind::LIVE | kind::EXTENDED, 8));
@@ -168,13 +168,14 @@ fn later_fragments_follow_their_first() {
         };
         let before = parse(&last, 0);
         assert_eq!((before.key.ports, before.key.proto), ([0, 0], proto::UDP), "no first yet");
-        assert_eq!(before.flags, flag::FRAGMENT | flag::NO_TRANSPORT);
+        assert_eq!(before.flags, flag::FRAGMENT | flag::NO_TRANSPORT | flag::MORE_HEADERS);
         let flow = parse(&first, 1);
-        assert_eq!((flow.key.ports, flow.flags, flow.payload_len), ([5000, 53], 0, 64));
+        assert_eq!((flow.key.ports, flow.flags, flow.payload_len), ([5000, 53], flag::MORE_HEADERS, 64));
         for later in [&second, &last] {
             let out = parse(later, 2);
             assert_eq!((out.key, out.hash), (flow.key, flow.hash));
-            assert_eq!((out.flags, out.payload_len), (flag::FRAGMENT | flag::NO_TRANSPORT, 72));
+            let flags = flag::FRAGMENT | flag::NO_TRANSPORT | flag::MORE_HEADERS;
+            assert_eq!((out.flags, out.payload_len), (flags, 72));
         }
         let other = parse(&fragments(src, dst, 78)[1], 2);
         assert_eq!(other.key.ports, [0, 0], "another datagram");

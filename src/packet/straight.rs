@@ -7,7 +7,7 @@
 
 use crate::base::time::Tick;
 use crate::packet::{
-    descriptor::{Descriptor, Plain, around, flag, tcp_flag},
+    descriptor::{Descriptor, Plain, encap, flag, tcp_flag},
     ethernet::{ethertype, vlan_key},
     hash::Seed,
     icmp, ipv4, ipv6,
@@ -138,7 +138,7 @@ impl Straight {
                 break;
             }
             let Some(tag) = frame[at..].first_chunk::<TAG>() else { return false };
-            vlan = if vlan == 0 { vlan_key(be16(tag, 0)) } else { vlan | around::TAGS };
+            vlan = if vlan == 0 { vlan_key(be16(tag, 0)) } else { vlan | encap::TAGS };
             number = be16(tag, 2);
             at += TAG;
         }

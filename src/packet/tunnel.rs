@@ -19,16 +19,27 @@ pub(crate) struct Inside {
     pub next: Next,
 }
 
+/// What an IP header says of what it carries, and the ports behind it if there are any.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outer {
+    pub proto: u8,
+    pub is_v6: bool,
+    pub ports: [u16; 2],
+}
+
 /// Reads the tunnel header behind an IP header (protocols of their own) or a UDP header.
 ///
 /// # Errors
 /// If it is no tunnel, or none that carries frames or packets here.
-pub(crate) fn enter(walk: &mut Walk, number: u8, ports: [u16; 2]) -> Result<Inside, Stop> {
-    match number {
-        proto::IPIP => Ok(Inside { kind: Tunnel::IpInIp, id: 0, next: Next::Ipv4 }),
-        proto::IPV6 => Ok(Inside { kind: Tunnel::IpInIp, id: 0, next: Next::Ipv6 }),
-        proto::GRE => gre(walk),
-        proto::UDP => over_udp(walk, ports),
+pub(crate) fn enter(walk: &mut Walk, outer: Outer) -> Result<Inside, Stop> {
+    let plain = |kind, next| Ok(Inside { kind, id: 0, next });
+    match (outer.proto, outer.is_v6) {
+        (proto::IPIP, false) => plain(Tunnel::IpIp, Next::Ipv4),
+        (proto::IPIP, true) => plain(Tunnel::FourInSix, Next::Ipv4),
+        (proto::IPV6, false) => plain(Tunnel::SixInFour, Next::Ipv6),
+        (proto::IPV6, true) => plain(Tunnel::SixInSix, Next::Ipv6),
+        (proto::GRE, _) => gre(walk),
+        (proto::UDP, _) => over_udp(walk, outer.ports),
         _ => Err(Stop::NotFlow),
     }
 }
@@ -227,13 +238,23 @@ mod tests {
 
     fn run(number: u8, ports: [u16; 2], bytes: &[u8]) -> Entered {
         let mut walk = Walk::new(bytes, 200, 0);
-        enter(&mut walk, number, ports).map(|inside| (inside.kind, inside.id, inside.next, walk.at))
+        let outer = Outer { proto: number, is_v6: false, ports };
+        enter(&mut walk, outer).map(|inside| (inside.kind, inside.id, inside.next, walk.at))
     }
 
     #[test]
     fn ip_in_ip_has_no_header() {
-        assert_eq!(run(proto::IPIP, [0, 0], &[]), Ok((Tunnel::IpInIp, 0, Next::Ipv4, 0)));
-        assert_eq!(run(proto::IPV6, [0, 0], &[]), Ok((Tunnel::IpInIp, 0, Next::Ipv6, 0)));
+        for (number, is_v6, kind, next) in [
+            (proto::IPIP, false, Tunnel::IpIp, Next::Ipv4),
+            (proto::IPV6, false, Tunnel::SixInFour, Next::Ipv6),
+            (proto::IPIP, true, Tunnel::FourInSix, Next::Ipv4),
+            (proto::IPV6, true, Tunnel::SixInSix, Next::Ipv6),
+        ] {
+            let mut walk = Walk::new(&[], 200, 0);
+            let inside = enter(&mut walk, Outer { proto: number, is_v6, ports: [0, 0] });
+            assert_eq!(inside, Ok(Inside { kind, id: 0, next }));
+            assert_eq!(walk.at, 0);
+        }
         assert_eq!(run(proto::TCP, [4789, 4789], &[8; 40]), Err(Stop::NotFlow));
     }
 

@@ -21,7 +21,7 @@ pub(crate) struct Walk<'a> {
     pub at: usize,
     /// Offset at which the innermost IP packet, or else the frame, ends on the wire.
     pub end: usize,
-    /// Outermost VLAN id plus 1, 0 without a tag so far; and bits of [`around`](crate::packet::descriptor::around).
+    /// Outermost VLAN id plus 1, 0 without a tag so far; and bits of [`encap`](crate::packet::descriptor::encap).
     pub vlan: u16,
     budget: u8,
 }

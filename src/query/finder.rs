@@ -169,7 +169,7 @@ impl Finder {
     ) -> Result<usize, E> {
         let all = Request {
             cursor: Cursor::First,
-            around: usize::MAX / 2,
+            margin: usize::MAX / 2,
             keep: None,
             exact: true,
             group: None,
@@ -185,14 +185,14 @@ impl Finder {
     /// Calls `each` with every sum that the request asks for, in its order; without such a wish with none.
     pub fn export_sums(&mut self, live: &Snapshot, request: &Request, mut each: impl FnMut(&Group)) -> usize {
         let all = Request {
-            around: 0,
+            margin: 0,
             keep: None,
             exact: true,
             group: request.group.as_ref().map(|group| GroupRequest {
                 open: Vec::new(),
                 name: None,
                 place: 0,
-                around: usize::MAX / 2,
+                margin: usize::MAX / 2,
                 ..group.clone()
             }),
             ..request.clone()
@@ -267,7 +267,7 @@ impl Finder {
             Spot::Ended(n) => list.get(first_ended + u64::from(n)).map(|f| f.record).unwrap_or_default(),
             Spot::Kept => kept_flow.as_ref().map(|f| f.record).unwrap_or_default(),
         };
-        let found = select::window(&self.scan, extra, places, target, request.around, |a, b| {
+        let found = select::window(&self.scan, extra, places, target, request.margin, |a, b| {
             let rank = |spot| {
                 let r = record(spot);
                 (
@@ -321,7 +321,8 @@ impl Finder {
             ended_end: 0,
             all: counts.all,
             len: counts.matched,
-            hidden: counts.hidden,
+            hidden: counts.hidden[0],
+            hidden_matched: counts.hidden[1],
             first: found.first,
             rows,
             selected,
@@ -400,27 +401,28 @@ impl Finder {
         let mut members = Members::new(request.by, looked, &request.open);
         let (mut rest, mut turn) = (Rest::default(), 0_u32);
         let rows = Rows { snapshot, ended: list, first_ended: self.scan.ended_first() };
+        let flow_of = |spot| match spot {
+            Spot::Live(at) => Some(snapshot.flow(at)),
+            // Rows that have ended are rows, where they are shown.
+            Spot::Ended(n) => rows.ended(n).map(EndedFlow::view),
+            Spot::Kept => None,
+        };
         self.scan.each(|_, spot| {
             turn = turn.wrapping_add(1);
             if turn.is_multiple_of(256) {
                 rest.now_and_then();
             }
-            let flow = match spot {
-                Spot::Live(at) => Some(snapshot.flow(at)),
-                // Rows that have ended are rows, where they are shown.
-                Spot::Ended(n) => rows.ended(n).map(EndedFlow::view),
-                Spot::Kept => None,
-            };
-            if let Some(flow) = flow {
+            if let Some(flow) = flow_of(spot) {
                 sums.add(&flow);
                 members.add(spot, &flow);
             }
         });
         // What is hidden is no row, but moves all the same.
-        self.scan.each_hidden(|at| {
-            let flow = snapshot.flow(at);
-            sums.add(&flow);
-            members.add_hidden(&flow);
+        self.scan.each_hidden(|spot| {
+            if let Some(flow) = flow_of(spot) {
+                sums.add(&flow);
+                members.add_hidden(&flow);
+            }
         });
         sums.settle();
         sums.add_gone(gone);

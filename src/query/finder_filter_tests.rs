@@ -46,7 +46,7 @@ fn answers_by_number_are_those_that_each_row_would_give() {
         {
             serial += 1;
             let request = Request {
-                around: 5000,
+                margin: 5000,
                 filter: Some(Arc::clone(&filter)),
                 sort: Sort::by(sort),
                 services: Some(name),
@@ -59,7 +59,7 @@ fn answers_by_number_are_those_that_each_row_would_give() {
             assert_eq!(rows, expected, "{text}");
         }
         let urgent = Request {
-            around: 5000,
+            margin: 5000,
             filter: Some(Arc::clone(&filter)),
             services: Some(name),
             exact: true,
@@ -140,7 +140,7 @@ fn whoever_waits_is_told_what_a_look_at_every_row_tells() {
             let told = [true, false].map(|exact| {
                 serial += 1;
                 let request = Request {
-                    around: 10_000,
+                    margin: 10_000,
                     filter: Some(Arc::clone(&filter)),
                     services: Some(name),
                     localhost,
@@ -172,5 +172,63 @@ fn whoever_waits_is_told_what_a_look_at_every_row_tells() {
             ..Request::default()
         };
         assert!(ids(&Finder::default().find(&snapshot, &request)) == each, "{text}, row by row");
+    }
+}
+
+#[test]
+fn c2_what_is_counted_as_hidden_is_what_showing_it_brings() {
+    let end = |text: &str, port| (text.parse().unwrap(), port);
+    let local = |port| {
+        let mut record = sample::record([end("127.0.0.1", port), end("127.0.0.1", 443)], 6);
+        record.hot.roles = Roles::new(0, Evidence::Handshake, [true, true]);
+        record
+    };
+    let open = [(local(1000), [0.0; 2]), (local(1001), [0.0; 2]), moving("192.0.2.1", 1002, 0.0)];
+    let snapshot = snapshot(&open);
+    let ended = Arc::new(EndedFlows::new(1 << 20));
+    for n in 0..5_u32 {
+        let mut record = if n == 4 { moving("192.0.2.2", 1000, 0.0).0 } else { local(1000 + n as u16) };
+        (record.id, record.end) = (FlowId::new(0, 50 + n, 1), Some(EndReason::Fin));
+        ended.push(record.into());
+    }
+    let mut finder = Finder::with_ended(ended);
+    let only: HashSet<FlowId> = [sample::id_of(0, &local(1000).facts)].into();
+    let mut serial = 0;
+    let mut view = |filter: &str, localhost, ended, marked: bool| {
+        serial += 1;
+        let filter = parse(filter).unwrap().expr.map(|expr| Arc::new(Filter::new(expr, None)));
+        let only = marked.then(|| Arc::new(only.clone()));
+        let group = GroupRequest {
+            by: GroupBy::Host,
+            sort: GroupSort::Rate,
+            flipped: false,
+            open: Vec::new(),
+            name: None,
+            place: 0,
+            margin: 100,
+            listening: Arc::default(),
+        };
+        let group = Some(group);
+        let request =
+            Request { margin: 50, filter, localhost, ended, only, group, serial, ..Request::default() };
+        finder.find(&snapshot, &request)
+    };
+    for (filter, ended, marked, hidden, all) in [
+        ("", None, false, 2, 3),
+        ("", Some(0), false, 6, 8),
+        ("", Some(2), false, 4, 6),
+        ("port:1000", Some(0), false, 2, 8),
+        ("port:1000", None, false, 1, 3),
+        ("port:1003", None, false, 0, 3),
+        ("", Some(0), true, 1, 8),
+    ] {
+        let hides = view(filter, Localhost::Hide, ended, marked);
+        let shows = view(filter, Localhost::Show, ended, marked);
+        assert_eq!(hides.hidden_matched, hidden, "{filter} {ended:?}");
+        assert_eq!(shows.len - hides.len, hidden, "{filter} {ended:?}");
+        assert_eq!((hides.all + hides.hidden, shows.all), (all, all), "{filter} {ended:?}");
+        // Sums count what is hidden: it is no other sum once it is shown.
+        let flows = |view: &View| heads(view.groups.as_ref().unwrap()).map(|g| g.flows).sum::<usize>();
+        assert_eq!(flows(&hides), flows(&shows), "{filter} {ended:?}");
     }
 }

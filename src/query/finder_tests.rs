@@ -71,7 +71,7 @@ fn a_window_is_a_piece_of_the_whole_order() {
         (Cursor::At(5000), 988, 1009, 1008),
         (Cursor::On(all[77]), 57, 98, 77),
     ] {
-        let view = finder.find(&snapshot, &Request { cursor, around: 20, ..Request::default() });
+        let view = finder.find(&snapshot, &Request { cursor, margin: 20, ..Request::default() });
         assert_eq!((view.first, view.selected), (first, Some(selected)), "{cursor:?}");
         assert_eq!(ids(&view), all[first..end], "{cursor:?}");
         assert_eq!(view.len, 1009);
@@ -89,7 +89,7 @@ fn a_selected_row_that_ends_keeps_its_place() {
     let mut after = snapshot(&records);
     after.wall = Stamp(601_000_000_000);
     let keep = Some(Kept { row, ended: None });
-    let mut request = Request { cursor, around: 3, keep, ..Request::default() };
+    let mut request = Request { cursor, margin: 3, keep, ..Request::default() };
     let mut finder = Finder::default();
     let view = finder.find(&after, &request);
     assert_eq!((view.len, view.places(), view.selected), (100, 101, Some(50)));
@@ -131,11 +131,11 @@ fn connections_with_itself_can_be_hidden() {
     })
     .collect();
     let snapshot = snapshot(&rows);
-    let request = Request { around: 10, localhost: Localhost::Hide, ..Request::default() };
+    let request = Request { margin: 10, localhost: Localhost::Hide, ..Request::default() };
     let view = Finder::default().find(&snapshot, &request);
     assert_eq!((view.len, view.hidden), (4, 4));
     assert!(view.rows.iter().all(|r| r.vlan.is_none()));
-    let shown = Finder::default().find(&snapshot, &Request { around: 10, ..Request::default() });
+    let shown = Finder::default().find(&snapshot, &Request { margin: 10, ..Request::default() });
     assert_eq!((shown.len, shown.hidden), (8, 0));
 }
 
@@ -229,7 +229,7 @@ fn so1_every_sort_orders_by_what_its_column_shows() {
     for (n, sort) in SORTS.iter().enumerate() {
         for descending in [false, true] {
             let request = Request {
-                around: 5000,
+                margin: 5000,
                 sort: Sort { by: sort.by, descending },
                 services: Some(name),
                 exact: true,
@@ -250,7 +250,7 @@ fn so1_every_sort_orders_by_what_its_column_shows() {
             }
             // Any window is a piece of it.
             for at in [0, 1, 17, 1500, 2990, 2999] {
-                let request = Request { cursor: Cursor::At(at), around: 20, ..request.clone() };
+                let request = Request { cursor: Cursor::At(at), margin: 20, ..request.clone() };
                 let piece = finder.find(&snapshot, &request);
                 let all = &view.rows[piece.first..piece.first + piece.rows.len()];
                 assert!(piece.rows.iter().zip(all).all(|(a, b)| a.id == b.id), "{} at {at}", sort.name);
@@ -266,10 +266,10 @@ fn filters_keep_the_order_and_count_what_they_hide() {
     let snapshot = mixed(1000);
     let filtered = |text: &str, serial| {
         let filter = Filter::new(parse(text).unwrap().expr.unwrap(), Some(name));
-        let request = Request { around: 5000, filter: Some(Arc::new(filter)), serial, ..Request::default() };
+        let request = Request { margin: 5000, filter: Some(Arc::new(filter)), serial, ..Request::default() };
         Finder::default().find(&snapshot, &request)
     };
-    let all = Finder::default().find(&snapshot, &Request { around: 5000, ..Request::default() });
+    let all = Finder::default().find(&snapshot, &Request { margin: 5000, ..Request::default() });
     let nginx = filtered("process:nginx", 1);
     assert!(nginx.len > 0 && nginx.all == 1000);
     assert!(nginx.rows.iter().all(|r| r.owner.as_ref().is_some_and(|o| &*o.name == "nginx")));
@@ -312,7 +312,7 @@ fn the_same_question_at_the_next_epoch_gives_what_a_new_one_would() {
         let sorts = [SortBy::Created, SortBy::Up, SortBy::Total, SortBy::State];
         for (kept, sort) in kept.iter_mut().zip(sorts) {
             let request = Request {
-                around: 3000,
+                margin: 3000,
                 filter: filter(),
                 sort: Sort::by(sort),
                 exact: true,
@@ -350,7 +350,7 @@ fn another_question_about_the_same_rows_gives_what_a_new_finder_would() {
         for turn in 0..4 {
             serial += 1;
             let request = Request {
-                around: 5000,
+                margin: 5000,
                 filter: shows[(round + turn) % shows.len()].clone(),
                 sort: Sort::by(sorts[(round / 3 + turn / 3) % sorts.len()]),
                 localhost: if round % 5 == 4 { Localhost::Hide } else { Localhost::Show },
@@ -382,7 +382,7 @@ fn ended_flows_are_rows_when_asked_for() {
         ended.push(record.into());
     }
     let mut finder = Finder::with_ended(ended);
-    let request = Request { around: 500, ..Request::default() };
+    let request = Request { margin: 500, ..Request::default() };
     assert_eq!(ids(&finder.find(&snapshot, &request)), all);
     let request = Request { ended: Some(0), serial: 1, ..request };
     let view = finder.find(&snapshot, &request);
@@ -399,7 +399,7 @@ fn ended_flows_are_rows_when_asked_for() {
         open: vec![GroupName::NotLooked],
         name: None,
         place: 0,
-        around: 500,
+        margin: 500,
         listening: Arc::default(),
     };
     let sums = finder.find(&snapshot, &Request { group: Some(group), ..request.clone() }).groups.unwrap();
@@ -417,7 +417,7 @@ fn a_frozen_view_stays_while_the_head_goes_on() {
     let mut records = records(100);
     let before = snapshot(&records);
     let mut finder = Finder::default();
-    let request = Request { around: 500, frozen: true, ..Request::default() };
+    let request = Request { margin: 500, frozen: true, ..Request::default() };
     let first = finder.find(&before, &request);
     records.truncate(50);
     let mut after = snapshot(&records);
@@ -450,7 +450,7 @@ fn open_groups_show_the_rows_that_move_most() {
         open: vec![GroupName::Forwarded],
         name: None,
         place: 0,
-        around: 5000,
+        margin: 5000,
         listening: Arc::default(),
     };
     let view = Finder::default().find(&snapshot, &Request { group: Some(group), ..Request::default() });
@@ -476,7 +476,7 @@ fn groups_sum_up_to_the_whole() {
         open: Vec::new(),
         name: None,
         place: 0,
-        around: 100,
+        margin: 100,
         listening: Arc::default(),
     };
     for by in [GroupBy::Process, GroupBy::Host] {
@@ -504,7 +504,7 @@ fn rows_of_a_group_add_up_to_its_sum() {
         open: Vec::new(),
         name: None,
         place: 0,
-        around: 1000,
+        margin: 1000,
         listening: Arc::default(),
     };
     let find = |open: Vec<GroupName>| {
@@ -543,7 +543,7 @@ fn v8_what_moved_in_flows_without_a_row_is_a_group_of_its_own() {
         open: Vec::new(),
         name: None,
         place: 0,
-        around: 1000,
+        margin: 1000,
         listening: Arc::default(),
     };
     let request = Request { group: Some(group), ..Request::default() };
@@ -578,7 +578,7 @@ fn a_question_that_is_given_up_leaves_nothing_wrong_behind() {
         })
         .collect();
     let snapshot = sample::of_rows(&rows, Nanos::from_secs(1), Stamp(0));
-    let request = |sort, serial| Request { sort: Sort::by(sort), serial, around: 50, ..Request::default() };
+    let request = |sort, serial| Request { sort: Sort::by(sort), serial, margin: 50, ..Request::default() };
     let ids = |view: &View| view.rows.iter().map(|row| row.id).collect::<Vec<_>>();
     let mut finder = Finder::default();
     for (serial, steps) in [(1, 0), (2, 1), (3, 3), (4, 5), (5, usize::MAX)] {
@@ -613,7 +613,7 @@ fn ended_flows_keep_the_age_that_they_reached() {
     ended.push(over.into());
     let mut finder = Finder::with_ended(ended);
     let ages = |view: &View| view.rows.iter().map(|r| r.age(view.wall).0 / 1_000_000_000).collect::<Vec<_>>();
-    let all = Request { ended: Some(0), sort: Sort::by(SortBy::Age), around: 9, ..Request::default() };
+    let all = Request { ended: Some(0), sort: Sort::by(SortBy::Age), margin: 9, ..Request::default() };
     let expr = crate::query::filter::parse("age>25s age<35s").unwrap().expr.unwrap();
     let filter = Some(Arc::new(Filter::new(expr, None)));
     let some = Request { filter, serial: 1, ..all.clone() };
@@ -664,7 +664,7 @@ fn sums(snapshot: &Snapshot, by: GroupBy, sort: GroupSort, request: &Request) ->
         open: Vec::new(),
         name: None,
         place: 0,
-        around: 1000,
+        margin: 1000,
         listening: Arc::default(),
     };
     let request = Request { group: Some(group), ..request.clone() };
@@ -704,7 +704,7 @@ fn v8_what_is_hidden_counts_in_sums() {
         open: vec![here],
         name: None,
         place: 0,
-        around: 100,
+        margin: 100,
         listening: Arc::default(),
     };
     let open = Finder::default().find(&snapshot, &Request { group: Some(group), ..hide.clone() });
@@ -824,7 +824,7 @@ fn v8_sums_are_sorted_by_every_column() {
                 open: Vec::new(),
                 name: None,
                 place: 0,
-                around: 100,
+                margin: 100,
                 listening: Arc::clone(&all),
             };
             let view =

@@ -23,7 +23,7 @@ pub struct Entry {
     pub spot: Spot,
 }
 
-/// What the window is around.
+/// What the window lies around.
 #[derive(Clone, Copy, Debug)]
 pub enum Target {
     /// This place, from 0.
@@ -43,14 +43,14 @@ pub struct Found {
     pub rows: Vec<Entry>,
 }
 
-/// Finds the rows within `around` places of the target. `extra` is one more row beside those of
+/// Finds the rows within `margin` places of the target. `extra` is one more row beside those of
 /// the scan; `len` counts it. `compare` tells rows apart whose keys are equal.
 pub fn window(
     scan: &Scan,
     extra: Option<Entry>,
     len: usize,
     target: Target,
-    around: usize,
+    margin: usize,
     compare: impl Fn(Spot, Spot) -> Ordering,
 ) -> Found {
     if len == 0 {
@@ -66,17 +66,17 @@ pub fn window(
     };
     // A sample of n is off by sqrt(n) / 2 places in the middle, by few at the ends.
     let off = match target {
-        Target::Place(place) if place > around && place + around < len => SAMPLE.isqrt() * 2,
+        Target::Place(place) if place > margin && place + margin < len => SAMPLE.isqrt() * 2,
         _ => 4,
     };
-    let mut margin = around / step + 1 + off;
+    let mut slack = margin / step + 1 + off;
     loop {
-        let low = middle.checked_sub(margin).and_then(|at| sample.get(at)).copied();
-        let high = sample.get(middle + margin).copied();
-        if let Some(found) = between(scan, extra, len, target, around, [low, high], &compare) {
+        let low = middle.checked_sub(slack).and_then(|at| sample.get(at)).copied();
+        let high = sample.get(middle + slack).copied();
+        if let Some(found) = between(scan, extra, len, target, margin, [low, high], &compare) {
             return found;
         }
-        margin = margin.saturating_mul(8);
+        slack = slack.saturating_mul(8);
     }
 }
 
@@ -86,7 +86,7 @@ fn between(
     extra: Option<Entry>,
     len: usize,
     target: Target,
-    around: usize,
+    margin: usize,
     [low, high]: [Option<Key>; 2],
     compare: &impl Fn(&Entry, &Entry) -> Ordering,
 ) -> Option<Found> {
@@ -101,8 +101,8 @@ fn between(
         Target::Place(place) => place.min(len - 1),
         Target::Row(entry) => below + near.iter().filter(|e| compare(e, &entry) == Ordering::Less).count(),
     };
-    let first = place.saturating_sub(around);
-    let end = place.saturating_add(around + 1).min(len);
+    let first = place.saturating_sub(margin);
+    let end = place.saturating_add(margin + 1).min(len);
     if first < below || end > below + near.len() {
         return None;
     }

@@ -23,7 +23,7 @@ pub struct Signs {
     /// From 75 % and over 90 % of a row's lifetime.
     pub aging: char,
     pub dying: char,
-    /// A rate that only fades.
+    /// A rate that only fades: it falls. `~` stands before names that were asked for, not said.
     pub fading: char,
     pub rule: char,
     pub dot: char,
@@ -54,7 +54,7 @@ impl Signs {
         watched: '◆',
         aging: '!',
         dying: '‼',
-        fading: '~',
+        fading: '\\',
         rule: '─',
         dot: '·',
         good: '✓',
@@ -81,7 +81,7 @@ impl Signs {
         watched: '@',
         aging: '!',
         dying: 'X',
-        fading: '~',
+        fading: '\\',
         rule: '-',
         dot: '-',
         good: ' ',

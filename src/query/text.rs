@@ -25,6 +25,14 @@ pub fn clip(text: &str, max: usize, ellipsis: char) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Returns a header with the sign of the order behind it, as much as `max` cells hold: the name is cut, the sign never.
+pub fn with_sign(header: &str, sign: char, max: usize, ellipsis: char) -> String {
+    match max.checked_sub(2) {
+        Some(room @ 1..) => format!("{} {sign}", clip(header, room, ellipsis)),
+        _ => sign.to_string(),
+    }
+}
+
 /// Returns `text` cut to `max` cells at its beginning, as suits paths: what they end in tells more.
 pub fn clip_start(text: &str, max: usize, ellipsis: char) -> Cow<'_, str> {
     if width(text) <= max {
@@ -126,6 +134,11 @@ pub fn shorten(name: &str, max: usize, ellipsis: char) -> Cow<'_, str> {
         Ok(address) => endpoint_within(address, None, max, ellipsis).into(),
         Err(_) => clip(name, max, ellipsis),
     }
+}
+
+/// Returns `text` with blanks behind it up to so many cells: letters may be two cells wide, or none.
+pub fn padded(text: &str, cells: usize) -> String {
+    format!("{text}{}", " ".repeat(cells.saturating_sub(width(text))))
 }
 
 /// Returns the longest beginning of `text` that fits into `max` cells.

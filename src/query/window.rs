@@ -59,7 +59,7 @@ pub struct Request {
     /// The selected row.
     pub cursor: Cursor,
     /// Rows wanted on either side of it.
-    pub around: usize,
+    pub margin: usize,
     /// Connections of this host with itself.
     pub localhost: Localhost,
     /// The selected row as last seen: it keeps its place if it has ended.
@@ -176,6 +176,8 @@ pub struct View {
     pub len: usize,
     /// Rows that are hidden as localhost.
     pub hidden: usize,
+    /// Those of them that would be rows of this order if such were shown.
+    pub hidden_matched: usize,
     /// The place of the first of `rows`.
     pub first: usize,
     /// Rows in order.

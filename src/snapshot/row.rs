@@ -13,7 +13,7 @@ use crate::{
         state::{EndReason, FlowState},
     },
     packet::{
-        descriptor::around,
+        descriptor::encap,
         key::{FlowKey, WideKey, kind, proto},
     },
     process::owner::Owner,
@@ -69,8 +69,10 @@ pub struct Row {
     pub iface: IfaceId,
     /// Outermost VLAN id of the first packet.
     pub vlan: Option<u16>,
-    /// What else stood before the first packet: bits of [`around`].
-    pub around: u16,
+    /// What else stood before the first packet: bits of [`encap`].
+    pub encap: u16,
+    /// See [`Facts::has_more_headers`].
+    pub has_more_headers: bool,
     /// Why it ended.
     pub end: Option<EndReason>,
     /// What it speaks.
@@ -109,7 +111,8 @@ impl Row {
             silence: hot.silence(now),
             iface: hot.iface,
             vlan: facts.vlan_id(),
-            around: facts.vlan & !around::VLAN,
+            encap: facts.vlan & !encap::VLAN,
+            has_more_headers: facts.has_more_headers,
             end: None,
             app: None,
             owner: None,
@@ -148,8 +151,9 @@ impl Row {
                 rtt_handshake_us: micros(self.rtt_handshake),
                 rtt_data_us: micros(self.rtt_data),
                 generation: self.id.generation(),
-                vlan: self.vlan.map_or(0, |vlan| vlan + 1) | self.around,
+                vlan: self.vlan.map_or(0, |vlan| vlan + 1) | self.encap,
                 is_sampled: self.is_sampled,
+                has_more_headers: self.has_more_headers,
             },
             id: self.id,
             end: self.end,

@@ -291,6 +291,10 @@ impl Loop<'_> {
                 return Ok(());
             }
             patience = self.held.left(Instant::now()).map_or(patience, |left| left.min(patience));
+            // A step of a file that plays is due; while the file is read, its answer is waited for.
+            if let Some(left) = self.app.plays_on_in().filter(|left| left.0 > 0) {
+                patience = patience.min(Duration::from_nanos(left.0));
+            }
             let waits = Instant::now();
             let mut next = match self.events.recv_timeout(patience) {
                 Ok(event) => Some(event),

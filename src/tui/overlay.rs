@@ -44,8 +44,17 @@ pub struct List {
     pub lines: Vec<Line>,
     /// The selected one.
     pub selected: usize,
+    /// The line that was chosen and is asked about, and what is asked: chosen again, it is done.
+    pub asked: Option<(usize, String)>,
     /// What its lines are at each epoch, where they change with it.
     pub renew: Option<fn(&App) -> Vec<Line>>,
+}
+
+impl List {
+    /// Returns what is asked about the selected line, if it was chosen.
+    pub fn question(&self) -> Option<&str> {
+        self.asked.as_ref().filter(|(line, _)| *line == self.selected).map(|(_, question)| &**question)
+    }
 }
 
 /// A line of a list.
@@ -107,7 +116,7 @@ impl Overlay {
     }
 
     fn list(title: &'static str, hint: &'static str, lines: Vec<Line>) -> Self {
-        Self::List(List { title, hint, lines, selected: 0, renew: None })
+        Self::List(List { title, hint, lines, selected: 0, asked: None, renew: None })
     }
 
     /// Returns the forms in which the selected row can be copied.
@@ -169,7 +178,8 @@ impl Overlay {
             Line { text: format!("{text}{now}"), pick: Pick::Interface(name.clone()), name }
         };
         let (title, hint) = ("Interfaces", "Enter watches it instead, Esc closes");
-        Self::List(List { title, hint, lines: all.into_iter().map(line).collect(), selected, renew: None })
+        let lines = all.into_iter().map(line).collect();
+        Self::List(List { title, hint, lines, selected, asked: None, renew: None })
     }
 
     /// Returns the sockets that wait for others.
@@ -184,8 +194,10 @@ impl Overlay {
             };
             let proto = if l.protocol == "TCP" { 6 } else { 17 };
             let service = app.setup.services.and_then(|name| name(proto, l.port)).unwrap_or("");
-            let (name, text) =
-                (format!("{} {}", l.protocol, l.port), format!("{owner:<30} {service:<14} {at}"));
+            let (name, text) = (
+                format!("{} {}", l.protocol, l.port),
+                format!("{} {service:<14} {at}", crate::query::text::padded(&owner, 30)),
+            );
             Line { name, text, pick: Pick::Copy(at) }
         };
         let lines = all.into_iter().map(line).collect();
@@ -199,6 +211,7 @@ impl Overlay {
             hint: "Esc closes",
             lines: degraded_lines(app),
             selected: 0,
+            asked: None,
             renew: Some(degraded_lines),
         })
     }
@@ -310,9 +323,10 @@ pub fn entries(app: &App, typed: &str) -> Vec<Entry> {
 /// Returns the one entry of a command with a value behind it.
 fn entry_of_words(typed: &str) -> Option<Entry> {
     let entry = |text: String, what, refusal| Some(Entry { key: "", text, refusal, what });
-    if let Some(ms) = typed.strip_prefix("refresh ").and_then(|ms| ms.trim().parse::<u32>().ok()) {
-        let refusal = (!(50..=60_000).contains(&ms)).then(|| "50 to 60000 milliseconds".to_owned());
-        return entry(format!("refresh {ms}"), What::Refresh(ms), refusal);
+    if let Some(word) = typed.strip_prefix("refresh ").map(str::trim) {
+        let ms = word.parse::<u32>().ok().filter(|ms| (50..=60_000).contains(ms));
+        let refusal = ms.is_none().then(|| "50 to 60000 milliseconds".to_owned());
+        return entry(format!("refresh {word}"), What::Refresh(ms.unwrap_or(0)), refusal);
     }
     if typed == "refresh" {
         let missing = "milliseconds are missing, from 50 to 60000: refresh 500".to_owned();
@@ -357,6 +371,9 @@ impl App {
                 self.effects.push(Effect::KeepColumns(self.columns.clone()));
             }
             Some(Overlay::List(list)) => {
+                if self.asks_before(&list) {
+                    return Next::Draw;
+                }
                 self.overlay = None;
                 match list.lines.into_iter().nth(list.selected).map(|line| line.pick) {
                     Some(Pick::Copy(text)) => self.copy(text),
@@ -368,6 +385,22 @@ impl App {
             None => {}
         }
         Next::Draw
+    }
+
+    /// Asks before what is shown is given up for another interface; returns whether it does, as it has not done so.
+    fn asks_before(&mut self, list: &List) -> bool {
+        let name = match list.lines.get(list.selected).map(|line| &line.pick) {
+            Some(Pick::Interface(name)) if list.question().is_none() => name,
+            _ => return false,
+        };
+        let frozen = if self.is_frozen() { "the frozen view, " } else { "" };
+        let name = crate::query::text::escape(name);
+        let question =
+            format!("Enter again gives up rows, {frozen}history and marks for {name}, Esc does not");
+        if let Some(Overlay::List(shown)) = &mut self.overlay {
+            shown.asked = Some((shown.selected, question));
+        }
+        true
     }
 
     fn choose_entry(&mut self, entry: Entry) -> Next {

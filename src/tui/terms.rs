@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::{
     packet::{
-        descriptor::around,
+        descriptor::encap,
         key::{Tunnel, kind, proto},
     },
     process::owner::Owner,
@@ -116,7 +116,7 @@ pub fn copies(row: &Row, jsonl: Option<String>) -> Vec<(&'static str, String)> {
     // The first frame says what lies around it; on a mirror port the answers may have tags all the same.
     let with_tags = format!("{0} or (vlan and ({0} or (vlan and {0})))", capture.1);
     let is_bare =
-        capture.0 == CAPTURE && row.vlan.is_none() && row.around == 0 && row.wide.extension.vlan == 0;
+        capture.0 == CAPTURE && row.vlan.is_none() && row.encap == 0 && row.wide.extension.vlan == 0;
     all.push(capture);
     let bracketed =
         |address: IpAddr| if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
@@ -146,27 +146,27 @@ pub fn copies(row: &Row, jsonl: Option<String>) -> Vec<(&'static str, String)> {
 /// apart, as the frames of a flow need not have the same ones.
 fn capture_filter(row: &Row, addresses: [IpAddr; 2], ports: [Option<u16>; 2]) -> (&'static str, String) {
     let extension = &row.wide.extension;
-    if row.key.kind & kind::EXTENDED != 0 && extension.tunnel != 0 {
-        return tunnel_filter(row);
-    }
-    let protocol = match row.key.kind & kind::ARP {
-        // Both make the same rows.
-        0 => protocol_word(row.key.proto),
-        _ => "(arp or rarp)".into(),
+    let is_tunnel = row.key.kind & kind::EXTENDED != 0 && extension.tunnel != 0;
+    let packet = match is_tunnel {
+        true => tunnel_filter(row),
+        false => Some(packet_filter(row, addresses, ports)),
     };
-    let hosts = format!("{protocol} and host {} and host {}", addresses[0], addresses[1]);
-    let packet = match ports {
-        [Some(a), Some(b)] => format!("{hosts} and port {a} and port {b}"),
-        _ => hosts,
+    let Some(packet) = packet else {
+        let why = "tcpdump does not look into tunnels, and the ends of this one are not known";
+        return (NO_CAPTURE, why.into());
     };
     let within = |outer: &str, inner: &str| format!("{packet} or ({outer} and ({inner}))");
-    let beneath = match row.around {
-        around if around & around::MPLS != 0 => within("mpls", &within("mpls", &packet)),
-        around if around & around::PPPOE != 0 => format!("pppoes and {packet}"),
+    let beneath = match row.encap & encap::BENEATH {
+        encap::BENEATH => {
+            let why = "tcpdump does not look behind LLC and SNAP, nor behind labels in PPPoE";
+            return (NO_CAPTURE, why.into());
+        }
+        encap::MPLS => within("mpls", &within("mpls", &packet)),
+        encap::PPPOE => format!("pppoes and {packet}"),
         _ => packet.clone(),
     };
     let is_beneath = beneath != packet;
-    let filter = match (extension.vlan.checked_sub(1), row.vlan, row.around & around::TAGS != 0) {
+    let filter = match (extension.vlan.checked_sub(1), row.vlan, row.encap & encap::TAGS != 0) {
         (Some(vlan), _, true) if is_beneath => format!("vlan {vlan} and vlan and ({beneath})"),
         (Some(vlan), _, true) => format!("vlan {vlan} and vlan and ({})", within("vlan", &packet)),
         (Some(vlan), ..) if is_beneath => format!("vlan {vlan} and ({beneath})"),
@@ -178,33 +178,87 @@ fn capture_filter(row: &Row, addresses: [IpAddr; 2], ports: [Option<u16>; 2]) ->
         (None, _, true) => within("vlan", &within("vlan", &within("vlan", &packet))),
         (None, _, false) => within("vlan", &packet),
     };
-    (CAPTURE, filter)
+    (if is_tunnel { TUNNEL_CAPTURE } else { CAPTURE }, filter)
 }
 
 const CAPTURE: &str = "tcpdump filter";
+const TUNNEL_CAPTURE: &str = "tcpdump, tunnel";
+
+/// Returns the filter for the packets of a row, whatever stands before them.
+fn packet_filter(row: &Row, addresses: [IpAddr; 2], ports: [Option<u16>; 2]) -> String {
+    let hosts = format!("host {} and host {}", addresses[0], addresses[1]);
+    if row.key.kind & kind::ARP != 0 {
+        // Both make the same rows.
+        return format!("(arp or rarp) and {hosts}");
+    }
+    let number = row.key.proto;
+    let ports = match ports {
+        [Some(a), Some(b)] => Some([a, b]),
+        _ => None,
+    };
+    let usual = match ports {
+        Some([a, b]) => format!("{} and {hosts} and port {a} and port {b}", protocol_word(number)),
+        None => format!("{} and {hosts}", protocol_word(number)),
+    };
+    let is_v6 = row.key.kind & kind::V6 != 0;
+    if !row.has_more_headers {
+        return usual;
+    }
+    let more = if is_v6 { behind_extensions(number, ports) } else { behind_ipv4(number, ports) };
+    format!("({usual} or ({hosts} and ({more})))")
+}
+
+/// Returns the test of both ports that stand at an offset into the header of IP; none without ports.
+fn ports_at(ip: &str, at: &str, ports: Option<[u16; 2]>) -> String {
+    ports.map_or(String::new(), |[a, b]| {
+        let [there, back] = [[a, b], [b, a]].map(|[from, to]| u32::from(from) << 16 | u32::from(to));
+        format!(" and ({ip}[{at}:4] = {there:#x} or {ip}[{at}:4] = {back:#x})")
+    })
+}
+
+/// Returns the filter for a protocol behind one extension header of IPv6 or two (RFC 8200 section 4), and for later
+/// fragments, which have no ports: `port` and the names of protocols look at what follows the first header alone.
+/// `protochain` would look behind all, but says nothing of ports, and no kernel takes it.
+fn behind_extensions(number: u8, ports: Option<[u16; 2]>) -> String {
+    // Hop-by-hop options, routing, fragment, destination options; each has its length in its second byte, in units
+    // of 8 bytes beyond the first. That of a fragment is 0.
+    let is_extension = |at: &str| {
+        let of = [proto::HOPOPT, proto::ROUTING, proto::FRAGMENT, proto::DSTOPTS];
+        let any = of.map(|number| format!("ip6[{at}] = {number}")).join(" or ");
+        format!("({any})")
+    };
+    let second = "40 + 8 * ip6[41] + 8";
+    let third = format!("{second} + 8 * ip6[{second} + 1] + 8");
+    let fragment = format!("ip6[6] = {} and ip6[40] = {number} and ip6[42:2] & 0xfff8 != 0", proto::FRAGMENT);
+    let one = format!("ip6[40] = {number}{}", ports_at("ip6", second, ports));
+    let two =
+        format!("{} and ip6[{second}] = {number}{}", is_extension("40"), ports_at("ip6", &third, ports));
+    format!("({fragment}) or ({} and (({one}) or ({two})))", is_extension("6"))
+}
+
+/// Returns the filter for a protocol behind AH in IPv4 (RFC 4302), and for later fragments, which have no ports.
+fn behind_ipv4(number: u8, ports: Option<[u16; 2]>) -> String {
+    let header = "(ip[0] & 15) * 4";
+    // The length of AH is in its second byte, in units of 4 bytes beyond two.
+    let behind = format!("{header} + ip[{header} + 1] * 4 + 8");
+    let fragment = format!("ip[9] = {number} and ip[6:2] & 0x1fff != 0");
+    let ah = format!("ip[9] = {} and ip[{header}] = {number}{}", proto::AH, ports_at("ip", &behind, ports));
+    format!("({fragment}) or ({ah})")
+}
 
 /// Most versions of tcpdump do not look into tunnels: the filter is that of the tunnel.
-fn tunnel_filter(row: &Row) -> (&'static str, String) {
+fn tunnel_filter(row: &Row) -> Option<String> {
     let extension = &row.wide.extension;
     let [a, b] = extension.outer.map(|end| u32::try_from(end).ok().map(Ipv4Addr::from));
-    let (Some(a), Some(b), 1) = (a, b, extension.depth) else {
-        return (
-            NO_CAPTURE,
-            "tcpdump does not look into tunnels, and the ends of this one are not known".into(),
-        );
-    };
+    let (Some(a), Some(b), 1) = (a, b, extension.depth) else { return None };
     let carried = match extension.tunnel - 1 {
-        tunnel if tunnel == Tunnel::IpInIp as u8 => "(proto 4 or proto 41)",
+        tunnel if tunnel == Tunnel::IpIp as u8 => "proto 4",
+        tunnel if tunnel == Tunnel::SixInFour as u8 => "proto 41",
         tunnel if tunnel == Tunnel::Gre as u8 => "proto 47",
         tunnel if tunnel == Tunnel::L2tp as u8 => "(proto 47 or udp port 1701)",
         _ => "udp",
     };
-    let packet = format!("{carried} and host {a} and host {b}");
-    let filter = match row.vlan {
-        None => packet,
-        Some(_) => format!("{packet} or (vlan and {packet})"),
-    };
-    ("tcpdump, tunnel", filter)
+    Some(format!("{carried} and host {a} and host {b}"))
 }
 
 /// The name of a form that there is not, whose text says why.
@@ -250,9 +304,9 @@ mod tests {
                 filter(proto::ICMP, live, [0; 2], 6),
                 format!("icmp and {hosts} or (vlan and (icmp and {hosts}))"),
             ),
-            (filter(proto::ICMP, live, [0; 2], around::PPPOE), format!("pppoes and icmp and {hosts}")),
+            (filter(proto::ICMP, live, [0; 2], encap::PPPOE), format!("pppoes and icmp and {hosts}")),
             (
-                filter(proto::ICMP, live, [0; 2], 6 | around::TAGS | around::PPPOE),
+                filter(proto::ICMP, live, [0; 2], 6 | encap::TAGS | encap::PPPOE),
                 format!("vlan and vlan and (pppoes and icmp and {hosts})"),
             ),
         ] {

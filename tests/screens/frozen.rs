@@ -148,3 +148,36 @@ fn k8_esc_goes_live_and_leaves_sums_which_a_and_r_close() {
     stage.key(KeyCode::Char('r'));
     assert!(stage.app.group_by().is_none());
 }
+
+#[test]
+fn k14_rows_of_open_groups_keep_their_numbers() {
+    let mut rows = numbered(10);
+    rows.iter_mut().for_each(|row| row.1 = [2e6, 3e6]);
+    let before = owned(&rows);
+    for tab in ['4', '5', 'a'] {
+        for open_first in [true, false] {
+            let mut stage = Stage::new(120, 40);
+            stage.epoch(&before).key(KeyCode::Char(tab));
+            stage.settle(&before);
+            let keys = if open_first {
+                [KeyCode::Right, KeyCode::Char(' ')]
+            } else {
+                [KeyCode::Char(' '), KeyCode::Right]
+            };
+            for key in keys {
+                stage.key(key);
+                stage.settle(&before);
+            }
+            let still = body(&mut stage);
+            let row = stage.line("    TCP ");
+            assert!(row.contains("2.00M") && row.contains("3.00M"), "{still}");
+            stage.epoch(&after());
+            assert_eq!(body(&mut stage), still, "{tab}");
+            // Opened later, it is what it was then.
+            stage.key(KeyCode::Left);
+            stage.settle(&after()).key(KeyCode::Right);
+            stage.settle(&after());
+            assert_eq!(stage.line("    TCP "), row, "{tab}");
+        }
+    }
+}

@@ -170,3 +170,58 @@ fn k11_s_goes_through_all_columns_of_sums_that_are_shown_in_their_order() {
     assert_eq!(turns('5', 120), format!("Rate ↓, Top remote ↑, {all}"));
     assert_eq!(turns('5', 80), "Rate ↓, Process ↑, Pids ↑, Connections ↓, Down ↓, Up ↓, Total ↓");
 }
+
+#[test]
+fn so4_the_header_that_is_sorted_by_keeps_its_sign_behind_a_blank() {
+    let snapshot = known();
+    for (tab, width) in [('4', 80), ('4', 120), ('4', 160), ('5', 80), ('5', 120), ('5', 160), ('5', 200)] {
+        let mut stage = Stage::new(width, 30);
+        stage.epoch(&snapshot).key(KeyCode::Char(tab));
+        for _ in 0..14 {
+            let text = stage.settle(&snapshot).text();
+            let sort = text.split("(Sort: ").nth(1).unwrap().split(')').next().unwrap().to_owned();
+            let header = text.lines().skip_while(|line| !line.contains("(Sort: ")).nth(1).unwrap();
+            let sign = sort.chars().last().unwrap();
+            assert!(header.contains(&format!(" {sign}")), "{tab} {width} {sort}: {header}");
+            assert!(!header.contains('…'), "{tab} {width} {sort}: {header}");
+            stage.key(KeyCode::Char('s'));
+        }
+    }
+}
+
+#[test]
+fn names_of_wide_and_combining_letters_leave_columns_in_line() {
+    let mut snapshot = live(&numbered(4));
+    snapshot.owner_method.method = "bpf";
+    let names = ["日本語のプロセス名前です長い名前", "e\u{301}le\u{300}ve-cafe\u{301}", "plain", "한국어"];
+    for (slot, name) in names.into_iter().enumerate() {
+        let container = Some(format!("容器{name}").into());
+        let owner = Owner { pid: Some(7), name: name.into(), container, ..Owner::default() };
+        sample::set_owner(&mut snapshot, slot, owner);
+        let mut app = rustnet::snapshot::app::App::of(Service::Tls);
+        app.learn(Fact::Sni, "例え.テスト".as_bytes());
+        sample::set_app(&mut snapshot, slot, app);
+    }
+    for (width, height) in [(80, 24), (120, 40), (200, 50)] {
+        for tab in ['1', '4', '5'] {
+            let mut stage = Stage::new(width, height);
+            stage.epoch(&snapshot).key(KeyCode::Char(tab));
+            let text = stage.settle(&snapshot).text();
+            let first = text.lines().position(|line| line.starts_with('▌')).unwrap() as u16;
+            let places: Vec<u16> = (first..first + 4)
+                .map(|y| {
+                    // The first cell of a rate in its column, which all rows have: `-`.
+                    let buffer = stage.buffer();
+                    let is_dash =
+                        |x: &u16| buffer[(*x, y)].symbol() == "-" && buffer[(*x - 1, y)].symbol() == " ";
+                    (20..width).find(is_dash).unwrap_or(0)
+                })
+                .collect();
+            assert!(
+                places.iter().all(|x| *x == places[0] && *x > 0),
+                "{width} {tab} {places:?}\n{}",
+                stage.text()
+            );
+        }
+    }
+}

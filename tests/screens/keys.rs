@@ -259,7 +259,7 @@ fn k20_the_mouse_reaches_tabs_headers_and_rows() {
     stage.settle(&snapshot);
     for (header, sort) in [
         ("Total ", "Total ↓"),
-        ("Total↓", "Total ↑"),
+        ("Total ↓ ", "Total ↑"),
         ("Remote Addr", "Remote Addr ↑"),
         ("Up   Total", "Up ↓"),
         ("Name  ", "Name ↑"),
@@ -405,4 +405,53 @@ fn k20_the_wheel_moves_by_three_rows() {
     let fourth = stage.text().lines().nth(5).unwrap().to_owned();
     wheel(&mut stage, MouseEventKind::ScrollDown);
     assert_eq!(stage.text().lines().nth(2), Some(&*fourth));
+}
+
+#[test]
+fn c2_the_count_of_hidden_rows_is_what_l_brings() {
+    let rows = [
+        flow(6, "127.0.0.1:5000 → 127.0.0.1:80", FlowState::Established, [1e3, 1e3], 9, 0),
+        flow(6, "127.0.0.1:5001 → 127.0.0.1:81", FlowState::Established, [1e3, 1e3], 8, 0),
+        flow(6, "10.0.0.1:5001 → 10.0.0.2:80", FlowState::Established, [1e3, 1e3], 8, 0),
+    ];
+    let snapshot = live(&rows);
+    let with = |filter: &str| {
+        let setup = Setup { localhost: Localhost::Hide, filter: filter.into(), ..Setup::default() };
+        let mut stage = Stage::with(120, 24, setup);
+        stage.epoch(&snapshot);
+        stage
+    };
+    assert!(with("").line("Active Conn").contains("1 of 3 · 2 localhost hidden (L)"), "{}", with("").text());
+    assert!(with("dport:=80").line("Active Conn").contains("1 of 3 · 1 localhost hidden (L)"));
+    assert!(!with("10.0.0.2").text().contains("localhost hidden"));
+    let text = with("dport:=81").text();
+    assert!(text.contains("What matches the filter is hidden: 1 of 3 connections"), "{text}");
+}
+
+#[test]
+fn another_interface_is_asked_about_before_what_is_there_goes() {
+    let snapshot = live(&numbered(5));
+    let list = || ["eth0", "eth1", "eth2"].map(|name| (name.to_owned(), "up".to_owned())).to_vec();
+    let setup = Setup { interfaces: Some(list), ..Setup::default() };
+    let mut stage = Stage::with(120, 24, setup);
+    stage.epoch(&snapshot);
+    stage.key(KeyCode::Char(' '));
+    stage.settle(&snapshot).key(KeyCode::Char('I'));
+    stage.key(KeyCode::Down);
+    stage.key(KeyCode::Enter);
+    let asks = "Enter again gives up rows, the frozen view, history and marks for eth1";
+    assert!(stage.app.effects.is_empty() && stage.text().contains(asks), "{}", stage.text());
+    // Another line is another question.
+    stage.key(KeyCode::Down);
+    assert!(!stage.text().contains("again gives up"), "{}", stage.text());
+    stage.key(KeyCode::Enter);
+    assert!(stage.app.effects.is_empty() && stage.text().contains("marks for eth2"));
+    stage.key(KeyCode::Enter);
+    assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Again(Again::Interface("eth2".into()))));
+    assert!(stage.app.overlay.is_none());
+    // Away from the list nothing is asked any more.
+    stage.key(KeyCode::Char('I'));
+    stage.key(KeyCode::Enter);
+    stage.key(KeyCode::Esc);
+    assert!(stage.app.overlay.is_none() && stage.app.effects.is_empty());
 }

@@ -111,7 +111,7 @@ fn every_theme_shows_the_same_text() {
         let tab = |tab| {
             stage.key(KeyCode::Char(tab));
             // Without colour a mark stands for what fades.
-            stage.settle(&snapshot).text().replace('~', " ")
+            stage.settle(&snapshot).text().replace('\\', " ")
         };
         ('1'..='7').map(tab).collect()
     };
@@ -298,7 +298,7 @@ fn l18_a_rate_that_fades_is_yellow_or_marked() {
             let color = if is_fading && theme.has_color() { Color::Yellow } else { Color::Reset };
             assert_eq!(stage.buffer()[(x, 6)].fg, color, "{silence} s: {line}");
             assert_eq!(stage.buffer()[(5, 6)].fg, Color::Reset, "the row is as before: {line}");
-            assert_eq!(line.contains('~'), is_fading && !theme.has_color(), "{line}");
+            assert_eq!(line.contains('\\'), is_fading && !theme.has_color(), "{line}");
             assert_eq!(line.contains(" -/   -"), rate < 1.0, "{line}");
         }
     }
@@ -318,7 +318,7 @@ fn l18_a_blank_stands_before_the_mark_of_a_rate_that_fades() {
         let mut stage = Stage::with(width, 24, Setup { theme: Theme::PLAIN, ..Setup::default() });
         let text = stage.epoch(&snapshot).text();
         let line = text.lines().find(|line| line.contains("DNS a.name")).unwrap();
-        assert!(line.contains("… ~"), "{width}: {line}");
+        assert!(line.contains("… \\"), "{width}: {line}");
     }
 }
 

@@ -172,3 +172,16 @@ fn k17_help_has_every_key_and_k12_scrolls_to_its_end() {
     stage.key(KeyCode::Char('?'));
     assert_eq!(stage.app.tab, Tab::Overview);
 }
+
+#[test]
+fn v10_charts_of_a_span_stand_side_by_side_and_none_alone() {
+    let snapshot = known();
+    for (width, height, sides) in [(200, 50, &[3, 2, 2][..]), (180, 50, &[3, 2, 2]), (140, 60, &[2, 1, 2, 2])]
+    {
+        let mut stage = Stage::new(width, height);
+        stage.epoch(&snapshot).key(KeyCode::Char('6'));
+        let text = stage.settle(&snapshot).text();
+        let rules = text.lines().map(|line| line.matches("─ now ").count()).filter(|count| *count > 0);
+        assert_eq!(rules.collect::<Vec<_>>(), sides, "{text}");
+    }
+}

@@ -370,14 +370,15 @@ fn k16_interfaces_and_sockets_that_wait_are_listed() {
         }),
         listening: Some(|| {
             let address = "0.0.0.0".parse().unwrap();
-            vec![Listening {
-                port: 22,
+            let named = |port, name: &str| Listening {
+                port,
                 protocol: "TCP",
                 address,
                 pid: Some(7),
-                name: "ss\u{1b}hd".into(),
+                name: name.into(),
                 uid: 0,
-            }]
+            };
+            vec![named(22, "ss\u{1b}hd"), named(8080, "日本語のサーバ")]
         }),
         ..Setup::default()
     };
@@ -387,7 +388,7 @@ fn k16_interfaces_and_sockets_that_wait_are_listed() {
     stage.key(KeyCode::Char('I'));
     assert!(stage.line("up 10.0.0.1").contains("eth0"));
     assert!(!stage.text().contains('\u{1b}'));
-    stage.key(KeyCode::Enter);
+    (0..2).for_each(|_| assert_eq!(stage.key(KeyCode::Enter), Next::Draw));
     assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::Again(Again::Interface("eth0".into()))));
     // Where it has no meaning, a key says why.
     stage.key(KeyCode::Char('l'));
@@ -396,6 +397,10 @@ fn k16_interfaces_and_sockets_that_wait_are_listed() {
     stage.key(KeyCode::Char('l'));
     let line = stage.settle(&snapshot).line("TCP 22");
     assert!(line.contains("hd (7)") && line.contains("0.0.0.0:22") && !line.contains('\u{1b}'), "{line}");
+    // Letters that are two cells wide leave what is behind them in its column.
+    let wide = stage.line("TCP 8080");
+    let before = |line: &str| unicode_width::UnicodeWidthStr::width(line.split("0.0.0.0:").next().unwrap());
+    assert_eq!(before(&line), before(&wide), "{wide}");
 }
 
 #[test]
@@ -445,6 +450,23 @@ fn c8_files_are_stepped_through_and_played() {
     stage.app.uptime = Nanos(stage.app.uptime.0 + 1_200_000_000);
     stage.app.go_on_playing();
     assert_eq!(until(&mut stage), Some(WALL.0 - NOW.0 + 1_200_000_000));
+    // It is drawn at the refresh interval, and not before the last step was read.
+    stage.app.setup.refresh_ms = 250;
+    stage.app.uptime = Nanos(stage.app.uptime.0 + 250_000_000);
+    stage.app.go_on_playing();
+    assert!(stage.app.effects.is_empty(), "it is being read");
+    reread(&mut stage, NOW.0 - 1_200_000_000);
+    stage.app.go_on_playing();
+    assert_eq!(until(&mut stage), Some(WALL.0 - NOW.0 + 1_450_000_000));
+    reread(&mut stage, NOW.0 - 1_450_000_000);
+    assert_eq!(stage.app.plays_on_in(), Some(Nanos(250_000_000)));
+    stage.app.uptime = Nanos(stage.app.uptime.0 + 240_000_000);
+    stage.app.go_on_playing();
+    assert!(stage.app.effects.is_empty());
+    stage.app.uptime = Nanos(stage.app.uptime.0 + 20_000_000);
+    stage.app.go_on_playing();
+    assert_eq!(until(&mut stage), Some(WALL.0 - NOW.0 + 1_710_000_000));
+    reread(&mut stage, NOW.0 - 1_710_000_000);
     stage.key(KeyCode::Char(';'));
     stage.app.uptime = Nanos(stage.app.uptime.0 + 9_000_000_000);
     stage.app.go_on_playing();

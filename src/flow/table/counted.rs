@@ -4,7 +4,7 @@
 use crate::{
     base::counters::{DropReason, Volume},
     flow::{
-        entry::{Hot, Roles},
+        entry::{Hot, Roles, note},
         table::{EndedFlows, FlowTable, NONE, ends::SHORTEST_LIFE, has_segment, is_over, move_home},
     },
     packet::{
@@ -67,8 +67,8 @@ impl FlowTable {
         } else if has_segment(line) {
             self.run(slot, line, rest.frames);
         }
-        if self.origins.get(slot).sampled == 0 {
-            self.origins.get_mut(slot).sampled = 1;
+        if self.origins.get(slot).notes & note::SAMPLED == 0 {
+            self.origins.get_mut(slot).notes |= note::SAMPLED;
         }
         let from = line.from();
         let hot = self.hot.get_mut(slot);

@@ -36,7 +36,7 @@ use crate::{
     },
     flow::{
         classify,
-        entry::{Evidence, FlowRecord, Hot, Origin, Roles, RoundTrip, Tally, WideEnds},
+        entry::{Evidence, FlowRecord, Hot, Origin, Roles, RoundTrip, Tally, WideEnds, note},
         index::Index,
         locals::Locals,
         slab::{CHUNK, Slab},
@@ -551,7 +551,8 @@ impl FlowTable {
         };
         let origin = self.origins.get_mut(slot);
         let generation = origin.generation.wrapping_add(1);
-        *origin = Origin { first: frame.wall, generation, vlan: frame.vlan, sampled: 0 };
+        let notes = u16::from(frame.flags) & note::MORE_HEADERS;
+        *origin = Origin { first: frame.wall, generation, vlan: frame.vlan, notes };
         if let Some(code) = code_of(frame) {
             self.add_code(slot, code);
         }

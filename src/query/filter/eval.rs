@@ -573,6 +573,17 @@ mod tests {
             ("mac:00:1b", true),
             ("mac:1B:21", true),
             ("mac:=00:1b:21:3c:9d:f8", true),
+            // As IEEE 802, Cisco and databases write them.
+            ("mac:00-1B-21", true),
+            ("mac:=00-1b-21-3c-9d-f8", true),
+            ("mac:001b.213c", true),
+            ("mac:001b.213c.9", true),
+            ("mac:b.213c.9df8", true),
+            ("mac:=001B.213C.9DF8", true),
+            ("mac:001b21", true),
+            ("mac:=001b213c9df8", true),
+            ("mac:00-1c", false),
+            ("mac:1b.213d", false),
             ("!mac:00:1b", false),
             ("mac:02:00", false),
         ] {

@@ -339,7 +339,10 @@ fn contains(keyword: &Keyword, value: &Value) -> Result<Term, Wrong> {
             Some(name) => Test::Is(name.into()),
             None => return Err(Wrong::Value("dir: is in, out or fwd".into())),
         },
-        _ if keyword.unit == Unit::Number && word.contains('-') => range(word)?,
+        _ if keyword.unit == Unit::Number && word.contains('-') => {
+            word.split('-').try_for_each(|number| within_range(keyword, number))?;
+            range(word)?
+        }
         Field::Retransmits => return Err(Wrong::Term("retr: compares numbers: retr>10".into())),
         _ if keyword.unit == Unit::Number && !word.bytes().all(|c| c.is_ascii_digit()) => {
             let reason = match field {
@@ -350,13 +353,38 @@ fn contains(keyword: &Keyword, value: &Value) -> Result<Term, Wrong> {
             };
             return Err(Wrong::Value(reason));
         }
+        _ if keyword.unit == Unit::Number => {
+            within_range(keyword, word)?;
+            Test::Contains(word.to_lowercase().into())
+        }
         _ if matches!(keyword.unit, Unit::Rate | Unit::Bytes | Unit::Time) => {
             let reason = format!("{0}: compares numbers: {0}>{1}", keyword.name, example(keyword));
             return Err(Wrong::Term(reason));
         }
+        Field::Mac => Test::Contains(mac(word)?.into()),
         _ => Test::Contains(bare(word).to_lowercase().into()),
     };
     Ok(Term { field, test })
+}
+
+/// Returns a MAC address, or a part of one, as it is shown: pairs with colons between them. Those with dashes between
+/// the pairs (IEEE 802), with dots between fours, and without signs are written otherwise.
+fn mac(word: &str) -> Result<String, Wrong> {
+    let word = word.to_ascii_lowercase();
+    if !word.bytes().all(|c| c.is_ascii_hexdigit() || b":-.".contains(&c)) {
+        let reason = format!("{word} is no MAC address: mac:00:1b:21, 00-1b-21, 001b.21 or 001b21");
+        return Err(Wrong::Value(reason));
+    }
+    // Fours are whole but for the first and the last one, of which the other half may be missing.
+    let pairs = |(n, group): (usize, &str)| {
+        let odd = if n == 0 && word.contains('.') { group.len() % 2 } else { 0 };
+        let (head, tail) = group.split_at(odd);
+        let tail = tail.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).into_owned());
+        let head = (odd > 0).then(|| head.to_owned());
+        head.into_iter().chain(tail).collect::<Vec<_>>().join(":")
+    };
+    let groups = word.split([':', '-', '.']).enumerate();
+    Ok(groups.map(pairs).collect::<Vec<_>>().join(":"))
 }
 
 fn is(keyword: &Keyword, value: &Value) -> Result<Term, Wrong> {
@@ -365,9 +393,14 @@ fn is(keyword: &Keyword, value: &Value) -> Result<Term, Wrong> {
         Value::Word(word) | Value::Quoted(word) => match keyword.unit {
             Unit::Rate | Unit::Bytes | Unit::Time => compare(keyword, "=", value),
             _ if field == Field::Direction => contains(keyword, value),
-            Unit::Number if word.parse::<u64>().is_err() => {
+            Unit::Number if word.is_empty() || !word.bytes().all(|c| c.is_ascii_digit()) => {
                 Err(Wrong::Value(format!("{word} is no number: {}:={}", keyword.name, example(keyword))))
             }
+            Unit::Number => {
+                within_range(keyword, word)?;
+                Ok(Term { field, test: Test::Is(word.to_lowercase().into()) })
+            }
+            _ if field == Field::Mac => Ok(Term { field, test: Test::Is(mac(word)?.into()) }),
             _ => Ok(Term { field, test: Test::Is(bare(word).to_lowercase().into()) }),
         },
         _ => Err(Wrong::Value(format!("{}:= takes a word", keyword.name))),
@@ -392,7 +425,25 @@ fn compare(keyword: &Keyword, operator: &str, value: &Value) -> Result<Term, Wro
         let example = example(keyword);
         Wrong::Value(format!("{word} is no number for {0}: {0}{operator}{example}", keyword.name))
     })?;
+    within_range(keyword, word)?;
     Ok(Term { field: keyword.field, test: Test::Compare(how, number) })
+}
+
+/// Refuses digits that no number of a keyword can have.
+fn within_range(keyword: &Keyword, word: &str) -> Result<(), Wrong> {
+    let most: u64 = match keyword.field {
+        Field::Port | Field::LocalPort | Field::RemotePort => u16::MAX.into(),
+        Field::Vlan => 4095,
+        // Of Linux: PID_MAX_LIMIT.
+        Field::Pid => 4_194_304,
+        _ => return Ok(()),
+    };
+    let is_digits = !word.is_empty() && word.bytes().all(|c| c.is_ascii_digit());
+    match word.parse::<u64>() {
+        Err(_) if !is_digits => Ok(()),
+        Ok(number) if number <= most => Ok(()),
+        _ => Err(Wrong::Value(format!("{word} is too large: {} is 0 to {most}", keyword.name))),
+    }
 }
 
 /// Returns numbers as they are written for a keyword.
@@ -672,6 +723,14 @@ mod tests {
             ("() )", 3, 4, "there is no ( before this )"),
             ("\"abc", 0, 4, "\" is not closed"),
             ("port:9-1", 5, 8, "9-1 goes down"),
+            ("port:70000", 5, 10, "70000 is too large: port is 0 to 65535"),
+            ("dport:=65536", 7, 12, "65536 is too large: dport is 0 to 65535"),
+            ("sport>99999", 6, 11, "99999 is too large: sport is 0 to 65535"),
+            ("port:80-70000", 5, 13, "70000 is too large: port is 0 to 65535"),
+            ("port:99999999999999999999", 5, 25, "99999999999999999999 is too large: port is 0 to 65535"),
+            ("vlan:4096", 5, 9, "4096 is too large: vlan is 0 to 4095"),
+            ("pid:=4194305", 5, 12, "4194305 is too large: pid is 0 to 4194304"),
+            ("mac:gateway", 4, 11, "gateway is no MAC address: mac:00:1b:21, 00-1b-21, 001b.21 or 001b21"),
             ("port:a-b", 5, 8, "a-b is no range of numbers: 8000-8100"),
             ("dir:up", 4, 6, "dir: is in, out or fwd"),
             ("src:10.0.0.0/40", 4, 15, "10.0.0.0/40 is no network: the part behind / is too large"),

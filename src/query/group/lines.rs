@@ -30,7 +30,7 @@ pub struct GroupRequest {
     /// See `name`.
     pub place: usize,
     /// Lines wanted on either side of it.
-    pub around: usize,
+    pub margin: usize,
     /// The sockets that wait for others, for who sorts by their ports.
     pub listening: Arc<Vec<Listening>>,
 }
@@ -159,7 +159,7 @@ impl GroupView {
             Some(wanted) => groups.iter().filter(|g| g.order(&wanted) == Ordering::Less).count(),
             None => request.place,
         };
-        let end = place.saturating_add(request.around).saturating_add(1 + members.rows());
+        let end = place.saturating_add(request.margin).saturating_add(1 + members.rows());
         if end < count {
             groups.select_nth_unstable_by(end, Keyed::order);
             groups.truncate(end);
@@ -185,7 +185,7 @@ impl GroupView {
         let len = count + members.rows();
         let known = request.name.as_ref().and_then(|name| spots.iter().position(|spot| is(spot, name)));
         let selected = known.unwrap_or(request.place).min(len.saturating_sub(1));
-        let first = selected.saturating_sub(request.around);
+        let first = selected.saturating_sub(request.margin);
         let line = |(n, part): &Line| {
             let group = groups[*n as usize].group;
             Some(match part {
@@ -194,7 +194,7 @@ impl GroupView {
                 Part::More(count) => GroupLine::More { of: group.name.clone(), count: *count },
             })
         };
-        let lines = spots.iter().skip(first).take(2 * request.around + 1).filter_map(line).collect();
+        let lines = spots.iter().skip(first).take(2 * request.margin + 1).filter_map(line).collect();
         Self { by: request.by, groups: count, len, first, lines, selected, largest, sum }
     }
 

@@ -181,7 +181,7 @@ impl<'a> Look<'a> {
             }
             counts.matched += chunk.shown.count();
             counts.all += chunk.all.count();
-            counts.hidden += chunk.hidden[0].count_ones() as usize;
+            (0..2).for_each(|n| counts.hidden[n] += chunk.hidden[n].count_ones() as usize);
         }
         counts
     }

@@ -89,8 +89,8 @@ pub struct Counts {
     pub matched: usize,
     /// Rows that are shown without a filter.
     pub all: usize,
-    /// Rows that are hidden as localhost.
-    pub hidden: usize,
+    /// Rows that are hidden as localhost, and those of them that the filter would show.
+    pub hidden: [usize; 2],
     /// Live rows, all of them.
     pub live: usize,
 }
@@ -99,7 +99,7 @@ impl AddAssign for Counts {
     fn add_assign(&mut self, more: Self) {
         self.matched += more.matched;
         self.all += more.all;
-        self.hidden += more.hidden;
+        self.hidden = [0, 1].map(|n| self.hidden[n] + more.hidden[n]);
         self.live += more.live;
     }
 }
@@ -218,11 +218,35 @@ impl Chunk {
 #[derive(Default)]
 struct Ended {
     first: u64,
-    /// `None` for a flow that is not shown.
-    keys: VecDeque<Option<Key>>,
-    all: usize,
+    rows: VecDeque<EndedRow>,
     /// When their keys were made, where those depend on it.
     at: Option<Stamp>,
+}
+
+/// How a flow that has ended stands to the question.
+#[derive(Clone, Copy)]
+enum EndedRow {
+    /// It is shown.
+    Shown(Key),
+    /// The filter does not show it, or it is no more.
+    Unasked,
+    /// It is hidden by where it is; the filter would show it, or would not.
+    Hidden { is_asked_for: bool },
+}
+
+impl EndedRow {
+    fn key(&self) -> Option<&Key> {
+        if let Self::Shown(key) = self { Some(key) } else { None }
+    }
+
+    fn counts(self) -> Counts {
+        let [matched, all, hidden, asked] = match self {
+            Self::Shown(_) => [1, 1, 0, 0],
+            Self::Unasked => [0, 1, 0, 0],
+            Self::Hidden { is_asked_for } => [0, 0, 1, usize::from(is_asked_for)],
+        };
+        Counts { matched, all, hidden: [hidden, asked], live: 0 }
+    }
 }
 
 impl Scan {
@@ -284,8 +308,8 @@ impl Scan {
                 }
             }
         }
-        for (n, key) in self.ended.keys.iter().enumerate() {
-            match key {
+        for (n, row) in self.ended.rows.iter().enumerate() {
+            match row.key() {
                 Some(key) if *key < from => below += 1,
                 Some(key) if *key <= to => each(key, Spot::Ended(n as u32)),
                 _ => {}
@@ -307,22 +331,27 @@ impl Scan {
                 }
             }
         }
-        for (n, key) in self.ended.keys.iter().enumerate() {
-            if let Some(key) = key {
+        for (n, row) in self.ended.rows.iter().enumerate() {
+            if let Some(key) = row.key() {
                 each(key, Spot::Ended(n as u32));
             }
         }
     }
 
-    /// Calls `each` for every live row that is asked for and hidden by where it is alone.
-    pub fn each_hidden(&self, mut each: impl FnMut(RowRef)) {
+    /// Calls `each` for every row that is asked for and hidden by where it is alone.
+    pub fn each_hidden(&self, mut each: impl FnMut(Spot)) {
         for (w, worker) in self.workers.iter().enumerate() {
             for (c, chunk) in worker.chunks.iter().enumerate() {
                 let mut hidden = chunk.hidden[1];
                 while hidden != 0 {
-                    each(RowRef::in_chunk(w, c, hidden.trailing_zeros()));
+                    each(Spot::Live(RowRef::in_chunk(w, c, hidden.trailing_zeros())));
                     hidden &= hidden - 1;
                 }
+            }
+        }
+        for (n, row) in self.ended.rows.iter().enumerate() {
+            if let EndedRow::Hidden { is_asked_for: true } = row {
+                each(Spot::Ended(n as u32));
             }
         }
     }
@@ -350,7 +379,7 @@ impl Scan {
                 skip -= count;
             }
         }
-        for key in self.ended.keys.iter().flatten() {
+        for key in self.ended.rows.iter().filter_map(EndedRow::key) {
             if skip == 0 {
                 out.push(*key);
                 skip = step;
@@ -386,7 +415,7 @@ impl Scan {
             hand.namer.prepare(&self.keyer);
         }
         let mut counts = self.look_in_pieces(snapshot, question, over)?;
-        counts.live = counts.all + counts.hidden;
+        counts.live = counts.all + counts.hidden[0];
         self.look_at_ended(question, &mut counts);
         Some(counts)
     }
@@ -399,34 +428,35 @@ impl Scan {
             return;
         };
         let first = list.first().max(from);
-        while ended.first < first && !ended.keys.is_empty() {
-            ended.keys.pop_front();
+        while ended.first < first && !ended.rows.is_empty() {
+            ended.rows.pop_front();
             ended.first += 1;
         }
-        if ended.keys.is_empty() {
+        if ended.rows.is_empty() {
             ended.first = first;
         }
-        for number in ended.first + ended.keys.len() as u64..list.end() {
-            let key = list.get(number).map(|flow| flow.view()).and_then(|flow| {
-                let hidden = question.localhost == Localhost::Hide && is_localhost(&flow);
-                let shown = !hidden && is_shown(&flow, question, &mut hand.scratch);
-                shown.then(|| key(keyer, hand, &flow, question))
+        for number in ended.first + ended.rows.len() as u64..list.end() {
+            let row = list.get(number).map(|flow| flow.view()).map_or(EndedRow::Unasked, |flow| {
+                let is_asked_for = is_shown(&flow, question, &mut hand.scratch);
+                match question.localhost == Localhost::Hide && is_localhost(&flow) {
+                    true => EndedRow::Hidden { is_asked_for },
+                    false if is_asked_for => EndedRow::Shown(key(keyer, hand, &flow, question)),
+                    false => EndedRow::Unasked,
+                }
             });
-            ended.keys.push_back(key);
+            ended.rows.push_back(row);
         }
         if question.sort.by == SortBy::Age && ended.at != Some(question.around.wall) {
             // Others grow older, they do not.
             let flows = (ended.first..).map(|number| list.get(number));
-            for (shown, flow) in ended.keys.iter_mut().zip(flows) {
-                if let (Some(shown), Some(flow)) = (shown.as_mut(), flow) {
+            for (row, flow) in ended.rows.iter_mut().zip(flows) {
+                if let (EndedRow::Shown(shown), Some(flow)) = (row, flow) {
                     *shown = key(keyer, hand, &flow.view(), question);
                 }
             }
             ended.at = Some(question.around.wall);
         }
-        ended.all = ended.keys.len();
-        counts.matched += ended.keys.iter().flatten().count();
-        counts.all += ended.all;
+        ended.rows.iter().for_each(|row| *counts += row.counts());
     }
 
     /// Returns the number of the first ended flow that is looked at.

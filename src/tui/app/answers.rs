@@ -113,6 +113,7 @@ impl App {
                 len: old.len,
                 all: old.all,
                 hidden: old.hidden,
+                hidden_matched: old.hidden_matched,
                 serial: old.serial,
                 groups: old.groups,
                 watched: old.watched,
@@ -181,7 +182,7 @@ impl App {
     /// Returns what to ask for, and whether it is needed at once, if anything has changed.
     pub fn ask(&mut self) -> Option<(Request, bool)> {
         self.look_up_neighbours();
-        let around = 100 + 2 * self.height;
+        let margin = 100 + 2 * self.height;
         let group = self.group_by().map(|by| {
             let panel = &self.panels[by as usize];
             GroupRequest {
@@ -191,13 +192,13 @@ impl App {
                 open: panel.open.clone(),
                 name: panel.name.clone(),
                 place: panel.place,
-                around: around.max(300),
+                margin: margin.max(300),
                 listening: Arc::default(),
             }
         });
         let now = Asked {
             cursor: self.cursor,
-            around,
+            margin,
             serial: self.serial,
             frozen: self.is_frozen(),
             group,
@@ -224,7 +225,7 @@ impl App {
         };
         let request = Request {
             cursor: self.cursor,
-            around,
+            margin,
             localhost: self.localhost,
             keep,
             filter: self.filter.in_force().cloned(),
@@ -278,7 +279,7 @@ impl App {
             && view.cursor == self.cursor
         {
             // Another value than any that is asked for, and the rest the same: not urgent.
-            asked.around = usize::MAX;
+            asked.margin = usize::MAX;
         }
     }
 

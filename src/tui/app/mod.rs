@@ -203,7 +203,7 @@ pub struct App {
 #[derive(Clone, Debug, PartialEq)]
 struct Asked {
     cursor: Cursor,
-    around: usize,
+    margin: usize,
     serial: u64,
     frozen: bool,
     group: Option<GroupRequest>,

@@ -4,7 +4,7 @@
 
 use super::*;
 
-/// A step.
+/// A step by a key.
 const STEP: u64 = 1_000_000_000;
 
 /// Where in a file one stands.
@@ -58,14 +58,22 @@ impl App {
         self.stand_at(from);
     }
 
-    /// Goes on with the clock while the file plays; called about as often as is drawn.
+    /// Goes on with the clock while the file plays; called whenever it is drawn, and when [`App::plays_on_in`] says.
     pub fn go_on_playing(&mut self) {
         let Some((since, from)) = self.playback.playing else { return };
         let to = Stamp(from.0.saturating_add(self.uptime.since(since).0));
-        let due = self.playback.at.is_some_and(|at| to.0 >= at.0.saturating_add(STEP));
-        if due && !self.playback.reading {
+        if !self.playback.reading && self.plays_on_in() == Some(Nanos(0)) {
             self.stand_at(to);
         }
+    }
+
+    /// Returns in how long a file that plays goes on, at the refresh interval; `None` unless it plays.
+    pub fn plays_on_in(&self) -> Option<Nanos> {
+        let (since, from) = self.playback.playing?;
+        let played = self.playback.at?.0.saturating_sub(from.0);
+        let next =
+            since.0.saturating_add(played).saturating_add(u64::from(self.setup.refresh_ms) * 1_000_000);
+        Some(Nanos(next.saturating_sub(self.uptime.0)))
     }
 
     fn stand_at(&mut self, to: Stamp) {

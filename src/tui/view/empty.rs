@@ -29,13 +29,19 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &App) {
 }
 
 fn words(app: &App, view: &View) -> Vec<String> {
-    if view.len < view.all {
-        let all = format::grouped(view.all as u64);
+    let is_filtered = app.only_marked || !app.filter.text().is_empty();
+    if view.all + view.hidden > 0 && is_filtered {
+        let all = format::grouped((view.all + view.hidden) as u64);
         let (why, remedy) = match (app.only_marked, app.filter.text().is_empty()) {
             (true, true) => ("marked rows", "M shows all again"),
             (true, false) => ("marks and filter", "M shows those without a mark too, Esc clears the filter"),
             (false, _) => ("the filter", "Esc shows all; / changes the filter"),
         };
+        if view.hidden_matched > 0 {
+            let hidden = format::grouped(view.hidden_matched as u64);
+            let found = format!("What matches {why} is hidden: {hidden} of {all} connections");
+            return vec![found, "Both ends are this host itself; L shows such".into(), remedy.into()];
+        }
         return vec![format!("0 of {all} match {why}"), remedy.into()];
     }
     if view.hidden > 0 {

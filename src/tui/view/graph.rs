@@ -16,44 +16,49 @@ use crate::{
 /// A chart: title, which rate, seconds and their text.
 type Chart = (&'static str, usize, u64, &'static str);
 
-const CHARTS: [Chart; 7] = [
-    ("Down", 0, 60, "60 s"),
-    ("Up", 1, 60, "60 s"),
-    ("Packets", 2, 60, "60 s"),
-    ("Down", 0, 600, "10 min"),
-    ("Up", 1, 600, "10 min"),
-    ("Down", 0, 3600, "1 h"),
-    ("Up", 1, 3600, "1 h"),
+/// Those of a span of time, which stand side by side where there is room.
+const SPANS: [&[Chart]; 3] = [
+    &[("Down", 0, 60, "60 s"), ("Up", 1, 60, "60 s"), ("Packets", 2, 60, "60 s")],
+    &[("Down", 0, 600, "10 min"), ("Up", 1, 600, "10 min")],
+    &[("Down", 0, 3600, "1 h"), ("Up", 1, 3600, "1 h")],
 ];
 
-/// Draws as many charts as there is room for, one or two side by side, the others by scrolling; below them what
-/// the connections are.
+/// Draws as many charts as there is room for, those of a span side by side or one below the other, the others by
+/// scrolling; below them what the connections are.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App) {
-    let columns = if area.width >= 140 { 2 } else { 1 };
+    // Each has room for what its title says.
+    let side_by_side = match area.width {
+        180.. => 3,
+        140.. => 2,
+        _ => 1,
+    };
+    let rows: Vec<&[Chart]> = SPANS.iter().flat_map(|span| span.chunks(side_by_side)).collect();
     let census_height = match area.height {
         ..12 => 0,
         12..24 => 7,
         _ => 9,
     };
     let charts_area = Rect { height: area.height - census_height, ..area };
-    let all = CHARTS.len().div_ceil(columns);
-    let lines = usize::from(charts_area.height / 6).clamp(1, all);
+    let lines = usize::from(charts_area.height / 6).clamp(1, rows.len());
     let top = &mut app.scroll[Tab::Graph.place()];
-    *top = (*top).min(all - lines);
-    let first = *top * columns;
-    let charts = &CHARTS[first..(first + lines * columns).min(CHARTS.len())];
+    *top = (*top).min(rows.len() - lines);
+    let (before, shown) = (&rows[..*top], &rows[*top..*top + lines]);
+    let count = |rows: &[&[Chart]]| rows.iter().map(|row| row.len()).sum::<usize>();
+    let (before, here, all) = (count(before), count(shown), count(&rows));
     let height = (charts_area.height / lines as u16).max(3);
-    let width = area.width / columns as u16;
     let app = &*app;
-    for (n, chart) in charts.iter().enumerate() {
-        let (x, y) = ((n % columns) as u16 * width, (n / columns) as u16 * height);
-        let place = Rect { x: area.x + x, y: area.y + y, width, height }.intersection(charts_area);
-        let more = (n == 0 && charts.len() < CHARTS.len()).then(|| {
-            let (from, to) = (first + 1, first + charts.len());
-            let keys = if width < 100 { "" } else { "; arrow keys show others" };
-            format!("(chart {from}-{to} of {}{keys})", CHARTS.len())
-        });
-        draw_chart(buf, place, app, *chart, more);
+    for (n, row) in shown.iter().enumerate() {
+        let line = Rect { y: area.y + n as u16 * height, height, ..area };
+        for (m, chart) in row.iter().enumerate() {
+            let (from, to) = (m as u16 * area.width, (m as u16 + 1) * area.width);
+            let (from, to) = (from / row.len() as u16, to / row.len() as u16);
+            let place = Rect { x: area.x + from, width: to - from, ..line }.intersection(charts_area);
+            let more = (n == 0 && m == 0 && here < all).then(|| {
+                let keys = if place.width < 100 { "" } else { "; arrow keys show others" };
+                format!("(chart {}-{} of {all}{keys})", before + 1, before + here)
+            });
+            draw_chart(buf, place, app, *chart, more);
+        }
     }
     let below = Rect { y: charts_area.bottom(), height: census_height, ..area };
     draw_census(buf, below, app);

@@ -126,8 +126,9 @@ fn of_list(app: &App, list: &List, width: u16) -> Shown {
         };
         (0..names.len().max(texts.len())).map(line).collect()
     };
+    let (role, hint) = list.question().map_or((Role::Dim, list.hint), |question| (Role::Warn, question));
     Shown {
-        title: vec![app.run(Role::Strong, list.title), app.run(Role::Dim, format!("  {}", list.hint))],
+        title: vec![app.run(Role::Strong, list.title), app.run(role, format!("  {hint}"))],
         entries: list.lines.iter().map(entry).collect(),
         selected: list.selected,
     }

@@ -115,8 +115,9 @@ fn draw_title(buf: &mut Buffer, areas: &Areas, app: &App, places: &[Place]) {
         if view.gone.is_some() {
             counts += " + 1 ended";
         }
-        if view.hidden > 0 {
-            let hidden = format!("{dot} {} localhost hidden (L)", format::grouped(view.hidden as u64));
+        if view.hidden_matched > 0 {
+            let hidden = format::grouped(view.hidden_matched as u64);
+            let hidden = format!("{dot} {hidden} localhost hidden (L)");
             strip.right(6, [app.run(Role::Plain, counts)]);
             strip.right(5, [app.run(Role::Dim, hidden)]);
         } else {

@@ -23,24 +23,27 @@ pub fn draw_header(buf: &mut Buffer, area: Rect, app: &App, places: &[Place]) {
     let sorted = app.sort.by.row().column.filter(|_| app.is_sorted());
     for place in places {
         let column = place.column;
-        let (role, header, short) = match sorted == Some(column.id) {
-            true => (Role::Sorted, sorted_header(app, column.header), sorted_header(app, column.short)),
-            false => (Role::Header, column.header.to_owned(), column.short.to_owned()),
+        let is_sorted = sorted == Some(column.id);
+        let role = if is_sorted { Role::Sorted } else { Role::Header };
+        let room = usize::from(place.width);
+        let behind = if is_sorted { 2 } else { 0 };
+        let fits = text::width(column.header) + behind <= room;
+        let header = if fits { column.header } else { column.short };
+        let header = match is_sorted {
+            true => sorted_header(app, header, room),
+            false => text::clip(header, room, app.setup.signs.ellipsis).into_owned(),
         };
-        let fits = text::width(&header) <= place.width.into();
-        let header = if fits { header } else { short };
-        let header = text::clip(&header, place.width.into(), app.setup.signs.ellipsis);
         put(buf, area, place, &header, app.setup.theme.style(role));
     }
 }
 
 /// `Remote Address ↑`, `Down↓/Up`: the arrow is the direction, down is largest first.
-fn sorted_header(app: &App, header: &str) -> String {
+fn sorted_header(app: &App, header: &str, room: usize) -> String {
     let arrow = if app.sort.descending { app.setup.signs.down } else { app.setup.signs.up };
     match app.sort.by {
         SortBy::Down => format!("Down{arrow}/Up"),
         SortBy::Up => format!("Down/Up{arrow}"),
-        _ => format!("{header} {arrow}"),
+        _ => text::with_sign(header, arrow, room, app.setup.signs.ellipsis),
     }
 }
 

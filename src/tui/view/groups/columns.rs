@@ -135,7 +135,12 @@ pub fn places(columns: &'static [Column], width: u16, app: &App) -> Vec<Placed> 
     let groups = app.groups();
     let longest = groups.map_or(0, longest_name);
     let mut shown: Vec<_> = columns.iter().filter(|c| c.shown_from <= width).collect();
-    let taken = |shown: &[&Column]| shown.iter().map(|c| c.width + 1).sum::<u16>();
+    let sort = app.group_sort().0;
+    // What is sorted by has the sign of the order behind its header.
+    let header_cells =
+        |c: &Column| c.header.len() as u16 + if sort_of(c.header).contains(&sort) { 2 } else { 0 };
+    let least = |c: &Column| if c.width == 0 { 0 } else { c.width.max(header_cells(c)) };
+    let taken = |shown: &[&Column]| shown.iter().map(|c| least(c) + 1).sum::<u16>();
     // What a wider screen would show goes before names are cut.
     while width.saturating_sub(taken(&shown) + 1) < NAME_CELLS {
         let last = shown.iter().enumerate().filter(|(_, c)| c.shown_from > 60);
@@ -147,7 +152,7 @@ pub fn places(columns: &'static [Column], width: u16, app: &App) -> Vec<Placed> 
     let mut widths: Vec<u16> = shown
         .iter()
         .zip(&needs)
-        .map(|(c, need)| if *need == Some(0) { c.width.min(c.header.len() as u16) } else { c.width })
+        .map(|(c, need)| if *need == Some(0) { least(c).min(header_cells(c)) } else { least(c) })
         .collect();
     let taken = widths.iter().map(|cells| cells + 1).sum::<u16>();
     let rest = width.saturating_sub(taken + 1).max(8);

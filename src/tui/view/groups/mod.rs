@@ -170,11 +170,11 @@ fn draw_header(buf: &mut Buffer, area: Rect, app: &App, places: &[Placed]) -> Ve
     let mut hits = Vec::new();
     for (column, x, width) in places {
         let sorts = sort_of(column.header);
+        let (room, ellipsis) = (usize::from(*width), app.setup.signs.ellipsis);
         let (role, header) = match sorts.contains(&app.group_sort().0) {
-            true => (Role::Sorted, format!("{}{}", column.header, arrow(app))),
-            false => (Role::Header, column.header.to_owned()),
+            true => (Role::Sorted, text::with_sign(column.header, arrow(app), room, ellipsis)),
+            false => (Role::Header, text::clip(column.header, room, ellipsis).into_owned()),
         };
-        let header = text::clip(&header, (*width).into(), app.setup.signs.ellipsis);
         put(buf, area, *x, *width, column.right, &header, app.setup.theme.style(role));
         hits.extend(sorts.last().map(|by| (*x, x + width, *by)));
     }
@@ -200,7 +200,7 @@ fn draw_title(buf: &mut Buffer, areas: &Areas, app: &App, by: GroupBy, groups: O
         rule.right(7, [app.run(Role::Plain, format::grouped(groups.groups as u64))]);
         let (down, up) = groups.sum;
         rule.right(5, [app.run(Role::Dim, format!("Down {} Up {}", app.rate(down), app.rate(up)))]);
-        if let Some(hidden) = app.view.as_ref().map(|v| v.hidden).filter(|hidden| *hidden > 0) {
+        if let Some(hidden) = app.view.as_ref().map(|v| v.hidden_matched).filter(|hidden| *hidden > 0) {
             let dot = app.setup.signs.dot;
             let words = format!("{dot} {} localhost hidden (L), counted", format::grouped(hidden as u64));
             rule.right(4, [app.run(Role::Dim, words)]);
