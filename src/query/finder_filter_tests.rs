@@ -164,7 +164,7 @@ fn whoever_waits_is_told_what_a_look_at_every_row_tells() {
             });
         }
         let request = Request {
-            around: 10_000,
+            margin: 10_000,
             filter: Some(Arc::clone(&filter)),
             services: Some(name),
             exact: true,
