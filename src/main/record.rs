@@ -41,7 +41,7 @@ pub fn live_record(cli: &Cli, engine: &LiveConfig, watched: &Arc<Mutex<Watch>>) 
         // tunnel and fragment that its frames may have.
         let (watch, filter) = match &order.interface {
             Some(name) => (Watch::Named(vec![name.clone()]), None),
-            None => (all(), engine.filter.clone()),
+            None => (present(all(), &order.watched), engine.filter.clone()),
         };
         let promiscuous = engine.promiscuous && matches!(watch, Watch::Named(_));
         let config = LiveConfig { method, filter, promiscuous, ..LiveConfig::new(watch) };
@@ -49,6 +49,14 @@ pub fn live_record(cli: &Cli, engine: &LiveConfig, watched: &Arc<Mutex<Watch>>) 
         let source = live.sources.into_iter().next().ok_or("there is no capture")?;
         write_frames(source, parser, order, to, stop)
     })
+}
+
+/// Returns what is watched by the names that interfaces have at present: the engine follows them when they are renamed.
+fn present(watch: Watch, names: &[String]) -> Watch {
+    match watch {
+        Watch::Named(_) if !names.is_empty() => Watch::Named(names.to_vec()),
+        watch => watch,
+    }
 }
 
 /// Writes frames; returns why it ended before it was to.
@@ -59,12 +67,16 @@ pub fn write_frames(
     (to, file): (&Path, File),
     stop: &AtomicBool,
 ) -> Result<Option<String>, String> {
-    let Order { news, others, until, comment, tally, interface: _ } = order;
-    let told = |error: io::Error| format!("cannot write {}: {error}", to.display());
+    let Order { news, others, until, comment, tally, interface: _, watched: _ } = order;
+    // The reason first: it is what must not be cut.
+    let told = |error: io::Error, left: String| match error.kind() {
+        io::ErrorKind::StorageFull => format!("the disk is full: {left} of {}", to.display()),
+        _ => format!("{error}: {left} of {}", to.display()),
+    };
     let chosen = Chosen::new(Parser::new(parser, Seed::new(random())), news, others, until);
     let is_full = pcapng::copy(source, chosen, &comment, file, &tally, stop).map_err(|broken| {
         let left = pcapng::left_of(to, broken.whole);
-        format!("{left}: {}", told(broken.error))
+        told(broken.error, left)
     })?;
     Ok(is_full.then(|| "it is as large as it may be".to_owned()))
 }
