@@ -173,7 +173,8 @@ fn c11_who_stops_the_program_from_outside_gets_the_terminal_back_meanwhile() {
         };
         until(|| is_drawn(1), "it is drawn");
         let number = fs::read_to_string(&pid).unwrap().trim().to_owned();
-        let kill = |signal| assert!(Command::new("kill").args(["-s", signal, &number]).status().unwrap().success());
+        let kill =
+            |signal| assert!(Command::new("kill").args(["-s", signal, &number]).status().unwrap().success());
         kill(signal);
         let state = || fs::read_to_string(format!("/proc/{number}/stat")).unwrap();
         until(|| state().rsplit(')').next().unwrap().starts_with(" T"), "it stands still");

@@ -210,7 +210,9 @@ impl Chosen {
         let known = self.flows.entry(whose.name).or_default();
         let at = known.partition_point(|before| before.first <= first);
         // Whoever had the name before was over by then.
-        if let Some(before) = at.checked_sub(1).and_then(|at| known.get_mut(at)).filter(|_| self.until.is_none()) {
+        if let Some(before) =
+            at.checked_sub(1).and_then(|at| known.get_mut(at)).filter(|_| self.until.is_none())
+        {
             before.end = before.end.min(Stamp(first.0.saturating_sub(1)));
         }
         known.insert(at, Flow { whose, first, end, comment: Some(comment), is_written });
@@ -253,7 +255,11 @@ impl Chosen {
     fn release(&mut self, until: Stamp, released: &mut Vec<Released>) {
         loop {
             let [sure, open] = [&self.sure, &self.open].map(Waiting::first);
-            let oldest = if open.is_none() || sure.is_some() && sure <= open { &mut self.sure } else { &mut self.open };
+            let oldest = if open.is_none() || sure.is_some() && sure <= open {
+                &mut self.sure
+            } else {
+                &mut self.open
+            };
             if oldest.first().is_none_or(|at| at > until) {
                 return;
             }
@@ -267,7 +273,9 @@ impl Chosen {
     /// Returns what is said with a frame that is written now; `None` for one that is not.
     fn comment(&mut self, name: &FlowName, at: Stamp) -> Option<Option<String>> {
         let flows = self.flows.get_mut(name).map_or(&mut [][..], |flows| flows);
-        let found = [Nanos(0), SLACK].into_iter().find_map(|slack| flows.iter().rposition(|flow| flow.has(at, slack)));
+        let found = [Nanos(0), SLACK]
+            .into_iter()
+            .find_map(|slack| flows.iter().rposition(|flow| flow.has(at, slack)));
         // The first one may have lost its first frames elsewhere.
         let found = found.or_else(|| flows.first().filter(|flow| at < flow.first).map(|_| 0));
         if let Some(flow) = found.and_then(|n| flows.get_mut(n)) {
@@ -310,7 +318,8 @@ impl Chosen {
 
     /// The same where nothing waits: a frame of a named flow lies within its span.
     fn comment_of_file(&mut self, name: &FlowName, at: Stamp) -> Option<Option<String>> {
-        let flow = self.flows.get_mut(name).and_then(|flows| flows.iter_mut().find(|flow| flow.has(at, Nanos(0))));
+        let flow =
+            self.flows.get_mut(name).and_then(|flows| flows.iter_mut().find(|flow| flow.has(at, Nanos(0))));
         match flow {
             Some(flow) => {
                 flow.is_written = true;
@@ -637,7 +646,11 @@ mod tests {
             });
             let begun = Instant::now();
             chosen.finish();
-            assert!(begun.elapsed() >= LAST_NEWS && begun.elapsed() < 20 * LAST_NEWS, "{:?}", begun.elapsed());
+            assert!(
+                begun.elapsed() >= LAST_NEWS && begun.elapsed() < 20 * LAST_NEWS,
+                "{:?}",
+                begun.elapsed()
+            );
             drop(chosen);
         });
     }

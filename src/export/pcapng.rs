@@ -356,7 +356,10 @@ mod tests {
                 continue;
             }
             let bytes = fs::read(&path).unwrap();
-            assert!(told == format!("{} bytes, all frames whole, are left", format::grouped(bytes.len() as u64)), "{told}");
+            assert!(
+                told == format!("{} bytes, all frames whole, are left", format::grouped(bytes.len() as u64)),
+                "{told}"
+            );
             // The next frame would have had no room.
             assert!(bytes.len() <= room && bytes.len() + 2000 > room, "{} of {room}", bytes.len());
             let mut source = CaptureFile::from_reader(Box::new(io::Cursor::new(bytes))).unwrap();
@@ -445,7 +448,10 @@ mod tests {
         assert!(all.len() > 20);
         let last = all.values().map(|(record, _)| record.hot.last).max().unwrap();
         let named = |record: &FlowRecord, n: usize| Recorded {
-            whose: Whose { name: FlowName::of(&record.hot.key, &record.wide), id: FlowId::new(0, n as u32, 1) },
+            whose: Whose {
+                name: FlowName::of(&record.hot.key, &record.wide),
+                id: FlowId::new(0, n as u32, 1),
+            },
             span: [record.facts.first, record.hot.last],
             comment: format!("nginx ({n})."),
         };

@@ -287,11 +287,7 @@ impl PcapWait {
     }
 
     /// Waits for 1 ms at most.
-    pub fn wait<'a>(
-        &self,
-        _captures: impl Iterator<Item = &'a pcap::Capture<pcap::Active>>,
-        timeout: Nanos,
-    ) {
+    pub fn wait<'a>(&self, _captures: impl Iterator<Item = &'a pcap::Capture<pcap::Active>>, timeout: Nanos) {
         thread::sleep(Duration::from_nanos(timeout.0).min(Duration::from_millis(1)));
     }
 }

@@ -20,9 +20,7 @@ use crate::{
     },
     dpi::fact::Fact,
     packet::name::FlowName,
-    query::{
-        column, filter::eval::Neighbours, finder::Finder, format, signs::Signs, text, window::Request,
-    },
+    query::{column, filter::eval::Neighbours, finder::Finder, format, signs::Signs, text, window::Request},
     snapshot::{app::App, ended::EndedFlows, flow_view::FlowView, row::Row, view::Snapshot},
 };
 
@@ -324,7 +322,7 @@ mod tests {
     use super::*;
     use crate::{
         base::time::Nanos,
-        flow::entry::FlowRecord,
+        flow::entry::{Evidence, FlowRecord, Roles},
         query::filter::{eval::Filter, parse},
         snapshot::{ended::EndedFlow, sample},
     };
@@ -470,7 +468,8 @@ mod tests {
     fn k19_who_is_on_a_hardware_address_is_found_out_again_while_frames_are_written() {
         use std::sync::atomic::AtomicUsize;
         static LOOKS: AtomicUsize = AtomicUsize::new(0);
-        let flows = [flow(1000, 443)];
+        let mut flows = [flow(1000, 443)];
+        flows[0].hot.roles = Roles::new(0, Evidence::Handshake, [true, false]);
         let at = |secs: u64, epoch: u64| {
             let mut snapshot = snapshot(&flows);
             (snapshot.wall, snapshot.epoch) = (Stamp(secs * 1_000_000_000), crate::base::ids::Epoch(epoch));

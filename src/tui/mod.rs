@@ -461,7 +461,8 @@ impl Loop<'_> {
         self.stop_recording = Arc::default();
         let (record, events) = (Arc::clone(&self.options.record), self.sender.clone());
         let (stop, give_way) = (&self.stop_recording, self.options.give_way);
-        let started = recorder::start(subject, (until, watched), (path.clone(), file), record, stop, events, give_way);
+        let started =
+            recorder::start(subject, (until, watched), (path.clone(), file), record, stop, events, give_way);
         match started {
             Ok(tally) => {
                 let name = path.display().to_string();

@@ -252,7 +252,9 @@ mod tests {
             let subject = Subject::Row { row, interface: None };
             let stop = Arc::default();
             start(subject, (None, vec![]), (path.clone(), file), record, &stop, events, || ()).unwrap();
-            let Event::Recorded(done) = ended.recv_timeout(Duration::from_secs(30)).unwrap() else { panic!() };
+            let Event::Recorded(done) = ended.recv_timeout(Duration::from_secs(30)).unwrap() else {
+                panic!()
+            };
             assert_eq!(done.unwrap_err(), "there is no capture");
             assert!(stop.load(Ordering::Relaxed), "and the other thread ends");
             assert_eq!(path.exists(), is_left);

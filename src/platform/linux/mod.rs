@@ -37,9 +37,9 @@ pub use lookout::{AddressWatch, Lookout};
 pub use native::{NativeSource, open as open_native};
 pub use nic::{neighbour, neighbours, nic_counters};
 pub use output::{reader_gone, reader_keeps_up};
+pub use owners::listening::{ephemeral_ports, listening, listening_ports};
 #[cfg(feature = "pcap")]
 pub use pcap_wait::PcapWait;
-pub use owners::listening::{ephemeral_ports, listening, listening_ports};
 pub use placement::placement_of;
 pub use privileges::{check_capture, held_privileges};
 pub use resolver::name_of;
