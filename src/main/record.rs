@@ -17,7 +17,8 @@ use rustnet::{
     },
     platform::{
         self,
-        live::{LiveConfig, Method, Watch},
+        interface::InterfaceError,
+        live::{LiveConfig, Method, OpenError, Watch},
     },
     query::recording::Order,
     tui::recorder::Record,
@@ -45,7 +46,14 @@ pub fn live_record(cli: &Cli, engine: &LiveConfig, watched: &Arc<Mutex<Watch>>) 
         };
         let promiscuous = engine.promiscuous && matches!(watch, Watch::Named(_));
         let config = LiveConfig { method, filter, promiscuous, ..LiveConfig::new(watch) };
-        let live = platform::live::open(&config, 1).map_err(|error| error.to_string())?;
+        // What there is instead has no room in a line.
+        let told = |error: OpenError| match error {
+            OpenError::Interface(InterfaceError::Unknown { name, .. }) => {
+                format!("there is no interface {name}")
+            }
+            error => error.to_string(),
+        };
+        let live = platform::live::open(&config, 1).map_err(told)?;
         let source = live.sources.into_iter().next().ok_or("there is no capture")?;
         write_frames(source, parser, order, to, stop)
     })
@@ -79,4 +87,21 @@ pub fn write_frames(
         told(broken.error, left)
     })?;
     Ok(is_full.then(|| "it is as large as it may be".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn k19_frames_come_from_interfaces_by_their_present_names() {
+        let named = |names: &[&str]| Watch::Named(names.iter().map(|name| (*name).to_owned()).collect());
+        assert_eq!(
+            present(named(&["eth0", "eth1"]), &["wan0".into(), "eth1".into()]),
+            named(&["wan0", "eth1"])
+        );
+        // Before the first epoch nobody knows more.
+        assert_eq!(present(named(&["eth0"]), &[]), named(&["eth0"]));
+        assert_eq!(present(Watch::Any, &["wan0".into(), "lo".into()]), Watch::Any);
+    }
 }

@@ -348,6 +348,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_interface_that_was_renamed_is_told_by_its_new_name() {
+        let seen = |index: u32, name: &str| Interface { index, name: name.into(), ..Interface::default() };
+        let all = [seen(1, "lo"), seen(7, "wan0"), seen(0, "other")];
+        for (index, name, told) in
+            [(7, "eth0", "wan0"), (7, "lo", "lo"), (8, "eth0", "eth0"), (0, "eth0", "eth0")]
+        {
+            let (state, retry) = (InterfaceState::Up, Instant::now());
+            let mut port =
+                Port { name: name.into(), index, capture: None, state, retry, counted: (0, 0), last: (0, 0) };
+            port.look(&all);
+            assert_eq!(port.name, told);
+        }
+    }
+
+    #[test]
     fn stamps_and_link_types_are_those_of_the_engine() {
         assert_eq!(stamp(1, 500_000), Stamp(1_500_000_000));
         assert_eq!(stamp(-1, 0), Stamp(0));
