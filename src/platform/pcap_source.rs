@@ -52,7 +52,7 @@ pub fn open(config: &LiveConfig) -> Result<Live<PcapSource>, OpenError> {
         turn: 0,
         looked: Instant::now(),
         stopped: false,
-        waits: system::PcapWait::new(),
+        waits: system::PcapWait::start(),
         kept: Vec::with_capacity(BURST_BYTES),
     };
     Ok(Live { sources: vec![source], notes: Vec::new(), reason: None })

@@ -276,8 +276,8 @@ pub struct PcapWait;
 
 #[cfg(feature = "pcap")]
 impl PcapWait {
-    /// Returns one.
-    pub fn new() -> Self {
+    /// Nothing is begun.
+    pub fn start() -> Self {
         Self
     }
 

@@ -15,8 +15,8 @@ const SHORT: Nanos = Nanos::from_millis(100);
 pub struct PcapWait(Option<Arc<Alarm>>);
 
 impl PcapWait {
-    /// Returns one.
-    pub fn new() -> Self {
+    /// Makes what ends a wait.
+    pub fn start() -> Self {
         Self(Alarm::new().ok().map(Arc::new))
     }
 
