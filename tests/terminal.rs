@@ -153,20 +153,55 @@ fn c11_who_stops_the_program_from_outside_gets_the_terminal_back_meanwhile() {
     let (program, file) = (env!("CARGO_BIN_EXE_rustnet"), capture());
     // It is asked to stop; and it is stopped without being asked, after which only it can take the terminal again.
     for signal in ["TSTP", "STOP"] {
-        let pid = folder(&format!("stopped-{signal}")).join("pid");
-        let (pid, file) = (pid.display(), file.display());
+        let folder = folder(&format!("stopped-{signal}"));
+        let [pid, shown] = ["pid", "shown"].map(|name| folder.join(name));
         let line = format!(
-            "stty rows 24 cols 80; (sleep 1; for s in {signal} CONT TERM; do kill -$s $(cat {pid}); sleep 0.7; done) & \
-             sh -c 'echo $$ > {pid}; exec {program} --read {file}'"
+            "stty rows 24 cols 80; sh -c 'echo $$ > {}; exec {program} --read {}'; echo; echo code $?; stty -a",
+            pid.display(),
+            file.display()
         );
-        let Some(got) = in_terminal(&line) else { return };
+        let mut command = Command::new("script");
+        command.args(["-qefc", &line]).arg(&shown).env("TERM", "xterm-256color");
+        let Ok(mut child) = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn() else {
+            return eprintln!("skipped: script");
+        };
+        let got = || String::from_utf8_lossy(&fs::read(&shown).unwrap_or_default()).into_owned();
+        // Taken so many times, and drawn since.
+        let is_drawn = |times: usize| {
+            let got = got();
+            got.matches(TAKEN).count() == times && got[got.rfind(TAKEN).unwrap()..].contains("Overview")
+        };
+        until(|| is_drawn(1), "it is drawn");
+        let number = fs::read_to_string(&pid).unwrap().trim().to_owned();
+        let kill =
+            |signal| assert!(Command::new("kill").args(["-s", signal, &number]).status().unwrap().success());
+        kill(signal);
+        let state = || fs::read_to_string(format!("/proc/{number}/stat")).unwrap();
+        until(|| state().rsplit(')').next().unwrap().starts_with(" T"), "it stands still");
+        kill("CONT");
+        until(|| is_drawn(2), "it is taken and drawn again");
+        kill("TERM");
+        child.wait().unwrap();
+        let got = got();
         is_given_back(&got);
-        let times: Vec<usize> = got.match_indices("\u{1b}[?1049h").map(|(at, _)| at).collect();
+        let times: Vec<usize> = got.match_indices(TAKEN).map(|(at, _)| at).collect();
         assert_eq!(times.len(), 2, "{signal}: it is taken again: {got:?}");
         for sign in GIVEN_BACK {
             assert!(got[times[0]..times[1]].contains(sign), "{signal}: {sign:?} is missing: {got:?}");
         }
-        assert!(got[times[1]..].contains("Overview"), "{signal}: all is drawn again: {got:?}");
+    }
+}
+
+/// What stands where the terminal is taken.
+const TAKEN: &str = "\u{1b}[?1049h";
+
+/// Waits until something is so.
+#[track_caller]
+fn until(is_so: impl Fn() -> bool, what: &str) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed().as_secs() < 60, "{what}");
+        thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -1,15 +1,14 @@
-//! Which frames go into a file of frames: those of flows that were named, from the moment on at which they are.
+//! Which frames go into a file of frames: those of flows that were named, in the order of their time.
 //!
-//! Live a flow is named up to a second after its first frames, as a filter can only tell by then. So frames of
-//! flows that are new are held for a while: who asks for `sni:example.org` gets the handshake too. Without a filter
-//! they are written in any case, and held until it is known who owns them.
+//! Live a flow is named up to a second after its first frames, as a filter can only tell by then. So all frames wait for
+//! as long: who asks for `sni:example.org` gets the handshake too, each frame is said to be of the flow that had its name
+//! at its time, and none stands behind a later one. With a filter only frames of flows wait that are named or new.
 //!
 //! ```text
-//!   a frame ── named? ── yes ──────────────────────▶ written
-//!                │                                     ▲
-//!                └─ no ── new? ── yes ── held ── named within 3 s
-//!                           │              │
-//!                           └─ no ─────────┴──▶ nothing; without a filter written
+//!   a frame ── named, or no filter? ── yes ── sure ──┐
+//!                │                                   ├─ 3 s later, by time ── named? or no filter? ──▶ written
+//!                └─ no ── new? ── yes ──────── open ─┘                         │
+//!                           └─ no ─────────▶ nothing ◀─────────────────────────┘
 //! ```
 
 use std::{
@@ -24,20 +23,26 @@ use crate::{
         keyed::Keyed,
         time::{Nanos, Stamp},
     },
-    export::reread,
+    export::{reread, waiting::Waiting},
     packet::{
+        descriptor::Descriptor,
+        key::proto,
         name::FlowName,
         parse::{FrameMeta, Parser},
     },
-    query::recording::{GONE_FOR, News, Others, Recorded},
+    query::recording::{GONE_FOR, News, Others, Recorded, Whose},
 };
 
-/// How long frames of new flows are held: an epoch, and as long again to look at it.
+/// How long frames wait: an epoch, and as long again to look at it.
 const HELD_FOR: Nanos = Nanos::from_secs(3);
-/// Bytes held at most, with what a frame takes beside its own: the oldest go first.
-const MOST_HELD: usize = 16 << 20;
-/// A flow that was silent for so long is new again.
+/// A flow that was silent for so long is new again; and a clock that goes back by as much was set.
 const FORGOTTEN: Nanos = Nanos::from_secs(30);
+/// The stamps of two captures of the same frame differ by less.
+const SLACK: Nanos = Nanos::from_millis(5);
+/// Bytes of frames that wait at most, with what a frame takes beside its own: of those that are written in any case, and
+/// of those of flows that nobody has named yet. The oldest go first.
+const MOST_SURE: usize = 32 << 20;
+const MOST_OPEN: usize = 16 << 20;
 /// Places in which it is noted when flows began, 8 bytes each: flows that share one are as old as the older.
 const PLACES: usize = 1 << 16;
 
@@ -46,26 +51,48 @@ pub struct Chosen {
     parser: Parser,
     news: Receiver<News>,
     others: Others,
-    /// Of a file: nothing comes later, and what flows are called may mean several, one after the other.
+    /// Of a file: nothing comes later, and nothing waits.
     until: Option<Stamp>,
+    /// By their name, which several may have one after the other, in that order.
     flows: HashMap<FlowName, Vec<Flow>, Keyed>,
-    held: Held,
-    /// Flows that left with the last news, oldest first, and of which frames were written.
-    gone: [HashSet<FlowName, Keyed>; GONE_FOR as usize + 1],
+    /// Flows that have ended, oldest first: when that was known, and the look at which it was.
+    leaving: VecDeque<(Whose, Stamp, u64)>,
+    /// News that were heard.
+    looks: u64,
+    /// Frames that are written in any case.
+    sure: Waiting,
+    /// Those of new flows that nobody has named yet.
+    open: Waiting,
+    /// Those that have no room any more.
+    over: Vec<Released>,
+    heard: Heard,
+    /// The latest time that was heard of.
+    newest: Stamp,
+    /// Flows of which frames were written before anybody named them, by the news that came last then.
+    unnamed: [HashSet<FlowName, Keyed>; GONE_FOR as usize + 1],
     /// What is said of flows that were written and have no further frame to say it with.
     unsaid: Vec<String>,
 }
 
 /// A flow that was named.
 struct Flow {
-    span: [Stamp; 2],
+    whose: Whose,
+    first: Stamp,
+    /// Until when frames are its own.
+    end: Stamp,
     /// What is said with the next frame.
     comment: Option<String>,
     /// A frame of it was written.
     is_written: bool,
 }
 
-/// A frame that was held, and what is said with it.
+impl Flow {
+    fn has(&self, at: Stamp, slack: Nanos) -> bool {
+        self.first.0 <= at.0.saturating_add(slack.0) && at.0 <= self.end.0.saturating_add(slack.0)
+    }
+}
+
+/// A frame that has waited, and what is said with it.
 pub type Released = (FrameMeta, Box<[u8]>, Option<String>);
 
 /// What becomes of a frame.
@@ -81,8 +108,24 @@ impl Chosen {
     /// Returns what chooses frames as the news say. With `until` they come from a file, all that is to be known of it
     /// is the first news, and later frames are none.
     pub fn new(parser: Parser, news: Receiver<News>, others: Others, until: Option<Stamp>) -> Self {
-        let (flows, held, gone, unsaid) = Default::default();
-        Self { parser, news, others, until, flows, held, gone, unsaid }
+        let (flows, leaving, looks, sure, open) = Default::default();
+        let (over, heard, newest, unnamed, unsaid) = Default::default();
+        Self {
+            parser,
+            news,
+            others,
+            until,
+            flows,
+            leaving,
+            looks,
+            sure,
+            open,
+            over,
+            heard,
+            newest,
+            unnamed,
+            unsaid,
+        }
     }
 
     /// Waits for the first news of a file.
@@ -90,98 +133,160 @@ impl Chosen {
         if self.until.is_some()
             && let Ok(news) = self.news.recv()
         {
-            self.learn(news, &mut Vec::new());
+            self.learn(news);
         }
     }
 
-    /// Takes note of news; returns the frames that were held for flows that were named in them, and those that were
-    /// held for long enough.
+    /// Takes note of news; returns the frames that have waited for long enough, or have no room any more, in the order
+    /// of their time.
     pub fn hear(&mut self) -> Vec<Released> {
-        let mut released = self.release(Held::over);
         while let Ok(news) = self.news.try_recv() {
-            self.learn(news, &mut released);
+            self.learn(news);
         }
+        let mut released = std::mem::take(&mut self.over);
+        self.release(Stamp(self.newest.0.saturating_sub(HELD_FOR.0)), &mut released);
         released
     }
 
-    /// Hears the last news; returns the frames that are still held and written all the same, and what is said of
-    /// flows that have no further frame.
+    /// Hears the last news; returns the frames that still wait, and what is said of flows that have no further frame.
     pub fn finish(&mut self) -> (Vec<Released>, Vec<String>) {
         let mut released = self.hear();
         // One deadline for all of them: news may come faster than it takes to wait for one.
         let deadline = Instant::now() + LAST_NEWS;
         while let Ok(news) = self.news.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            self.learn(news, &mut released);
+            self.learn(news);
             if Instant::now() >= deadline {
                 break;
             }
         }
-        if self.others != Others::Left {
-            released.extend(self.release(|held| held.take(|_| true)));
-        }
+        released.append(&mut self.over);
+        self.release(Stamp(u64::MAX), &mut released);
         let flows = self.flows.drain().flat_map(|(_, flows)| flows);
         let unsaid = flows.filter(|flow| flow.is_written).filter_map(|flow| flow.comment);
         self.unsaid.extend(unsaid);
         (released, std::mem::take(&mut self.unsaid))
     }
 
-    fn learn(&mut self, news: News, released: &mut Vec<Released>) {
-        for (name, comment) in news.told {
-            if let Some(flow) = self.flows.get_mut(&name).and_then(|flows| flows.last_mut()) {
+    fn learn(&mut self, news: News) {
+        self.looks += 1;
+        self.see(news.now);
+        self.unnamed.rotate_left(1);
+        let [.., last] = &mut self.unnamed;
+        last.clear();
+        // Who owns a flow may be found out when it has ended.
+        for (whose, comment) in news.told.into_iter().chain(news.late) {
+            if let Some(flow) = self.flow_of(&whose) {
                 flow.comment = Some(comment);
             }
         }
-        self.gone.rotate_left(1);
-        let [.., left] = &mut self.gone;
-        left.clear();
-        for name in news.left {
-            for flow in self.flows.remove(&name).into_iter().flatten().filter(|flow| flow.is_written) {
-                left.insert(name);
-                self.unsaid.extend(flow.comment);
+        for whose in news.left {
+            if let Some(flow) = self.flow_of(&whose) {
+                flow.end = news.now;
+                self.leaving.push_back((whose, news.now, self.looks));
             }
         }
-        // Who owns a flow may be found out when it has ended.
-        let late = news.late.into_iter().filter(|(name, _)| self.gone.iter().any(|gone| gone.contains(name)));
-        self.unsaid.extend(late.map(|(_, comment)| comment));
-        self.unsaid.truncate(MOST_UNSAID);
-        let is_named = !news.joined.is_empty() || !news.past.is_empty();
+        let of_file = self.until.is_some();
         for flow in news.joined {
-            let known = self.flows.entry(flow.name).or_default();
-            known.push(Flow { span: flow.span, comment: Some(flow.comment), is_written: false });
+            let end = if of_file { flow.span[1] } else { Stamp(u64::MAX) };
+            self.name(flow, end);
         }
-        if is_named && self.until.is_none() {
-            let mut past: HashMap<FlowName, Recorded> =
-                news.past.into_iter().map(|flow| (flow.name, flow)).collect();
-            let flows = &self.flows;
-            let taken = self.held.take(|name| flows.contains_key(name) || past.contains_key(name));
-            for (name, meta, bytes) in taken {
-                // Whoever has the name now began when the one before it was over.
-                let of_past = past.get_mut(&name).filter(|flow| meta.wall <= flow.span[1]);
-                let comment = match of_past {
-                    Some(flow) => {
-                        Some(std::mem::take(&mut flow.comment)).filter(|comment| !comment.is_empty())
-                    }
-                    None => self.comment(&name),
-                };
+        for flow in news.past {
+            let (whose, end) = (flow.whose, flow.span[1]);
+            if self.sure.has(&whose.name) || self.open.has(&whose.name) {
+                self.name(flow, end);
+                self.leaving.push_back((whose, news.now, self.looks));
+            } else if self.unnamed.iter().any(|names| names.contains(&whose.name)) {
+                self.unsaid.push(flow.comment);
+            }
+        }
+        self.let_go();
+    }
+
+    /// Takes note of a flow that was named, behind those that had its name before.
+    fn name(&mut self, flow: Recorded, end: Stamp) {
+        let Recorded { whose, span, comment } = flow;
+        let is_written = self.unnamed.iter().any(|names| names.contains(&whose.name));
+        let first = span[0];
+        let known = self.flows.entry(whose.name).or_default();
+        let at = known.partition_point(|before| before.first <= first);
+        // Whoever had the name before was over by then.
+        if let Some(before) =
+            at.checked_sub(1).and_then(|at| known.get_mut(at)).filter(|_| self.until.is_none())
+        {
+            before.end = before.end.min(Stamp(first.0.saturating_sub(1)));
+        }
+        known.insert(at, Flow { whose, first, end, comment: Some(comment), is_written });
+    }
+
+    /// Forgets flows that have ended, once none of their frames waits and nothing is found out of them any more.
+    fn let_go(&mut self) {
+        while let Some((whose, since, look)) = self.leaving.front().copied()
+            && self.newest.since(since) > HELD_FOR
+            && self.looks > look + u64::from(GONE_FOR)
+        {
+            self.leaving.pop_front();
+            let Some(flows) = self.flows.get_mut(&whose.name) else { continue };
+            if let Some(at) = flows.iter().position(|flow| flow.whose == whose) {
+                let flow = flows.remove(at);
+                self.unsaid.extend(flow.comment.filter(|_| flow.is_written));
+            }
+            if flows.is_empty() {
+                self.flows.remove(&whose.name);
+            }
+        }
+        self.unsaid.truncate(MOST_UNSAID);
+    }
+
+    fn flow_of(&mut self, whose: &Whose) -> Option<&mut Flow> {
+        self.flows.get_mut(&whose.name)?.iter_mut().find(|flow| flow.whose == *whose)
+    }
+
+    /// Takes note of a time. What waits is written where the clock was set back: it would wait for ever.
+    fn see(&mut self, at: Stamp) {
+        if at.0.saturating_add(FORGOTTEN.0) < self.newest.0 {
+            let mut over = std::mem::take(&mut self.over);
+            self.release(Stamp(u64::MAX), &mut over);
+            (self.over, self.newest) = (over, at);
+        }
+        self.newest = self.newest.max(at);
+    }
+
+    /// Takes frames up to a time out, in the order of their time.
+    fn release(&mut self, until: Stamp, released: &mut Vec<Released>) {
+        loop {
+            let [sure, open] = [&self.sure, &self.open].map(Waiting::first);
+            let oldest = if open.is_none() || sure.is_some() && sure <= open {
+                &mut self.sure
+            } else {
+                &mut self.open
+            };
+            if oldest.first().is_none_or(|at| at > until) {
+                return;
+            }
+            let Some((name, meta, bytes)) = oldest.take() else { return };
+            if let Some(comment) = self.comment(&name, meta.wall) {
                 released.push((meta, bytes, comment));
             }
         }
-        if self.others != Others::Left {
-            released.extend(self.release(|held| held.older_than(news.now)));
-            released.extend(self.release(Held::take_ripe));
+    }
+
+    /// Returns what is said with a frame that is written now; `None` for one that is not.
+    fn comment(&mut self, name: &FlowName, at: Stamp) -> Option<Option<String>> {
+        let flows = self.flows.get_mut(name).map_or(&mut [][..], |flows| flows);
+        let found = [Nanos(0), SLACK]
+            .into_iter()
+            .find_map(|slack| flows.iter().rposition(|flow| flow.has(at, slack)));
+        // The first one may have lost its first frames elsewhere.
+        let found = found.or_else(|| flows.first().filter(|flow| at < flow.first).map(|_| 0));
+        if let Some(flow) = found.and_then(|n| flows.get_mut(n)) {
+            flow.is_written = true;
+            return Some(flow.comment.take().filter(|comment| !comment.is_empty()));
         }
-    }
-
-    fn release(&mut self, take: impl FnOnce(&mut Held) -> Vec<HeldFrame>) -> Vec<Released> {
-        let taken = take(&mut self.held);
-        taken.into_iter().map(|(name, meta, bytes)| (meta, bytes, self.comment(&name))).collect()
-    }
-
-    /// Returns what is said with a frame that is written now.
-    fn comment(&mut self, name: &FlowName) -> Option<String> {
-        let flow = self.flows.get_mut(name)?.first_mut()?;
-        flow.is_written = true;
-        flow.comment.take()
+        let [.., last] = &mut self.unnamed;
+        if self.others != Others::Left && last.len() < MOST_UNSAID {
+            last.insert(*name);
+        }
+        (self.others != Others::Left).then_some(None)
     }
 
     /// Returns what becomes of a frame.
@@ -191,25 +296,60 @@ impl Chosen {
             return Choice::Left;
         }
         let name = FlowName::of(&frame.key, &wide);
-        let of_file = self.until.is_some();
-        let holds = |flow: &&mut Flow| !of_file || (flow.span[0]..=flow.span[1]).contains(&meta.wall);
-        if let Some(flow) = self.flows.get_mut(&name).and_then(|flows| flows.iter_mut().find(holds)) {
-            flow.is_written = true;
-            return Choice::Written(flow.comment.take());
-        }
-        if self.others == Others::WrittenButLocalhost {
+        if self.others == Others::WrittenButLocalhost && !self.flows.contains_key(&name) {
             let [a, b] = frame.key.addresses(&wide);
             if a == b || a.is_loopback() && b.is_loopback() {
                 return Choice::Left;
             }
         }
-        // Who owns it, and what it is called, is known a moment later: its first frame shall say so.
-        let is_held = !of_file && self.held.hold(name, bytes, meta, self.others != Others::Left);
-        match self.others {
-            Others::Written | Others::WrittenButLocalhost if !is_held => Choice::Written(None),
-            _ => Choice::Left,
+        if self.until.is_some() {
+            return self.comment_of_file(&name, meta.wall).map_or(Choice::Left, Choice::Written);
+        }
+        self.see(meta.wall);
+        let is_new = self.heard.is_new(&name, meta.wall, is_opening(&frame));
+        if self.others != Others::Left || self.flows.contains_key(&name) {
+            self.sure.hold(name, meta, bytes);
+        } else if is_new {
+            self.open.hold(name, meta, bytes);
+        }
+        self.make_room();
+        Choice::Left
+    }
+
+    /// The same where nothing waits: a frame of a named flow lies within its span.
+    fn comment_of_file(&mut self, name: &FlowName, at: Stamp) -> Option<Option<String>> {
+        let flow =
+            self.flows.get_mut(name).and_then(|flows| flows.iter_mut().find(|flow| flow.has(at, Nanos(0))));
+        match flow {
+            Some(flow) => {
+                flow.is_written = true;
+                Some(flow.comment.take())
+            }
+            None => (self.others != Others::Left).then_some(None),
         }
     }
+
+    /// Takes the oldest out where there is no room for all: what is written is not lost, and frames of flows that nobody
+    /// has named by then are none.
+    fn make_room(&mut self) {
+        while self.sure.bytes() > MOST_SURE || self.open.bytes() > MOST_OPEN {
+            let is_sure = self.sure.bytes() > MOST_SURE;
+            let queue = if is_sure { &mut self.sure } else { &mut self.open };
+            let Some((name, meta, bytes)) = queue.take() else { return };
+            if !is_sure && self.flows.contains_key(&name) {
+                self.sure.put((name, meta, bytes));
+            } else if let Some(comment) = self.comment(&name, meta.wall) {
+                self.over.push((meta, bytes, comment));
+            }
+        }
+    }
+}
+
+/// Returns whether a connection begins with this frame, whoever had its ends before.
+fn is_opening(frame: &Descriptor) -> bool {
+    const SYN_ACK: u8 = 0x12;
+    const SYN: u8 = 0x02;
+    frame.key.proto == proto::TCP && frame.tcp_flags & SYN_ACK == SYN
 }
 
 /// How long the last news are waited for, all together: whoever tells them has a look at the last epoch.
@@ -217,126 +357,32 @@ const LAST_NEWS: Duration = Duration::from_millis(700);
 /// Comments kept for the end of the file at most.
 const MOST_UNSAID: usize = 1 << 16;
 
-type HeldFrame = (FlowName, FrameMeta, Box<[u8]>);
-
-/// Frames of new flows that nobody has named yet, oldest first.
-struct Held {
-    frames: VecDeque<HeldFrame>,
-    bytes: usize,
-    /// How many frames are held by flow.
-    counts: HashMap<FlowName, u32, Keyed>,
-    /// Flows that are new no longer and of which frames are held: those are written with the next news, and what comes
-    /// after them at once.
-    ripe: HashSet<FlowName, Keyed>,
-    /// Those that are held no longer, if they are written nevertheless.
-    over: Vec<HeldFrame>,
-    /// When the flows of each place began, and when they were heard of last, in ms; both wrap.
-    heard: Box<[[u32; 2]]>,
-    places: Keyed,
+/// When the flows of each place began, and when they were heard of last, in ms; both wrap.
+struct Heard {
+    places: Box<[[u32; 2]]>,
+    keyed: Keyed,
 }
 
-impl Default for Held {
+impl Default for Heard {
     fn default() -> Self {
-        let heard = vec![[0; 2]; PLACES].into();
-        let (frames, counts, ripe, over) = Default::default();
-        Self { frames, bytes: 0, counts, ripe, over, heard, places: Keyed::default() }
+        Self { places: vec![[0; 2]; PLACES].into(), keyed: Keyed::default() }
     }
 }
 
-impl Held {
-    /// Holds a frame of a flow that is new, or of which frames are held: their order stays. Returns whether it does.
-    /// Those that have no room any more are written nevertheless, or are gone.
-    fn hold(&mut self, name: FlowName, bytes: &[u8], meta: &FrameMeta, are_written: bool) -> bool {
-        let is_new = self.is_new(&name, meta.wall);
-        while let Some((_, oldest, old)) = self.frames.front()
-            && (is_old(oldest, meta.wall) || self.bytes + room(bytes) > MOST_HELD)
-        {
-            self.bytes -= room(old);
-            match self.frames.pop_front() {
-                // Counted until it is written: what comes later of its flow is written later.
-                Some(frame) if are_written => self.over.push(frame),
-                Some(frame) => self.forget(&frame.0),
-                None => {}
-            }
-        }
-        let is_held = is_new || are_written && self.counts.contains_key(&name);
-        if is_held {
-            if !is_new {
-                self.ripe.insert(name);
-            }
-            self.bytes += room(bytes);
-            *self.counts.entry(name).or_default() += 1;
-            self.frames.push_back((name, *meta, bytes.into()));
-        }
-        is_held
-    }
-
-    /// Takes out those that are held no longer.
-    fn over(&mut self) -> Vec<HeldFrame> {
-        let over = std::mem::take(&mut self.over);
-        over.iter().for_each(|(name, ..)| self.forget(name));
-        over
-    }
-
-    fn forget(&mut self, name: &FlowName) {
-        if let Some(count) = self.counts.get_mut(name) {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(name);
-            }
-        }
-    }
-
-    /// Returns whether a flow has not been heard of for longer than its frames are held.
-    fn is_new(&mut self, name: &FlowName, now: Stamp) -> bool {
+impl Heard {
+    /// Returns whether a flow has not been heard of for longer than its frames wait; one that begins is new.
+    fn is_new(&mut self, name: &FlowName, now: Stamp, begins: bool) -> bool {
         let ms = |span: Nanos| (span.0 / 1_000_000) as u32;
         let now = ms(Nanos(now.0));
-        let [began, last] = &mut self.heard[self.places.hash_one(name) as usize % PLACES];
+        let [began, last] = &mut self.places[self.keyed.hash_one(name) as usize % PLACES];
         // A stamp may lie a little before the last one.
         let forgotten = ms(FORGOTTEN);
-        if now.wrapping_sub(*last).wrapping_add(forgotten) > 2 * forgotten {
+        if begins || now.wrapping_sub(*last).wrapping_add(forgotten) > 2 * forgotten {
             *began = now;
         }
         *last = now;
         now.wrapping_sub(*began) <= ms(HELD_FOR)
     }
-
-    /// Takes the frames of flows that are wanted out.
-    fn take(&mut self, is_wanted: impl Fn(&FlowName) -> bool) -> Vec<HeldFrame> {
-        let (taken, left): (Vec<_>, _) =
-            std::mem::take(&mut self.frames).into_iter().partition(|(name, ..)| is_wanted(name));
-        self.frames = left.into();
-        taken.iter().for_each(|(name, ..)| self.forget(name));
-        self.bytes = self.frames.iter().map(|(_, _, bytes)| room(bytes)).sum();
-        taken
-    }
-
-    /// Takes the frames of flows that are new no longer out.
-    fn take_ripe(&mut self) -> Vec<HeldFrame> {
-        let ripe = std::mem::take(&mut self.ripe);
-        if ripe.is_empty() { Vec::new() } else { self.take(|name| ripe.contains(name)) }
-    }
-
-    /// Takes the frames that were held for long enough out.
-    fn older_than(&mut self, now: Stamp) -> Vec<HeldFrame> {
-        let count = self.frames.iter().take_while(|(_, meta, _)| is_old(meta, now)).count();
-        let taken: Vec<_> = self.frames.drain(..count).collect();
-        for (name, _, bytes) in &taken {
-            self.bytes -= room(bytes);
-            self.forget(name);
-        }
-        taken
-    }
-}
-
-/// Returns how much memory a frame takes that is held: its place and its flow's in tables that may be half empty, and
-/// what the allocator keeps beside its bytes.
-fn room(bytes: &[u8]) -> usize {
-    bytes.len() + 2 * (size_of::<HeldFrame>() + size_of::<(FlowName, u32)>()) + 16
-}
-
-fn is_old(meta: &FrameMeta, now: Stamp) -> bool {
-    now.since(meta.wall) > HELD_FOR
 }
 
 #[cfg(test)]
@@ -344,10 +390,13 @@ mod tests {
     use std::sync::mpsc::{self, Sender};
 
     use super::*;
-    use crate::packet::{
-        hash::Seed,
-        key::{FlowKey, WideKey, kind, proto},
-        parse::ParseConfig,
+    use crate::{
+        base::ids::FlowId,
+        packet::{
+            hash::Seed,
+            key::{FlowKey, WideKey, kind},
+            parse::ParseConfig,
+        },
     };
 
     /// A UDP datagram from 10.0.0.1:1000 to 10.0.0.2 at a port, over Ethernet, without checksums.
@@ -394,111 +443,231 @@ mod tests {
             Self { chosen: Chosen::new(parser, receiver, others, None), news }
         }
 
-        /// Sends news of this time; returns the ports and comments of the frames that are written then.
-        fn hear(&mut self, ms: u64, news: News) -> Vec<(u16, Option<String>)> {
+        /// Sends news of this time; returns the ports, times in ms and comments of the frames that are written then.
+        fn hear(&mut self, ms: u64, news: News) -> Vec<Line> {
             self.news.send(News { now: at(ms, 0).wall, ..news }).unwrap();
-            ports(self.chosen.hear())
+            lines(self.chosen.hear())
         }
 
-        fn frame(&mut self, port: u16, ms: u64, len: usize) -> Choice {
+        fn frame(&mut self, port: u16, ms: u64, len: usize) {
             let bytes = datagram(port, len);
-            self.chosen.choose(&bytes, &at(ms, bytes.len()))
+            assert_eq!(self.chosen.choose(&bytes, &at(ms, bytes.len())), Choice::Left);
         }
 
-        fn name(&mut self, left: &[u16], joined: &[u16]) -> Vec<usize> {
-            let recorded = |port: &u16| Recorded {
-                name: name(*port),
-                span: [Stamp(0); 2],
-                comment: format!("port {port}"),
-            };
-            let left = left.iter().map(|port| name(*port)).collect();
-            let joined = joined.iter().map(recorded).collect();
-            self.news.send(News { left, joined, ..News::default() }).unwrap();
-            self.chosen.hear().iter().map(|(_, bytes, _)| bytes.len() - 42).collect()
+        fn frames<const N: usize>(&mut self, frames: [(u16, u64); N]) {
+            frames.into_iter().for_each(|(port, ms)| self.frame(port, ms, 1));
         }
+
+        fn end(self) -> (Vec<Line>, Vec<String>) {
+            let Self { mut chosen, news } = self;
+            drop(news);
+            let (frames, unsaid) = chosen.finish();
+            (lines(frames), unsaid)
+        }
+    }
+
+    type Line = (u16, u64, Option<String>);
+
+    fn lines(frames: Vec<Released>) -> Vec<Line> {
+        let port = |bytes: &[u8]| u16::from_be_bytes([bytes[36], bytes[37]]);
+        let ms = |meta: FrameMeta| meta.wall.since(at(0, 0).wall).0 / 1_000_000;
+        frames.into_iter().map(|(meta, bytes, comment)| (port(&bytes), ms(meta), comment)).collect()
+    }
+
+    fn whose(port: u16, n: u32) -> Whose {
+        Whose { name: name(port), id: FlowId::new(0, u32::from(port), n) }
+    }
+
+    /// The flow that has this port as the n-th.
+    fn nth(port: u16, n: u32, span: [u64; 2]) -> Recorded {
+        let span = span.map(|ms| at(ms, 0).wall);
+        Recorded { whose: whose(port, n), span, comment: format!("curl {n}, port {port}") }
+    }
+
+    fn joined(flows: impl Into<Vec<Recorded>>) -> News {
+        News { joined: flows.into(), ..News::default() }
+    }
+
+    fn said(port: u16, n: u32) -> Option<String> {
+        Some(format!("curl {n}, port {port}"))
     }
 
     #[test]
-    fn k19_a_flow_that_is_named_late_has_its_first_frames() {
+    fn k19_a_flow_that_is_named_late_has_its_first_frames_and_others_have_none() {
         let mut live = Live::new();
-        for n in 0..10 {
-            assert_eq!(live.frame(53, n * 100, n as usize), Choice::Left);
-            assert_eq!(live.frame(54, n * 100, 100), Choice::Left);
-        }
-        assert_eq!(live.name(&[], &[53]), (0..10).collect::<Vec<_>>());
-        // What was held bears the comment; what comes now has none.
-        assert_eq!(live.frame(53, 1000, 10), Choice::Written(None));
-        assert_eq!(live.name(&[], &[]), [0; 0]);
-        // A flow that nobody named for long is not held any more, and its old frames are gone.
-        (0..80).for_each(|n| assert_eq!(live.frame(54, 1000 + n * 100, 7), Choice::Left));
-        assert_eq!(live.name(&[], &[54]), [0; 0]);
-        assert_eq!(live.frame(54, 9000, 1), Choice::Written(Some("port 54".into())));
+        live.frames([(53, 0), (54, 0), (53, 500), (54, 500)]);
+        assert_eq!(live.hear(1000, joined([nth(53, 1, [0, 500])])), []);
+        live.frames([(53, 1100), (54, 1100)]);
+        assert_eq!(live.hear(3050, News::default()), [(53, 0, said(53, 1))]);
+        assert_eq!(live.hear(4200, News::default()), [(53, 500, None), (53, 1100, None)]);
+        // A flow that nobody named for long does not wait any more, and its old frames are gone.
+        (0..80).for_each(|n| live.frame(54, 4200 + n * 100, 7));
+        assert!(live.chosen.open.first().is_none() && live.chosen.sure.first().is_none());
+        assert_eq!(live.hear(12_200, joined([nth(54, 1, [0, 12_100])])), []);
+        live.frames([(54, 12_300)]);
+        assert_eq!(live.hear(15_400, News::default()), [(54, 12_300, said(54, 1))]);
         // One that has ended is no longer meant, whoever has its name next.
-        assert_eq!(live.name(&[53], &[]), [0; 0]);
-        assert_eq!(live.frame(53, 9100, 1), Choice::Left);
-    }
-
-    fn ports(frames: Vec<Released>) -> Vec<(u16, Option<String>)> {
-        let port = |bytes: &[u8]| u16::from_be_bytes([bytes[36], bytes[37]]);
-        frames.into_iter().map(|(_, bytes, comment)| (port(&bytes), comment)).collect()
-    }
-
-    fn known(port: u16, span: [u64; 2]) -> Recorded {
-        let span = span.map(|ms| at(ms, 0).wall);
-        Recorded { name: name(port), span, comment: format!("curl, port {port}") }
+        live.hear(15_500, News { left: vec![whose(53, 1)], ..News::default() });
+        live.frames([(53, 15_600)]);
+        assert_eq!(live.end().0, []);
     }
 
     #[test]
     fn k19_without_a_filter_the_first_frame_says_who_owns_it_and_nothing_is_lost() {
         let mut live = Live::with(Others::Written);
         // A flow that is named, one that came and went, and one that nobody ever names.
-        for (ms, port) in [(0, 53), (0, 54), (0, 55), (10, 53), (10, 55)] {
-            assert_eq!(live.frame(port, ms, 1), Choice::Left);
-        }
-        let (joined, past) = (vec![known(53, [0, 10])], vec![known(54, [0, 0])]);
-        let news = News { joined, past, ..News::default() };
-        let said = |port: u16| Some(format!("curl, port {port}"));
-        assert_eq!(live.hear(1000, news), [(53, said(53)), (54, said(54)), (53, None)]);
-        assert_eq!(live.frame(53, 1100, 1), Choice::Written(None));
-        assert_eq!(live.hear(2000, News::default()), []);
-        // In their order, although the flow is not new any more.
-        assert_eq!(live.frame(55, 3200, 1), Choice::Left);
-        assert_eq!(live.hear(3100, News::default()), [(55, None), (55, None), (55, None)]);
-        // From then on at once, however busy it is.
-        (0..100).for_each(|n| assert_eq!(live.frame(55, 3300 + n * 30, 1), Choice::Written(None)));
-        assert_eq!(live.hear(6300, News::default()), []);
+        live.frames([(53, 0), (54, 0), (55, 0), (53, 10), (55, 10)]);
+        let past = vec![nth(54, 1, [0, 0])];
+        live.hear(1000, News { past, ..joined([nth(53, 1, [0, 10])]) });
+        assert_eq!(
+            live.hear(3020, News::default()),
+            [(53, 0, said(53, 1)), (54, 0, said(54, 1)), (55, 0, None), (53, 10, None), (55, 10, None)]
+        );
         // What is found out later stands at the next frame.
-        let told = vec![(name(53), "curl (7)".to_owned())];
-        assert_eq!(live.hear(6500, News { told, ..News::default() }), []);
-        assert_eq!(live.frame(53, 6600, 1), Choice::Written(Some("curl (7)".into())));
+        let told = vec![(whose(53, 1), "curl (7)".to_owned())];
+        live.hear(3100, News { told, ..News::default() });
+        live.frames([(53, 3200), (53, 3300)]);
+        assert_eq!(live.end().0, [(53, 3200, Some("curl (7)".into())), (53, 3300, None)]);
+    }
+
+    #[test]
+    fn k19_frames_are_written_in_the_order_of_their_time() {
+        for others in [Others::Left, Others::Written] {
+            let mut live = Live::with(others);
+            let mut written = Vec::new();
+            // One is known for long, others begin all the time; frames of two interfaces overtake each other.
+            live.hear(0, joined([nth(53, 1, [0, 0])]));
+            for n in 1..400_u64 {
+                live.frame(1000 + (n / 8) as u16, n * 20, 1);
+                live.frame(53, n * 20 - 15, 1);
+                if n % 50 == 0 {
+                    let new = (n - 50) / 8 + 1..=n / 8;
+                    let new: Vec<_> =
+                        new.map(|k| nth(1000 + k as u16, 1, [k * 160, k * 160 + 140])).collect();
+                    written.extend(live.hear(n * 20, joined(new)));
+                }
+                written.extend(lines(live.chosen.hear()));
+            }
+            written.extend(live.end().0);
+            assert!(written.is_sorted_by_key(|(_, ms, _)| *ms), "{others:?}");
+            assert_eq!(written.iter().filter(|(port, ..)| *port == 53).count(), 399);
+            let commented = written.iter().filter(|(_, _, comment)| comment.is_some()).count();
+            assert!(commented >= 40 && (others == Others::Left || written.len() == 798), "{commented}");
+        }
+    }
+
+    #[test]
+    fn k19_each_connection_with_the_same_ends_has_its_own_comment() {
+        for others in [Others::Left, Others::Written] {
+            let mut live = Live::with(others);
+            live.frames([(53, 0)]);
+            live.hear(100, joined([nth(53, 1, [0, 0])]));
+            // It ends, a second one comes and goes, and a third one stays, all before the next epoch.
+            live.frames([(53, 200), (53, 300), (53, 400), (53, 500), (53, 600)]);
+            let news = News {
+                left: vec![whose(53, 1)],
+                past: vec![nth(53, 2, [300, 400])],
+                ..joined([nth(53, 3, [500, 600])])
+            };
+            live.hear(1100, news);
+            // What is found out of the first one, which has left, is not said of the others.
+            live.hear(1200, News { late: vec![(whose(53, 1), "late 1".into())], ..News::default() });
+            let written = live.hear(3700, News::default());
+            let late = Some("late 1".to_owned());
+            assert_eq!(
+                written,
+                [
+                    (53, 0, late),
+                    (53, 200, None),
+                    (53, 300, said(53, 2)),
+                    (53, 400, None),
+                    (53, 500, said(53, 3)),
+                    (53, 600, None)
+                ],
+                "{others:?}"
+            );
+            assert_eq!(live.end(), (vec![], vec![]));
+        }
     }
 
     #[test]
     fn k19_what_no_frame_can_say_any_more_is_told_at_the_end() {
         let mut live = Live::with(Others::Written);
-        [53, 54, 56].into_iter().for_each(|port| assert_eq!(live.frame(port, 0, 1), Choice::Left));
-        live.hear(500, News { joined: vec![known(53, [0, 0]), known(54, [0, 0])], ..News::default() });
+        live.frames([(53, 0), (54, 0), (56, 0)]);
+        live.hear(500, joined([nth(53, 1, [0, 0]), nth(54, 1, [0, 0])]));
+        assert_eq!(live.hear(3500, News::default()).len(), 3);
         // One has no further frame, one ends; of a third one the last news tell.
-        let told = [53, 54].map(|port| (name(port), format!("late {port}"))).into();
-        live.hear(900, News { told, left: vec![name(54)], ..News::default() });
+        let told = [53, 54].map(|port| (whose(port, 1), format!("late {port}"))).into();
+        live.hear(3900, News { told, left: vec![whose(54, 1)], ..News::default() });
         // What is found out of those that have left, if frames of them were written.
-        let late = [54, 58].map(|port| (name(port), format!("later {port}"))).into();
-        live.hear(940, News { late, ..News::default() });
-        live.news.send(News { joined: vec![known(56, [0, 0])], ..News::default() }).unwrap();
-        live.frame(57, 950, 1);
-        let Live { mut chosen, news } = live;
-        drop(news);
-        let (frames, unsaid) = chosen.finish();
-        assert_eq!(ports(frames), [(56, Some("curl, port 56".into())), (57, None)]);
-        assert_eq!(unsaid, ["late 54", "later 54", "late 53"]);
+        let late = [54, 58].map(|port| (whose(port, 1), format!("later {port}"))).into();
+        live.hear(3940, News { late, ..News::default() });
+        // Its frames were written before it was named.
+        live.hear(4000, joined([nth(56, 1, [0, 0])]));
+        live.frames([(57, 4100)]);
+        let (frames, mut unsaid) = live.end();
+        unsaid.sort();
+        assert_eq!(frames, [(57, 4100, None)]);
+        assert_eq!(unsaid, ["curl 1, port 56", "late 53", "later 54"]);
     }
 
     #[test]
-    fn what_is_held_is_bounded() {
-        let mut live = Live::new();
-        (0..40_000).for_each(|n| assert_eq!(live.frame(n as u16, n / 100, 1400), Choice::Left));
-        assert!(live.chosen.held.bytes <= MOST_HELD && live.chosen.held.bytes > MOST_HELD / 2);
-        let bytes: usize = live.chosen.held.frames.iter().map(|(_, _, bytes)| room(bytes)).sum();
-        assert_eq!(live.chosen.held.bytes, bytes);
+    fn k19_flows_that_have_ended_are_forgotten() {
+        let mut live = Live::with(Others::Written);
+        for n in 0..20 {
+            live.frames([(53, n * 1000)]);
+            let left = n.checked_sub(1).map(|n| whose(53, n as u32)).into_iter().collect();
+            live.hear(n * 1000 + 500, News { left, ..joined([nth(53, n as u32, [n * 1000; 2])]) });
+        }
+        assert!(live.chosen.flows[&name(53)].len() <= 6 && live.chosen.leaving.len() <= 6);
+        let (_, unsaid) = live.end();
+        assert_eq!(unsaid, [""; 0]);
+    }
+
+    #[test]
+    fn k19_what_waits_does_not_wait_for_a_clock_that_was_set_back() {
+        let mut live = Live::with(Others::Written);
+        live.frames([(53, 100_000), (53, 100_100), (53, 1000)]);
+        assert_eq!(lines(live.chosen.hear()), [(53, 100_000, None), (53, 100_100, None)]);
+        live.frames([(53, 4500)]);
+        assert_eq!(lines(live.chosen.hear()), [(53, 1000, None)]);
+    }
+
+    #[test]
+    fn k19_the_last_news_are_waited_for_until_one_deadline_however_many_come() {
+        let live = Live::with(Others::Written);
+        let Live { mut chosen, news } = live;
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                // Until nobody listens any more.
+                while news.send(News::default()).is_ok() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            let begun = Instant::now();
+            chosen.finish();
+            assert!(
+                begun.elapsed() >= LAST_NEWS && begun.elapsed() < 20 * LAST_NEWS,
+                "{:?}",
+                begun.elapsed()
+            );
+            drop(chosen);
+        });
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        for (others, most) in [(Others::Left, MOST_OPEN), (Others::Written, MOST_SURE)] {
+            let mut live = Live::with(others);
+            (0..40_000).for_each(|n| live.frame(n as u16, n / 100, 1400));
+            let bytes = live.chosen.sure.bytes() + live.chosen.open.bytes();
+            assert!(bytes <= most && bytes > most / 2, "{bytes}");
+            // Nothing of it is lost, and all is in order.
+            let mut written = lines(live.chosen.hear());
+            assert_eq!(written.is_empty(), others == Others::Left);
+            written.extend(live.end().0);
+            assert!(written.is_sorted_by_key(|(_, ms, _)| *ms));
+            assert_eq!(written.len(), if others == Others::Left { 0 } else { 40_000 });
+        }
     }
 }

@@ -21,6 +21,7 @@ mod app;
 mod fields;
 mod owner;
 mod text;
+mod waiting;
 
 pub use fields::{Origin, SCHEMA};
 

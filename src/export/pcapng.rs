@@ -18,7 +18,7 @@ use crate::{
         reread::{BURST, WAIT},
     },
     packet::{link::LinkType, parse::FrameMeta},
-    query::recording::Tally,
+    query::{format, recording::Tally},
 };
 
 /// Bytes after which writing ends.
@@ -111,6 +111,8 @@ fn fill<S: Source>(
     for (meta, bytes, comment) in held {
         file.frame(&bytes, &meta, comment.as_deref())?;
         frames += 1;
+        // Whoever waits for the end sees that it gets on.
+        tally.bytes.store(file.bytes, Ordering::Relaxed);
     }
     file.comments(&unsaid)?;
     tally.frames.store(frames, Ordering::Relaxed);
@@ -129,11 +131,11 @@ pub fn left_of(path: &Path, whole: u64) -> String {
         Ok((end, has_frames || first < end))
     });
     match end {
-        Ok((bytes, true)) => format!("its first {bytes} bytes are left, all frames in them are whole"),
-        Err(error) => format!("its last frame may be cut ({error})"),
+        Ok((bytes, true)) => format!("{} bytes, all frames whole, are left", format::grouped(bytes)),
+        Err(error) => format!("the last frame may be cut ({error})"),
         Ok((_, false)) => {
             let _ = fs::remove_file(path);
-            "nothing of it is left".into()
+            "nothing is left".into()
         }
     }
 }
@@ -300,7 +302,7 @@ mod tests {
     use super::*;
     use crate::{
         base::{
-            ids::IfaceId,
+            ids::{FlowId, IfaceId},
             time::{Stamp, Tick},
         },
         capture::{
@@ -315,7 +317,7 @@ mod tests {
             name::FlowName,
             parse::{ParseConfig, Parser, Verdict},
         },
-        query::recording::{News, Others, Recorded},
+        query::recording::{News, Others, Recorded, Whose},
     };
 
     /// A disk that has room for so many bytes.
@@ -350,11 +352,14 @@ mod tests {
             let broken = copy(source, chosen, "all", out, &tally, &AtomicBool::new(false)).unwrap_err();
             let told = left_of(&path, broken.whole);
             if room <= 100 {
-                assert!(!path.exists() && told == "nothing of it is left", "{room}: {told}");
+                assert!(!path.exists() && told == "nothing is left", "{room}: {told}");
                 continue;
             }
             let bytes = fs::read(&path).unwrap();
-            assert!(told.contains(&format!("its first {} bytes are left", bytes.len())), "{told}");
+            assert!(
+                told == format!("{} bytes, all frames whole, are left", format::grouped(bytes.len() as u64)),
+                "{told}"
+            );
             // The next frame would have had no room.
             assert!(bytes.len() <= room && bytes.len() + 2000 > room, "{} of {room}", bytes.len());
             let mut source = CaptureFile::from_reader(Box::new(io::Cursor::new(bytes))).unwrap();
@@ -443,7 +448,10 @@ mod tests {
         assert!(all.len() > 20);
         let last = all.values().map(|(record, _)| record.hot.last).max().unwrap();
         let named = |record: &FlowRecord, n: usize| Recorded {
-            name: FlowName::of(&record.hot.key, &record.wide),
+            whose: Whose {
+                name: FlowName::of(&record.hot.key, &record.wide),
+                id: FlowId::new(0, n as u32, 1),
+            },
             span: [record.facts.first, record.hot.last],
             comment: format!("nginx ({n})."),
         };

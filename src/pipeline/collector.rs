@@ -53,6 +53,8 @@ const RECALL_PATIENCE: Duration = Duration::from_millis(20);
 const RECALL_PAUSE: Duration = Duration::from_micros(100);
 /// An rx that has not answered for so long is left out of an epoch.
 const ANSWER_PATIENCE: Nanos = Nanos::from_millis(20);
+/// Where a cut is so late in ns, nobody ran: the program was stopped, or the machine slept.
+const STOOD: u64 = 1_000_000_000;
 /// For so long rates are not reckoned because an rx does not answer, once it is missed; then those of the others go on
 /// without it.
 const LONGEST_LACK: Nanos = Nanos::from_secs(3);
@@ -722,7 +724,11 @@ impl Collector {
         // An rx that waits for frames may have been told of a later time.
         let noticed = self.planned.clamp(asked, asked + rx::LONGEST_WAIT.0);
         // Where the whole program was stopped, they take first what has waited.
-        let is_late = asked.saturating_sub(self.next_cut) > rx::CATCH_UP;
+        let late = asked.saturating_sub(self.next_cut);
+        let is_late = late > rx::CATCH_UP;
+        if late > STOOD {
+            self.tempo.stood_still();
+        }
         let patience = ANSWER_PATIENCE.0 + if is_late { rx::CATCH_UP } else { 0 };
         self.answers_until = Some(noticed + patience);
         self.next_cut = (self.next_cut + interval).max(now + interval / 2);

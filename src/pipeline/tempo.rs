@@ -43,6 +43,8 @@ pub struct Tempo {
     last_second: Option<LastSecond>,
     /// What came in parts of a second that the history has not got yet, and how long these are.
     waiting: Option<(Nanos, [f64; 3])>,
+    /// The program has stood still since the last reckoning.
+    stood: bool,
     /// The totals of the last hour.
     pub history: Arc<History>,
 }
@@ -67,7 +69,21 @@ impl Tempo {
     /// Returns one at engine time 0; cuts come about `interval` apart.
     pub fn new(clock: Clock, interval: Nanos) -> Self {
         let usual = Nanos(RATE_INTERVAL.0.next_multiple_of(interval.0.max(1)));
-        Self { clock, usual, last: None, last_second: None, waiting: None, history: Arc::default() }
+        Self {
+            clock,
+            usual,
+            last: None,
+            last_second: None,
+            waiting: None,
+            stood: false,
+            history: Arc::default(),
+        }
+    }
+
+    /// Says that the whole program has stood still for longer than a second: what came in the seconds since the last
+    /// reckoning is known as a sum only, without what found no room meanwhile. The history has a gap there.
+    pub fn stood_still(&mut self) {
+        self.stood = true;
     }
 
     /// Returns whether the next reckoning is the first of a live capture: what it hears of has come since that was
@@ -148,7 +164,9 @@ impl Tempo {
         came.iter_mut().zip(waiting).for_each(|(sum, n)| *sum += n);
         let over = span.heard + waited;
         // Where a file's last second begins, one of the history does not end.
-        if in_parts && !cut.last && over < RATE_INTERVAL {
+        if std::mem::take(&mut self.stood) {
+            // What it said would be a mean over seconds of which nobody knows.
+        } else if in_parts && !cut.last && over < RATE_INTERVAL {
             self.waiting = Some((over, came));
         } else {
             // The first frames have waited for longer, and a file's last second was not all of one.
@@ -207,6 +225,34 @@ mod tests {
             [Some(1e6), Some(1e6), Some(1e5)],
             "by the packets' second"
         );
+    }
+
+    #[test]
+    fn where_the_program_stood_still_the_history_has_a_gap_and_the_next_second_is_exact() {
+        let mut tempo = Tempo::new(Clock::Live, SECOND);
+        let (mut totals, mut accounts) = (Totals::default(), Accounts::default());
+        let mut tell = |ms: u64, bytes: u64, stood: bool| {
+            if stood {
+                tempo.stood_still();
+            }
+            accounts.flows.packets += bytes / 1000;
+            let cut = cut(ms, false);
+            let span = tempo.due(&cut, false, None).unwrap();
+            let came = DownUp { down: bytes, up: 0 };
+            tempo.reckon(&cut, &span, came, &accounts, &mut totals);
+            totals.down
+        };
+        for second in 1..=5 {
+            assert_eq!(tell(second * 1000, 1_000_000, false), 1e6);
+        }
+        tell(15_300, 4_000_000, true);
+        assert_eq!(tell(16_300, 2_000_000, false), 2e6);
+        assert_eq!(tell(17_300, 3_000_000, false), 3e6);
+        let parts = tempo.history.parts(0, 60);
+        let known: Vec<_> = parts.iter().map(|part| part.map(|rate| rate as u64)).collect();
+        assert_eq!(known[42..47], [Some(1_000_000); 5]);
+        assert_eq!(known[47..58], [None; 11]);
+        assert_eq!(known[58..], [Some(2_000_000), Some(3_000_000)]);
     }
 
     #[test]

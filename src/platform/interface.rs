@@ -102,10 +102,10 @@ impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let wide = self.0.iter().map(|i| i.name.len()).max().unwrap_or(0).max(4);
         writeln!(f, "{:wide$}  {:7}  {:9}  {:5}  {:>8}  ADDRESSES", "NAME", "STATE", "LINK", "MTU", "SPEED")?;
-        let default = default_interface(self.0).ok().map(|i| i.index);
+        let default = default_interface(self.0).ok().map(|i| &i.name);
         for i in self.0 {
             let speed = i.speed.map_or_else(|| "-".to_owned(), speed);
-            let mark = if default == Some(i.index) { "  (default)" } else { "" };
+            let mark = if default == Some(&i.name) { "  (default)" } else { "" };
             let (name, state, link) = (&i.name, i.state(), i.link);
             writeln!(
                 f,

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     base::{
+        call::Caller,
         ids::IfaceId,
         time::{Nanos, Stamp},
     },
@@ -51,6 +52,7 @@ pub fn open(config: &LiveConfig) -> Result<Live<PcapSource>, OpenError> {
         turn: 0,
         looked: Instant::now(),
         stopped: false,
+        waits: system::PcapWait::start(),
         kept: Vec::with_capacity(BURST_BYTES),
     };
     Ok(Live { sources: vec![source], notes: Vec::new(), reason: None })
@@ -78,9 +80,9 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
     let devices = Device::list().map_err(io::Error::other)?;
     Ok(devices
         .into_iter()
-        .enumerate()
-        .map(|(n, d)| Interface {
-            index: n as u32 + 1,
+        .map(|d| Interface {
+            // The library does not tell it.
+            index: 0,
             up: d.flags.is_up(),
             running: d.flags.is_running(),
             loopback: d.flags.is_loopback(),
@@ -90,6 +92,11 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
             ..Interface::default()
         })
         .collect())
+}
+
+fn index_of(name: &str) -> u32 {
+    let all = system::interfaces().unwrap_or_default();
+    all.iter().find(|i| i.name == name).map_or(0, |i| i.index)
 }
 
 fn host(address: IpAddr) -> u8 {
@@ -111,6 +118,7 @@ pub struct PcapSource {
     /// When the links' states were looked at: listing them is not cheap.
     looked: Instant,
     stopped: bool,
+    waits: system::PcapWait,
     /// The frames of the last burst: libpcap keeps one only until the next is asked for.
     kept: Vec<u8>,
 }
@@ -118,6 +126,8 @@ pub struct PcapSource {
 /// One interface.
 struct Port {
     name: String,
+    /// The system's number of it, by which it is found again when it was renamed; 0 where that is not known.
+    index: u32,
     /// `None` while the interface cannot be captured on.
     capture: Option<(Capture<Active>, LinkType)>,
     state: InterfaceState,
@@ -137,6 +147,7 @@ const RETRY: Duration = Duration::from_millis(500);
 impl Port {
     fn new(name: String, capture: (Capture<Active>, LinkType)) -> Self {
         Self {
+            index: index_of(&name),
             name,
             capture: Some(capture),
             state: InterfaceState::Up,
@@ -217,14 +228,19 @@ impl Port {
             return;
         }
         match Self::capture(&self.name, config) {
-            Ok(capture) => (self.capture, self.state) = (Some(capture), InterfaceState::Up),
+            Ok(capture) => {
+                (self.capture, self.state) = (Some(capture), InterfaceState::Up);
+                self.index = index_of(&self.name);
+            }
             Err(_) => self.retry = Instant::now() + RETRY,
         }
     }
 
-    /// libpcap keeps a capture whose link is down, and says nothing: the list of interfaces does.
+    /// libpcap keeps a capture whose link is down or has another name, and says nothing: the list of interfaces does.
     fn look(&mut self, all: &[Interface]) {
-        let Some(found) = all.iter().find(|i| i.name == self.name) else { return };
+        let renamed = || all.iter().find(|i| i.index == self.index && self.index != 0);
+        let Some(found) = all.iter().find(|i| i.name == self.name).or_else(renamed) else { return };
+        self.name.clone_from(&found.name);
         match self.state {
             _ if self.capture.is_none() => {}
             _ if found.up && found.running => self.state = InterfaceState::Up,
@@ -271,12 +287,18 @@ unsafe impl Source for PcapSource {
         }
     }
 
-    /// Waits 1 ms at most: the library's file descriptor does not exist on every system.
     fn wait(&mut self, timeout: Nanos) {
         for port in &mut self.ports {
             port.revive(&self.config);
         }
-        std::thread::sleep(Duration::from_nanos(timeout.0).min(Duration::from_millis(1)));
+        let is_lost = self.ports.iter().any(|port| port.capture.is_none());
+        let longest = Nanos(RETRY.as_nanos() as u64);
+        let captures = self.ports.iter().filter_map(|port| Some(&port.capture.as_ref()?.0));
+        self.waits.wait(captures, if is_lost { timeout.min(longest) } else { timeout });
+    }
+
+    fn caller(&self) -> Option<Caller> {
+        self.waits.caller()
     }
 
     fn stop(&mut self) {
@@ -324,6 +346,21 @@ fn stamp(seconds: i64, micros: i64) -> Stamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_interface_that_was_renamed_is_told_by_its_new_name() {
+        let seen = |index: u32, name: &str| Interface { index, name: name.into(), ..Interface::default() };
+        let all = [seen(1, "lo"), seen(7, "wan0"), seen(0, "other")];
+        for (index, name, told) in
+            [(7, "eth0", "wan0"), (7, "lo", "lo"), (8, "eth0", "eth0"), (0, "eth0", "eth0")]
+        {
+            let (state, retry) = (InterfaceState::Up, Instant::now());
+            let mut port =
+                Port { name: name.into(), index, capture: None, state, retry, counted: (0, 0), last: (0, 0) };
+            port.look(&all);
+            assert_eq!(port.name, told);
+        }
+    }
 
     #[test]
     fn stamps_and_link_types_are_those_of_the_engine() {

@@ -269,3 +269,25 @@ pub fn neighbours() -> Vec<(std::net::IpAddr, String)> {
 pub fn held_privileges() -> Option<String> {
     None
 }
+
+/// Waits for frames of captures of libpcap, whose descriptors not every system has.
+#[cfg(feature = "pcap")]
+pub struct PcapWait;
+
+#[cfg(feature = "pcap")]
+impl PcapWait {
+    /// Nothing is begun.
+    pub fn start() -> Self {
+        Self
+    }
+
+    /// Nobody has to call.
+    pub fn caller(&self) -> Option<Caller> {
+        None
+    }
+
+    /// Waits for 1 ms at most.
+    pub fn wait<'a>(&self, _captures: impl Iterator<Item = &'a pcap::Capture<pcap::Active>>, timeout: Nanos) {
+        thread::sleep(Duration::from_nanos(timeout.0).min(Duration::from_millis(1)));
+    }
+}

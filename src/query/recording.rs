@@ -20,18 +20,27 @@ use crate::{
     },
     dpi::fact::Fact,
     packet::name::FlowName,
-    query::{column, finder::Finder, format, signs::Signs, text, window::Request},
+    query::{column, filter::eval::Neighbours, finder::Finder, format, signs::Signs, text, window::Request},
     snapshot::{app::App, ended::EndedFlows, flow_view::FlowView, row::Row, view::Snapshot},
 };
 
 /// Flows whose frames are written at the same time, at most: some 20 MB of names and comments.
 pub const MOST_FLOWS: usize = 1 << 16;
 
+/// A flow: what it is called, which others may be after it, and which of those it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Whose {
+    /// What it is called.
+    pub name: FlowName,
+    /// Its row.
+    pub id: FlowId,
+}
+
 /// A flow whose frames are written.
 #[derive(Clone, Debug)]
 pub struct Recorded {
-    /// What it is called.
-    pub name: FlowName,
+    /// Which.
+    pub whose: Whose,
     /// Its first and its last frame so far.
     pub span: [Stamp; 2],
     /// What is said of it.
@@ -46,11 +55,11 @@ pub struct News {
     /// Flows that began and ended between two looks.
     pub past: Vec<Recorded>,
     /// What is said from now on of flows that joined before: who owns them, or what they are called, is known by now.
-    pub told: Vec<(FlowName, String)>,
+    pub told: Vec<(Whose, String)>,
     /// What was found out of flows that have left.
-    pub late: Vec<(FlowName, String)>,
+    pub late: Vec<(Whose, String)>,
     /// Flows that have ended: their names may come again and mean others.
-    pub left: Vec<FlowName>,
+    pub left: Vec<Whose>,
     /// Flows whose frames are written from now on.
     pub joined: Vec<Recorded>,
 }
@@ -104,7 +113,8 @@ impl Tally {
 
 /// Returns a row as a flow whose frames are written.
 pub fn alone(row: &Row) -> Recorded {
-    Recorded { name: FlowName::of(&row.key, &row.wide), span: [row.first, row.last], comment: described(row) }
+    let whose = Whose { name: FlowName::of(&row.key, &row.wide), id: row.id };
+    Recorded { whose, span: [row.first, row.last], comment: described(row) }
 }
 
 /// Follows the flows that a view shows.
@@ -120,9 +130,16 @@ pub struct Follower {
     /// Whether frames of flows that have not joined are kept for a while: then what nobody knows anything of yet
     /// joins an epoch later, and its first frame says who owns it.
     pub is_patient: bool,
+    /// Finds out who is on which hardware address, where the filter looks at them.
+    pub look_up: Option<fn() -> Neighbours>,
+    /// When that was done last.
+    looked_up: Stamp,
     /// The number after the last ended flow at the last look.
     seen_ended: Option<u64>,
 }
+
+/// How long the hardware addresses of neighbours are believed.
+pub const NEIGHBOURS_FRESH: Nanos = Nanos::from_secs(5);
 
 /// Changes when there is more to say of a flow: the owner's process id plus 1, and whether it has a name.
 type Known = (u64, bool);
@@ -154,13 +171,38 @@ impl Follower {
     /// Returns what follows the flows that a request shows; those that have ended only where it shows ended ones.
     pub fn new(request: Request, ended: Arc<EndedFlows>, tally: Arc<Tally>) -> Self {
         let finder = Finder::with_ended(ended);
-        let (known, gone) = Default::default();
-        Self { finder, request, known, gone, most: MOST_FLOWS, tally, is_patient: false, seen_ended: None }
+        let (known, gone, looked_up) = Default::default();
+        Self {
+            finder,
+            request,
+            known,
+            gone,
+            most: MOST_FLOWS,
+            tally,
+            is_patient: false,
+            look_up: None,
+            looked_up,
+            seen_ended: None,
+        }
+    }
+
+    /// Finds out who is on which hardware address by now; other ones are other rows.
+    fn look_up_neighbours(&mut self, now: Stamp) {
+        let is_needed = self.request.filter.as_ref().is_some_and(|filter| filter.needs().neighbours);
+        let is_fresh = now.0.abs_diff(self.looked_up.0) < NEIGHBOURS_FRESH.0;
+        let Some(look_up) = self.look_up.filter(|_| is_needed && !is_fresh) else { return };
+        self.looked_up = now;
+        let found = look_up();
+        if *self.request.neighbours != found {
+            self.request.neighbours = Arc::new(found);
+            self.request.serial += 1;
+        }
     }
 
     /// Returns what an epoch changes. Costs a look at what has changed, and one at every flow that is shown.
     pub fn look(&mut self, snapshot: &Snapshot) -> News {
-        let Self { finder, request, known, gone, most, tally, is_patient, seen_ended } = self;
+        self.look_up_neighbours(snapshot.wall);
+        let Self { finder, request, known, gone, most, tally, is_patient, seen_ended, .. } = self;
         let mut news = News { now: snapshot.wall, ..News::default() };
         gone.retain(|_, of| {
             of.looks -= 1;
@@ -171,7 +213,7 @@ impl Follower {
         known.retain(|id, &mut (name, known)| {
             let stays = snapshot.find(*id).is_some();
             if !stays {
-                news.left.push(name);
+                news.left.push(Whose { name, id: *id });
                 if gone.len() < most_gone {
                     gone.insert(*id, Gone { name, known, was_past: false, looks: GONE_FOR });
                 }
@@ -193,7 +235,7 @@ impl Follower {
                 }
             } else if let Some((name, before)) = known.get_mut(&flow.id) {
                 if std::mem::replace(before, now_known) != now_known {
-                    news.told.push((*name, described(&row())));
+                    news.told.push((Whose { name: *name, id: flow.id }, described(&row())));
                 }
             } else if gone.get(&flow.id).is_some_and(|of| of.was_past) {
                 // It was past when the epoch before this one was looked at.
@@ -201,26 +243,26 @@ impl Follower {
                 left_out += 1;
             } else if !*is_patient || now_known.0 != 0 || flow.age(snapshot.wall) >= PATIENCE {
                 let joined = alone(&row());
-                known.insert(flow.id, (joined.name, now_known));
+                known.insert(flow.id, (joined.whose.name, now_known));
                 news.joined.push(joined);
             }
         });
         for (id, now_known, flow) in over {
             if let Some((name, before)) = known.get_mut(&id) {
                 let is_news = std::mem::replace(before, now_known) != now_known;
-                match news.joined.iter_mut().rev().filter(|_| is_news).find(|joined| joined.name == *name) {
+                match news.joined.iter_mut().rev().filter(|_| is_news).find(|joined| joined.whose.id == id) {
                     Some(joined) => joined.comment = flow.comment,
-                    None if is_news => news.told.push((*name, flow.comment)),
+                    None if is_news => news.told.push((Whose { name: *name, id }, flow.comment)),
                     None => {}
                 }
             } else if let Some(of) = gone.get_mut(&id) {
                 of.known = now_known;
-                news.late.push((of.name, flow.comment));
+                news.late.push((Whose { name: of.name, id }, flow.comment));
             } else {
                 if gone.len() < most_gone && snapshot.find(id).is_some() {
                     gone.insert(
                         id,
-                        Gone { name: flow.name, known: now_known, was_past: true, looks: GONE_FOR },
+                        Gone { name: flow.whose.name, known: now_known, was_past: true, looks: GONE_FOR },
                     );
                 }
                 news.past.push(flow);
@@ -265,6 +307,8 @@ pub struct Order {
     pub until: Option<Stamp>,
     /// The interface where the frames of a single row come by. Otherwise frames come from all that is watched.
     pub interface: Option<String>,
+    /// What the interfaces that are watched are called at present: they may have had other names.
+    pub watched: Vec<String>,
     /// What is said of the file.
     pub comment: String,
     /// How far it has come.
@@ -278,7 +322,7 @@ mod tests {
     use super::*;
     use crate::{
         base::time::Nanos,
-        flow::entry::FlowRecord,
+        flow::entry::{Evidence, FlowRecord, Roles},
         query::filter::{eval::Filter, parse},
         snapshot::{ended::EndedFlow, sample},
     };
@@ -306,7 +350,7 @@ mod tests {
     }
 
     fn joined(news: &News) -> Vec<FlowName> {
-        news.joined.iter().map(|flow| flow.name).collect()
+        news.joined.iter().map(|flow| flow.whose.name).collect()
     }
 
     #[test]
@@ -342,9 +386,9 @@ mod tests {
         first.epoch = crate::base::ids::Epoch(2);
         let news = follower.look(&first);
         assert!(news.joined.is_empty() && news.left.is_empty());
-        let told: Vec<_> = news.told.iter().map(|(name, comment)| (*name, &**comment)).collect();
+        let told: Vec<_> = news.told.iter().map(|(whose, comment)| (whose.name, &**comment)).collect();
         assert_eq!(told, [(names(&flows)[1], "curl (7), TCP 10.0.0.1:1001 - 10.0.0.2:443")]);
-        let past: Vec<_> = news.past.iter().map(|flow| flow.name).collect();
+        let past: Vec<_> = news.past.iter().map(|flow| flow.whose.name).collect();
         assert_eq!(past, names(&[gone]));
         let news = follower.look(&first);
         assert!(news.told.is_empty() && news.past.is_empty(), "each once");
@@ -387,8 +431,8 @@ mod tests {
                 next(&mut without, 2 + u32::from(look));
                 let news = follower.look(&without);
                 assert!(news.past.is_empty() && news.joined.is_empty() && news.told.is_empty(), "{looks}");
-                left.extend(news.left);
-                late.extend(news.late);
+                left.extend(news.left.iter().map(|whose| whose.name));
+                late.extend(news.late.into_iter().map(|(whose, comment)| (whose.name, comment)));
             }
             assert_eq!(left, names(&flows[1..]), "{looks}");
             assert_eq!(late, [(names(&flows)[1], said.to_owned())], "{looks}");
@@ -411,12 +455,41 @@ mod tests {
         let news = follower.look(&second);
         assert_eq!((joined(&news), news.past.len(), news.left.len()), (names(&flows[2..]), 0, 0));
         let told = ("curl (7), TCP 10.0.0.1:1001 - 10.0.0.2:443").to_owned();
-        assert_eq!(news.told, [(names(&flows)[1], told)]);
+        let named: Vec<_> = news.told.into_iter().map(|(whose, comment)| (whose.name, comment)).collect();
+        assert_eq!(named, [(names(&flows)[1], told)]);
         let mut third = snapshot(&flows[..1]);
         next(&mut third, 3);
         let news = follower.look(&third);
         assert_eq!((news.left.len(), news.past.len(), news.late.len()), (2, 0, 0));
         assert_eq!(tally.flows.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn k19_who_is_on_a_hardware_address_is_found_out_again_while_frames_are_written() {
+        use std::sync::atomic::AtomicUsize;
+        static LOOKS: AtomicUsize = AtomicUsize::new(0);
+        let mut flows = [flow(1000, 443)];
+        flows[0].hot.roles = Roles::new(0, Evidence::Handshake, [true, false]);
+        let at = |secs: u64, epoch: u64| {
+            let mut snapshot = snapshot(&flows);
+            (snapshot.wall, snapshot.epoch) = (Stamp(secs * 1_000_000_000), crate::base::ids::Epoch(epoch));
+            snapshot
+        };
+        let (mut follower, _) = follower("mac:02:00:00:00:00:07");
+        // Who it is, is known at the second look.
+        follower.look_up = Some(|| match LOOKS.fetch_add(1, Ordering::Relaxed) {
+            0 => Neighbours::new(),
+            _ => Neighbours::from([(IpAddr::from([10, 0, 0, 2]), "02:00:00:00:00:07".into())]),
+        });
+        let looks = || LOOKS.load(Ordering::Relaxed);
+        assert_eq!((joined(&follower.look(&at(100, 1))).len(), looks()), (0, 1));
+        assert_eq!((joined(&follower.look(&at(104, 2))).len(), looks()), (0, 1));
+        assert_eq!((joined(&follower.look(&at(105, 3))), looks()), (names(&flows), 2));
+        // Nobody looks where no filter asks for it.
+        let (mut all, _) = self::follower("port:443");
+        all.look_up = follower.look_up;
+        all.look(&at(200, 1));
+        assert_eq!(looks(), 2);
     }
 
     #[test]

@@ -42,6 +42,7 @@ use crate::{
         stop,
         time::{Nanos, Stamp},
     },
+    capture::source::{InterfaceState, InterfaceStatus},
     query::{format, layout::Choice},
     snapshot::{ended::EndedFlows, history::History, publication::Publication, row::Row},
     tui::{
@@ -142,6 +143,9 @@ pub enum ScreenError {
     /// A thread or a signal handler could not be set up.
     #[error("cannot start the screen")]
     Start(#[source] io::Error),
+    /// Frames of rows could not be written to their end.
+    #[error("{0}")]
+    Frames(String),
     /// The thread that looks rows up ended by a panic; a bug.
     #[error("the screen's queries have ended")]
     Queries,
@@ -241,20 +245,15 @@ impl Loop<'_> {
     fn run(mut self, stopped: impl Fn() -> bool) -> Result<(), ScreenError> {
         let done = self.go_on(stopped);
         self.stop_tracing.store(true, Ordering::Relaxed);
-        self.finish_recording();
-        done
+        let recorded = self.finish_recording();
+        done.and(recorded)
     }
 
     /// Lets a file of frames that is being written come to its end.
-    fn finish_recording(&mut self) {
+    fn finish_recording(&mut self) -> Result<(), ScreenError> {
         self.stop_recording.store(true, Ordering::Relaxed);
-        let until = Instant::now() + SECOND;
-        while self.app.recording.is_some() {
-            match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(Event::Recorded(_)) | Err(_) => self.app.recording = None,
-                Ok(_) => {}
-            }
-        }
+        let Some(recording) = self.app.recording.take() else { return Ok(()) };
+        recorder::finish(&self.events, &recording.tally).map_err(ScreenError::Frames)
     }
 
     fn go_on(&mut self, stopped: impl Fn() -> bool) -> Result<(), ScreenError> {
@@ -380,7 +379,7 @@ impl Loop<'_> {
                         // The name first: it is what must not be cut.
                         self.app.say(format!("{}: {told} written{why}", path.display()), Role::Good);
                     }
-                    Err(why) => self.app.say(why, Role::Bad),
+                    Err(why) => self.app.warn(why),
                 }
                 Next::Draw
             }
@@ -461,10 +460,13 @@ impl Loop<'_> {
             Err(error) => return self.app.say(format!("cannot write frames: {error}"), Role::Bad),
         };
         let until = self.app.view.as_ref().filter(|_| self.app.is_file()).map(|view| view.wall);
+        let is_there = |i: &&InterfaceStatus| !matches!(i.state, InterfaceState::Gone(_));
+        let watched = self.interfaces().filter(is_there).map(|i| i.name.clone()).collect();
         self.stop_recording = Arc::default();
         let (record, events) = (Arc::clone(&self.options.record), self.sender.clone());
         let (stop, give_way) = (&self.stop_recording, self.options.give_way);
-        let started = recorder::start(subject, until, (path.clone(), file), record, stop, events, give_way);
+        let started =
+            recorder::start(subject, (until, watched), (path.clone(), file), record, stop, events, give_way);
         match started {
             Ok(tally) => {
                 let name = path.display().to_string();
@@ -484,12 +486,17 @@ impl Loop<'_> {
             let (publication, ended) = (Arc::clone(&self.running.0), Arc::clone(&self.running.1));
             let filter = self.app.filter.text().to_owned();
             let request = self.app.request_of_frames();
-            return Some(Subject::Shown { request: Box::new(request), publication, ended, filter });
+            let (request, neighbours) = (Box::new(request), self.app.setup.neighbours);
+            return Some(Subject::Shown { request, publication, ended, filter, neighbours });
         }
         let row = Box::new(self.app.selected_row()?.clone());
-        let interfaces = self.app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces);
-        let interface = interfaces.into_iter().nth(row.iface.0.into()).map(|i| i.name.clone());
+        let interface = self.interfaces().nth(row.iface.0.into()).map(|i| i.name.clone());
         Some(Subject::Row { row, interface })
+    }
+
+    /// Returns the interfaces that are watched, as they were last seen.
+    fn interfaces(&self) -> impl Iterator<Item = &InterfaceStatus> {
+        self.app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces)
     }
 
     /// Finds out in a thread of its own what the selected row of a file moved, if that is wanted.

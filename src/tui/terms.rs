@@ -204,7 +204,19 @@ fn packet_filter(row: &Row, addresses: [IpAddr; 2], ports: [Option<u16>; 2]) -> 
     if !row.has_more_headers {
         return usual;
     }
-    let more = if is_v6 { behind_extensions(number, ports) } else { behind_ipv4(number, ports) };
+    let more = match (is_v6, ports) {
+        // Fragments behind the first one, which has the ports.
+        (true, None) if proto::has_ports(number) => {
+            return format!("({hosts} and {})", fragment_of_ipv6(number));
+        }
+        (false, None) if proto::has_ports(number) => {
+            return format!("({hosts} and {})", fragment_of_ipv4(number));
+        }
+        // Looks behind all headers, but says nothing of ports.
+        (true, None) => return format!("(ip6 protochain {number} and {hosts})"),
+        (true, _) => behind_extensions(number, ports),
+        (false, _) => behind_ipv4(number, ports),
+    };
     format!("({usual} or ({hosts} and ({more})))")
 }
 
@@ -218,7 +230,6 @@ fn ports_at(ip: &str, at: &str, ports: Option<[u16; 2]>) -> String {
 
 /// Returns the filter for a protocol behind one extension header of IPv6 or two (RFC 8200 section 4), and for later
 /// fragments, which have no ports: `port` and the names of protocols look at what follows the first header alone.
-/// `protochain` would look behind all, but says nothing of ports, and no kernel takes it.
 fn behind_extensions(number: u8, ports: Option<[u16; 2]>) -> String {
     // Hop-by-hop options, routing, fragment, destination options; each has its length in its second byte, in units
     // of 8 bytes beyond the first. That of a fragment is 0.
@@ -229,11 +240,19 @@ fn behind_extensions(number: u8, ports: Option<[u16; 2]>) -> String {
     };
     let second = "40 + 8 * ip6[41] + 8";
     let third = format!("{second} + 8 * ip6[{second} + 1] + 8");
-    let fragment = format!("ip6[6] = {} and ip6[40] = {number} and ip6[42:2] & 0xfff8 != 0", proto::FRAGMENT);
+    let fragment = fragment_of_ipv6(number);
     let one = format!("ip6[40] = {number}{}", ports_at("ip6", second, ports));
     let two =
         format!("{} and ip6[{second}] = {number}{}", is_extension("40"), ports_at("ip6", &third, ports));
     format!("({fragment}) or ({} and (({one}) or ({two})))", is_extension("6"))
+}
+
+fn fragment_of_ipv6(number: u8) -> String {
+    format!("ip6[6] = {} and ip6[40] = {number} and ip6[42:2] & 0xfff8 != 0", proto::FRAGMENT)
+}
+
+fn fragment_of_ipv4(number: u8) -> String {
+    format!("ip[9] = {number} and ip[6:2] & 0x1fff != 0")
 }
 
 /// Returns the filter for a protocol behind AH in IPv4 (RFC 4302), and for later fragments, which have no ports.
@@ -241,7 +260,7 @@ fn behind_ipv4(number: u8, ports: Option<[u16; 2]>) -> String {
     let header = "(ip[0] & 15) * 4";
     // The length of AH is in its second byte, in units of 4 bytes beyond two.
     let behind = format!("{header} + ip[{header} + 1] * 4 + 8");
-    let fragment = format!("ip[9] = {number} and ip[6:2] & 0x1fff != 0");
+    let fragment = fragment_of_ipv4(number);
     let ah = format!("ip[9] = {} and ip[{header}] = {number}{}", proto::AH, ports_at("ip", &behind, ports));
     format!("({fragment}) or ({ah})")
 }

@@ -20,6 +20,8 @@ pub mod native;
 mod nic;
 pub mod output;
 pub mod owners;
+#[cfg(feature = "pcap")]
+mod pcap_wait;
 pub mod placement;
 pub mod privileges;
 mod resolver;
@@ -36,6 +38,8 @@ pub use native::{NativeSource, open as open_native};
 pub use nic::{neighbour, neighbours, nic_counters};
 pub use output::{reader_gone, reader_keeps_up};
 pub use owners::listening::{ephemeral_ports, listening, listening_ports};
+#[cfg(feature = "pcap")]
+pub use pcap_wait::PcapWait;
 pub use placement::placement_of;
 pub use privileges::{check_capture, held_privileges};
 pub use resolver::name_of;

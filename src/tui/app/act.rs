@@ -7,8 +7,8 @@ impl App {
     /// Does what was asked for.
     pub fn act(&mut self, action: Action) -> Next {
         let pending = self.pending.take();
-        if pending.is_some() {
-            // What it asked is answered.
+        // What it asked is answered; and what stood for somebody to look at was seen.
+        if pending.is_some() || self.message.as_ref().is_some_and(|message| message.until <= self.uptime) {
             self.message = None;
         }
         match action {

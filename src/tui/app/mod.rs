@@ -175,7 +175,7 @@ pub struct App {
     trail: Vec<Tab>,
     playback: playback::Playback,
     came_from_group: Option<(Tab, Option<GroupBy>, String)>,
-    message: Option<(String, Role, Nanos)>,
+    message: Option<Message>,
     pending: Option<Action>,
     frozen_at: Option<Nanos>,
     /// Frames that had passed on each interface at the first look, while nothing is heard.
@@ -209,6 +209,16 @@ struct Asked {
     group: Option<GroupRequest>,
     census: bool,
     watches: usize,
+}
+
+/// What was said.
+#[derive(Clone, Debug)]
+struct Message {
+    text: String,
+    role: Role,
+    until: Nanos,
+    /// It stands for longer, until a key is pressed.
+    is_kept: bool,
 }
 
 /// How long a message stays.
@@ -290,12 +300,20 @@ impl App {
 
     /// Says something for three seconds.
     pub fn say(&mut self, text: impl Into<String>, role: Role) {
-        self.message = Some((text.into(), role, self.uptime + MESSAGE));
+        let until = self.uptime + MESSAGE;
+        self.message = Some(Message { text: text.into(), role, until, is_kept: false });
+    }
+
+    /// Says that something went wrong meanwhile, until a key is pressed after three seconds: nobody may be looking now.
+    pub fn warn(&mut self, text: impl Into<String>) {
+        self.say(text, Role::Bad);
+        self.message.iter_mut().for_each(|message| message.is_kept = true);
     }
 
     /// Returns what was said, while it stands.
     pub fn message(&self) -> Option<(&str, Role)> {
-        self.message.as_ref().filter(|m| m.2 > self.uptime).map(|m| (m.0.as_str(), m.1))
+        let stands = |m: &&Message| m.is_kept || m.until > self.uptime;
+        self.message.as_ref().filter(stands).map(|m| (m.text.as_str(), m.role))
     }
 
     /// Says that other rows, or another order, are wanted from now on.

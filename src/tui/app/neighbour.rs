@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::{
-    query::{filter::eval::Neighbours, watch::Counted},
+    query::{filter::eval::Neighbours, recording::NEIGHBOURS_FRESH as FRESH, watch::Counted},
     snapshot::row::Direction,
 };
 
@@ -24,9 +24,6 @@ pub(super) struct Table {
     /// When they were found out.
     at: Option<Nanos>,
 }
-
-/// How long the hardware address of a neighbour is believed.
-const FRESH: Nanos = Nanos::from_secs(5);
 
 impl App {
     /// Finds out the hardware addresses of all neighbours, if rows are looked for by them; other ones are other rows.

@@ -11,6 +11,7 @@
 use std::{
     io,
     os::fd::{AsFd as _, AsRawFd as _},
+    sync::Arc,
 };
 
 use super::{
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::{
     base::{
+        call::Caller,
         ids::IfaceId,
         time::{Nanos, Stamp},
     },
@@ -28,11 +30,15 @@ use crate::{
         interface::find,
         linux::{
             af_packet::{registry::Registry, socket::PacketSocket},
+            alarm::Alarm,
             clock, interfaces, privileges,
         },
         live::{Live, LiveConfig, OpenError, Watch},
     },
 };
+
+/// The longest wait where something has no event.
+const SHORT: Nanos = Nanos::from_millis(100);
 
 /// After the programs are off, a frame that was under way has arrived after this time, ns.
 const LAST_FRAME: u64 = 5_000_000;
@@ -103,6 +109,7 @@ pub fn open(config: &LiveConfig) -> Result<Live<AfXdpSource>, OpenError> {
         turn: 0,
         past: Counts::default(),
         stopped: None,
+        alarm: Alarm::new().ok().map(Arc::new),
         _promiscuous: sockets,
     };
     Ok(Live { sources: vec![source], notes, reason: None })
@@ -124,6 +131,8 @@ pub struct AfXdpSource {
     past: Counts,
     /// When the programs were taken off, monotonic.
     stopped: Option<u64>,
+    /// Ends a wait; without a descriptor for it, waits are short.
+    alarm: Option<Arc<Alarm>>,
     _promiscuous: Vec<PacketSocket>,
 }
 
@@ -230,13 +239,22 @@ unsafe impl Source for AfXdpSource {
         if self.sockets().any(XdpSocket::is_ready) {
             return;
         }
-        // On the stack; queues beyond that wait for the timeout, which is short.
+        // On the stack; queues beyond that wait for the timeout, which is short then.
+        const FIRST: usize = 2;
         const MOST: usize = 64;
         let mut fds = [libc::pollfd { fd: -1, events: libc::POLLIN, revents: 0 }; MOST];
         fds[0].fd = self.registry.as_raw_fd();
-        for (slot, socket) in fds[1..].iter_mut().zip(self.sockets()) {
+        fds[1].fd = self.alarm.as_ref().map_or(-1, |alarm| alarm.as_raw_fd());
+        for (slot, socket) in fds[FIRST..].iter_mut().zip(self.sockets()) {
             slot.fd = socket.as_raw_fd();
         }
+        let is_full = self.sockets().nth(MOST - FIRST).is_some();
+        let timeout = match self.stopped {
+            // The last frames may be no more than under way.
+            Some(_) => timeout.min(Nanos(LAST_FRAME)),
+            None if is_full => timeout.min(SHORT),
+            None => timeout,
+        };
         let time = libc::timespec {
             tv_sec: (timeout.0 / 1_000_000_000) as libc::time_t,
             tv_nsec: (timeout.0 % 1_000_000_000) as libc::c_long,
@@ -244,11 +262,17 @@ unsafe impl Source for AfXdpSource {
         // SAFETY: the entries and the timespec are valid during the call; those with fd -1 are skipped.
         let n =
             unsafe { libc::ppoll(fds.as_mut_ptr(), MOST as libc::nfds_t, &raw const time, std::ptr::null()) };
+        if n > 0
+            && fds[1].revents != 0
+            && let Some(alarm) = &self.alarm
+        {
+            alarm.silence();
+        }
         let trouble = libc::POLLERR | libc::POLLHUP | libc::POLLNVAL;
-        let failed = n > 0 && fds[1..].iter().any(|p| p.revents & trouble != 0);
+        let failed = n > 0 && fds[FIRST..].iter().any(|p| p.revents & trouble != 0);
         if failed {
             // The interface went down, or is gone: the socket would wake us for ever.
-            let pause = libc::timespec { tv_sec: 0, tv_nsec: time.tv_nsec.min(10_000_000) };
+            let pause = libc::timespec { tv_sec: 0, tv_nsec: timeout.0.min(10_000_000) as libc::c_long };
             // SAFETY: the timespec is valid during the call.
             unsafe { libc::nanosleep(&raw const pause, std::ptr::null_mut()) };
             self.registry.look_again();
@@ -256,6 +280,10 @@ unsafe impl Source for AfXdpSource {
         if failed || n > 0 && fds[0].revents != 0 {
             self.tend();
         }
+    }
+
+    fn caller(&self) -> Option<Caller> {
+        self.alarm.as_ref().map(Alarm::caller)
     }
 
     fn stop(&mut self) {
