@@ -80,10 +80,9 @@ fn add_life(strip: &mut Strip, app: &App, row: &Row) {
     } else {
         clock(app, row.first)
     };
-    strip.left(
-        5,
-        [app.run(Role::Dim, "since "), app.run(Role::Plain, format!("{since} ({})", format::span(age)))],
-    );
+    let forms = [format!("{since} ({})", format::span(age)), clock(app, row.first)];
+    let forms = forms.map(|text| [app.run(Role::Dim, "since "), app.run(Role::Plain, text)].into());
+    strip.left_in_forms(5, forms);
     let interfaces = app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces);
     if let Some(interface) = interfaces.into_iter().nth(row.iface.0.into()) {
         let name = text::escape(&interface.name);
@@ -104,8 +103,10 @@ fn add_traffic(strip: &mut Strip, app: &App, row: &Row) {
     };
     for (sign, end, weight) in [(signs.down, row.remote(), 8), (signs.up, row.local(), 7)] {
         let packets = format::count(row.packets[end] as f64);
-        let text = format!("{sign} {} {packets} {}", format::bytes(row.bytes[end]), unit(row.packets[end]));
-        strip.left(weight, [app.run(Role::Plain, text)]);
+        let bytes = format::bytes(row.bytes[end]);
+        let forms =
+            [format!("{sign} {bytes} {packets} {}", unit(row.packets[end])), format!("{sign} {bytes}")];
+        strip.left_in_forms(weight, forms.map(|text| [app.run(Role::Plain, text)].into()));
     }
     if let Some(rtt) = row.rtt_data.or(row.rtt_handshake) {
         strip.left(6, [app.run(Role::Dim, "RTT "), app.run(Role::Plain, format::span(rtt))]);
@@ -113,8 +114,10 @@ fn add_traffic(strip: &mut Strip, app: &App, row: &Row) {
     if row.key.proto == proto::TCP {
         let (again, packets) = row.retransmits_of();
         let share = format::percent(again, packets);
-        let text = format!("{} ({share})", format::grouped(again));
-        strip.left(5, [app.run(Role::Dim, "retrans "), app.run(Role::Plain, text)]);
+        let again = format::grouped(again);
+        let forms = [("retrans ", format!("{again} ({share})")), ("R ", again)];
+        let forms = forms.map(|(name, text)| [app.run(Role::Dim, name), app.run(Role::Plain, text)].into());
+        strip.left_in_forms(5, forms);
         let late: u64 = row.out_of_order.iter().map(|n| u64::from(*n)).sum();
         if late > 0 {
             let text = format::grouped(late);
@@ -128,7 +131,7 @@ fn add_traffic(strip: &mut Strip, app: &App, row: &Row) {
     }
     if row.end.is_none() && app.gone().is_none_or(|k| k.row.id != row.id) {
         let left = format::countdown(row.left());
-        strip.right(5, [app.run(Role::Dim, "left "), app.run(Role::Plain, left)]);
+        strip.right(7, [app.run(Role::Dim, "left "), app.run(Role::Plain, left)]);
     }
 }
 

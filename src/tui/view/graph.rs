@@ -149,7 +149,7 @@ fn draw_chart(
     more: Option<String>,
 ) {
     let cells = usize::from(area.width.saturating_sub(10));
-    let parts = app.charts.over(which, seconds, cells);
+    let mut parts = app.charts.over(which, seconds, cells);
     let (mean, peak) = app.charts.mean_and_peak(which, seconds);
     // That of the last second, as the head has it, whatever the parts of the chart are.
     let now = match &app.view {
@@ -170,8 +170,12 @@ fn draw_chart(
         rule.left(7, [app.run(Role::Dim, more)]);
     }
     // That there is more stays told; its mean can be seen.
-    // The last second may lie across two of the chart's, and be the largest.
-    let texts = [amount(now), amount(mean), amount(peak.max(now))];
+    // The last second may lie across two of the chart's, and be the largest: title, bars and scale are of one number.
+    let peak = peak.max(now);
+    if let Some(last) = parts.last_mut() {
+        *last = last.map(|rate| rate.max(now));
+    }
+    let texts = [amount(now), amount(mean), amount(peak)];
     let forms = [
         format!("now {} {dot} mean {} {dot} peak {} {dot} {span}", texts[0], texts[1], texts[2]),
         format!("now {} {dot} peak {} {dot} {span}", texts[0], texts[2]),
