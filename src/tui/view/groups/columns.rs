@@ -51,7 +51,7 @@ pub const PIDS: &str = "Pids";
 /// Those of Hosts.
 pub const HOSTS: &[Column] = &[
     column("Remote Address", 40, 0, false, |g, _, _| head::group_name(&g.name), None),
-    column("Name", 100, 20, false, |g, _, _| escaped(g.known_as.as_deref()), None).up_to(64),
+    column("Name", 100, 18, false, |g, _, _| escaped(g.known_as.as_deref()), None).up_to(64),
     column("Conns", 40, 7, true, |g, _, _| format::grouped(g.flows as u64), None),
     column("New/s", 80, 6, true, |g, _, _| if g.new == 0 { "-".into() } else { g.new.to_string() }, None),
     column("Down", 40, 5, true, |g, app, _| compact(g.down, app), Some(down)),
