@@ -15,7 +15,10 @@ use std::{
 
 use engine::config;
 use rustnet::{
-    names::reverse_dns::{ResolverCounts, ReverseDns},
+    names::{
+        known::NameSource,
+        reverse_dns::{ResolverCounts, ReverseDns},
+    },
     pipeline::{launch::EngineConfig, worker::Publish},
     snapshot::view::Snapshot,
 };
@@ -82,7 +85,7 @@ fn resolved(snapshot: &Snapshot) -> BTreeMap<u16, String> {
             return;
         };
         let name = String::from_utf8_lossy(&names.of(remote)[0].name).into_owned();
-        all.insert(port, if names.is_resolved(remote) { name } else { "-".to_owned() });
+        all.insert(port, if names.source(remote) == Some(NameSource::Resolver) { name } else { "-".to_owned() });
     });
     all
 }

@@ -23,6 +23,8 @@ pub mod flag {
     pub const NO_TRANSPORT: u8 = 8;
     /// The source could not tell the number of segments of a super-frame.
     pub const SEGMENTS_UNKNOWN: u8 = 16;
+    /// The line is not a frame but what a file says of the one before it, as its payload.
+    pub const COMMENT: u8 = 32;
     /// The line is not a frame but counts of many, see [`crate::packet::settled`].
     pub const COUNTED: u8 = 64;
     /// The line is not a frame but the marker of a cut.
@@ -54,8 +56,12 @@ pub mod ordinary {
 /// Bits of [`Descriptor::last_word`] that are 1 for one packet with a transport header of its own: the number of
 /// segments, and those of `flags` that other lines have.
 const WHOLE: u64 = {
-    const FLAGS: u8 =
-        flag::FRAGMENT | flag::NO_TRANSPORT | flag::SEGMENTS_UNKNOWN | flag::COUNTED | flag::MARKER;
+    const FLAGS: u8 = flag::FRAGMENT
+        | flag::NO_TRANSPORT
+        | flag::SEGMENTS_UNKNOWN
+        | flag::COMMENT
+        | flag::COUNTED
+        | flag::MARKER;
     u16::MAX as u64 | (FLAGS as u64) << 32
 };
 
