@@ -227,6 +227,11 @@ pub struct InterfaceStatus {
     pub speed: Option<u64>,
     /// Whether it delivers every frame twice: outgoing, then incoming.
     pub loopback: bool,
+    /// Frames that this source took from it since the start, as far as it tells them apart, and those among them that
+    /// are for the MAC address of another host.
+    pub frames: u64,
+    /// See `frames`.
+    pub other_host_frames: u64,
 }
 
 /// Whether an interface delivers frames.
@@ -251,6 +256,7 @@ impl SourceStatus {
         for (mine, theirs) in interfaces.iter_mut().zip(&other.interfaces) {
             mine.name.clone_from(&theirs.name);
             (mine.state, mine.speed, mine.loopback) = (theirs.state, theirs.speed, theirs.loopback);
+            (mine.frames, mine.other_host_frames) = (theirs.frames, theirs.other_host_frames);
         }
         interfaces.extend_from_slice(&other.interfaces[interfaces.len()..]);
         truncated.clone_from(&other.truncated);

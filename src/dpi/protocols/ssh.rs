@@ -11,7 +11,7 @@ use crate::dpi::{
     lines::{Lines, Start, find, start, start_of_any},
     notes::{Notes, Phase},
     recogniser::Verdict,
-    talk::{STREAM_BUDGET, Streams},
+    talk::{Datagram, STREAM_BUDGET, Streams},
 };
 
 /// Bytes after NEWKEYS from server and client from which a session counts as established when packets cannot be
@@ -90,6 +90,17 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
         true => Verdict::Done,
         false => Verdict::Is,
     }
+}
+
+/// Knows SSH in datagrams, as some tunnels carry it, by one that begins with an identification line. What follows says
+/// nothing more.
+pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
+    let (Identity::Line { text, .. } | Identity::Begun(text)) = identification(talk.bytes, false) else {
+        return Verdict::No;
+    };
+    notes.text(if talk.from == talk.client { Fact::SshClient } else { Fact::SshServer }, text);
+    notes.phase(Phase::SshBanner);
+    Verdict::Rest
 }
 
 /// A side's identification as far as it has come.

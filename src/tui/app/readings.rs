@@ -20,6 +20,8 @@ pub struct Readings {
     pub stage_peaks: Vec<f64>,
     /// What had been counted when the counts were reset.
     pub counted_before: Counts,
+    /// Frames of each interface, by name, and those for other hosts among them: for a minute.
+    pub(super) heard: VecDeque<(Nanos, Vec<(String, [u64; 2])>)>,
     /// Frames dropped by the kernel and by each reason, for a minute.
     pub(super) drops: VecDeque<(Nanos, Vec<u64>)>,
 }

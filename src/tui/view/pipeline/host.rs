@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What the fields mean.
-const MEANINGS: [(&str, &str); 19] = [
+const MEANINGS: [(&str, &str); 20] = [
     (
         "Method",
         "How frames are captured. --capture chooses another way; auto takes the best that works here.",
