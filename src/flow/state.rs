@@ -446,7 +446,7 @@ mod tests {
     }
 
     /// State, seconds without a packet (or since the state was entered) when the row goes.
-    const LIVES: [(&str, FlowState, u64); 37] = [
+    const LIVES: [(&str, FlowState, u64); 38] = [
         ("L4", Established, 300),
         ("L5", TimeWait, 30),
         ("L6", Closed, 5),
@@ -484,7 +484,16 @@ mod tests {
         ("L12", QuicDraining, 10),
         ("L12", QuicDrainingApp, 1),
         ("L14", QuicClosed, 1),
+        ("L10", UdpSsh, 1800),
     ];
+
+    #[test]
+    fn l10_ssh_in_datagrams_is_a_state_of_udp_with_its_texts() {
+        assert_eq!([Udp, Established].map(|state| state.in_phase(Phase::SshBanner)), [UdpSsh, SshBanner]);
+        for silence in [0.0, 20.0, 50.0, 1000.0] {
+            assert_eq!(UdpSsh.text(secs(silence)), Udp.text(secs(silence)));
+        }
+    }
 
     #[test]
     fn each_state_lives_its_time() {

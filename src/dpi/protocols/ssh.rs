@@ -376,6 +376,16 @@ mod tests {
     }
 
     #[test]
+    fn l10_an_identification_line_in_a_datagram_is_ssh() {
+        let lines: [(usize, &[u8]); 2] = [(0, b"SSH-2.0-a\r\n"), (1, b"SSH-2.0-b\r\n")];
+        let heard = crate::dpi::testing::datagrams(datagram, &lines, [50_000, 22]);
+        assert_eq!((heard.verdict, heard.phase), (Some(Verdict::Rest), Some(Phase::SshBanner)));
+        assert_eq!((heard.first(Fact::SshClient), heard.first(Fact::SshServer)), ("SSH-2.0-a", "SSH-2.0-b"));
+        let other: [(usize, &[u8]); 1] = [(0, b"SSH is spoken here")];
+        assert_eq!(crate::dpi::testing::datagrams(datagram, &other, [50_000, 22]).verdict, Some(Verdict::No));
+    }
+
+    #[test]
     fn lines_and_algorithms_are_read() {
         let [client, server] = session("aes128-ctr,aes256-ctr", "hmac-sha2-256,hmac-sha1");
         let heard = testing::streams(streams, &client, &server, 443);
