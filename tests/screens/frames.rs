@@ -276,10 +276,7 @@ fn c8_names_and_comments_of_a_file_are_told_in_details() {
     for filter in ["named", "dst:named", "(77)"] {
         let setup = Setup { filter: filter.replace("(77)", "\"nginx (77)\"").into(), ..Setup::default() };
         let mut stage = Stage::with(120, 40, setup);
-        assert!(
-            stage.epoch(&snapshot).line("203.0.113.77:51022").contains("~named\\u{1b}.example"),
-            "{filter}"
-        );
+        assert!(stage.epoch(&snapshot).line("203.0.113.77:51022").contains("~named"), "{filter}");
         stage.key(KeyCode::Char('2'));
         let text = stage.settle(&snapshot).text();
         assert!(text.contains("~named\\u{1b}.example   named in the file"), "{text}");

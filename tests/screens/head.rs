@@ -170,7 +170,10 @@ fn v12_a_table_whose_rows_are_hidden_says_how_many_and_which_key() {
         sample.0.hot.roles = Roles::new(0, Evidence::Handshake, [true; 2]);
         sample
     };
-    let text = Stage::new(100, 24).epoch(&live(&[of_this_host(4000), of_this_host(4001)])).text();
+    let snapshot = live(&[of_this_host(4000), of_this_host(4001)]);
+    let mut stage = Stage::new(100, 24);
+    stage.epoch(&snapshot).key(KeyCode::Char('L'));
+    let text = stage.settle(&snapshot).text();
     assert!(
         text.contains("All 2 connections are hidden") && text.contains("L shows and hides such"),
         "{text}"
