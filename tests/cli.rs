@@ -446,6 +446,128 @@ fn signals_end_with_everything_written() {
     }
 }
 
+#[test]
+fn c4_without_inspection_nothing_is_labelled() {
+    let scratch = Scratch::new("no-dpi");
+    let (second, mut bytes) = frame(0, 40_000);
+    // A query for example.org instead of the datagram's four bytes.
+    let query = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x07example\x03org\0\0\x01\0\x01";
+    bytes.truncate(FRAME - 4);
+    bytes.extend(query);
+    bytes[17] = 28 + query.len() as u8;
+    (bytes[37], bytes[39]) = (53, 8 + query.len() as u8);
+    let file = scratch.file("query.pcap", &capture(&[(second, bytes)]));
+    let told = read(&file, []).lines().remove(1);
+    assert_eq!((&told["app"], &told["state"]), (&"DNS".into(), &"DNS_QUERY".into()));
+    let bare = read(&file, ["--no-dpi"]).lines().remove(1);
+    assert_eq!((bare.get("app"), bare.get("dns_query"), &bare["state"]), (None, None, &"UDP_ACTIVE".into()));
+}
+
+#[test]
+fn c10_an_interval_gives_lines_of_open_connections() {
+    let scratch = Scratch::new("interval");
+    let file = scratch.file("ten.pcap", &capture(&(0..10).map(|n| frame(n, 1)).collect::<Vec<_>>()));
+    let updates = |args: [&str; 2]| {
+        let lines = read(&file, args).lines();
+        lines.iter().filter(|line| line["type"] == "update").count()
+    };
+    let (every, third) = (updates(["--interval", "1"]), updates(["--interval", "3"]));
+    assert_eq!(updates(["--sort", "total"]), 0);
+    assert!(third >= 2 && third < every && every <= 10, "{third} {every}");
+}
+
+#[test]
+fn c12_a_check_ends_with_1_where_something_is_missing() {
+    let run = rustnet(["--check"]);
+    let is_whole =
+        !run.stdout.lines().any(|line| line.starts_with("degraded ") || line.starts_with("missing "));
+    assert_eq!(run.code, i32::from(!is_whole), "{}", run.stdout);
+    // Standard output is no terminal here.
+    assert!(
+        run.stdout.contains("capture") && run.stdout.contains("--headless runs without one"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn c14_a_bpf_expression_that_is_none_is_refused_first() {
+    let run = rustnet(["--headless", "--once", "-i", "lo", "-f", "port (("]);
+    // A build without libpcap cannot read any.
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+    assert!(run.stderr.contains("bpf-filter"), "{}", run.stderr);
+}
+
+/// Runs the program in a folder.
+fn rustnet_in(folder: &Path, args: &[&str]) -> Run {
+    let run = Command::new(env!("CARGO_BIN_EXE_rustnet"))
+        .args(args)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output();
+    Run::of(run.unwrap())
+}
+
+#[test]
+fn c5_lg1_lg2_lg5_a_log_is_kept_where_it_was_asked_for_and_for_its_owner_only() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let scratch = Scratch::new("log");
+    scratch.file("a.pcap", &capture(&[frame(0, 1)]));
+    let reads = ["--headless", "--read", "a.pcap"];
+    let names = || {
+        let entries = fs::read_dir(scratch.path("")).unwrap();
+        let mut all: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(rustnet_in(&scratch.path(""), &reads).code, 0);
+    assert_eq!(names(), ["a.pcap"], "without the flag nothing is written");
+    let with_log = [&reads[..], &["-l", "info"]].concat();
+    assert_eq!(rustnet_in(&scratch.path(""), &with_log).code, 0);
+    assert_eq!(names(), ["a.pcap", "logs"]);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let logs: Vec<_> =
+        fs::read_dir(scratch.path("logs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!((logs.len(), mode(&scratch.path("logs")), mode(&logs[0])), (1, 0o700, 0o600));
+    let text = fs::read_to_string(&logs[0]).unwrap();
+    for part in ["start: rustnet", "opened UDP 192.0.2.1:1", "statistics: ", "stop"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // Nor through a link that somebody else may have made.
+    fs::remove_dir_all(scratch.path("logs")).unwrap();
+    fs::create_dir(scratch.path("elsewhere")).unwrap();
+    symlink("elsewhere", scratch.path("logs")).unwrap();
+    let run = rustnet_in(&scratch.path(""), &with_log);
+    assert_eq!((run.code, run.stdout.as_str()), (1, ""));
+    assert!(run.stderr.contains("logs: it is a symbolic link"), "{}", run.stderr);
+    assert_eq!(fs::read_dir(scratch.path("elsewhere")).unwrap().count(), 0);
+}
+
+#[test]
+fn lg4_the_script_leaves_the_newest_log() {
+    let scratch = Scratch::new("logs");
+    for name in [
+        "rustnet_2026-01-02_03-04-05.log",
+        "rustnet_2026-01-02_03-04-06.log",
+        "rustnet_2026-01-02_03-04-06_2.log",
+        "rustnet_2026-01-02_03-04-06_10.log",
+        "notes.log",
+    ] {
+        scratch.file(name, b"x");
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/clear_old_logs.sh");
+    let clear = |folder: &Path| Command::new("bash").arg(&script).arg(folder).output().unwrap().status.code();
+    for _ in 0..2 {
+        assert_eq!(clear(&scratch.path("")), Some(0));
+        let mut left: Vec<_> =
+            fs::read_dir(scratch.path("")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["notes.log", "rustnet_2026-01-02_03-04-06_10.log"]);
+    }
+    assert_eq!(clear(&scratch.path("absent")), Some(1));
+}
+
 /// What a run came to.
 struct Run {
     code: i32,

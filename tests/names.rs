@@ -15,7 +15,11 @@ use std::{
 
 use engine::config;
 use rustnet::{
-    names::reverse_dns::{ResolverCounts, ReverseDns},
+    capture::capture_file::CaptureFile,
+    names::{
+        known::NameSource,
+        reverse_dns::{ResolverCounts, ReverseDns},
+    },
     pipeline::{launch::EngineConfig, worker::Publish},
     snapshot::view::Snapshot,
 };
@@ -66,6 +70,72 @@ fn later_connections_have_the_names_of_earlier_answers_for_any_number_of_workers
     }
 }
 
+/// A block of a pcapng, little endian.
+fn block(kind: u32, body: &[u8]) -> Vec<u8> {
+    let len = (body.len().next_multiple_of(4) + 12) as u32;
+    let mut all = [&kind.to_le_bytes()[..], &len.to_le_bytes(), body].concat();
+    all.resize(len as usize - 4, 0);
+    all.extend(len.to_le_bytes());
+    all
+}
+
+/// An option of a block, or a record of names.
+fn option(code: u16, value: &[u8]) -> Vec<u8> {
+    let mut all = [&code.to_le_bytes()[..], &(value.len() as u16).to_le_bytes(), value].concat();
+    all.resize(all.len().next_multiple_of(4), 0);
+    all
+}
+
+#[test]
+fn c8_names_and_comments_of_a_pcapng_are_told_with_its_connections_for_any_number_of_workers() {
+    let frame = |port: u16| {
+        let mut bytes = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+        bytes.extend([0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 192, 0, 2, 7]);
+        bytes.extend(port.to_be_bytes());
+        bytes.extend([0, 9, 0, 12, 0, 0, 1, 2, 3, 4]);
+        bytes
+    };
+    let packet = |second: u64, port: u16, comment: &str| {
+        let (us, bytes) = ((1_700_000_000 + second) * 1_000_000, frame(port));
+        let len = bytes.len() as u32;
+        let mut body: Vec<u8> = [0, (us >> 32) as u32, us as u32, len, len].map(u32::to_le_bytes).concat();
+        body.extend(&bytes);
+        body.resize(body.len().next_multiple_of(4), 0);
+        if !comment.is_empty() {
+            body.extend([option(1, comment.as_bytes()), option(0, b"")].concat());
+        }
+        block(6, &body)
+    };
+    let names = |name: &[u8]| {
+        block(4, &[option(1, &[&[192, 0, 2, 7], name, b"\0"].concat()), option(0, b"")].concat())
+    };
+    let section =
+        [&0x1a2b_3c4d_u32.to_le_bytes()[..], &[1, 0, 0, 0], &[0xff; 8], &option(1, b"all of it")].concat();
+    let head = [
+        block(0x0a0d_0d0a, &section),
+        block(1, &[&[1, 0, 0, 0, 0, 0, 4, 0][..], &option(1, b"by hand")].concat()),
+    ];
+    let early =
+        [names(b"Early.example"), packet(0, 1000, "nginx (77)"), packet(1, 1000, "nginx (77)")].concat();
+    let late = [packet(2, 1000, "once more"), packet(2, 2000, ""), names(b"late.example")].concat();
+    let file = [head.concat(), early, late].concat();
+    for (workers, fused, burst) in [(1, true, 1), (1, true, 32), (1, false, 32), (3, false, 2)] {
+        let config = EngineConfig { workers, fused, burst, ..config() };
+        let source = CaptureFile::from_reader(Box::new(std::io::Cursor::new(file.clone()))).unwrap();
+        let run = engine::run(config, vec![source]);
+        let text = String::from_utf8(run.jsonl).unwrap();
+        let flows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let flow =
+            |port: u16| flows.iter().find(|flow| flow["sport"] == port).unwrap_or_else(|| panic!("{text}"));
+        for port in [1000, 2000] {
+            assert_eq!(flow(port)["names"].to_string(), "[\"early.example\",\"late.example\"]");
+            assert_eq!(flow(port)["names_source"], "file");
+        }
+        assert_eq!(flow(1000)["comment"].to_string(), "[\"nginx (77)\",\"once more\"]");
+        assert_eq!((flow(2000).get("comment"), &flow(1000)["fwd_pkts"]), (None, &3.into()));
+    }
+}
+
 #[test]
 fn without_inspection_there_are_no_names() {
     let run = engine::run(EngineConfig { inspects: false, ..config() }, vec![talk().source()]);
@@ -82,7 +152,10 @@ fn resolved(snapshot: &Snapshot) -> BTreeMap<u16, String> {
             return;
         };
         let name = String::from_utf8_lossy(&names.of(remote)[0].name).into_owned();
-        all.insert(port, if names.is_resolved(remote) { name } else { "-".to_owned() });
+        all.insert(
+            port,
+            if names.source(remote) == Some(NameSource::Resolver) { name } else { "-".to_owned() },
+        );
     });
     all
 }

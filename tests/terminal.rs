@@ -284,6 +284,38 @@ fn k19_rows_of_the_view_become_new_files_and_f1_filters_are_kept_for_their_owner
 }
 
 #[test]
+fn v13_a_first_run_asks_and_writes_nothing() {
+    let folder = folder("terminal-first");
+    let Some(mut child) = typing(&folder, "") else { return };
+    // Through the tabs and out again.
+    press(&mut child, b"234567");
+    thread::sleep(Duration::from_millis(300));
+    press(&mut child, b"1qq");
+    assert!(child.wait_with_output().unwrap().status.success());
+    let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["two.pcap"]);
+}
+
+#[test]
+fn v16_frames_are_synchronized_and_nothing_is_cleared_between_them() {
+    let folder = folder("terminal-frames");
+    let Some(mut child) = typing(&folder, "") else { return };
+    for keys in [&b"2"[..], b"3", b"4", b"1"] {
+        press(&mut child, keys);
+        thread::sleep(Duration::from_millis(200));
+    }
+    press(&mut child, b"qq");
+    let got = child.wait_with_output().unwrap().stdout;
+    let got = String::from_utf8_lossy(&got);
+    let [begins, ends] = ["\u{1b}[?2026h", "\u{1b}[?2026l"].map(|sign| got.matches(sign).count());
+    assert!(begins >= 5 && ends >= begins, "{begins} {ends}");
+    // The first frame's alone.
+    let first = got.find("\u{1b}[?2026l").unwrap();
+    let last = got.rfind("\u{1b}[?1049l").unwrap();
+    assert!(!got[first..last].contains("\u{1b}[2J"), "{got:?}");
+}
+
+#[test]
 fn f1_filters_of_earlier_runs_come_back_by_their_key() {
     let folder = folder("terminal-history");
     fs::create_dir_all(folder.join("state/rustnet")).unwrap();

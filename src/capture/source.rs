@@ -5,6 +5,8 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 #![expect(unsafe_code, reason = "a source promises how long frames stay where they are")]
 
+use std::{net::IpAddr, sync::Arc};
+
 use crate::{
     base::{
         call::Caller,
@@ -41,6 +43,11 @@ pub enum Clock {
 pub trait Sink {
     /// Takes one frame: the captured bytes, and what is known beside them.
     fn take(&mut self, bytes: &[u8], meta: &FrameMeta);
+
+    /// Takes one frame of which the file says something, too. The text stays where it is as the frame does.
+    fn take_commented(&mut self, bytes: &[u8], meta: &FrameMeta, _comment: &[u8]) {
+        self.take(bytes, meta);
+    }
 }
 
 /// A closure as a sink.
@@ -50,6 +57,24 @@ impl<F: FnMut(&[u8], &FrameMeta)> Sink for Each<F> {
     #[inline(always)]
     fn take(&mut self, bytes: &[u8], meta: &FrameMeta) {
         (self.0)(bytes, meta);
+    }
+}
+
+/// Lets the frames through to another sink that pass.
+pub struct Passing<'a, S, F>(pub &'a mut S, pub F);
+
+impl<S: Sink, F: FnMut(&FrameMeta) -> bool> Sink for Passing<'_, S, F> {
+    #[inline(always)]
+    fn take(&mut self, bytes: &[u8], meta: &FrameMeta) {
+        if (self.1)(meta) {
+            self.0.take(bytes, meta);
+        }
+    }
+
+    fn take_commented(&mut self, bytes: &[u8], meta: &FrameMeta, comment: &[u8]) {
+        if (self.1)(meta) {
+            self.0.take_commented(bytes, meta, comment);
+        }
     }
 }
 
@@ -158,12 +183,25 @@ pub struct SourceStatus {
     pub blocks_skipped: u64,
     /// A file ended in the middle of a record, or was not readable to its end: why.
     pub truncated: Option<String>,
+    /// What a file says beside its frames.
+    pub notes: Arc<FileNotes>,
     /// Bytes of the file read so far, and its size if it has one.
     pub read: Option<(u64, Option<u64>)>,
     /// Frames for the MAC address of another host.
     pub other_host_frames: u64,
     /// Settled flows that the source counts by itself; `None` if it cannot, or is not asked to.
     pub counting: Option<Counting>,
+}
+
+/// What a file says beside its frames, bounded in number and length. Bytes from the file: escape them where they are
+/// shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::disallowed_types, reason = "grows with blocks of names, not with packets")]
+pub struct FileNotes {
+    /// Names of addresses, in lower case and in the order of the file; it only grows.
+    pub names: Vec<(IpAddr, Arc<[u8]>)>,
+    /// What was written to sections and interfaces, these with their name in front.
+    pub comments: Vec<String>,
 }
 
 /// What a source that counts settled flows has to say of that.
@@ -189,6 +227,11 @@ pub struct InterfaceStatus {
     pub speed: Option<u64>,
     /// Whether it delivers every frame twice: outgoing, then incoming.
     pub loopback: bool,
+    /// Frames that this source took from it since the start, as far as it tells them apart, and those among them that
+    /// are for the MAC address of another host.
+    pub frames: u64,
+    /// See `frames`.
+    pub other_host_frames: u64,
 }
 
 /// Whether an interface delivers frames.
@@ -213,9 +256,11 @@ impl SourceStatus {
         for (mine, theirs) in interfaces.iter_mut().zip(&other.interfaces) {
             mine.name.clone_from(&theirs.name);
             (mine.state, mine.speed, mine.loopback) = (theirs.state, theirs.speed, theirs.loopback);
+            (mine.frames, mine.other_host_frames) = (theirs.frames, theirs.other_host_frames);
         }
         interfaces.extend_from_slice(&other.interfaces[interfaces.len()..]);
         truncated.clone_from(&other.truncated);
+        self.notes.clone_from(&other.notes);
         self.method = other.method;
         self.kernel_drops = other.kernel_drops;
         self.kernel_frames = other.kernel_frames;

@@ -4,7 +4,8 @@
 
 use crate::{
     base::time::{Nanos, Stamp},
-    capture::source::{Clock, Progress, Sink, Source, SourceStatus},
+    capture::source::{Clock, Passing, Progress, Sink, Source, SourceStatus},
+    packet::parse::FrameMeta,
 };
 
 /// A source of which only the beginning is wanted.
@@ -40,13 +41,12 @@ unsafe impl<S: Source> Source for Until<S> {
         let Self { inner, span, end, over } = self;
         let Some(inner) = inner.as_mut().filter(|_| !*over) else { return Progress::End };
         let Some(span) = *span else { return inner.burst_into(max, sink) };
-        let progress = inner.burst(max, |bytes, meta| {
+        let is_before = |meta: &FrameMeta| {
             let end = *end.get_or_insert(Stamp(meta.wall.0.saturating_add(span.0)));
             *over |= meta.wall >= end;
-            if !*over {
-                sink.take(bytes, meta);
-            }
-        });
+            !*over
+        };
+        let progress = inner.burst_into(max, &mut Passing(sink, is_before));
         // The frames before the end, if there were some, go first.
         if *over { Progress::Frames } else { progress }
     }

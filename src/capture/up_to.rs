@@ -4,7 +4,8 @@
 
 use crate::{
     base::time::{Nanos, Stamp},
-    capture::source::{Clock, Progress, Sink, Source, SourceStatus},
+    capture::source::{Clock, Passing, Progress, Sink, Source, SourceStatus},
+    packet::parse::FrameMeta,
 };
 
 /// A source that ends before its first frame after a time.
@@ -42,13 +43,12 @@ unsafe impl<S: Source> Source for UpTo<S> {
             return Progress::End;
         }
         let (end, mut some, mut over) = (self.end.unwrap_or(Stamp(u64::MAX)), false, false);
-        let progress = self.source.burst(max, |bytes, meta| {
+        let is_before = |meta: &FrameMeta| {
             over |= meta.wall > end;
-            if !over {
-                some = true;
-                sink.take(bytes, meta);
-            }
-        });
+            some |= !over;
+            !over
+        };
+        let progress = self.source.burst_into(max, &mut Passing(sink, is_before));
         self.over = over;
         self.ended = !over && progress == Progress::End;
         match over {

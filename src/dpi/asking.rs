@@ -1,13 +1,16 @@
 //! Asking recognisers about the bytes of a flow.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
-use crate::dpi::{
-    notes::{Learn, Notes, Phase},
-    recogniser::{RECOGNISERS, Recogniser, Verdict},
-    said::Passer,
-    service::Service,
-    subject::Subject,
-    talk::{Datagram, HEAD, MEMORY, Streams},
+use crate::{
+    base::time::Nanos,
+    dpi::{
+        notes::{Learn, Notes, Phase},
+        recogniser::{RECOGNISERS, Recogniser, Verdict},
+        said::Passer,
+        service::Service,
+        subject::Subject,
+        talk::{Datagram, HEAD, MEMORY, Streams},
+    },
 };
 
 /// Who is to be asked.
@@ -41,19 +44,27 @@ pub struct Answer {
     pub keeps: usize,
     /// A label other than the recogniser's own.
     pub label: Option<Service>,
+    /// Of a connection: from now on time counts, see [`Notes::waits`].
+    pub waits: bool,
 }
 
 impl Asking {
-    /// Asks about a connection.
+    /// Asks about a connection that has waited for so long.
     #[inline]
-    pub fn streams<L: Learn>(self, view: &Streams<'_>, passer: &mut Passer<'_, L>) -> Answer {
+    pub fn streams<L: Learn>(
+        self,
+        view: &Streams<'_>,
+        waited: Option<Nanos>,
+        passer: &mut Passer<'_, L>,
+    ) -> Answer {
         let mut notes = Notes::new(passer);
+        notes.waited = waited;
         let asked = self.ask(|r| match r.streams {
             Some(recognise) => recognise(view, &mut notes),
             None => Verdict::No,
         });
-        let (phase, client) = (notes.phase, notes.client);
-        Answer { asked, phase, client, keeps: 0, label: passer.service }
+        let (phase, client, waits) = (notes.phase, notes.client, notes.waits);
+        Answer { asked, phase, client, keeps: 0, label: passer.service, waits }
     }
 
     /// Asks about a datagram, which is the flow's `nth`.
@@ -89,7 +100,7 @@ impl Asking {
         let is_known = self.chosen != 0 || matches!(asked, Asked::Chosen(..));
         let keeps = if is_known { datagram.keeps } else { 0 };
         let (phase, client) = (notes.phase, notes.client);
-        Answer { asked, phase, client, keeps, label: passer.service }
+        Answer { asked, phase, client, keeps, label: passer.service, waits: false }
     }
 
     #[inline]

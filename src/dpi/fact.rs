@@ -146,5 +146,6 @@ facts! {
     IcmpId "icmp_id" Number "Identifier of the first echo request or reply."
     IcmpRtt "icmp_rtt_us" Number "Time from an echo request with that identifier to its reply in us, the first one seen."
     ArpMac "arp_mac" List "Hardware addresses that ARP replies named."
+    Comment "comment" List "What the capture file says of its packets (pcapng comments), the first eight."
     Detail "detail" Text "The one fact to show of a service without a better one."
 }

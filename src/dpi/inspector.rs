@@ -65,7 +65,7 @@ const FACTS_OF_DATAGRAMS: u32 = 8;
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Conversation {
-    /// Recognisers that have not said no.
+    /// Recognisers that have not said no; once one knows the flow, see [`Conversation::waits_since`].
     candidates: u128,
     /// The flow; its slot's word points back here while it has this place.
     id: FlowId,
@@ -111,6 +111,20 @@ impl Apart {
     fn echoes(&mut self) -> &mut Echoes {
         // SAFETY: integers; see `gaps`.
         unsafe { &mut self.echoes }
+    }
+}
+
+impl Conversation {
+    /// Returns when its recogniser began to wait. That lies where candidates do: who knows the flow is asked alone.
+    fn waits_since(&self) -> Option<Stamp> {
+        (self.chosen != 0 && self.candidates != 0).then_some(Stamp(self.candidates as u64))
+    }
+
+    /// Takes note that its recogniser waits, unless it does already.
+    fn wait(&mut self, now: Stamp) {
+        if self.chosen != 0 && self.candidates == 0 {
+            self.candidates = u128::from(now.0);
+        }
     }
 }
 
@@ -291,16 +305,20 @@ impl Inspector {
             ports: subject.ports,
         };
         let asking = Asking { candidates: talk.candidates, chosen: u32::from(talk.chosen) };
+        let waited = talk.waits_since().map(|since| subject.wall.since(since));
         room.load_said(&talk.said, memo);
         let generation = talk.id.generation();
         let flow = Flow { generation: &generation, ..subject.flow };
         let mut passer = Passer::new((flow, subject.wall), learn, &mut talk.said, memo);
-        let Answer { asked, phase, client, label, .. } = asking.streams(&view, &mut passer);
+        let Answer { asked, phase, client, label, waits, .. } = asking.streams(&view, waited, &mut passer);
         let over = view.ended == [true; 2] || talk.seen >= MOST_SEGMENTS;
         // What waits for the rest of something long is the middle of something else, more often than not.
         let is_much = !opened && talk.seen > 1 && view.bytes[0].len() + view.bytes[1].len() > MOST_OF_A_TRY;
         room.save_said(&mut talk.said, memo);
         let settled = self.conclude(place, asked, label, over || is_much, learn);
+        if waits {
+            self.pool[place].wait(subject.wall);
+        }
         if settled && self.pool[place].chosen == 0 && !opened {
             let is_first = self.pool[place].seen == 1;
             let judgement = self.try_again((place, subject.from), over, MOST_PASSED);
@@ -476,7 +494,7 @@ impl Inspector {
         answer: Answer,
         learn: &mut impl Learn,
     ) -> Judgement {
-        let Answer { asked, phase, client, keeps, label } = answer;
+        let Answer { asked, phase, client, keeps, label, .. } = answer;
         let talk = &mut self.pool[place];
         if let Asked::Open(_) = asked {
             talk.apart.heads().put(subject.from & 1, subject.payload);
@@ -601,8 +619,8 @@ impl Inspector {
         let Self { fresh, memo, .. } = self;
         fresh.clear();
         let mut passer = Passer::new((subject.flow, subject.wall), learn, fresh, memo);
-        let answer = Asking { candidates, chosen: 0 }.streams(&view, &mut passer);
-        let Answer { asked, phase, client, label, .. } = answer;
+        let answer = Asking { candidates, chosen: 0 }.streams(&view, None, &mut passer);
+        let Answer { asked, phase, client, label, waits, .. } = answer;
         let slot = subject.flow.slot;
         match asked {
             Asked::Chosen(n, Verdict::Done) => {
@@ -614,6 +632,9 @@ impl Inspector {
                 self.said_before(place);
                 self.keep(place, subject);
                 self.conclude(place, asked, label, false, learn);
+                if waits {
+                    self.pool[place].wait(subject.wall);
+                }
                 Ok(Judgement { settled: false, phase, client })
             }
             Asked::Open(0) if subject.opened || !self.may_try(slot, MOST_PASSED) => {
@@ -678,7 +699,10 @@ impl Inspector {
         let talk = &mut self.pool[place];
         match asked {
             Asked::Chosen(n, verdict) => {
-                self.counts.labelled += u64::from(talk.chosen == 0);
+                if talk.chosen == 0 {
+                    self.counts.labelled += 1;
+                    talk.candidates = 0;
+                }
                 talk.chosen = n as u8 + 1;
                 let known = talk.label.checked_sub(1).and_then(Service::from_number);
                 let label = label.or(known).unwrap_or(RECOGNISERS[n].service);

@@ -4,7 +4,10 @@
 use std::net::IpAddr;
 
 use crate::{
-    base::{ids::FlowId, time::Stamp},
+    base::{
+        ids::FlowId,
+        time::{Nanos, Stamp},
+    },
     dpi::{fact::Fact, protocols::tls::ja4, service::Service},
 };
 
@@ -96,12 +99,16 @@ pub struct Notes<'a> {
     pub(crate) phase: Option<Phase>,
     /// The client's side, if the bytes tell it.
     pub(crate) client: Option<usize>,
+    /// How long it is since a call on this connection first asked for the time.
+    pub(crate) waited: Option<Nanos>,
+    /// From now on it counts, unless it does already.
+    pub(crate) waits: bool,
 }
 
 impl<'a> Notes<'a> {
     /// Returns notes that go to `sink`.
     pub fn new(sink: &'a mut dyn Sink) -> Self {
-        Self { sink, phase: None, client: None }
+        Self { sink, phase: None, client: None, waited: None, waits: false }
     }
 
     /// Returns whether a value of a fact was noted, now or in an earlier call: what costs much to work out
@@ -184,6 +191,17 @@ impl<'a> Notes<'a> {
     /// Notes which side is the client: 0 the key's low end, 1 the high end.
     pub fn client(&mut self, side: usize) {
         self.client = Some(side);
+    }
+
+    /// Notes that the time counts from the first call that says so: a recogniser of connections sees bytes, and no times
+    /// of theirs. Only one that knows the connection may.
+    pub fn waits(&mut self) {
+        self.waits = true;
+    }
+
+    /// Returns how long ago an earlier call first said that it [waits](Notes::waits).
+    pub fn waited(&self) -> Option<Nanos> {
+        self.waited
     }
 
     /// Notes an address that an answer of `service` gave for a name.

@@ -123,7 +123,7 @@ pub const RECOGNISERS: &[Recogniser] = &[
     // Text.
     tcp(Service::Http, http::streams),
     tcp(Service::Http2, http2::streams),
-    tcp(Service::Ssh, ssh::streams),
+    both(Service::Ssh, ssh::streams, ssh::datagram).led_by(|b| b == b'S'),
     tcp(Service::Smtp, mail::smtp),
     tcp(Service::Imap, mail::imap),
     tcp(Service::Pop3, mail::pop3),

@@ -4,24 +4,26 @@
 use crate::{
     dpi::fact::{Fact, Shape},
     export::text,
+    names::known::NameSource,
     snapshot::app::App,
 };
 
-/// Appends label and facts, and the names of the end `from` and of the other one, and whether those are the resolver's.
+/// Appends label and facts, and the names of the end `from` and of the other one, and who says them where no answer did.
 pub fn fields(out: &mut Vec<u8>, app: &App, from: usize) {
     spoken(out, app);
     // Those of the end that was called have the plain name: they are what one looks for.
     for (field, source, end) in [
-        (&b",\"names\":"[..], &b",\"names_source\":\"resolver\""[..], 1 - from),
-        (b",\"src_names\":", b",\"src_names_source\":\"resolver\"", from),
+        (&b",\"names\":"[..], &b",\"names_source\":"[..], 1 - from),
+        (b",\"src_names\":", b",\"src_names_source\":", from),
     ] {
         let names = app.names.of(end);
         if !names.is_empty() {
             out.extend_from_slice(field);
             list(out, names.iter().map(|known| &*known.name));
         }
-        if app.names.is_resolved(end) {
+        if let Some(key) = app.names.source(end).and_then(NameSource::key) {
             out.extend_from_slice(source);
+            text::string(out, key);
         }
     }
 }
@@ -74,7 +76,7 @@ mod tests {
     use crate::{
         base::time::Stamp,
         dpi::service::Service,
-        names::known::{EndNames, KnownName, NameSource},
+        names::known::{EndNames, KnownName},
     };
 
     #[test]

@@ -293,6 +293,11 @@ pub fn summary(out: &mut Vec<u8>, snapshot: &Snapshot, flows: u64) {
     // Every rx thread of a live capture knows all interfaces.
     let longest = sources.iter().map(|s| &s.interfaces[..]).max_by_key(|i| i.len()).unwrap_or_default();
     list(out, longest.iter().map(|i| i.name.as_str()));
+    let comments = || sources.iter().flat_map(|s| &s.notes.comments);
+    if comments().next().is_some() {
+        field!(out, "comments");
+        list(out, comments().map(String::as_str));
+    }
     plain!(out, "owners", snapshot.owner_method.method);
     if !snapshot.owner_method.parts.is_empty() {
         field!(out, "owner_hooks");

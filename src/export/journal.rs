@@ -33,6 +33,8 @@ pub struct Journal {
     left_out: u64,
     statistics_due: Nanos,
     links: Links,
+    /// Why frames are taken the way they are.
+    reason: Option<String>,
     lost: u64,
     owners: Option<String>,
 }
@@ -60,6 +62,11 @@ struct Seen {
 }
 
 impl Journal {
+    /// Returns one that tells why frames are taken the way they are, where that was chosen.
+    pub fn new(reason: Option<String>) -> Self {
+        Self { reason, ..Self::default() }
+    }
+
     /// Returns whether there is room for a line about a connection at `now`.
     fn has_room(&mut self, now: Nanos) -> bool {
         self.enter(now);
@@ -137,7 +144,15 @@ impl Journal {
     fn tell_changes(&mut self, snapshot: &Snapshot) {
         self.links.look(snapshot, |change| match change.state {
             InterfaceState::Up if change.is_new => {
-                tracing::info!("interface {} by {}", text::escape(change.name), change.method);
+                let name = text::escape(change.name);
+                match &self.reason {
+                    // Most reasons begin with the method.
+                    Some(reason) if reason.starts_with(change.method) => {
+                        tracing::info!("interface {name} by {reason}");
+                    }
+                    Some(reason) => tracing::info!("interface {name} by {}: {reason}", change.method),
+                    None => tracing::info!("interface {name} by {}", change.method),
+                }
             }
             InterfaceState::Up => tracing::info!("{}", change.sentence()),
             _ => tracing::warn!("{}", change.sentence()),
@@ -248,7 +263,12 @@ mod tests {
     use tracing::{Event, Metadata, Subscriber, span};
 
     use super::*;
-    use crate::{base::time::Stamp, flow::entry::FlowRecord, snapshot::sample};
+    use crate::{
+        base::time::Stamp,
+        capture::source::{InterfaceStatus, SourceStatus},
+        flow::entry::FlowRecord,
+        snapshot::sample,
+    };
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<String>>>);
@@ -285,6 +305,25 @@ mod tests {
             (record, [0.0; 2])
         };
         (0..count).map(row).collect()
+    }
+
+    #[test]
+    fn c9_the_method_is_told_with_its_reason() {
+        let told = |reason: Option<&str>| {
+            let lines = Lines::default();
+            tracing::subscriber::with_default(lines.clone(), || {
+                let mut snapshot = sample::of_rows(&rows(1, FlowState::Udp), Nanos::from_secs(1), Stamp(0));
+                let eth0 = InterfaceStatus { name: "eth0".into(), ..Default::default() };
+                snapshot.sources =
+                    vec![SourceStatus { method: "bpf", interfaces: vec![eth0], ..Default::default() }];
+                Journal::new(reason.map(str::to_owned)).epoch(&snapshot).unwrap();
+            });
+            let lines = lines.0.lock().unwrap();
+            lines.iter().find(|line| line.starts_with("interface ")).cloned().unwrap_or_default()
+        };
+        assert_eq!(told(None), "interface eth0 by bpf");
+        assert_eq!(told(Some("bpf: costs less")), "interface eth0 by bpf: costs less");
+        assert_eq!(told(Some("the only one here")), "interface eth0 by bpf: the only one here");
     }
 
     #[test]

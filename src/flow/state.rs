@@ -54,6 +54,8 @@ pub enum FlowState {
     /// An application's CONNECTION_CLOSE was read.
     QuicDrainingApp,
     QuicClosed,
+    /// SSH in datagrams.
+    UdpSsh,
 }
 
 /// Why a row ended.
@@ -107,7 +109,7 @@ const TCP_IDLE: Nanos = Nanos(60 * SECOND);
 
 impl FlowState {
     /// Every state, in the order of the table.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::Active,
         Self::SynSent,
         Self::SynRecv,
@@ -145,6 +147,7 @@ impl FlowState {
         Self::QuicDraining,
         Self::QuicDrainingApp,
         Self::QuicClosed,
+        Self::UdpSsh,
     ];
 
     /// Returns the state as a bit, so that being one of several states is one test.
@@ -158,6 +161,7 @@ impl FlowState {
     pub const fn in_phase(self, phase: Phase) -> Self {
         let refined = match phase {
             Phase::Web => Self::EstablishedWeb,
+            Phase::SshBanner if self.is_udp() => Self::UdpSsh,
             Phase::SshBanner => Self::SshBanner,
             Phase::SshKeyExchange => Self::SshKeyExchange,
             Phase::SshAuthentication => Self::SshAuthentication,
@@ -205,6 +209,7 @@ impl FlowState {
                 | Self::QuicDraining
                 | Self::QuicDrainingApp
                 | Self::QuicClosed
+                | Self::UdpSsh
         )
     }
 
@@ -217,7 +222,9 @@ impl FlowState {
     pub const fn stage(self, silence: Nanos) -> usize {
         match self {
             Self::Active | Self::Icmp | Self::Sctp => (silence.0 > 15 * SECOND) as usize,
-            Self::Udp => (silence.0 >= 15 * SECOND) as usize + (silence.0 >= 45 * SECOND) as usize,
+            Self::Udp | Self::UdpSsh => {
+                (silence.0 >= 15 * SECOND) as usize + (silence.0 >= 45 * SECOND) as usize
+            }
             _ => 0,
         }
     }
@@ -226,7 +233,7 @@ impl FlowState {
     pub const fn stage_begins(self, stage: usize) -> Nanos {
         match (self, stage) {
             (_, 0) => Nanos(0),
-            (Self::Udp, 2) => Nanos(45 * SECOND),
+            (Self::Udp | Self::UdpSsh, 2) => Nanos(45 * SECOND),
             _ => Nanos(15 * SECOND),
         }
     }
@@ -255,7 +262,7 @@ impl FlowState {
             Self::LastAck => "LAST_ACK",
             Self::Closing => "CLOSING",
             Self::Closed | Self::Reset => "CLOSED",
-            Self::Udp => ["UDP_ACTIVE", "UDP_IDLE", "UDP_STALE"][self.stage(silence)],
+            Self::Udp | Self::UdpSsh => ["UDP_ACTIVE", "UDP_IDLE", "UDP_STALE"][self.stage(silence)],
             Self::EchoRequest => "ECHO_REQUEST",
             Self::EchoReply => "ECHO_REPLY",
             Self::DestUnreach => "DEST_UNREACH",
@@ -271,7 +278,11 @@ impl FlowState {
     /// when it has been silent for `silence`.
     pub const fn lifetime(self, silence: Nanos) -> Nanos {
         let secs = match self {
-            Self::SshBanner | Self::SshKeyExchange | Self::SshAuthentication | Self::SshEstablished => 1800,
+            Self::SshBanner
+            | Self::SshKeyExchange
+            | Self::SshAuthentication
+            | Self::SshEstablished
+            | Self::UdpSsh => 1800,
             Self::EstablishedWeb | Self::QuicConnectedWeb => 600,
             Self::Established | Self::QuicConnected if silence.0 < TCP_IDLE.0 => 600,
             Self::Established | Self::QuicConnected | Self::Sctp => 300,
@@ -435,7 +446,7 @@ mod tests {
     }
 
     /// State, seconds without a packet (or since the state was entered) when the row goes.
-    const LIVES: [(&str, FlowState, u64); 37] = [
+    const LIVES: [(&str, FlowState, u64); 38] = [
         ("L4", Established, 300),
         ("L5", TimeWait, 30),
         ("L6", Closed, 5),
@@ -473,7 +484,16 @@ mod tests {
         ("L12", QuicDraining, 10),
         ("L12", QuicDrainingApp, 1),
         ("L14", QuicClosed, 1),
+        ("L10", UdpSsh, 1800),
     ];
+
+    #[test]
+    fn l10_ssh_in_datagrams_is_a_state_of_udp_with_its_texts() {
+        assert_eq!([Udp, Established].map(|state| state.in_phase(Phase::SshBanner)), [UdpSsh, SshBanner]);
+        for silence in [0.0, 20.0, 50.0, 1000.0] {
+            assert_eq!(UdpSsh.text(secs(silence)), Udp.text(secs(silence)));
+        }
+    }
 
     #[test]
     fn each_state_lives_its_time() {

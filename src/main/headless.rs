@@ -30,28 +30,25 @@ use rustnet::{
 use crate::{
     Failure, LONGEST_WAIT,
     host::{follow_addresses, neighbours},
-    say,
-    sources::journal,
-    standard_output, wrong_usage,
+    say, standard_output, wrong_usage,
 };
 
 /// A reader that takes nothing for so long after a stop is not waited for. Whoever does not want to wait stops a second
 /// time.
 const READER_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What an engine is started with.
-type Parts<S> = (EngineConfig, Vec<S>, Option<Box<dyn Owners>>);
+/// What an engine is started with, and what writes the log.
+type Parts<S> = (EngineConfig, Vec<S>, Option<Box<dyn Owners>>, Option<Box<dyn Tap>>);
 
 /// Writes the export that was asked for until the source ends, `stop` is set, the time is over or nobody reads it.
 pub fn export<S: Source + 'static>(
     cli: &Cli,
     file: &FileConfig,
-    (config, sources, owners): Parts<S>,
+    (config, sources, owners, journal): Parts<S>,
     origin: &Origin,
     stop: &AtomicBool,
     deadline: Option<Instant>,
 ) -> Result<(), Failure> {
-    let journal = journal(cli);
     // What comes at its own pace is written at its own pace.
     let prompt = matches!(cli.input(), Input::Live(_) | Input::Stdin);
     let out = standard_output()?;

@@ -65,13 +65,14 @@ impl ScreenParts<'_> {
         &self,
         sources: Vec<S>,
         owners: Option<Box<dyn Owners>>,
+        reason: Option<String>,
     ) -> Result<(Engine, Arc<EndedFlows>), EngineError> {
         // What streams may never end.
         let is_whole = matches!(self.cli.input(), Input::File(path) if path.is_file());
         let kept = if is_whole { usize::MAX } else { self.cli.history as usize };
         let ended = Arc::new(EndedFlows::new(kept));
         let tap: Box<dyn Tap> = Box::new(EndedTap(Arc::clone(&ended)));
-        let taps = [Some(tap), journal(self.cli)].into_iter().flatten().collect();
+        let taps = [Some(tap), journal(self.cli, reason)].into_iter().flatten().collect();
         let mut engine = Engine::launch_with_owners(self.config.clone(), sources, taps, owners)?;
         follow_addresses(self.cli, &mut engine);
         Ok((engine, ended))
@@ -89,7 +90,8 @@ pub fn show<S: Source + 'static>(
     (record, retrace): (Record, Option<Retrace>),
 ) -> Result<(), Failure> {
     let (cli, file, started) = (parts.cli, parts.file, parts.started);
-    let (engine, ended) = parts.launch(sources, first_owners).map_err(anyhow::Error::from)?;
+    let (engine, ended) =
+        parts.launch(sources, first_owners, setup.reason.clone()).map_err(anyhow::Error::from)?;
     let pace = Rc::new(Cell::new(file.refresh.filter(|_| cli.refresh_interval.is_none())));
     let engine = Rc::new(RefCell::new(Some(engine)));
     let set_pace = {
@@ -112,7 +114,8 @@ pub fn show<S: Source + 'static>(
                 Origin::Live { .. } => owners(cli),
                 Origin::File { .. } => None,
             };
-            let (next, ended) = parts.launch(sources, owners).map_err(|error| error.to_string())?;
+            let (next, ended) =
+                parts.launch(sources, owners, reason.clone()).map_err(|error| error.to_string())?;
             let publication = Arc::clone(next.publication());
             if let Some(last) = engine.borrow_mut().replace(next) {
                 last.stop();

@@ -275,13 +275,17 @@ fn watch<S: Source + 'static>(
             reopen,
             (record, retrace),
         ),
-        Some(stop) => headless::export(cli, file, (config, sources, owners), origin, &stop, deadline),
+        Some(stop) => {
+            let journal = journal(cli, setup.reason);
+            headless::export(cli, file, (config, sources, owners, journal), origin, &stop, deadline)
+        }
     }
 }
 
-/// Returns what writes connections into the log. Counted lines need every epoch, which files give then.
-pub fn journal(cli: &Cli) -> Option<Box<dyn Tap>> {
-    cli.log_level.map(|_| Box::new(Journal::default()) as Box<dyn Tap>)
+/// Returns what writes connections into the log, and why frames are taken the way they are. Counted lines need every
+/// epoch, which files give then.
+pub fn journal(cli: &Cli, reason: Option<String>) -> Option<Box<dyn Tap>> {
+    cli.log_level.map(|_| Box::new(Journal::new(reason)) as Box<dyn Tap>)
 }
 
 /// Returns what ends a run without a screen; the screen has keys, and asks the terminal for them.

@@ -26,11 +26,24 @@ pub enum NameSource {
         /// When it came: the last time before the flow's first packet.
         seen: Stamp,
     },
+    /// The capture file, in a block of names.
+    File,
     /// The system's resolver, which was asked for the address.
     Resolver,
 }
 
-/// The names of a flow's two ends: those of answers, newest first, or the resolver's alone. Index 0 is the key's low end.
+impl NameSource {
+    /// Returns what exports call it; answers, the usual source, are not named.
+    pub const fn key(self) -> Option<&'static str> {
+        match self {
+            Self::Answer { .. } => None,
+            Self::File => Some("file"),
+            Self::Resolver => Some("resolver"),
+        }
+    }
+}
+
+/// The names of a flow's two ends: those of answers, newest first, or else those of the file, or else the resolver's. Index 0 is the key's low end.
 /// Most flows have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndNames(Option<Box<[Box<[KnownName]>; 2]>>);
@@ -50,6 +63,14 @@ impl EndNames {
         }
     }
 
+    /// Gives an end the names of the file, unless the traffic has given it one.
+    pub fn add_from_file(&mut self, end: usize, names: Vec<KnownName>) {
+        let known = self.of(end).first().map(|known| known.source);
+        if !names.is_empty() && !matches!(known, Some(NameSource::Answer { .. })) {
+            self.0.get_or_insert_default()[end & 1] = names.into_boxed_slice();
+        }
+    }
+
     /// Returns the names of an end, newest first.
     pub fn of(&self, end: usize) -> &[KnownName] {
         self.0.as_ref().map_or(&[], |ends| &ends[end & 1])
@@ -60,9 +81,9 @@ impl EndNames {
         self.0.iter().flat_map(|ends| ends.iter()).flatten()
     }
 
-    /// Returns whether the name of an end is the resolver's.
-    pub fn is_resolved(&self, end: usize) -> bool {
-        self.of(end).first().is_some_and(|known| known.source == NameSource::Resolver)
+    /// Returns where the names of an end come from, if it has one.
+    pub fn source(&self, end: usize) -> Option<NameSource> {
+        Some(self.of(end).first()?.source)
     }
 
     /// Returns whether neither end has one.
@@ -85,7 +106,15 @@ mod tests {
         }
         assert_eq!(names.of(0), [heard]);
         assert_eq!(&*names.of(1)[0].name, b"asked.example");
-        assert_eq!([0, 1].map(|end| names.is_resolved(end)), [false, true]);
+        assert_eq!([0, 1].map(|end| names.source(end).and_then(NameSource::key)), [None, Some("resolver")]);
+        // The file's comes between them.
+        let of_file = vec![KnownName { name: b"file.example"[..].into(), source: NameSource::File }];
+        for end in [0, 1] {
+            names.add_from_file(end, of_file.clone());
+            names.add_resolved(end, b"asked.example"[..].into());
+        }
+        assert_eq!([0, 1].map(|end| names.source(end).and_then(NameSource::key)), [None, Some("file")]);
+        assert_eq!(names.of(1), of_file);
         let mut none = EndNames::default();
         none.add_resolved(1, b"asked.example"[..].into());
         assert!(none.of(0).is_empty() && !none.is_empty());

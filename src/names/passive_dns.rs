@@ -216,7 +216,7 @@ mod tests {
         let text = |name: &KnownName| String::from_utf8_lossy(&name.name).into_owned();
         let seen = |name: &KnownName| match name.source {
             NameSource::Answer { seen, .. } => seen.0 / 1_000_000_000,
-            NameSource::Resolver => unreachable!("nobody was asked"),
+            other => unreachable!("{other:?}"),
         };
         dns.names(address(n), at(began)).iter().map(|name| (text(name), seen(name))).collect()
     }

@@ -28,6 +28,9 @@ pub mod flag {
     pub const MORE_HEADERS: u8 = 32;
     /// The line is not a frame but counts of many, see [`crate::packet::settled`].
     pub const COUNTED: u8 = 64;
+    /// The line is not a frame but what a file says of the one before it, as its payload. Both bits: counts have no
+    /// headers.
+    pub const COMMENT: u8 = COUNTED | MORE_HEADERS;
     /// The line is not a frame but the marker of a cut.
     pub const MARKER: u8 = 128;
 }

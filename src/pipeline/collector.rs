@@ -402,6 +402,7 @@ impl Collector {
             self.read_ended();
         }
         self.add_owners(cut.last);
+        self.rx_reports.iter().flatten().for_each(|report| self.naming.read(&report.status.notes.names));
         self.naming.name_ended(&mut self.batch);
         self.flush_batch();
         if let Some(owners) = &mut self.parts.owners {

@@ -1,7 +1,8 @@
 //! Joins names of addresses to flows at cuts, in the collector's thread.
 //!
 //! A flow is looked at once, at the first cut that it is part of or when it ended before one: what was answered
-//! later than its first packet does not name it. New flows are found by the versions of the table's chunks. Where the
+//! later than its first packet does not name it. What a capture file names holds for all of its flows: when it names
+//! more, those that are open are looked at once more. New flows are found by the versions of the table's chunks. Where the
 //! user has the system's resolver asked, those whose remote end the traffic did not name wait for what that says.
 
 use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Instant};
@@ -15,6 +16,7 @@ use crate::{
         table::FrozenFlows,
     },
     names::{
+        file_names::FileNames,
         known::EndNames,
         passive_dns::PassiveDns,
         reverse_dns::{Reply, ResolverCounts, ReverseDns},
@@ -30,6 +32,9 @@ const MOST_A_CUT: usize = 65_536;
 #[derive(Default)]
 pub struct Naming {
     passive: PassiveDns,
+    file: FileNames,
+    /// The file has named more since the last join.
+    file_told: bool,
     workers: Vec<Asked>,
     /// Whom the user has asked.
     resolver: Option<Arc<ReverseDns>>,
@@ -65,6 +70,11 @@ impl Naming {
         self.passive.learn(answer.name, answer.address, answer.service, answer.at);
     }
 
+    /// Takes the names that a file has given so far.
+    pub fn read(&mut self, names: &[(IpAddr, Arc<[u8]>)]) {
+        self.file_told |= self.file.read(names);
+    }
+
     /// Gives names to the new flows of all workers at a cut, and those that came since to older ones.
     pub fn join(&mut self, tables: &[&FrozenFlows], apps: &mut [SideTable<App>]) {
         if self.knows_nothing() {
@@ -73,7 +83,31 @@ impl Naming {
         for (w, (flows, apps)) in tables.iter().zip(&mut *apps).enumerate() {
             self.join_new(w, flows, apps);
         }
+        if std::mem::take(&mut self.file_told) {
+            self.join_file(tables, apps);
+        }
         self.join_late(tables, apps);
+    }
+
+    /// Gives the file's names to all open flows.
+    fn join_file(&self, tables: &[&FrozenFlows], apps: &mut [SideTable<App>]) {
+        for (w, (flows, apps)) in tables.iter().zip(apps).enumerate() {
+            for c in 0..flows.hot.chunks() {
+                for (i, (hot, origin)) in flows.hot.chunk(c).iter().zip(flows.origins.chunk(c)).enumerate() {
+                    if !hot.is_live() {
+                        continue;
+                    }
+                    let slot = (c * CHUNK + i) as u32;
+                    let id = FlowId::new(w as u8, slot, origin.generation);
+                    for (end, address) in hot.key.addresses(&flows.wide_key(slot)).into_iter().enumerate() {
+                        let names = self.file.names(address);
+                        if !names.is_empty() {
+                            apps.get_mut(id).names.add_from_file(end, names);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// Gives names to flows that wait for the resolver's.
@@ -130,7 +164,7 @@ impl Naming {
     }
 
     fn knows_nothing(&self) -> bool {
-        self.passive.is_empty() && self.resolver.is_none()
+        self.passive.is_empty() && self.file.is_empty() && self.resolver.is_none()
     }
 
     fn join_new(&mut self, w: usize, flows: &FrozenFlows, apps: &mut SideTable<App>) {
@@ -166,7 +200,13 @@ impl Naming {
     }
 
     fn names(&self, ends: [IpAddr; 2], began: Stamp) -> EndNames {
-        EndNames::new(ends.map(|address| self.passive.names(address, began)))
+        let mut names = EndNames::new(ends.map(|address| self.passive.names(address, began)));
+        if !self.file.is_empty() {
+            for (end, address) in ends.into_iter().enumerate() {
+                names.add_from_file(end, self.file.names(address));
+            }
+        }
+        names
     }
 }
 

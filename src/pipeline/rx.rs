@@ -13,7 +13,7 @@ use crate::{
     },
     capture::source::{Clock, Progress, Sink, Source, SourceStatus},
     packet::{
-        descriptor::Cut,
+        descriptor::{Cut, flag},
         key::WideKey,
         parse::{FrameMeta, Parser, Verdict},
         settled::{Counted, Settled},
@@ -524,6 +524,12 @@ impl<O: Outlet> Sink for Intake<O> {
         // A copy: what is never lent can stay in registers.
         self.unusual(bytes, &{ *meta }, tick);
     }
+
+    /// Takes a frame, and behind it a line of its own for what the file says of it.
+    fn take_commented(&mut self, bytes: &[u8], meta: &FrameMeta, comment: &[u8]) {
+        self.take(bytes, meta);
+        self.comment(bytes, meta, comment);
+    }
 }
 
 impl<O: Outlet> Intake<O> {
@@ -541,6 +547,22 @@ impl<O: Outlet> Intake<O> {
                 self.outlet.put(bytes);
             }
             other => self.no_flow(other, meta),
+        }
+    }
+
+    /// Tells the flow of the frame before what the file says of it.
+    #[cold]
+    fn comment(&mut self, bytes: &[u8], meta: &FrameMeta, comment: &[u8]) {
+        // A burst has room for its frames alone.
+        self.outlet.flush(&mut self.accounts.drops, true);
+        let tick = self.clock.now().tick();
+        let (line, wide) = self.outlet.place();
+        line.tick = tick;
+        if self.parser.parse(bytes, meta, line, wide) == Verdict::Flow {
+            line.flags |= flag::COMMENT;
+            (line.payload_at, line.payload_len) = (0, comment.len() as u32);
+            self.outlet.put(comment);
+            self.outlet.flush(&mut self.accounts.drops, true);
         }
     }
 

@@ -324,6 +324,7 @@ unsafe impl Source for PcapSource {
                 state: port.state,
                 speed: None,
                 loopback: false,
+                ..InterfaceStatus::default()
             });
         }
     }

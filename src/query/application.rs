@@ -179,7 +179,9 @@ fn ssh_software(line: &[u8]) -> &[u8] {
 
 /// The fact of a service without a rule of its own: `Detail`, else the first one.
 fn main_fact(app: &App) -> Option<&[u8]> {
-    app.first(Fact::Detail).or_else(|| app.facts().map(|(_, value)| value).find(|value| !value.is_empty()))
+    // What somebody wrote into a file is nothing that the connection speaks.
+    let mut said = app.facts().filter(|(fact, value)| *fact != Fact::Comment && !value.is_empty());
+    app.first(Fact::Detail).or_else(|| said.next().map(|(_, value)| value))
 }
 
 #[cfg(test)]

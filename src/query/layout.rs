@@ -386,9 +386,8 @@ mod tests {
             let wishes = Wishes([Wish { cells, seen: Nanos(0) }; COLUMNS.len()]);
             for width in 40..260 {
                 for shown in 0..1 << others.len() {
-                    let mut choice = Choice::default();
-                    choice.on =
-                        (0..others.len()).filter(|n| shown >> n & 1 == 1).map(|n| others[n]).collect();
+                    let on = (0..others.len()).filter(|n| shown >> n & 1 == 1).map(|n| others[n]).collect();
+                    let mut choice = Choice { on, ..Choice::default() };
                     choice.widen(ColumnId::Bandwidth, -5);
                     choice.widen(ColumnId::Remote, 5);
                     let places = wishes.places(width, &choice, sort);

@@ -36,6 +36,8 @@ pub struct App {
 const STEP: usize = 96;
 /// Bytes left free behind the first values, which are mostly what one side said: what the other one answers takes so many.
 const ANSWER: usize = 48;
+/// Comments of a flow: what was written to its packets leaves room for what it speaks.
+const MOST_COMMENTS: usize = 8;
 /// Bytes before a value.
 const HEAD: usize = 3;
 
@@ -64,8 +66,12 @@ impl App {
         let bit = 1 << (fact as u8 % 64);
         // Most values are the first one of their fact.
         if self.may_have & bit != 0 {
-            let single = fact.shape() != Shape::List;
-            if self.values(fact).any(|known| single || known == value) {
+            let most = match fact {
+                Fact::Comment => MOST_COMMENTS,
+                _ if fact.shape() == Shape::List => MOST_VALUES,
+                _ => 1,
+            };
+            if self.values(fact).enumerate().any(|(n, known)| n + 1 == most || known == value) {
                 return;
             }
         }
@@ -141,6 +147,15 @@ mod tests {
             app.learn(Fact::Alpn, &[n]);
         }
         assert_eq!(app.facts().count(), MOST_VALUES);
+        let mut app = App::default();
+        for n in 0..100_u8 {
+            app.learn(Fact::Comment, &[n]);
+        }
+        app.learn(Fact::Sni, b"a.example");
+        assert_eq!(
+            (app.values(Fact::Comment).count(), app.facts().count()),
+            (MOST_COMMENTS, MOST_COMMENTS + 1)
+        );
         let mut app = App::default();
         app.learn(Fact::Detail, &vec![b'x'; 70_000]);
         assert_eq!(app.first(Fact::Detail).map(<[u8]>::len), Some(65_535));

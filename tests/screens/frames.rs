@@ -265,6 +265,28 @@ fn d2_tls_from_frames_is_named_on_the_screen_however_its_hello_is_cut() {
 }
 
 #[test]
+fn c8_names_and_comments_of_a_file_are_told_in_details() {
+    use rustnet::names::known::{EndNames, KnownName, NameSource};
+    let mut snapshot = known();
+    let name = KnownName { name: b"named\x1b.example"[..].into(), source: NameSource::File };
+    let mut app = rustnet::snapshot::app::App::default();
+    app.learn(rustnet::dpi::fact::Fact::Comment, b"nginx (77)\x1b[2J");
+    app.names = EndNames::new([vec![name.clone()], vec![name]]);
+    sample::set_app(&mut snapshot, 0, app);
+    for filter in ["named", "dst:named", "(77)"] {
+        let setup = Setup { filter: filter.replace("(77)", "\"nginx (77)\""), ..Setup::default() };
+        let mut stage = Stage::with(120, 40, setup);
+        let line = stage.epoch(&snapshot).line("203.0.113.77:51022").to_owned();
+        assert!(line.contains("~named"), "{filter}: {line}");
+        stage.key(KeyCode::Char('2'));
+        let text = stage.settle(&snapshot).text();
+        assert!(text.contains("~named\\u{1b}.example   named in the file"), "{text}");
+        let comment = text.lines().find(|line| line.contains(" Comment ")).unwrap_or_default();
+        assert!(comment.contains("nginx (77)\\u{1b}[2J"), "{text}");
+    }
+}
+
+#[test]
 fn d8_names_that_answers_gave_have_a_sign_until_the_flow_says_one() {
     let mut talk = Talk::default();
     let answer = dns_answer(7, "www.example.net", &[], "192.0.2.80".parse().unwrap());

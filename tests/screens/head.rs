@@ -35,9 +35,8 @@ fn silence_names_the_interfaces_and_their_state() {
         ("eth1", InterfaceState::Down(Stamp(WALL.0 - 12_000_000_000))),
         ("wg0", InterfaceState::Gone(Stamp(WALL.0 - 700_000_000_000))),
     ];
-    snapshot.sources[0].interfaces = names
-        .map(|(name, state)| InterfaceStatus { name: name.into(), state, speed: None, loopback: false })
-        .into();
+    snapshot.sources[0].interfaces =
+        names.map(|(name, state)| InterfaceStatus { name: name.into(), state, ..Default::default() }).into();
     insta::assert_snapshot!(Stage::new(100, 24).epoch(&snapshot).text());
 }
 
@@ -120,6 +119,65 @@ fn how_capture_runs_is_told() {
     assert!(stage.line("rustnet ").contains("! 2 degraded"));
     stage.key(KeyCode::Char('!'));
     assert!(stage.text().contains("no BTF: a kernel with"));
+}
+
+#[test]
+fn c13_the_flag_is_named_while_most_frames_of_an_interface_are_for_others() {
+    let at = |second: u64, heard: [[u64; 2]; 2]| {
+        let mut snapshot = live(&rows());
+        snapshot.now = Nanos(NOW.0 + second * 1_000_000_000);
+        let of = |(name, [frames, other_host_frames]): (&str, [u64; 2])| InterfaceStatus {
+            name: name.into(),
+            frames,
+            other_host_frames,
+            ..Default::default()
+        };
+        snapshot.sources[0].interfaces = ["eth0", "eth1"].into_iter().zip(heard).map(of).collect();
+        snapshot
+    };
+    let hint = |promiscuous: bool, epochs: &[&Snapshot]| {
+        let mut stage = Stage::with(160, 24, Setup { promiscuous, ..Setup::default() });
+        for epoch in epochs {
+            stage.epoch(epoch);
+        }
+        stage.line("rustnet ").contains("! --promiscuous")
+    };
+    // Of all frames few are for others, of those of eth1 most.
+    let start = at(0, [[1_000_000, 0], [0, 0]]);
+    let others = at(10, [[2_000_000, 0], [1_500, 1_200]]);
+    assert!(hint(false, &[&start, &others]));
+    assert!(!hint(true, &[&start, &others]), "it was asked for");
+    assert!(!hint(false, &[&start, &at(10, [[2_000_000, 0], [900, 900]])]), "too few to tell");
+    // What was long ago does not count.
+    let later = [at(50, [[2_000_000, 0], [1_500, 1_200]]), at(100, [[2_000_000, 0], [90_000, 1_300]])];
+    assert!(!hint(false, &[&start, &others, &later[0], &later[1]]));
+}
+
+#[test]
+fn c8_a_frame_of_the_time_0_is_one() {
+    let mut snapshot = live(&rows());
+    (snapshot.sources[0].method, snapshot.sources[0].read) = ("file", Some((90, Some(90))));
+    (snapshot.ended, snapshot.wall) = (true, Stamp(0));
+    let setup = Setup { file: Some("zero.pcap".into()), ..Setup::default() };
+    assert!(!Stage::with(120, 24, setup).epoch(&snapshot).text().contains("no packets"));
+}
+
+#[test]
+fn v12_a_table_whose_rows_are_hidden_says_how_many_and_which_key() {
+    let of_this_host = |port: u16| {
+        let mut sample =
+            flow(6, &format!("127.0.0.1:{port} → 127.0.0.1:80"), FlowState::Established, [1e3, 1e3], 9, 0);
+        sample.0.hot.roles = Roles::new(0, Evidence::Handshake, [true; 2]);
+        sample
+    };
+    let snapshot = live(&[of_this_host(4000), of_this_host(4001)]);
+    let mut stage = Stage::new(100, 24);
+    stage.epoch(&snapshot).key(KeyCode::Char('L'));
+    let text = stage.settle(&snapshot).text();
+    assert!(
+        text.contains("All 2 connections are hidden") && text.contains("L shows and hides such"),
+        "{text}"
+    );
 }
 
 #[test]

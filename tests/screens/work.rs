@@ -315,11 +315,15 @@ fn k19_details_and_the_palette_write_the_frames_of_one_row() {
 #[test]
 fn so11_widths_are_reset_with_the_view_in_the_config_too() {
     let snapshot = known();
-    let columns = Choice { wider: vec![(ColumnId::Remote, 4)], ..Choice::default() };
+    // An earlier run has kept these.
+    let columns =
+        Choice { wider: vec![(ColumnId::Remote, 4)], on: vec![ColumnId::Total], ..Choice::default() };
     let mut stage = Stage::with(120, 24, Setup { columns, ..Setup::default() });
-    stage.epoch(&snapshot);
+    let head = |stage: &mut Stage| stage.line("Remote").contains("Total");
+    assert!(head(stage.epoch(&snapshot)));
     stage.key(KeyCode::Char('r'));
     assert_eq!(stage.app.effects.drain(..).next(), Some(Effect::KeepColumns(Choice::default())));
+    assert!(!head(stage.settle(&snapshot)));
     stage.key(KeyCode::Char('r'));
     assert!(stage.app.effects.is_empty(), "nothing is written that is there");
     // It does not go on beyond what the config takes.

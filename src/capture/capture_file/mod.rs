@@ -17,18 +17,20 @@ use std::{
     fs::File,
     io::{self, Read},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
 use crate::{
     base::time::{Nanos, Stamp},
-    capture::source::{Clock, InterfaceStatus, Progress, Sink, Source, SourceStatus},
+    capture::source::{Clock, FileNotes, InterfaceStatus, Progress, Sink, Source, SourceStatus},
 };
 
 mod cut;
 mod error;
 mod input;
 mod map;
+mod notes;
 mod pcap;
 mod pcapng;
 mod pieces;
@@ -79,11 +81,15 @@ struct Facts {
     last: Stamp,
     stamps_saturated: u64,
     blocks_skipped: u64,
+    notes: Arc<FileNotes>,
     cut: Option<Cut>,
 }
 
 /// Bytes up to the end of a frame's record, and the frame.
 type Record<'a> = (usize, &'a [u8]);
+
+/// The same, and what was written to the frame: nothing, nearly always.
+type Commented<'a> = (usize, &'a [u8], &'a [u8]);
 
 /// Why a format stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -277,7 +283,9 @@ impl CaptureFile {
             }
             let rest = &window[used..];
             let record = match &mut self.format {
-                Format::Pcap(pcap) => pcap.next_rare(&self.input, gone, rest, &mut meta),
+                Format::Pcap(pcap) => pcap
+                    .next_rare(&self.input, gone, rest, &mut meta)
+                    .map(|(len, bytes)| (len, bytes, &[][..])),
                 Format::PcapNg(section) => {
                     let found = section.next(&self.input, rest, &mut self.facts, &mut meta);
                     found.map_err(|(passed, stop)| {
@@ -287,10 +295,13 @@ impl CaptureFile {
                 }
             };
             match record {
-                Ok((len, bytes)) => {
+                Ok((len, bytes, comment)) => {
                     used += len;
                     frames += 1;
-                    sink.take(bytes, &meta);
+                    match comment {
+                        [] => sink.take(bytes, &meta),
+                        _ => sink.take_commented(bytes, &meta, comment),
+                    }
                 }
                 Err(stop) => break stop,
             }
@@ -370,6 +381,7 @@ unsafe impl Source for CaptureFile {
         if out.interfaces.len() != self.facts.interfaces.len() {
             out.interfaces.clone_from(&self.facts.interfaces);
         }
+        out.notes.clone_from(&self.facts.notes);
         out.stamps_saturated = self.facts.stamps_saturated;
         out.blocks_skipped = self.facts.blocks_skipped;
         if out.truncated.is_none() {

@@ -1,20 +1,22 @@
 //! pcapng files (draft-ietf-opsawg-pcapng): blocks, each with its length at both ends.
 //!
-//! Read: section header, interface description, enhanced and simple packet, and the packet block
-//! that the enhanced one replaced. All others are passed over and counted. A block whose lengths
-//! make no sense ends the reading: nothing behind it can be found again.
+//! Read: section header, interface description, name resolution, enhanced and simple packet, and the packet block
+//! that the enhanced one replaced; of options those of interfaces and the first comment of each block. All others are
+//! passed over and counted, as names are, which hold no frame either. A block whose lengths make no sense ends the
+//! reading: nothing behind it can be found again.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use crate::{
     base::{ids::IfaceId, time::Stamp},
     capture::{
         capture_file::{
-            Facts, MAX_BLOCK, MAX_FRAME, Record, Stop,
+            Commented, Facts, MAX_BLOCK, MAX_FRAME, Stop,
             cut::Why,
             input::Input,
             map::{intact, prefetch},
+            notes,
             scale::Scale,
         },
         source::InterfaceStatus,
@@ -30,7 +32,11 @@ pub const SECTION_START: usize = 16;
 const INTERFACE: u32 = 1;
 const PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
+const NAME_RESOLUTION: u32 = 4;
 const ENHANCED_PACKET: u32 = 6;
+
+/// The option that every block may have (section 3.5).
+const COMMENT: u16 = 1;
 
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 /// Bytes of a block's type and length at its head, and of its length at its tail.
@@ -76,6 +82,9 @@ struct Interface {
     snap_len: u32,
     scale: Scale,
 }
+
+/// A frame and what the file says of it.
+type Held<'a> = (&'a [u8], &'a [u8]);
 
 impl Interface {
     #[inline]
@@ -137,6 +146,8 @@ struct Packet<'a> {
     ticks: Option<u64>,
     wire_len: u32,
     bytes: &'a [u8],
+    /// What stands behind the frame and its padding.
+    options: &'a [u8],
 }
 
 impl PcapNg {
@@ -156,7 +167,7 @@ impl PcapNg {
     }
 
     /// Reads blocks from the front of `rest`, a part of the window of `input`, up to the first frame:
-    /// returns their length and the frame, and writes what is known of it.
+    /// returns their length, the frame and its comment, and writes what is known of it.
     ///
     /// # Errors
     /// Why there is no frame, behind how many bytes of other blocks.
@@ -167,7 +178,7 @@ impl PcapNg {
         rest: &'a [u8],
         facts: &mut Facts,
         meta: &mut FrameMeta,
-    ) -> Result<Record<'a>, (usize, Stop)> {
+    ) -> Result<Commented<'a>, (usize, Stop)> {
         let window = rest;
         let gone = input.gone();
         let mut used = 0;
@@ -181,10 +192,10 @@ impl PcapNg {
                 facts.stamps_saturated += u64::from(saturated);
                 facts.last = stamp;
                 *meta = interface.meta(stamp, packet.wire_len);
-                return Ok((used + len, packet.bytes));
+                return Ok((used + len, packet.bytes, comment(self.order, packet.options)));
             }
             match self.unusual(rest, gone, facts, meta) {
-                Ok((len, Some(bytes))) => return Ok((used + len, bytes)),
+                Ok((len, Some((bytes, comment)))) => return Ok((used + len, bytes, comment)),
                 Ok((len, None)) => used += len,
                 // Zeros where a page was cut look like any kind of nonsense.
                 Err(Stop::Cut(_)) if input.shortened() => return Err((used, Stop::Cut(Why::Shortened))),
@@ -194,7 +205,7 @@ impl PcapNg {
         Err((used, Stop::Full))
     }
 
-    /// Reads any block: returns its length and the frame, if it holds one.
+    /// Reads any block: returns its length and, if it holds one, the frame and its comment.
     #[inline(never)]
     fn unusual<'a>(
         &mut self,
@@ -202,7 +213,7 @@ impl PcapNg {
         gone: &AtomicBool,
         facts: &mut Facts,
         meta: &mut FrameMeta,
-    ) -> Result<(usize, Option<&'a [u8]>), Stop> {
+    ) -> Result<(usize, Option<Held<'a>>), Stop> {
         let (kind, len) = self.head(rest)?;
         let whole = matches!(kind, SECTION | INTERFACE | PACKET | SIMPLE_PACKET | ENHANCED_PACKET);
         if len > MAX_BLOCK {
@@ -242,7 +253,7 @@ impl PcapNg {
             facts.last = stamp;
         }
         *meta = interface.meta(facts.last, packet.wire_len);
-        Ok((len, Some(packet.bytes)))
+        Ok((len, Some((packet.bytes, comment(self.order, packet.options)))))
     }
 
     /// Reads what nearly every block is, an enhanced packet without fault: its length, the frame,
@@ -268,7 +279,8 @@ impl PcapNg {
         let index = order.word(head, 8);
         let bytes = &block[FIXED..FIXED + captured];
         let wire_len = order.word(head, 24);
-        let packet = Packet { interface: index, ticks: Some(ticks), wire_len, bytes };
+        let options = options_behind(FIXED + captured, &block[..len - TAIL]);
+        let packet = Packet { interface: index, ticks: Some(ticks), wire_len, bytes, options };
         Some((len, packet, self.interfaces.get(index as usize)?))
     }
 
@@ -299,6 +311,7 @@ impl PcapNg {
             ticks: Some(ticks),
             wire_len: order.word(body, 16),
             bytes,
+            options: options_behind(20 + bytes.len(), body),
         })
     }
 
@@ -316,15 +329,21 @@ impl PcapNg {
             let wire_len = order.word(head, 0);
             if snap_len == 0 { wire_len } else { wire_len.min(snap_len) }
         })?;
-        Ok(Packet { interface: 0, ticks: None, wire_len: order.word(body, 0), bytes })
+        Ok(Packet { interface: 0, ticks: None, wire_len: order.word(body, 0), bytes, options: &[] })
     }
 
     /// Takes in a block that is no packet.
     fn describe(&mut self, kind: u32, body: &[u8], facts: &mut Facts) -> Result<(), Why> {
         match kind {
-            SECTION => self.section(body),
+            SECTION => self.section(body, facts),
             INTERFACE => self.interface(body, facts),
             _ => {
+                if kind == NAME_RESOLUTION {
+                    let notes = Arc::make_mut(&mut facts.notes);
+                    // Records are built as options are, and end as they do.
+                    let records = Options { order: self.order, rest: body };
+                    records.for_each(|(kind, value)| notes.record(kind, value));
+                }
                 facts.blocks_skipped += 1;
                 Ok(())
             }
@@ -332,7 +351,7 @@ impl PcapNg {
     }
 
     /// Section header block (section 4.1): forgets the interfaces of the section before.
-    fn section(&mut self, body: &[u8]) -> Result<(), Why> {
+    fn section(&mut self, body: &[u8], facts: &mut Facts) -> Result<(), Why> {
         if body.len() < 16 {
             return Err(room(16, body));
         }
@@ -341,6 +360,10 @@ impl PcapNg {
             return Err(Why::Version(major, minor));
         }
         self.interfaces.clear();
+        let comment = comment(self.order, &body[16..]);
+        if !comment.is_empty() {
+            Arc::make_mut(&mut facts.notes).comment("file", comment);
+        }
         Ok(())
     }
 
@@ -367,6 +390,11 @@ impl PcapNg {
                 _ => {}
             }
         }
+        let comment = comment(order, &body[8..]);
+        if !comment.is_empty() {
+            let whom = if status.name.is_empty() { "interface" } else { &status.name };
+            Arc::make_mut(&mut facts.notes).comment(whom, comment);
+        }
         let number = facts.interfaces.len().min(MAX_INTERFACES - 1);
         if facts.interfaces.len() < MAX_INTERFACES {
             facts.interfaces.push(status);
@@ -390,6 +418,24 @@ fn content(body: &[u8], fixed: usize, captured: impl FnOnce(&[u8]) -> u32) -> Re
         return Err(Why::FrameLength(captured));
     }
     data.get(..captured as usize).ok_or_else(|| room(captured, data))
+}
+
+/// Returns what stands in a block behind a frame that ends at `end`, and its padding.
+#[inline(always)]
+fn options_behind(end: usize, block: &[u8]) -> &[u8] {
+    block.get(end.next_multiple_of(4)..).unwrap_or_default()
+}
+
+/// Returns the first comment among options; nothing where there is none.
+#[inline(always)]
+fn comment(order: Order, options: &[u8]) -> &[u8] {
+    if options.is_empty() { &[] } else { comment_among(order, options) }
+}
+
+#[inline(never)]
+fn comment_among(order: Order, rest: &[u8]) -> &[u8] {
+    let first = (Options { order, rest }).find(|(code, _)| *code == COMMENT);
+    first.map_or(&[], |(_, value)| notes::comment(value))
 }
 
 #[cold]

@@ -99,6 +99,37 @@ fn what_was_lost_is_not_waited_for() {
 }
 
 #[test]
+fn d8_an_answer_over_tcp_has_the_time_since_its_query() {
+    /// The query for example.org, and its answer without records, with their lengths.
+    fn message(id: u8, flags: [u8; 2]) -> Vec<u8> {
+        let body = [&[0, id], &flags[..], b"\0\x01\0\0\0\0\0\0\x07example\x03org\0\0\x01\0\x01"].concat();
+        [&(body.len() as u16).to_be_bytes()[..], &body].concat()
+    }
+    let (query, answer, other) = (message(7, [1, 0]), message(7, [0x81, 0x80]), message(8, [0x81, 0x80]));
+    // The length may come alone; whoever answers another query first is not timed.
+    for (split, first, is_timed) in
+        [(0, &answer, true), (2, &answer, true), (9, &answer, true), (0, &other, false)]
+    {
+        let mut inspector = Inspector::new(64, no_advice).unwrap();
+        let mut texts = Texts::default();
+        let wall = |ms: u64| Stamp(1_700_000_000_000_000_000 + ms * 1_000_000);
+        let mut say = |from: usize, seq_number, payload: &[u8], ms| {
+            let subject = Subject { from, seq_number, wall: wall(ms), ..subject(3, &1, payload) };
+            inspector.segment(&subject, &mut texts);
+        };
+        if split > 0 {
+            say(0, 100, &query[..split], 0);
+        }
+        say(0, 100 + split as u32, &query[split..], 5);
+        say(1, 900, &first[..4], 20);
+        say(1, 904, &first[4..], 30);
+        say(1, 900 + first.len() as u32, &answer, 40);
+        assert_eq!(texts.0.contains(&"25000".to_owned()), is_timed, "{split}: {:?}", texts.0);
+        assert!(!texts.0.contains(&"35000".to_owned()), "{:?}", texts.0);
+    }
+}
+
+#[test]
 fn a_request_behind_a_long_answer_is_a_beginning() {
     let mut inspector = Inspector::new(64, no_advice).unwrap();
     let mut heard = Heard::default();

@@ -11,7 +11,7 @@ use crate::dpi::{
     lines::{Lines, Start, find, start, start_of_any},
     notes::{Notes, Phase},
     recogniser::Verdict,
-    talk::{STREAM_BUDGET, Streams},
+    talk::{Datagram, STREAM_BUDGET, Streams},
 };
 
 /// Bytes after NEWKEYS from server and client from which a session counts as established when packets cannot be
@@ -90,6 +90,17 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
         true => Verdict::Done,
         false => Verdict::Is,
     }
+}
+
+/// Knows SSH in datagrams, as some tunnels carry it, by one that begins with an identification line. What follows says
+/// nothing more.
+pub fn datagram(talk: &mut Datagram<'_>, notes: &mut Notes<'_>) -> Verdict {
+    let (Identity::Line { text, .. } | Identity::Begun(text)) = identification(talk.bytes, false) else {
+        return Verdict::No;
+    };
+    notes.text(if talk.from == talk.client { Fact::SshClient } else { Fact::SshServer }, text);
+    notes.phase(Phase::SshBanner);
+    Verdict::Rest
 }
 
 /// A side's identification as far as it has come.
@@ -362,6 +373,16 @@ mod tests {
         server.extend(packet(&[31, 1, 2, 3]));
         server.extend(packet(&[SSH_MSG_NEWKEYS]));
         [client, server]
+    }
+
+    #[test]
+    fn l10_an_identification_line_in_a_datagram_is_ssh() {
+        let lines: [(usize, &[u8]); 2] = [(0, b"SSH-2.0-a\r\n"), (1, b"SSH-2.0-b\r\n")];
+        let heard = crate::dpi::testing::datagrams(datagram, &lines, [50_000, 22]);
+        assert_eq!((heard.verdict, heard.phase), (Some(Verdict::Rest), Some(Phase::SshBanner)));
+        assert_eq!((heard.first(Fact::SshClient), heard.first(Fact::SshServer)), ("SSH-2.0-a", "SSH-2.0-b"));
+        let other: [(usize, &[u8]); 1] = [(0, b"SSH is spoken here")];
+        assert_eq!(crate::dpi::testing::datagrams(datagram, &other, [50_000, 22]).verdict, Some(Verdict::No));
     }
 
     #[test]

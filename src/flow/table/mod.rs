@@ -301,6 +301,9 @@ impl FlowTable {
     ) {
         let &Candidate { frame, slot, at, .. } = candidate;
         let wide = wide_of(lines, candidate);
+        if frame.flags & flag::COMMENT == flag::COMMENT {
+            return self.comment(frame, wide, payloads.of(lines, at as usize), ended);
+        }
         self.make_way(candidate, wide, || payloads.of(lines, at as usize), ended);
         let slot = self.frame(frame, wide, slot, volume, ended);
         if slot != NONE {

@@ -5,8 +5,9 @@ use crate::{
     base::{memory::prefetch, time::Tick},
     dpi::{
         echoes::Echo,
+        fact::Fact,
         inspector::{Approach, Flow, Judgement, Subject},
-        notes::Phase,
+        notes::{Learned, Phase},
     },
     flow::{
         entry::Evidence,
@@ -203,6 +204,24 @@ impl FlowTable {
         if !keeps_state(frame) {
             let (id, seq_number) = (frame.seq_number as u16, frame.window);
             inspector.echo(flow, Echo { id, seq_number, from: frame.from(), is_reply }, frame.wall, ended);
+        }
+    }
+
+    /// Passes on what a file says of a packet, to the flow that has it. It is kept where facts are: none without
+    /// inspection.
+    #[cold]
+    pub(super) fn comment(
+        &self,
+        line: &Descriptor,
+        wide: &WideKey,
+        text: &[u8],
+        ended: &mut impl EndedFlows,
+    ) {
+        let slot = self.index.find(line.hash, |slot| self.is_flow(slot, line, wide));
+        if let Some(slot) = slot.filter(|_| self.inspector.is_some()) {
+            let generation = &self.origins.get(slot).generation;
+            let flow = Flow { worker: self.config.worker, slot, generation };
+            ended.learned(flow.id(), Learned::Fact(Fact::Comment, text));
         }
     }
 

@@ -218,6 +218,15 @@ pub fn nearest(name: &str, operator: &str) -> Option<&'static str> {
     KEYWORDS.iter().filter(takes).filter(is_near).min_by_key(unlike).map(|k| k.name)
 }
 
+/// Returns the keyword that is least unlike `name`, however unlike that is.
+pub fn least_unlike(name: &str, operator: &str) -> &'static str {
+    let name = name.to_ascii_lowercase();
+    let compares = operator.starts_with(['<', '>']);
+    let taken = KEYWORDS.iter().filter(|k| !compares || k.unit != Unit::Text);
+    let begins_else = |k: &Keyword| k.name.chars().next() != name.chars().next();
+    taken.min_by_key(|k| (distance(&name, k.name), begins_else(k), k.name.len())).map_or("dst", |k| k.name)
+}
+
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

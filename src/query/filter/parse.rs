@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::query::filter::{
     Comparison, Expr, Term, Test,
-    field::{Field, Keyword, Unit, keyword_of, nearest, without_data},
+    field::{Field, Keyword, Unit, keyword_of, least_unlike, nearest, without_data},
     lexer::{self, Kind, RawTerm, Token, Value},
 };
 
@@ -253,10 +253,7 @@ fn term(raw: &RawTerm) -> Result<Term, Wrong> {
             let sign = if raw.operator == ":=" { ":" } else { raw.operator };
             let hint = match nearest(&raw.head, sign) {
                 Some(near) => format!("{near}{sign} is near"),
-                None if sign.starts_with(['<', '>']) => {
-                    "numbers are rate, down, up, bytes, packets, rtt, age, left, retr".into()
-                }
-                None => "keywords are port, src, dst, host, process, state, app and others: Help".into(),
+                None => format!("the nearest is {}{sign}, Help has all", least_unlike(&raw.head, sign)),
             };
             return Err(Wrong::Term(format!("{}{sign} is no keyword; {hint}", raw.head)));
         }
@@ -702,24 +699,9 @@ mod tests {
             ("a and or b", 2, 5, "nothing stands behind and"),
             ("() a", 0, 2, "nothing stands between ( and )"),
             ("(a ())", 3, 5, "nothing stands between ( and )"),
-            (
-                "de:ad a",
-                0,
-                5,
-                "de: is no keyword; keywords are port, src, dst, host, process, state, app and others: Help",
-            ),
-            (
-                "foo:x a",
-                0,
-                5,
-                "foo: is no keyword; keywords are port, src, dst, host, process, state, app and others: Help",
-            ),
-            (
-                "foo>1 a",
-                0,
-                5,
-                "foo> is no keyword; numbers are rate, down, up, bytes, packets, rtt, age, left, retr",
-            ),
+            ("de:ad a", 0, 5, "de: is no keyword; the nearest is dst:, Help has all"),
+            ("foo:x a", 0, 5, "foo: is no keyword; the nearest is if:, Help has all"),
+            ("foo>1 a", 0, 5, "foo> is no keyword; the nearest is up>, Help has all"),
             ("() )", 3, 4, "there is no ( before this )"),
             ("\"abc", 0, 4, "\" is not closed"),
             ("port:9-1", 5, 8, "9-1 goes down"),

@@ -27,6 +27,7 @@ impl App {
         self.measure_stages(&view);
         self.recount(&mut view);
         self.note_drops(&view);
+        self.note_heard(&view);
         self.take_rows(view);
         self.hold_engine();
         self.trace_selected();
@@ -154,6 +155,26 @@ impl App {
         self.readings.drops.push_back((view.now, std::iter::once(view.kernel_drops).chain(own).collect()));
         while self.readings.drops.front().is_some_and(|(at, _)| view.now.since(*at) > Nanos::from_secs(60)) {
             self.readings.drops.pop_front();
+        }
+    }
+
+    /// Keeps for a minute how many frames each interface had, and how many of them were for other hosts.
+    pub(super) fn note_heard(&mut self, view: &View) {
+        let heard = &mut self.readings.heard;
+        if heard.back().is_some_and(|(at, _)| view.now.since(*at) < Nanos::from_millis(900)) {
+            return;
+        }
+        let mut now: Vec<(String, [u64; 2])> = Vec::new();
+        for interface in view.sources.iter().flat_map(|source| &source.interfaces) {
+            let more = [interface.frames, interface.other_host_frames];
+            match now.iter_mut().find(|(name, _)| *name == interface.name) {
+                Some((_, sum)) => *sum = [sum[0] + more[0], sum[1] + more[1]],
+                None => now.push((interface.name.clone(), more)),
+            }
+        }
+        heard.push_back((view.now, now));
+        while heard.front().is_some_and(|(at, _)| view.now.since(*at) > Nanos::from_secs(60)) {
+            heard.pop_front();
         }
     }
 

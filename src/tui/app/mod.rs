@@ -45,6 +45,7 @@ use readings::Still;
 pub use readings::{Engine, Readings};
 pub use setup::{Again, Effect, Form, Next, Nic, Recording, ScreenPace, SelfUsage, Setup, Whose};
 use story::Story;
+pub use watches::PROMISCUOUS;
 
 use crate::{
     base::{

@@ -27,9 +27,10 @@ impl App {
         self.setup.rereads && self.playback.span.is_some()
     }
 
-    /// Returns the time up to which the file is read, if that is not its end.
+    /// Returns the time up to which what is shown of the file was read, if that is not its end.
     pub fn stands_at(&self) -> Option<Stamp> {
-        self.playback.at
+        // While it is read to its end, what was there before is shown.
+        self.playback.at.or(self.playback.before.filter(|_| self.playback.reading))
     }
 
     /// Returns whether the file plays.
@@ -139,6 +140,7 @@ impl App {
         (self.frozen_at, self.still) = (None, None);
         self.stage_frames = None;
         self.readings.drops.clear();
+        self.readings.heard.clear();
         self.readings.stage_peaks.clear();
         // Ids begin anew with the engine.
         (self.story, self.neighbour) = Default::default();

@@ -20,9 +20,14 @@ pub struct Readings {
     pub stage_peaks: Vec<f64>,
     /// What had been counted when the counts were reset.
     pub counted_before: Counts,
+    /// Frames of each interface, by name, and those for other hosts among them: for a minute.
+    pub(super) heard: VecDeque<(Nanos, Vec<Heard>)>,
     /// Frames dropped by the kernel and by each reason, for a minute.
     pub(super) drops: VecDeque<(Nanos, Vec<u64>)>,
 }
+
+/// An interface, its frames, and those for other hosts among them.
+pub(super) type Heard = (String, [u64; 2]);
 
 /// The engine as the page Pipeline shows it.
 #[derive(Clone, Copy)]

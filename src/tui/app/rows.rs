@@ -70,9 +70,9 @@ impl App {
         self.effects.push(Effect::KeepColumns(self.columns.clone()));
     }
 
-    /// Shows the columns of the start, each as wide as usual; what the config keeps of others is put right.
+    /// Shows the usual columns, each as wide as usual; the config keeps no others any more.
     pub(super) fn reset_columns(&mut self) {
-        let columns = Choice { wider: Vec::new(), ..self.setup.columns.clone() };
+        let columns = Choice::default();
         if self.columns != columns {
             self.columns = columns.clone();
             self.effects.push(Effect::KeepColumns(columns));

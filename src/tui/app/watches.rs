@@ -10,6 +10,9 @@ use crate::{
     },
 };
 
+/// What is named instead of what is degraded where a flag is what helps.
+pub const PROMISCUOUS: &str = "--promiscuous";
+
 impl App {
     /// Switches a watch on or off.
     pub fn switch_watch(&mut self, n: usize) {
@@ -68,13 +71,8 @@ impl App {
             };
             all.push(("owners", format!("{unknown} of the connections have no owner: {remedy}")));
         }
-        // Sources tell of all since the start.
-        let taken = view.accounts.taken.frames + self.readings.counted_before.accounts.taken.frames;
+        all.extend(self.of_others());
         for source in &view.sources {
-            if source.other_host_frames * 2 > taken && taken > 1000 {
-                let share = format::percent(source.other_host_frames, taken);
-                all.push(("interface", format!("{share} of the frames are for other hosts: --promiscuous")));
-            }
             if let Some(why) = &source.truncated {
                 all.push(("file", format!("cut short: {}", text::escape(why))));
             }
@@ -84,6 +82,29 @@ impl App {
             all.push(("table", format!("{count} connections were evicted: --max-flows")));
         }
         all
+    }
+
+    /// Returns the interfaces most of whose frames of the last minute are for other hosts, unless that was asked for.
+    fn of_others(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let heard = Some(&self.readings.heard).filter(|_| !self.setup.promiscuous);
+        let ends = heard.and_then(|heard| Some((&heard.front()?.1, &heard.back()?.1)));
+        ends.into_iter().flat_map(|(first, last)| {
+            last.iter().filter_map(|(name, now)| {
+                let before =
+                    first.iter().find(|(known, _)| known == name).map_or([0; 2], |(_, before)| *before);
+                let [all, others] = [0, 1].map(|n| now[n].saturating_sub(before[n]));
+                let is_much = all > 1000 && others * 2 > all;
+                is_much.then(|| {
+                    let (share, name) = (format::percent(others, all), text::escape(name));
+                    (
+                        PROMISCUOUS,
+                        format!(
+                            "{share} of the frames on {name} are for other hosts: --promiscuous shows all"
+                        ),
+                    )
+                })
+            })
+        })
     }
 
     /// Returns the interfaces that deliver nothing, since when and what helps. The first line names or counts them in

@@ -192,11 +192,12 @@ fn add_file(strip: &mut Strip, app: &App, width: u16) {
         (sum.0 + read, sum.1.zip(size).map(|(a, b): (u64, u64)| a + b))
     });
     let name = text::escape(app.setup.file.as_deref().unwrap_or("file")).into_owned();
-    if view.sources.iter().any(|s| s.truncated.is_some()) {
-        strip.right(8, [app.run(Role::Warn, "cut short")]);
+    let dot = app.setup.signs.dot;
+    let is_cut = view.sources.iter().any(|s| s.truncated.is_some());
+    if is_cut {
+        strip.right(8, [app.run(Role::Warn, format!("cut short {dot}"))]);
     }
     if view.ended {
-        let dot = app.setup.signs.dot;
         if let Some(at) = app.stands_at() {
             let at = format::date_time(at, (app.setup.utc_offset)(at));
             let what = if app.plays() { "plays" } else { "stands" };
@@ -208,7 +209,8 @@ fn add_file(strip: &mut Strip, app: &App, width: u16) {
         strip.right(5, [app.run(Role::Plain, format!("{} {dot} {opened}", format::bytes(read.0)))]);
         let took = app.read_in.unwrap_or_default();
         strip.right(4, [app.run(Role::Plain, format!("{dot} read in {}", seconds(took)))]);
-        if view.wall == Stamp(0) {
+        // A packet may have the time 0.
+        if view.wall == Stamp(0) && view.totals.opened == 0 && view.accounts.taken.frames == 0 {
             return strip.right(3, [app.run(Role::Dim, format!("{dot} no packets"))]);
         }
         let last = format::date_time(view.wall, (app.setup.utc_offset)(view.wall));

@@ -80,6 +80,7 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
     if !verdicts.contains(&Verdict::Is) {
         return if verdicts.contains(&Verdict::No) { Verdict::No } else { Verdict::More };
     }
+    let (mut asked, mut answered) = (None, None);
     for side in [0, 1].into_iter().filter(|side| verdicts[*side] == Verdict::Is) {
         for (message, wire_len) in
             (Framed { bytes: talk.bytes[side], ended: talk.ended[side] }).take(MOST_MESSAGES)
@@ -88,8 +89,20 @@ pub fn streams(talk: &Streams<'_>, notes: &mut Notes<'_>) -> Verdict {
             let family = Family::of(message, header, talk.ports);
             notes.service(family.service());
             notes.client(if header.is_response() { 1 - side } else { side });
+            let first = if header.is_response() { &mut answered } else { &mut asked };
+            first.get_or_insert(header.id);
             note(message, header, family, notes);
         }
+    }
+    // Queries may be answered in another order (RFC 7766 section 6.2.1.1); the first one's time is known if it is first.
+    match asked {
+        Some(_) if answered.is_none() => notes.waits(),
+        Some(id) if answered == Some(id) => {
+            if let Some(time) = notes.waited() {
+                notes.number(Fact::DnsTime, time.0 / 1000);
+            }
+        }
+        _ => {}
     }
     if talk.ended == [true; 2] { Verdict::Done } else { Verdict::Is }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{block::Frame, registry::Registry};
 use crate::{
     base::ids::IfaceId,
+    capture::source::InterfaceStatus,
     packet::{link::LinkType, parse::FrameMeta},
 };
 
@@ -17,6 +18,15 @@ pub struct Faces {
     registry: Arc<Registry>,
     cache: [Face; SLOTS],
     generation: u32,
+    /// By interface, of which few are more than [`SLOTS`].
+    heard: [Heard; SLOTS],
+}
+
+/// Frames of an interface.
+#[derive(Clone, Copy, Default)]
+struct Heard {
+    all: u64,
+    /// For another host's address.
     other_host: u64,
 }
 
@@ -44,18 +54,27 @@ impl Faces {
     pub fn new(registry: Arc<Registry>) -> Self {
         let generation = registry.generation();
         let nobody = Face { ifindex: 0, hatype: 0, iface: IfaceId(0), loopback: false, link: Link::Network };
-        Self { registry, cache: [nobody; SLOTS], generation, other_host: 0 }
+        Self { registry, cache: [nobody; SLOTS], generation, heard: [Heard::default(); SLOTS] }
     }
 
     /// Returns the frames for another host's address so far.
     pub fn other_host_frames(&self) -> u64 {
-        self.other_host
+        self.heard.iter().map(|heard| heard.other_host).sum()
     }
 
-    /// Adds frames for another host's address that were only counted.
-    #[cfg(feature = "bpf")]
-    pub fn add_other_host(&mut self, frames: u64) {
-        self.other_host += frames;
+    /// Writes how many frames of each interface there were.
+    pub fn report(&self, out: &mut [InterfaceStatus]) {
+        for (status, heard) in out.iter_mut().zip(&self.heard) {
+            (status.frames, status.other_host_frames) = (heard.all, heard.other_host);
+        }
+    }
+
+    /// Adds frames that may be for another host's address.
+    #[inline(always)]
+    pub fn count(&mut self, iface: IfaceId, frames: u64, packet_type: u8) {
+        let heard = &mut self.heard[usize::from(iface.0) % SLOTS];
+        heard.all += frames;
+        heard.other_host += if packet_type == libc::PACKET_OTHERHOST { frames } else { 0 };
     }
 
     /// Returns whether a link has changed since the last [`Faces::refresh`].
@@ -82,7 +101,7 @@ impl Faces {
         if face.ifindex != frame.ifindex || face.hatype != frame.hatype {
             face = self.resolve(frame, watched);
         }
-        self.other_host += u64::from(frame.pkttype == libc::PACKET_OTHERHOST);
+        self.count(face.iface, 1, frame.pkttype);
         let (skip, link) = match face.link {
             Link::Header(link) => (0, link),
             Link::Network => (frame.link_len.min(frame.bytes.len()), LinkType::RAW),

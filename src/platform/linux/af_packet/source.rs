@@ -404,6 +404,7 @@ unsafe impl Source for AfPacketSource {
         self.shared.registry.report(&mut out.interfaces);
         out.kernel_frames = counts.kernel_frames;
         out.kernel_drops = counts.kernel_drops;
+        self.faces.report(&mut out.interfaces);
         out.other_host_frames = self.faces.other_host_frames();
     }
 }

@@ -591,12 +591,9 @@ unsafe impl Source for BpfSource {
     }
 
     fn counted<F: FnMut(&Counted)>(&mut self, all: bool, mut each: F) {
-        let Some(books) = &mut self.books else { return };
-        let mut other_host = 0;
+        let Self { books: Some(books), faces, .. } = self else { return };
         let mut each = |counted: &Counted, packet_type: u8| {
-            if packet_type == libc::PACKET_OTHERHOST {
-                other_host += counted.volume.frames;
-            }
+            faces.count(counted.flow.iface, counted.volume.frames, packet_type);
             each(counted);
         };
         if all {
@@ -606,7 +603,6 @@ unsafe impl Source for BpfSource {
         } else {
             books.hand_out_urgent(self.wall_offset, &mut each);
         }
-        self.faces.add_other_host(other_host);
     }
 
     fn stop(&mut self) {
@@ -636,6 +632,7 @@ unsafe impl Source for BpfSource {
             out.kernel_frames += frames;
             out.kernel_drops += lost;
         }
+        self.faces.report(&mut out.interfaces);
         out.other_host_frames = self.faces.other_host_frames();
         out.counting = self.books.as_ref().map(Books::counting);
     }

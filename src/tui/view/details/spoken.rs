@@ -29,7 +29,7 @@ pub fn card(app: &App, row: &Row) -> Card {
     let label = row.app.as_ref().and_then(|app| application::label(app, row.ports)).map(str::to_owned);
     let chosen = first(Fact::AlpnSelected).map(|p| format!("chosen {p}"));
     let offered = all(Fact::Alpn).map(|p| format!("offered {p}"));
-    Card::new(
+    let mut card = Card::new(
         "Application",
         [
             ("Protocol", or_none(label)),
@@ -48,10 +48,14 @@ pub fn card(app: &App, row: &Row) -> Card {
             ("Agent", or_none(all(Fact::HttpUserAgent).or(first(Fact::SshClient)))),
             ("Server", or_none(first(Fact::HttpServer).or(first(Fact::SshServer)))),
         ],
-    )
+    );
+    // Few files have any.
+    card.fields.extend(all(Fact::Comment).map(|comments| ("Comment".into(), comments)));
+    card
 }
 
-/// Returns what the remote end is called elsewhere: by answers before, each with source and age, or by the resolver.
+/// Returns what the remote end is called elsewhere: by answers before, each with source and age, by the file, or by
+/// the resolver.
 fn names(app: &App, row: &Row) -> Option<String> {
     let wall = app.look(200).wall;
     let names = row.app.as_ref()?.names.of(row.remote()).iter().map(|known| {
@@ -60,6 +64,7 @@ fn names(app: &App, row: &Row) -> Option<String> {
             NameSource::Answer { service, seen } => {
                 format!("{} answer, {} ago", service.text(), format::span(wall.since(seen)))
             }
+            NameSource::File => "named in the file".to_owned(),
             NameSource::Resolver => "resolver".to_owned(),
         };
         format!("~{}   {source}", text::escape(&name))

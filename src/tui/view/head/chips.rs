@@ -3,7 +3,10 @@
 
 use crate::{
     query::{format, text},
-    tui::{action::Tab, app::App},
+    tui::{
+        action::Tab,
+        app::{App, PROMISCUOUS},
+    },
 };
 
 /// Returns one chip for all watches that fire, one for all that is degraded, one while frames are written, and one
@@ -23,7 +26,11 @@ pub fn chips(app: &App, in_words: bool) -> Vec<(u8, String)> {
     let less = match &degraded[..] {
         [] => None,
         all if !in_words => Some(format!("!{}", all.len())),
+        [(PROMISCUOUS, _)] => Some(format!("! {PROMISCUOUS}")),
         [(what, _)] => Some(format!("! {what} degraded")),
+        all if all.iter().any(|(what, _)| *what == PROMISCUOUS) => {
+            Some(format!("! {} degraded, {PROMISCUOUS}", all.len()))
+        }
         all => Some(format!("! {} degraded", all.len())),
     };
     let recording = app.recording.as_ref().map(|_| if in_words { "P records" } else { "P" });

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What the fields mean.
-const MEANINGS: [(&str, &str); 19] = [
+const MEANINGS: [(&str, &str); 20] = [
     (
         "Method",
         "How frames are captured. --capture chooses another way; auto takes the best that works here.",
@@ -19,6 +19,7 @@ const MEANINGS: [(&str, &str); 19] = [
     ("File", "What is read."),
     ("Kernel saw", "Frames that passed the kernel's own count: those taken, and those it dropped."),
     ("Not for us", "Frames for other hosts' hardware addresses. --promiscuous makes more of them visible."),
+    ("Comment", "What was written into the file, on all of it or on an interface."),
     ("Cut short", "The file ends within a record; all before that is counted."),
     (
         "NIC counters",
@@ -79,6 +80,9 @@ pub fn capture(app: &App, engine: Engine, page: &mut Page) {
         if source.other_host_frames > 0 {
             let text = format!("{} frames for other hosts", format::grouped(source.other_host_frames));
             field("Not for us", text, Role::Plain);
+        }
+        for comment in &source.notes.comments {
+            field("Comment", text::escape(comment).into_owned(), Role::Plain);
         }
         if let Some(why) = &source.truncated {
             field("Cut short", text::escape(why).into_owned(), Role::Warn);
