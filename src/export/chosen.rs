@@ -247,6 +247,8 @@ impl Chosen {
             let mut over = std::mem::take(&mut self.over);
             self.release(Stamp(u64::MAX), &mut over);
             (self.over, self.newest) = (over, at);
+            // Nor would flows that have ended ever be forgotten.
+            self.leaving.iter_mut().for_each(|(_, since, _)| *since = (*since).min(at));
         }
         self.newest = self.newest.max(at);
     }

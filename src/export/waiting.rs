@@ -10,7 +10,8 @@ use crate::{
 /// A frame and the flow that it is of.
 pub type HeldFrame = (FlowName, FrameMeta, Box<[u8]>);
 
-/// Frames by time. What comes in order costs nothing more; what comes out of it, a step for each that it overtakes.
+/// Frames by time. What comes in order costs nothing more; what comes out of it a search, and a move of those on the
+/// shorter side of its place.
 #[derive(Default)]
 pub struct Waiting {
     frames: VecDeque<HeldFrame>,
@@ -27,12 +28,14 @@ impl Waiting {
 
     /// Puts a frame to its place, behind those of the same time.
     pub fn put(&mut self, frame: HeldFrame) {
-        let later = self.frames.iter().rev().take_while(|(_, meta, _)| meta.wall > frame.1.wall).count();
         self.bytes += room(&frame.2);
         *self.counts.entry(frame.0).or_default() += 1;
-        match later {
-            0 => self.frames.push_back(frame),
-            _ => self.frames.insert(self.frames.len() - later, frame),
+        match self.frames.back() {
+            Some((_, last, _)) if last.wall > frame.1.wall => {
+                let at = self.frames.partition_point(|(_, meta, _)| meta.wall <= frame.1.wall);
+                self.frames.insert(at, frame);
+            }
+            _ => self.frames.push_back(frame),
         }
     }
 

@@ -238,8 +238,9 @@ impl Port {
 
     /// libpcap keeps a capture whose link is down or has another name, and says nothing: the list of interfaces does.
     fn look(&mut self, all: &[Interface]) {
-        let renamed = || all.iter().find(|i| i.index == self.index && self.index != 0);
-        let Some(found) = all.iter().find(|i| i.name == self.name).or_else(renamed) else { return };
+        // A capture stays with its interface, whose name another one may have by now.
+        let same = all.iter().find(|i| i.index == self.index && self.index != 0);
+        let Some(found) = same.or_else(|| all.iter().find(|i| i.name == self.name)) else { return };
         self.name.clone_from(&found.name);
         match self.state {
             _ if self.capture.is_none() => {}
@@ -353,7 +354,7 @@ mod tests {
         let seen = |index: u32, name: &str| Interface { index, name: name.into(), ..Interface::default() };
         let all = [seen(1, "lo"), seen(7, "wan0"), seen(0, "other")];
         for (index, name, told) in
-            [(7, "eth0", "wan0"), (7, "lo", "lo"), (8, "eth0", "eth0"), (0, "eth0", "eth0")]
+            [(7, "eth0", "wan0"), (7, "lo", "wan0"), (8, "lo", "lo"), (8, "eth0", "eth0"), (0, "lo", "lo")]
         {
             let (state, retry) = (InterfaceState::Up, Instant::now());
             let mut port =

@@ -126,6 +126,8 @@ fn whoever_waits_is_told_what_a_look_at_every_row_tells() {
         "sni:example",
         "dir:fwd 53",
         "not dport:443",
+        "not service:http",
+        "!(service:https or service:domain)",
         "not (dport:443 or udp)",
         "!port:443 !dir:out",
         "!(443 tcp) dir:in",

@@ -114,7 +114,8 @@ pub fn copies(row: &Row, jsonl: Option<String>) -> Vec<(&'static str, String)> {
     all.push(("5-tuple", format!("{protocol} {} {}", sides[0], sides[1])));
     let capture = capture_filter(row, addresses, ports);
     // The first frame says what lies around it; on a mirror port the answers may have tags all the same.
-    let with_tags = format!("{0} or (vlan and ({0} or (vlan and {0})))", capture.1);
+    let packet = packet_filter(row, addresses, ports, true);
+    let with_tags = format!("{packet} or (vlan and ({packet} or (vlan and {packet})))");
     let is_bare =
         capture.0 == CAPTURE && row.vlan.is_none() && row.encap == 0 && row.wide.extension.vlan == 0;
     all.push(capture);
@@ -149,7 +150,7 @@ fn capture_filter(row: &Row, addresses: [IpAddr; 2], ports: [Option<u16>; 2]) ->
     let is_tunnel = row.key.kind & kind::EXTENDED != 0 && extension.tunnel != 0;
     let packet = match is_tunnel {
         true => tunnel_filter(row),
-        false => Some(packet_filter(row, addresses, ports)),
+        false => Some(packet_filter(row, addresses, ports, true)),
     };
     let Some(packet) = packet else {
         let why = "tcpdump does not look into tunnels, and the ends of this one are not known";
@@ -171,7 +172,8 @@ fn capture_filter(row: &Row, addresses: [IpAddr; 2], ports: [Option<u16>; 2]) ->
         (Some(vlan), _, true) => format!("vlan {vlan} and vlan and ({})", within("vlan", &packet)),
         (Some(vlan), ..) if is_beneath => format!("vlan {vlan} and ({beneath})"),
         (Some(vlan), ..) => format!("vlan {vlan} and {packet}"),
-        (None, None, _) => beneath,
+        (None, None, _) if is_beneath || is_tunnel => beneath,
+        (None, None, _) => packet_filter(row, addresses, ports, false),
         // What lies beneath is told of the first packet, with as many tags as that had.
         (None, _, true) if is_beneath => format!("vlan and vlan and ({beneath})"),
         (None, _, false) if is_beneath => format!("vlan and ({beneath})"),
@@ -184,8 +186,8 @@ fn capture_filter(row: &Row, addresses: [IpAddr; 2], ports: [Option<u16>; 2]) ->
 const CAPTURE: &str = "tcpdump filter";
 const TUNNEL_CAPTURE: &str = "tcpdump, tunnel";
 
-/// Returns the filter for the packets of a row, whatever stands before them.
-fn packet_filter(row: &Row, addresses: [IpAddr; 2], ports: [Option<u16>; 2]) -> String {
+/// Returns the filter for the packets of a row, whatever stands before them; `is_part` of a longer one if so.
+fn packet_filter(row: &Row, addresses: [IpAddr; 2], ports: [Option<u16>; 2], is_part: bool) -> String {
     let hosts = format!("host {} and host {}", addresses[0], addresses[1]);
     if row.key.kind & kind::ARP != 0 {
         // Both make the same rows.
@@ -212,8 +214,8 @@ fn packet_filter(row: &Row, addresses: [IpAddr; 2], ports: [Option<u16>; 2]) -> 
         (false, None) if proto::has_ports(number) => {
             return format!("({hosts} and {})", fragment_of_ipv4(number));
         }
-        // Looks behind all headers, but says nothing of ports.
-        (true, None) => return format!("(ip6 protochain {number} and {hosts})"),
+        // Looks behind all headers, but says nothing of ports, and live it cannot stand behind `vlan`.
+        (true, None) if !is_part => return format!("(ip6 protochain {number} and {hosts})"),
         (true, _) => behind_extensions(number, ports),
         (false, _) => behind_ipv4(number, ports),
     };
@@ -228,7 +230,7 @@ fn ports_at(ip: &str, at: &str, ports: Option<[u16; 2]>) -> String {
     })
 }
 
-/// Returns the filter for a protocol behind one extension header of IPv6 or two (RFC 8200 section 4), and for later
+/// Returns the filter for a protocol behind one extension header of IPv6 or two (RFC 8200 section 4), or AH, and for later
 /// fragments, which have no ports: `port` and the names of protocols look at what follows the first header alone.
 fn behind_extensions(number: u8, ports: Option<[u16; 2]>) -> String {
     // Hop-by-hop options, routing, fragment, destination options; each has its length in its second byte, in units
@@ -244,7 +246,10 @@ fn behind_extensions(number: u8, ports: Option<[u16; 2]>) -> String {
     let one = format!("ip6[40] = {number}{}", ports_at("ip6", second, ports));
     let two =
         format!("{} and ip6[{second}] = {number}{}", is_extension("40"), ports_at("ip6", &third, ports));
-    format!("({fragment}) or ({} and (({one}) or ({two})))", is_extension("6"))
+    // The length of AH is in units of 4 bytes beyond two.
+    let behind_ah = ports_at("ip6", "40 + 4 * ip6[41] + 8", ports);
+    let ah = format!("ip6[6] = {} and ip6[40] = {number}{behind_ah}", proto::AH);
+    format!("({fragment}) or ({ah}) or ({} and (({one}) or ({two})))", is_extension("6"))
 }
 
 fn fragment_of_ipv6(number: u8) -> String {

@@ -67,6 +67,10 @@ impl Node {
                 ends.any(hot, [low, high])
             })),
             Self::Protocol(table) => Some(rows.pick(|hot| table.of(hot))),
+            Self::Service(sets) => Some(rows.pick(|hot| {
+                let called = hot.key.port(1 - hot.roles.initiator());
+                called.is_some() && is_called(sets, hot)
+            })),
             Self::Direction(answers) => Some(rows.pick(|hot| match Direction::of(hot.roles) {
                 Direction::In => answers[0],
                 Direction::Out => answers[1],

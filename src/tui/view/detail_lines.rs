@@ -80,7 +80,7 @@ fn add_life(strip: &mut Strip, app: &App, row: &Row) {
     } else {
         clock(app, row.first)
     };
-    let forms = [format!("{since} ({})", format::span(age)), clock(app, row.first)];
+    let forms = [format!("{since} ({})", format::span(age)), since];
     let forms = forms.map(|text| [app.run(Role::Dim, "since "), app.run(Role::Plain, text)].into());
     strip.left_in_forms(5, forms);
     let interfaces = app.view.iter().flat_map(|v| v.sources.first()).flat_map(|s| &s.interfaces);
