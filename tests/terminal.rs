@@ -308,7 +308,8 @@ fn v16_frames_are_synchronized_and_nothing_is_cleared_between_them() {
     let got = child.wait_with_output().unwrap().stdout;
     let got = String::from_utf8_lossy(&got);
     let [begins, ends] = ["\u{1b}[?2026h", "\u{1b}[?2026l"].map(|sign| got.matches(sign).count());
-    assert!(begins >= 5 && ends >= begins, "{begins} {ends}");
+    // One frame may answer several keys.
+    assert!(begins >= 2 && ends >= begins, "{begins} {ends}");
     // The first frame's alone.
     let first = got.find("\u{1b}[?2026l").unwrap();
     let last = got.rfind("\u{1b}[?1049l").unwrap();
