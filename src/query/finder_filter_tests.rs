@@ -2,6 +2,19 @@
 
 use super::*;
 
+/// What a filter holds for, by a look at every row.
+fn row_by_row(snapshot: &Snapshot, filter: &Filter, around: &Surroundings) -> Vec<FlowId> {
+    let (mut scratch, mut found) = (Scratch::default(), Vec::new());
+    for chunk in 0..snapshot.chunks(0) {
+        snapshot.look_at(0, chunk, |_, flow| {
+            if filter.holds(&flow, around, &mut scratch) {
+                found.push(flow.id);
+            }
+        });
+    }
+    found
+}
+
 #[test]
 fn answers_by_number_are_those_that_each_row_would_give() {
     let snapshot = mixed(2000);
@@ -32,15 +45,7 @@ fn answers_by_number_are_those_that_each_row_would_give() {
         "example nginx",
     ] {
         let filter = Arc::new(Filter::new(parse(text).unwrap().expr.unwrap(), Some(name)));
-        let mut expected = Vec::new();
-        let mut scratch = Scratch::default();
-        for chunk in 0..snapshot.chunks(0) {
-            snapshot.look_at(0, chunk, |_, flow| {
-                if filter.holds(&flow, &around, &mut scratch) {
-                    expected.push(flow.id);
-                }
-            });
-        }
+        let expected = row_by_row(&snapshot, &filter, &around);
         // Twice: with what was found out the first time, and with another order. Who waits has few rows looked at.
         for (sort, exact) in [(SortBy::Created, false), (SortBy::Application, false), (SortBy::Created, true)]
         {
@@ -101,7 +106,6 @@ fn whoever_waits_is_told_what_a_look_at_every_row_tells() {
         no_owners: !snapshot.looks_for_owners(),
         ..Surroundings::default()
     };
-    let mut scratch = Scratch::default();
     let mut serial = 0;
     for text in [
         "10.100.15.77",
@@ -156,15 +160,7 @@ fn whoever_waits_is_told_what_a_look_at_every_row_tells() {
             let [urgent, calm] = &told;
             assert_eq!(urgent, calm, "{text} {localhost:?}");
         }
-        scratch.forget();
-        let mut each = Vec::new();
-        for chunk in 0..snapshot.chunks(0) {
-            snapshot.look_at(0, chunk, |_, flow| {
-                if filter.holds(&flow, &around, &mut scratch) {
-                    each.push(flow.id);
-                }
-            });
-        }
+        let each = row_by_row(&snapshot, &filter, &around);
         let request = Request {
             margin: 10_000,
             filter: Some(Arc::clone(&filter)),

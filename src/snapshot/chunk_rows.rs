@@ -34,15 +34,10 @@ impl ChunkRows<'_> {
     /// Returns the slots for whose record and rates `holds` says so; also those without a row.
     #[inline(always)]
     pub fn pick_by_rate(&self, holds: impl Fn(&Hot, [f32; 2]) -> bool) -> u64 {
-        match <&[_; ROWS_A_CHUNK]>::try_from(self.rates) {
-            Ok(rates) => {
-                (0..ROWS_A_CHUNK).fold(0, |bits, i| bits | u64::from(holds(&self.hot[i], rates[i])) << i)
-            }
-            Err(_) => (0..ROWS_A_CHUNK).fold(0, |bits, i| {
-                let rate = self.rates.get(i).copied().unwrap_or_default();
-                bits | u64::from(holds(&self.hot[i], rate)) << i
-            }),
-        }
+        (0..ROWS_A_CHUNK).fold(0, |bits, i| {
+            let rate = self.rates.get(i).copied().unwrap_or_default();
+            bits | u64::from(holds(&self.hot[i], rate)) << i
+        })
     }
 }
 

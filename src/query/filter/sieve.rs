@@ -41,8 +41,6 @@ impl Node {
                 .fold(ALL, |bits, node| if bits == 0 { 0 } else { bits & node.sieve(rows, around) }),
             Self::Any(nodes) => nodes.iter().fold(0, |bits, node| bits | node.sieve(rows, around)),
             Self::Ports(ends, set) => rows.pick(|hot| ends.any(hot, hot.key.ports.map(|port| set.has(port)))),
-            Self::Protocol(table) => rows.pick(|hot| table.of(hot)),
-            Self::Service(sets) => rows.pick(|hot| is_called(sets, hot)),
             // Names of an address are those that its application told.
             Self::Address(_, word, ..) => rows.apps | rows.pick(|hot| word.may_be_in(&hot.key)),
             Self::App(..) => rows.apps,
@@ -51,7 +49,9 @@ impl Node {
                 if *field == Field::Process && of_nobody() { ALL } else { rows.owners }
             }
             Self::Word(word) => word.sieve(rows, around),
-            Self::Not(_) | Self::Direction(_) | Self::Number(..) => self.exactly(rows).unwrap_or(ALL),
+            Self::Not(_) | Self::Protocol(_) | Self::Service(_) | Self::Direction(_) | Self::Number(..) => {
+                self.exactly(rows).unwrap_or(ALL)
+            }
             Self::State(_) | Self::Range(..) | Self::Network(..) | Self::Text(..) => ALL,
         }
     }
